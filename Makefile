@@ -1,0 +1,47 @@
+# Each target sets up what it needs in .venv; a bare machine needs Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help run demo test check bench lock clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null 2>&1 || { echo "chatwatch: no '$(PYTHON)' found: install Python 3.11 or newer, or name it with make PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "chatwatch: $$($(PYTHON) -V) is too old: Python 3.11 or newer is needed; name it with make PYTHON=…"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "chatwatch: Python's venv module is missing: on Debian run apt-get install python3-venv"; exit 1; }
+	@echo "Setting up $(VENV) (once, about a minute) …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## the whole system against a simulated vendor, replaying January 2025
+	@$(BIN)/chatwatch demo
+
+run: $(READY) ## watch what probes.yaml names, with SQLite under var/
+	@$(BIN)/chatwatch up
+
+test: $(READY) ## all tests; what a machine lacks is named and skipped
+	@$(BIN)/python -m pytest
+
+check: $(READY) ## style, types, floors and tests: what CI runs
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m pytest
+
+bench: $(READY) ## performance side by side, printed as ratios
+	@$(BIN)/python -m tests.bench
+
+lock: $(READY) ## pin the dependencies of pyproject.toml again
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements.lock -q
+
+clean: ## remove .venv and the caches; databases under var/ stay
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

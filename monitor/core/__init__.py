@@ -1,0 +1,1 @@
+"""The rules. Standard library only; ``now`` is an argument; no input, no output, no logging."""

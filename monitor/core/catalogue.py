@@ -1,0 +1,144 @@
+"""What is watched, how often and by which rules: the part of ``probes.yaml`` that the rules need.
+
+Options of a probe kind (URLs, headers, secrets) are not here; only the prober ever sees those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from monitor.core.model import Health, Severity
+
+
+class ComponentKind(StrEnum):
+    """What a component is to a visitor; decides which of the product's questions it answers."""
+
+    WEB = "web"
+    API = "api"
+    REGISTRATION = "registration"
+    LOGIN = "login"
+    OTHER = "other"
+
+
+class Publishing(StrEnum):
+    """Whether an incident of some impact goes public by itself."""
+
+    AUTOMATIC = "automatic"
+    REVIEW = "review"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The thresholds of the rules. Every field is printed on the method page with its unit."""
+
+    open_after_failures: int = 2
+    """Failed looks (k) among the newest ``window_looks`` (n) that confirm a failure; attempt 2 counts as a look."""
+    close_after_successes: int = 2
+    """Good looks in a row, on different ticks, that end a failure."""
+    window_looks: int = 3
+    confirm_at_once: bool = True
+    """After a first failure look again at once (attempt 2)."""
+    quorum_locations: int = 1
+    """Fewest locations that must agree before a component is down; see :func:`monitor.core.health.quorum`."""
+    stale_after_intervals: float = 3.0
+    """Without evidence for so many intervals a probe is unknown."""
+    recovery_window_s: float = 120.0
+    """An incident is monitored this long with good evidence only, then resolved."""
+    reopen_window_s: float = 1800.0
+    """A relapse within this time of the resolution reopens the incident."""
+    rate_window_s: float = 3600.0
+    """Window of the failure-rate rule for partial failures."""
+    rate_min_looks: int = 10
+    rate_open_ratio: float = 0.20
+    rate_close_ratio: float = 0.05
+    flap_start_percent: float = 30.0
+    flap_stop_percent: float = 20.0
+    throttled_after: int = 3
+    """429s in a row without a sign of our own limit before they count as the service's failure."""
+    max_loop_lag_s: float = 0.25
+    """A sample taken while our loop was later than this never alerts."""
+    slo_target_ratio: float = 0.99
+    repeat_page_s: float = 3600.0
+    """An unacknowledged page is repeated this often."""
+    publish_minor: Publishing = Publishing.AUTOMATIC
+    publish_major: Publishing = Publishing.AUTOMATIC
+    publish_critical: Publishing = Publishing.AUTOMATIC
+    review_limit_s: float = 900.0
+    """An incident that waits for a person's review is published by itself after this time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One probe as the rules know it."""
+
+    id: str
+    component: str
+    """Id of the component it speaks for."""
+    kind: str
+    interval_s: int
+    timeout_s: float
+    locations: tuple[str, ...] = ("local",)
+    policy: Policy = field(default_factory=Policy)
+    witness: bool = False
+    """True for the vendor's own page: shown beside our verdict, never part of it."""
+    control: bool = False
+    """True for a target that is only there to tell whether *we* are online."""
+    impact_when_down: Health = Health.MAJOR
+    """The worst this probe alone can make of its component."""
+    disabled: str = ""
+    """Why it does not run, as ``"secret DEEPSEEK_API_KEY is not set"``; empty when it runs."""
+    target: str = ""
+    """Host shown to people and in metrics; never a secret, never a full URL."""
+    model: str = ""
+    """Model asked by a chat probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of a service that a visitor knows by name."""
+
+    id: str
+    """``service/slug``, as ``deepseek/registration``."""
+    service: str
+    name: str
+    kind: ComponentKind = ComponentKind.OTHER
+    public: bool = True
+    depends_on: tuple[str, ...] = ()
+    name_zh: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An AI chat service."""
+
+    id: str
+    name: str
+    url: str = ""
+    status_page: str = ""
+    public: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Who is told about what."""
+
+    id: str
+    channels: tuple[str, ...]
+    services: tuple[str, ...] = ()
+    """Empty means all."""
+    severities: tuple[Severity, ...] = (Severity.PAGE, Severity.TICKET)
+    escalate_after_s: float = 0.0
+    """0 tells at once; otherwise only if nobody acknowledged for so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Everything that is watched. Ids are unique and stable; the order is the order of the page."""
+
+    services: tuple[Service, ...] = ()
+    components: tuple[Component, ...] = ()
+    probes: tuple[Probe, ...] = ()
+    routes: tuple[Route, ...] = ()
+    version: str = ""
+    """Hash of the configuration that it came from."""
