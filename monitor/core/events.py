@@ -62,7 +62,8 @@ class EventKind(StrEnum):
     IMPACT_CHANGED = "impact_changed"
     """impact"""
     REGISTRATION_CHANGED = "registration_changed"
-    """component, method, before, after, country_codes, email_domains, invite_required, approval_required, source, excerpt, url"""
+    """component, method, before, after, country_codes, email_domains, invite_required, approval_required, source,
+    excerpt, url"""
     UPSTREAM_SAID = "upstream_said"
     """provider, incident, name, status, body, url, said_at"""
     RECOVERING = "recovering"
@@ -131,7 +132,7 @@ class Alert:
     id: str
     key: str
     rule: str
-    """``component_down``, ``registration_changed``, ``burn_rate``, ``certificate``, ``account``, ``blind``, ``overdue`` …"""
+    """``component_down``, ``registration_changed``, ``burn_rate``, ``certificate``, ``account``, ``blind`` …"""
     severity: Severity
     state: AlertState
     service: str

@@ -9,22 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, StrEnum
+from enum import StrEnum
 
 
-class Coded(str, Enum):
+class Coded(StrEnum):
     """A string enum whose members also carry a small stable integer for compact storage."""
 
     code: int
 
     def __new__(cls, value: str, code: int) -> Coded:
+        """Make a member from ``value, code``."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.code = code
         return member
-
-    def __str__(self) -> str:
-        return str(self.value)
 
 
 class Outcome(Coded):
@@ -334,7 +332,7 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class ChatTimes:
-    """One streamed answer. Times in seconds from the moment the request was sent; formulae in :mod:`monitor.probes.chat`."""
+    """One streamed answer. Times in seconds from the request sent; formulae in :mod:`monitor.probes.chat`."""
 
     ttft_s: float | None = None
     """Time to first token, reasoning tokens included."""

@@ -27,7 +27,7 @@ class Uptime:
 
     @property
     def ratio(self) -> float | None:
-        """(up + degraded) / (up + degraded + down): maintenance and unknown are in neither part. None if never known."""
+        """(up + degraded) / (up + degraded + down): neither maintenance nor unknown. None if never known."""
         known = self.up_s + self.degraded_s + self.down_s
         return None if known <= 0 else (self.up_s + self.degraded_s) / known
 
@@ -48,7 +48,7 @@ class DayBar:
 
 @dataclass(frozen=True, slots=True)
 class LatencyPoint:
-    """One bucket of a latency series. Percentiles are merged from sketches (relative error at most 1 %), never averaged."""
+    """One bucket of a latency series. Percentiles come from merged sketches (error at most 1 %)."""
 
     at: datetime
     p50_s: float | None
