@@ -1,0 +1,70 @@
+"""How the three doors are started: one command line each, the same for ``chatwatch up`` and for a service manager.
+
+``python -m dashboard.serve live --port 8501`` replaces itself by Streamlit, so the process id stays the caller's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+HERE = Path(__file__).resolve().parent
+DOORS = {"web": 8500, "live": 8501, "console": 8502}
+
+# Each setting is passed on the command line: then no file in the working directory can weaken it.
+COMMON = {
+    "server.headless": "true",
+    "server.fileWatcherType": "none",
+    "server.runOnSave": "false",
+    "server.enableCORS": "true",
+    "server.enableXsrfProtection": "true",
+    "server.enableStaticServing": "false",
+    "server.maxUploadSize": "1",
+    "server.disconnectedSessionTTL": "30",
+    # Hidden option: by default Streamlit runs a full garbage collection after every rerun (about 90 ms of CPU).
+    "runner.postScriptGC": "false",
+    "runner.magicEnabled": "false",
+    "client.toolbarMode": "minimal",
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": "false",
+    "browser.gatherUsageStats": "false",
+    "logger.level": "warning",
+    "theme.baseRadius": "6px",
+    "theme.font": "sans-serif",
+    "theme.light.textColor": "#1A1D23",
+    "theme.light.backgroundColor": "#FFFFFF",
+    "theme.light.secondaryBackgroundColor": "#F4F5F7",
+    "theme.light.primaryColor": "#3A4A8C",
+    "theme.dark.textColor": "#E8EAEE",
+    "theme.dark.backgroundColor": "#0F131A",
+    "theme.dark.secondaryBackgroundColor": "#181D27",
+    "theme.dark.primaryColor": "#9FB0F2",
+}
+CONSOLE = {"theme.base": "dark", "server.disconnectedSessionTTL": "120"}
+
+
+def arguments(door: str, host: str = "127.0.0.1", port: int = 0) -> list[str]:
+    """Return the command line that serves ``door`` (``web``, ``live`` or ``console``); port 0 is its usual one."""
+    port = port or DOORS[door]
+    if door == "web":
+        return [sys.executable, "-m", "dashboard.web", "--host", host, "--port", str(port)]
+    settings = {**COMMON, **(CONSOLE if door == "console" else {}), "server.address": host, "server.port": str(port)}
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    return [sys.executable, "-m", "streamlit", "run", str(HERE / f"{door}.py"), *flags]
+
+
+@click.command()
+@click.argument("door", type=click.Choice(list(DOORS)))
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=0, help="Port; by default 8500 for web, 8501 for live, 8502 for the console.")
+def main(door: str, host: str, port: int) -> None:
+    """Serve one DOOR: web, live or console."""
+    argv = arguments(door, host, port)
+    os.execv(argv[0], argv)  # noqa: S606  our own interpreter with a fixed list, no shell
+
+
+if __name__ == "__main__":
+    main()
