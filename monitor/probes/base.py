@@ -1,0 +1,245 @@
+"""What every kind shares: its context, one look under one deadline, exception → reason, and redaction.
+
+A kind is a frozen options model and ``async def run(options, ctx) -> Observation``. It lets the wire's error pass,
+because :func:`look` turns it into its reason; it raises anything else only for a bug of ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import dataclasses
+import random
+import re
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Annotated, Any, NamedTuple, TypeVar
+from urllib.parse import quote, urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
+
+from monitor import wire as net
+from monitor.clock import monotonic
+from monitor.core.model import Evidence, Observation, Phases, Reason
+
+EVIDENCE_BYTES = 2048
+DETAIL_CHARS = 300
+LAG_WARNING_S = 0.25
+"""Above this loop lag a look carries the warning ``probe.lagged``; whether it may alert is the rules' decision."""
+GRACE_S = 0.05
+"""The kinds cut themselves at the deadline and say what they saw; so much later :func:`look` cuts them from outside."""
+REDACTED = "[redacted]"
+_SHORTEST_SECRET = 4
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+
+
+def seconds(value: object) -> float:
+    """Turn ``"500ms"``, ``"30s"``, ``"5m"``, ``"1h"`` or ``"7d"`` into seconds; a bare number is a ``ValueError``."""
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('write a duration with its unit, as in "500ms", "30s", "5m", "1h" or "7d"')
+    return float(match[1]) * _UNITS[match[2]]
+
+
+Seconds = Annotated[float, BeforeValidator(seconds)]
+"""A duration option: text with a unit in the file, float seconds in the program."""
+
+
+class Options(BaseModel):
+    """Base of every kind's options: frozen, no unknown keys, and no values (secrets) in validation errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def target(self) -> str:
+        """Return the host shown to people; never a path, a query or a secret."""
+        return host_of(str(getattr(self, "url", "")))
+
+
+@dataclass(slots=True)
+class Context:
+    """What one look may use. Created anew for each look, except for ``memory``."""
+
+    wire: net.Wire
+    location: str
+    timeout_s: float
+    attempt: int
+    now: datetime
+    rng: random.Random
+    memory: dict[str, Any]
+    """Kept per probe between looks in the prober; JSON-like values only. Lost when the prober restarts."""
+    started_s: float = field(default_factory=monotonic)
+    """Monotonic start of the look; :func:`look` sets it."""
+
+    def remaining_s(self) -> float:
+        """Return how much of the deadline is left, in seconds, never below 1 ms."""
+        return max(0.001, self.timeout_s - (monotonic() - self.started_s))
+
+    def limits(self, **changes: Any) -> net.Limits:
+        """Return the wire's limits with what is left of the deadline; ``changes`` are further fields of `Limits`."""
+        remaining_s = self.remaining_s()
+        connect_s = min(net.Limits().connect_s, remaining_s)
+        return replace(net.Limits(deadline_s=remaining_s, connect_s=connect_s), **changes)
+
+
+class Kind(NamedTuple):
+    """One row of ``KINDS``."""
+
+    options: type[BaseModel]
+    run: Callable[[Any, Context], Awaitable[Observation]]
+
+
+async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
+    """Look once. Never raises (but ``CancelledError``): failures of the wire and bugs of ours are observations too."""
+    ctx.started_s = monotonic()
+    secrets = tuple(secrets_of(options))
+    try:
+        async with asyncio.timeout(ctx.timeout_s + GRACE_S) as deadline:
+            observation = await kind.run(options, ctx)
+    except net.WireError as error:
+        observation = from_wire(error)
+    except TimeoutError as error:
+        observation = _overdue(ctx) if deadline.expired() else _our_bug(error)
+    except Exception as error:
+        observation = _our_bug(error)
+    return tidy(observation, secrets)
+
+
+def from_wire(error: net.WireError) -> Observation:
+    """Turn the wire's failure into an observation with all that is known of the exchange."""
+    return Observation(
+        error.reason,
+        error.detail,
+        http_status=error.status,
+        address=error.address,
+        phases=error.phases,
+        certificate=error.certificate,
+    )
+
+
+def _overdue(ctx: Context) -> Observation:
+    elapsed_s = monotonic() - ctx.started_s
+    lag_s = max(0.0, elapsed_s - ctx.timeout_s - GRACE_S)
+    detail = f"no end within {ctx.timeout_s:g} s"
+    return Observation(Reason.TIMEOUT_TOTAL, detail, phases=Phases(loop_lag_s=lag_s))
+
+
+def _our_bug(error: Exception) -> Observation:
+    """Name type and place only: an exception's text may hold anything the options hold."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {PurePath(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return Observation(Reason.INTERNAL, f"{type(error).__name__}{place}")
+
+
+def tidy(observation: Observation, secrets: Iterable[str]) -> Observation:
+    """Redact every text of an observation, bound detail and evidence, and note a lagging loop."""
+    clean = _scrub(observation, _forms(secrets))
+    warnings = clean.warnings
+    if clean.phases and clean.phases.loop_lag_s > LAG_WARNING_S and "probe.lagged" not in warnings:
+        warnings = (*warnings, "probe.lagged")
+    detail = " ".join(clean.detail.split())[:DETAIL_CHARS]
+    return replace(clean, detail=detail, warnings=warnings, evidence=_bounded(clean.evidence))
+
+
+def _bounded(evidence: Evidence | None) -> Evidence | None:
+    if evidence is None:
+        return None
+    url, headers, left = evidence.url[:300], {}, EVIDENCE_BYTES - len(evidence.url[:300].encode())
+    for name, value in evidence.headers.items():
+        cost = len(name.encode()) + len(value[:200].encode())
+        if cost <= left // 2:
+            headers[name] = value[:200]
+            left -= cost
+    return Evidence(url, evidence.excerpt.encode()[:left].decode(errors="ignore"), headers)
+
+
+T = TypeVar("T")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+
+
+def _scrub(value: T, forms: tuple[str, ...]) -> T:
+    """Walk a tree of dataclasses, tuples and mappings and clean every string in it; enum members stay."""
+    changed: Any = value
+    if isinstance(value, str) and not isinstance(value, Enum):
+        changed = _redact(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value), forms)
+    elif isinstance(value, tuple):
+        changed = tuple(_scrub(item, forms) for item in value)
+    elif isinstance(value, Mapping):
+        changed = {_scrub(key, forms): _scrub(item, forms) for key, item in value.items()}
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {f.name: _scrub(getattr(value, f.name), forms) for f in dataclasses.fields(value)}
+        changed = replace(value, **parts)
+    result: T = changed
+    return result
+
+
+_KEY_SHAPE = re.compile(
+    r"(?i:\b(?:bearer|basic)\s+[a-z0-9._~+/=-]{8,})"
+    r"|\b(?:sk|pk|rk|xai|gsk|AIza)[-_][A-Za-z0-9_*-]{8,}"
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"
+)
+_TORN = 6
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Replace the secrets (also URL-quoted, base64, or cut off at the end) and anything shaped like a key."""
+    return _redact(text, _forms(secrets))
+
+
+def _redact(text: str, forms: tuple[str, ...]) -> str:
+    for form in forms:
+        text = _without_torn_end(text.replace(form, REDACTED), form)
+    return _KEY_SHAPE.sub(REDACTED, text) if len(text) > _TORN else text
+
+
+def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
+    """Return every spelling in which a secret may come back, the longest first."""
+    forms: set[str] = set()
+    for secret in secrets:
+        bare = secret.strip()
+        if len(bare) >= _SHORTEST_SECRET:
+            forms |= {bare, quote(bare, safe=""), base64.b64encode(bare.encode()).decode()}
+    return tuple(sorted(forms, key=len, reverse=True))
+
+
+def _without_torn_end(text: str, secret: str) -> str:
+    """Cut the first part of a secret off the end of an excerpt that ends in its middle."""
+    at = text.rfind(secret[:_TORN], max(0, len(text) - len(secret)))
+    return text[:at] + REDACTED if at >= 0 and secret.startswith(text[at:]) else text
+
+
+def secrets_of(value: object) -> Iterator[str]:
+    """Yield the plain text of every ``SecretStr`` in an options model, however deep."""
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from secrets_of(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from secrets_of(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from secrets_of(item)
+
+
+def host_of(url: str) -> str:
+    """Return the host of a URL, with the port where it is not the scheme's own; ``""`` when there is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    return (parts.hostname or "") + (f":{port}" if port and port != usual else "")
+
+
+def shown_url(url: str) -> str:
+    """Return a URL that may be shown: no user, no query, no fragment."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{host_of(url)}{parts.path}" + ("?…" if parts.query else "")
