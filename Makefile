@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help run demo test check bench lock clean
+.PHONY: help run demo test lint check litellm bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -29,19 +29,29 @@ run: $(READY) ## watch what probes.yaml names, with SQLite under var/
 test: $(READY) ## all tests; what a machine lacks is named and skipped
 	@$(BIN)/python -m pytest
 
-check: $(READY) ## style, types, floors and tests: what CI runs
+lint: $(READY) ## style, types and floors
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python -m pytest
+
+check: lint test ## style, types, floors and tests: what CI runs
+
+litellm: .venv-litellm/.ready ## LiteLLM's proxy in an environment of its own, for the test against a foreign server
+
+.venv-litellm/.ready: tests/edges/litellm/requirements.lock $(READY)
+	@echo "Setting up .venv-litellm (once, about a minute) …"
+	@test -x .venv-litellm/bin/python || $(PYTHON) -m venv .venv-litellm
+	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/edges/litellm/requirements.lock
+	@touch $@
 
 bench: $(READY) ## performance side by side, printed as ratios
 	@$(BIN)/python -m tests.bench
 
 lock: $(READY) ## pin the dependencies of pyproject.toml again
 	@$(BIN)/python -m pip install --quiet uv
-	@$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements.lock -q
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate tests/edges/litellm/requirements.in -o tests/edges/litellm/requirements.lock
 
 clean: ## remove .venv and the caches; databases under var/ stay
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-litellm .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
