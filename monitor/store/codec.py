@@ -1,0 +1,64 @@
+"""Between the nouns of the rules and what a column holds: whole microseconds and compact JSON."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SECOND = 1_000_000
+"""Microseconds."""
+DAY = 86_400 * SECOND
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def us(at: datetime) -> int:
+    """Return an aware time as whole microseconds since 1970, exactly."""
+    return (at - EPOCH) // _MICROSECOND
+
+
+def when(micros: int) -> datetime:
+    """Return microseconds since 1970 as aware UTC time."""
+    return EPOCH + timedelta(microseconds=micros)
+
+
+def us_or_none(at: datetime | None) -> int | None:
+    """Like :func:`us`, passing None through."""
+    return None if at is None else us(at)
+
+
+def when_or_none(micros: int | None) -> datetime | None:
+    """Like :func:`when`, passing None through."""
+    return None if micros is None else when(micros)
+
+
+def span_us(seconds: float | None) -> int | None:
+    """Return a length in seconds as whole microseconds, passing None through."""
+    return None if seconds is None else round(seconds * SECOND)
+
+
+def span_s(micros: int | None) -> float | None:
+    """Return a length in microseconds as seconds, passing None through."""
+    return None if micros is None else micros / SECOND
+
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[T]) -> TypeAdapter[T]:
+    """Return the adapter of a kind: building one costs milliseconds, so each is built once."""
+    return _ADAPTERS.get(kind) or _ADAPTERS.setdefault(kind, TypeAdapter(kind))
+
+
+def pack(kind: type[T], value: T) -> str:
+    """Return a noun as compact JSON; fields that hold their default are left out."""
+    return _adapter(kind).dump_json(value, exclude_defaults=True).decode()
+
+
+def unpack(kind: type[T], text: str) -> T:
+    """Return the noun that :func:`pack` wrote; fields that a newer version added are skipped."""
+    return _adapter(kind).validate_json(text)

@@ -1,0 +1,143 @@
+"""The one engine factory: the defaults of SQLite and SQLAlchemy together lose updates without an error."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, ResourceClosedError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+BUSY_TIMEOUT_MS = 5_000
+JOURNAL_LIMIT_BYTES = 64 * 2**20
+_READING = "chatwatch_reading"
+AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)
+"""What a verb raises when the database cannot take it now: locked, full, read-only, down. Spool and try again."""
+
+
+class StoreError(Exception):
+    """The database cannot be used as it is. The text says what to do."""
+
+
+def open_engine(url: str, *, read_only: bool = False) -> Engine:
+    """Return an engine for ``sqlite:///path`` or ``postgresql://…``; raises :class:`StoreError` for anything else.
+
+    SQLite: write-ahead log, and every transaction of :func:`begin` starts with BEGIN IMMEDIATE. Without that the
+    driver sends no BEGIN before a SELECT, and two read-then-write transactions overwrite each other without an error.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # The URL itself may hold a password, so it is not repeated.
+        raise StoreError(
+            "the database address is not readable: write sqlite:///var/chatwatch.db or postgresql://user@host/name"
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "sqlite":
+        return _sqlite(parsed, read_only)
+    if backend == "postgresql":
+        return _postgresql(parsed, read_only)
+    raise StoreError(f"no support for {backend}: use sqlite:///PATH or postgresql://USER@HOST/NAME")
+
+
+def _sqlite(url: URL, read_only: bool) -> Engine:
+    path = url.database
+    if not path or path == ":memory:":
+        raise StoreError("a database in memory is lost with its process: name a file, as in sqlite:///var/chatwatch.db")
+    if not read_only:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    mode = "ro" if read_only else "rwc"
+    address = f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            address, uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
+        )
+
+    engine = create_engine("sqlite://", creator=connect, pool_size=5, max_overflow=15, poolclass=_queue_pool())
+    engine = engine.execution_options(**{_READING: read_only})
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        _pragmas(connection, read_only)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get(_READING, False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _queue_pool() -> Any:
+    from sqlalchemy.pool import QueuePool
+
+    return QueuePool
+
+
+def _pragmas(connection: sqlite3.Connection, read_only: bool) -> None:
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA foreign_keys=ON")
+    if read_only:
+        connection.execute("PRAGMA query_only=ON")
+        return
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute(f"PRAGMA journal_size_limit={JOURNAL_LIMIT_BYTES}")
+
+
+def _postgresql(url: URL, read_only: bool) -> Engine:
+    try:
+        import psycopg  # noqa: F401 - only to tell the user plainly that the extra is missing
+    except ImportError:
+        raise StoreError("PostgreSQL needs the psycopg driver: pip install 'chatwatch[postgres]'") from None
+    options = "-c timezone=UTC -c idle_in_transaction_session_timeout=60000"
+    if read_only:
+        options += " -c default_transaction_read_only=on"
+    # A worker that is stopped, or cut off, must not hold its locks for the hours TCP would give it.
+    connect_args = {"connect_timeout": 5, "options": options, "keepalives_idle": 10, "tcp_user_timeout": 20_000}
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args=connect_args,
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=15,
+        pool_timeout=10,
+    )
+    return engine.execution_options(**{_READING: read_only})
+
+
+@contextmanager
+def begin(engine: Engine) -> Iterator[Connection]:
+    """Write in one transaction: committed when the block ends, rolled back when it raises."""
+    with engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Read from one consistent snapshot without holding up any writer. Keep it short: an open reader grows the log."""
+    with engine.connect() as plain:
+        connection = plain.execution_options(**{_READING: True})
+        if is_postgresql(engine):
+            connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with connection.begin():
+            yield connection
+
+
+def is_postgresql(engine: Engine | Connection) -> bool:
+    """Return True when the database is PostgreSQL, False when it is SQLite."""
+    return engine.dialect.name == "postgresql"
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema up to date; see :func:`monitor.store.schema.migrate`."""
+    from monitor.store import schema  # late: Alembic is slow to import and readers never need it
+
+    schema.migrate(engine)

@@ -1,0 +1,1 @@
+"""Schema versions, oldest first. A released one is never edited."""

@@ -1,0 +1,86 @@
+"""The version of the schema: bring it up to date, refuse a newer one, create PostgreSQL's partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from monitor.store.codec import DAY, when
+from monitor.store.engine import StoreError, begin, is_postgresql, reading
+
+_LOCK = 5_426_001
+"""Key of the advisory lock that keeps two migrations, or two makers of a partition, apart."""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def versions() -> tuple[str, ...]:
+    """Return the schema versions that this program knows, oldest first."""
+    script = ScriptDirectory.from_config(_config())
+    return tuple(reversed([revision.revision for revision in script.walk_revisions()]))
+
+
+def current(connection: Connection) -> str | None:
+    """Return the schema version of the database; None when it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def migrate(engine: Engine, target: str = "head") -> None:
+    """Bring the schema up to date in one transaction; raises :class:`StoreError` when it is newer than the program."""
+    with begin(engine) as connection:
+        if is_postgresql(connection):
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        _refuse_newer(current(connection))
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, target)
+
+
+def check_schema(engine: Engine) -> None:
+    """Raise :class:`StoreError`, with what to do, unless the schema is exactly the one this program was written for."""
+    with reading(engine) as connection:
+        found = current(connection)
+    _refuse_newer(found)
+    if found != versions()[-1]:
+        raise StoreError(
+            f"the database has schema {found or 'none'} and {versions()[-1]} is needed: run chatwatch migrate"
+        )
+
+
+def _refuse_newer(found: str | None) -> None:
+    known = versions()
+    if found is not None and found not in known:
+        raise StoreError(
+            f"the database has schema {found}, newer than {known[-1]} of this program: install the version of "
+            "Chatwatch that wrote it, or restore an older backup with chatwatch restore"
+        )
+
+
+def ensure_partitions(connection: Connection, times_us: Iterable[int]) -> None:
+    """Create the day partitions of ``result`` for these times where the database is PostgreSQL.
+
+    To be called before anything else in the transaction: it locks the table, and a lock taken late can deadlock.
+    """
+    if not is_postgresql(connection):
+        return
+    for day in sorted({at - at % DAY for at in times_us}):
+        name = partition_name(day)
+        if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is None:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK + 1})
+            bounds = f"FROM ({day}) TO ({day + DAY})"
+            connection.execute(text(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF result FOR VALUES {bounds}"))
+
+
+def partition_name(day_us: int) -> str:
+    """Return the name of the partition that holds the day which starts at ``day_us``."""
+    return f"result_{when(day_us):%Y%m%d}"
