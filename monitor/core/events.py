@@ -54,7 +54,8 @@ class EventKind(StrEnum):
     """What can happen to an incident. ``data`` keys of each kind are listed beside it; all values are JSON."""
 
     OPENED = "opened"
-    """components: [id], reason, location_count, first_failed_at, impact"""
+    """service, cause, components: [id], health: {id: health}, reason, detail, location_count, voter_count,
+    first_failed_at, impact, public; from a person also title, text"""
     COMPONENT_WORSE = "component_worse"
     """component, health, reason"""
     COMPONENT_BETTER = "component_better"
@@ -75,7 +76,7 @@ class EventKind(StrEnum):
     REOPENED = "reopened"
     """component, health, reason; it failed again within the reopen window"""
     NOTE = "note"
-    """A person's update. text, status (optional: the status that the person sets), impact (optional)"""
+    """A person's update. text; optional: status (that the person sets), impact, title"""
     PUBLISHED = "published"
     HIDDEN = "hidden"
     PROBE_REMOVED = "probe_removed"
@@ -123,6 +124,10 @@ class Incident:
     status_by: str = ""
     """Who set the status last; a person's word wins over the rules until the next relapse or the resolution."""
     last_seq: int = 0
+    impact_by: str = ""
+    """Who set the impact last; empty while the rules do."""
+    hidden_by: str = ""
+    """Who took it from the public page; the rules do not publish it again."""
 
 
 @dataclass(frozen=True, slots=True)

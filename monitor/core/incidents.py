@@ -1,0 +1,506 @@
+"""What the public reads: a transition table, :func:`decide` what happened, :func:`fold` events into an incident.
+
+Facts are appended as events and never changed; the incident is a projection of them. :func:`decide` compares the
+latest incident of a service and cause with the facts of now and returns the events that are missing: called twice
+with the same facts it returns nothing the second time. A person's word wins over the rules until the next relapse
+or the resolution. The vendor's page is quoted, never obeyed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.core.catalogue import Policy, Publishing
+from monitor.core.events import Cause, EventKind, Incident, IncidentEvent, MethodState, RegistrationChange
+from monitor.core.health import ComponentHealth
+from monitor.core.maintenance import Window
+from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident
+from monitor.core.registration import is_worse
+
+INVESTIGATING, IDENTIFIED, MONITORING, RESOLVED, POSTMORTEM = (
+    IncidentStatus.INVESTIGATING,
+    IncidentStatus.IDENTIFIED,
+    IncidentStatus.MONITORING,
+    IncidentStatus.RESOLVED,
+    IncidentStatus.POSTMORTEM,
+)
+K = EventKind
+_STAYS = (
+    K.COMPONENT_WORSE,
+    K.COMPONENT_BETTER,
+    K.IMPACT_CHANGED,
+    K.REGISTRATION_CHANGED,
+    K.UPSTREAM_SAID,
+    K.NOTE,
+    K.PUBLISHED,
+    K.HIDDEN,
+)
+TRANSITIONS: dict[tuple[IncidentStatus | None, EventKind], IncidentStatus] = {
+    (None, K.OPENED): INVESTIGATING,
+    **{(status, kind): status for status in (INVESTIGATING, IDENTIFIED, MONITORING) for kind in _STAYS},
+    (INVESTIGATING, K.RECOVERING): MONITORING,
+    (IDENTIFIED, K.RECOVERING): MONITORING,
+    (MONITORING, K.RECOVERING): MONITORING,
+    (INVESTIGATING, K.RELAPSED): INVESTIGATING,
+    (IDENTIFIED, K.RELAPSED): INVESTIGATING,
+    (MONITORING, K.RELAPSED): INVESTIGATING,
+    (INVESTIGATING, K.RESOLVED): RESOLVED,
+    (IDENTIFIED, K.RESOLVED): RESOLVED,
+    (MONITORING, K.RESOLVED): RESOLVED,
+    (INVESTIGATING, K.PROBE_REMOVED): RESOLVED,
+    (IDENTIFIED, K.PROBE_REMOVED): RESOLVED,
+    (MONITORING, K.PROBE_REMOVED): RESOLVED,
+    (RESOLVED, K.REOPENED): INVESTIGATING,
+    (POSTMORTEM, K.REOPENED): INVESTIGATING,
+    (RESOLVED, K.POSTMORTEM): POSTMORTEM,
+    (POSTMORTEM, K.POSTMORTEM): POSTMORTEM,
+    **{
+        (status, kind): status
+        for status in (RESOLVED, POSTMORTEM)
+        for kind in (K.NOTE, K.UPSTREAM_SAID, K.PUBLISHED, K.HIDDEN)
+    },
+    **{(status, K.REGISTRATION_CHANGED): status for status in (RESOLVED, POSTMORTEM)},
+}
+"""(status, event) → status. A pair that is not listed is refused. A note may also carry a status of its own."""
+NOTE_STATUSES = (INVESTIGATING, IDENTIFIED, MONITORING)
+"""What a person may set with a note on an open incident; resolving is an event of its own."""
+IMPACT = {Health.DEGRADED: Impact.MINOR, Health.PARTIAL: Impact.MAJOR, Health.MAJOR: Impact.CRITICAL}
+RANK = {Impact.NONE: 0, Impact.MINOR: 1, Impact.MAJOR: 2, Impact.CRITICAL: 3}
+
+
+class IllegalTransitionError(ValueError):
+    """An event that the incident's status does not allow; names both."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSaid:
+    """One update of the vendor's own incident, as read by us."""
+
+    provider: str
+    incident: str
+    name: str
+    status: IncidentStatus | None
+    body: str
+    url: str
+    said_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything :func:`decide` looks at, for one service and one cause, as of now.
+
+    ``verdicts`` holds every component of the service (for the cause *registration*: what
+    :func:`monitor.core.registration.verdict` says of those that have one). ``registration`` and ``upstream`` are only
+    what is new since the last call. ``removed`` are components that no enabled probe looks at any more.
+    """
+
+    service: str
+    cause: Cause
+    verdicts: Mapping[str, ComponentHealth]
+    registration: tuple[RegistrationChange, ...] = ()
+    upstream: tuple[UpstreamSaid, ...] = ()
+    maintenance: tuple[Window, ...] = ()
+    removed: frozenset[str] = frozenset()
+
+
+@dataclass
+class _Draft:
+    """Events being written on top of an incident."""
+
+    incident: Incident | None
+    id: str
+    now: datetime
+    events: list[IncidentEvent] = field(default_factory=list)
+
+    def add(self, kind: EventKind, at: datetime, **data: Any) -> None:
+        seq = (self.incident.last_seq if self.incident else 0) + 1
+        event = IncidentEvent(self.id, seq, at, self.now, kind, data=data)
+        self.events.append(event)
+        self.incident = apply(self.incident, event)
+
+    @property
+    def now_open(self) -> Incident:
+        assert self.incident is not None
+        return self.incident
+
+
+def incident_id(service: str, cause: Cause, started_at: datetime) -> str:
+    """Return a stable, sortable id: the same outage gets the same id live, in replay and in another process."""
+    digest = hashlib.sha256(f"{service}|{cause}|{started_at.isoformat()}".encode()).hexdigest()[:10]
+    return f"{started_at:%Y%m%dT%H%M%S}-{digest}"
+
+
+def is_open(incident: Incident | None) -> bool:
+    """Say whether the incident is neither resolved nor told to the end."""
+    return incident is not None and incident.status not in (RESOLVED, POSTMORTEM)
+
+
+def decide(incident: Incident | None, facts: Facts, now: datetime, policy: Policy) -> tuple[IncidentEvent, ...]:
+    """Return the events that follow from the facts.
+
+    ``incident`` is the latest one of this service and cause, open or not, however old; ``None`` if there never was
+    one. The events are numbered on from it, or start a new incident when the first of them is OPENED.
+    """
+    failing = _failing(facts, now)
+    if incident is None or not is_open(incident):
+        return _start(incident, facts, failing, now, policy)
+    draft = _Draft(incident, incident.id, now)
+    _tell_registration(draft, facts)
+    _tell_upstream(draft, facts)
+    if incident.good_since is None:
+        _compare(draft, facts, failing)
+        _recover(draft, facts, failing)
+    elif failing:
+        _relapse(draft, K.RELAPSED, failing)
+    else:
+        _resolve(draft, facts, now, policy)
+    _publish(draft, now, policy)
+    return tuple(draft.events)
+
+
+def _failing(facts: Facts, now: datetime) -> dict[str, ComponentHealth]:
+    """Components in confirmed trouble and not under maintenance, worst first."""
+    found = {
+        name: verdict
+        for name, verdict in facts.verdicts.items()
+        if verdict.health.severity
+        and not verdict.regional
+        and name not in facts.removed
+        and not any(window.covers(name, now) for window in facts.maintenance)
+    }
+    return dict(sorted(found.items(), key=lambda item: (-item[1].health.severity, item[0])))
+
+
+def _start(
+    last: Incident | None, facts: Facts, failing: dict[str, ComponentHealth], now: datetime, policy: Policy
+) -> tuple[IncidentEvent, ...]:
+    """Open a new incident, or reopen the last one if it was resolved only just now."""
+    new = {name: v for name, v in failing.items() if last is None or _is_news(last, name, v)}
+    if facts.cause is Cause.REGISTRATION:
+        worse = {change.component for change in facts.registration if is_worse(change)}
+        new = {name: verdict for name, verdict in new.items() if name in worse}
+    if not new:
+        return ()
+    if last is not None and last.resolved_at is not None:
+        window = timedelta(seconds=policy.reopen_window_s)
+        if now - last.resolved_at <= window:
+            draft = _Draft(last, last.id, now)
+            _relapse(draft, K.REOPENED, failing)
+            _tell_registration(draft, facts)
+            _tell_upstream(draft, facts)
+            return tuple(draft.events)
+    started = min(_began(facts, name, verdict, now) for name, verdict in new.items())
+    worst = next(iter(failing.values()))
+    impact = IMPACT[worst.health]
+    draft = _Draft(None, incident_id(facts.service, facts.cause, started), now)
+    draft.add(
+        K.OPENED,
+        started,
+        service=facts.service,
+        cause=facts.cause.value,
+        components=list(failing),
+        health={name: verdict.health.value for name, verdict in failing.items()},
+        reason=worst.reason.value,
+        detail=worst.detail,
+        location_count=worst.agreeing,
+        voter_count=worst.voters,
+        first_failed_at=started.isoformat(),
+        impact=impact.value,
+        public=_publishing(impact, policy) is Publishing.AUTOMATIC,
+    )
+    _tell_registration(draft, facts)
+    _tell_upstream(draft, facts)
+    return tuple(draft.events)
+
+
+def _is_news(last: Incident, name: str, verdict: ComponentHealth) -> bool:
+    """Trouble that a person resolved, or that we closed, does not come back until it ended or got worse since."""
+    if name not in last.components or last.resolved_at is None or verdict.since is None:
+        return True
+    return verdict.since > last.resolved_at
+
+
+def _began(facts: Facts, name: str, verdict: ComponentHealth, now: datetime) -> datetime:
+    """First failed look, but not before the end of planned work that it began in."""
+    at = verdict.since or now
+    ends = [window.ends_at for window in facts.maintenance if window.covers(name, at)]
+    return max([at, *ends]) if ends else at
+
+
+def _relapse(draft: _Draft, kind: EventKind, failing: Mapping[str, ComponentHealth]) -> None:
+    for name, verdict in failing.items():
+        what = {"component": name, "health": verdict.health.value, "reason": verdict.reason.value}
+        draft.add(kind, verdict.since or draft.now, **what, detail=verdict.detail)
+        kind = K.COMPONENT_WORSE
+    _raise_impact(draft)
+
+
+def _compare(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]) -> None:
+    """Tell what got worse or better since. A component without evidence stays as it was."""
+    before = draft.now_open.failing
+    for name, verdict in failing.items():
+        old = before.get(name, Health.OPERATIONAL)
+        what = {"component": name, "health": verdict.health.value}
+        if verdict.health.severity > old.severity:
+            what |= {"reason": verdict.reason.value, "detail": verdict.detail}
+            draft.add(K.COMPONENT_WORSE, verdict.since or draft.now, **what)
+        elif verdict.health.severity < old.severity:
+            draft.add(K.COMPONENT_BETTER, draft.now, **what)
+    good = [name for name in before if name not in failing and _is_good(facts.verdicts.get(name))]
+    if len(good) < len(before):
+        for name in good:
+            draft.add(K.COMPONENT_BETTER, draft.now, component=name, health=Health.OPERATIONAL.value)
+    _raise_impact(draft)
+
+
+def _is_good(verdict: ComponentHealth | None) -> bool:
+    return verdict is not None and verdict.health is Health.OPERATIONAL and not verdict.flapping
+
+
+def _raise_impact(draft: _Draft) -> None:
+    """Impact follows the worst component and never falls by a rule; what a person set stays."""
+    incident = draft.now_open
+    worst = max(incident.failing.values(), key=lambda health: health.severity, default=Health.OPERATIONAL)
+    impact = IMPACT.get(worst, Impact.NONE)
+    if RANK[impact] > RANK[incident.impact] and not incident.impact_by:
+        draft.add(K.IMPACT_CHANGED, draft.now, impact=impact.value)
+
+
+def _recover(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]) -> None:
+    incident = draft.now_open
+    if failing:
+        return
+    left = [name for name in incident.failing if name not in facts.removed]
+    if incident.failing and not left:
+        draft.add(K.PROBE_REMOVED, draft.now, component=next(iter(incident.failing)), components=list(incident.failing))
+        return
+    verdicts = [facts.verdicts.get(name) for name in left]
+    if not left or all(_is_good(verdict) for verdict in verdicts):
+        draft.add(K.RECOVERING, _good_since(verdicts, draft.now), components=left)
+
+
+def _good_since(verdicts: Iterable[ComponentHealth | None], now: datetime) -> datetime:
+    return max((v.good_since for v in verdicts if v is not None and v.good_since is not None), default=now)
+
+
+def _resolve(draft: _Draft, facts: Facts, now: datetime, policy: Policy) -> None:
+    """Resolve once every component was good, on fresh evidence, for the whole recovery window."""
+    incident = draft.now_open
+    watched = [name for name in incident.components if name not in facts.removed]
+    verdicts = [facts.verdicts.get(name) for name in watched]
+    if watched and not all(_is_good(verdict) for verdict in verdicts):
+        return
+    assert incident.good_since is not None
+    good_since = max(incident.good_since, _good_since(verdicts, incident.good_since))
+    seen_until = min((v.observed_at for v in verdicts if v is not None and v.observed_at is not None), default=now)
+    if min(now, seen_until) - good_since >= timedelta(seconds=policy.recovery_window_s):
+        failed_s = (incident.good_since - incident.started_at).total_seconds()
+        draft.add(K.RESOLVED, now, duration_s=max(0.0, failed_s), by_rule=True)
+
+
+def _tell_registration(draft: _Draft, facts: Facts) -> None:
+    for change in facts.registration:
+        after = change.after
+        draft.add(
+            K.REGISTRATION_CHANGED,
+            change.at,
+            component=change.component,
+            method=after.method.value,
+            before=change.before.state.value if change.before else "unknown",
+            after=after.state.value,
+            source=after.source.value,
+            excerpt=after.excerpt,
+            url=after.url,
+            **_conditions(after),
+        )
+
+
+def _conditions(state: MethodState) -> dict[str, Any]:
+    return {
+        "country_codes": list(state.country_codes),
+        "email_domains": list(state.email_domains),
+        "invite_required": state.invite_required,
+        "approval_required": state.approval_required,
+    }
+
+
+def _tell_upstream(draft: _Draft, facts: Facts) -> None:
+    for said in facts.upstream:
+        draft.add(
+            K.UPSTREAM_SAID,
+            said.said_at,
+            provider=said.provider,
+            incident=said.incident,
+            name=said.name,
+            status=said.status.value if said.status else "",
+            body=said.body,
+            url=said.url,
+            said_at=said.said_at.isoformat(),
+        )
+
+
+def _publishing(impact: Impact, policy: Policy) -> Publishing:
+    if impact is Impact.CRITICAL:
+        return policy.publish_critical
+    return policy.publish_major if impact is Impact.MAJOR else policy.publish_minor
+
+
+def _publish(draft: _Draft, now: datetime, policy: Policy) -> None:
+    """Publish when the impact needs no review (any more), or the review took too long."""
+    incident = draft.now_open
+    if incident.public or incident.hidden_by or not is_open(incident):
+        return
+    waited = now - incident.detected_at >= timedelta(seconds=policy.review_limit_s)
+    if waited or _publishing(incident.impact, policy) is Publishing.AUTOMATIC:
+        draft.add(K.PUBLISHED, now, review_expired=waited)
+
+
+def apply(incident: Incident | None, event: IncidentEvent) -> Incident:
+    """Return the incident after one more event. Raises :class:`IllegalTransitionError` on one the table refuses."""
+    status = incident.status if incident else None
+    target = TRANSITIONS.get((status, event.kind))
+    if target is None:
+        raise IllegalTransitionError(f"{event.kind} is not allowed while the incident is {status or 'not open'}")
+    if incident is None:
+        return _opened(event)
+    if event.seq <= incident.last_seq:
+        raise IllegalTransitionError(f"event {event.seq} comes after event {incident.last_seq}")
+    changed = replace(incident, status=target, last_seq=event.seq)
+    effect = _EFFECTS.get(event.kind)
+    return effect(changed, incident, event) if effect else changed
+
+
+def fold(events: Iterable[IncidentEvent]) -> Incident:
+    """Fold an incident's events, oldest first, into its projection. Raises ``ValueError`` if there are none."""
+    incident: Incident | None = None
+    for event in events:
+        incident = apply(incident, event)
+    if incident is None:
+        raise ValueError("an incident without events")
+    return incident
+
+
+def _opened(event: IncidentEvent) -> Incident:
+    data = event.data
+    return Incident(
+        id=event.incident,
+        service=data["service"],
+        cause=Cause(data["cause"]),
+        status=INVESTIGATING,
+        impact=Impact(data["impact"]),
+        started_at=event.at,
+        detected_at=event.recorded_at,
+        components=tuple(data["components"]),
+        failing={name: Health(health) for name, health in data.get("health", {}).items()},
+        public=data.get("public", True),
+        title=data.get("title", ""),
+        status_by=event.by,
+        impact_by=event.by,
+        last_seq=event.seq,
+    )
+
+
+def _component(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
+    name, health = event.data["component"], Health(event.data["health"])
+    failing = {key: value for key, value in old.failing.items() if key != name}
+    if health.severity:
+        failing[name] = health
+    components = old.components if name in old.components else (*old.components, name)
+    return replace(new, failing=failing, components=components)
+
+
+def _relapsed(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
+    new = replace(new, good_since=None, resolved_at=None, status_by="", impact_by="")
+    return _component(new, replace(old, failing={}), event)
+
+
+def _recovering(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
+    status = old.status if old.status_by else new.status
+    return replace(new, status=status, failing={}, good_since=event.at)
+
+
+def _resolved(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
+    return replace(new, failing={}, good_since=None, resolved_at=event.at, status_by=event.by)
+
+
+def _note(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
+    data = event.data
+    if data.get("status"):
+        status = IncidentStatus(data["status"])
+        if status not in NOTE_STATUSES or old.status not in NOTE_STATUSES:
+            raise IllegalTransitionError(f"a note cannot take an incident from {old.status} to {status}")
+        new = replace(new, status=status, status_by=event.by)
+    if data.get("impact"):
+        new = replace(new, impact=Impact(data["impact"]), impact_by=event.by)
+    return replace(new, title=data["title"]) if data.get("title") else new
+
+
+def _impact(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
+    return replace(new, impact=Impact(event.data["impact"]), impact_by=event.by)
+
+
+def _shown(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
+    return replace(new, public=event.kind is K.PUBLISHED, hidden_by=event.by if event.kind is K.HIDDEN else "")
+
+
+_EFFECTS = {
+    K.COMPONENT_WORSE: _component,
+    K.COMPONENT_BETTER: _component,
+    K.RELAPSED: _relapsed,
+    K.REOPENED: _relapsed,
+    K.RECOVERING: _recovering,
+    K.RESOLVED: _resolved,
+    K.PROBE_REMOVED: _resolved,
+    K.NOTE: _note,
+    K.IMPACT_CHANGED: _impact,
+    K.PUBLISHED: _shown,
+    K.HIDDEN: _shown,
+}
+
+
+def sayings(
+    provider: str, upstream: Iterable[UpstreamIncident], heard: Iterable[tuple[str, datetime]]
+) -> list[UpstreamSaid]:
+    """Return the vendor's updates that were not heard yet, oldest first; ``heard`` are (incident, said_at) pairs."""
+    known = set(heard)
+    found = [
+        UpstreamSaid(provider, item.id, item.name, update.status, update.body, item.url, update.at)
+        for item in upstream
+        for update in item.updates
+        if (item.id, update.at) not in known
+    ]
+    return sorted(found, key=lambda said: (said.said_at, said.incident))
+
+
+def lead_s(incident: Incident, upstream: Iterable[UpstreamIncident], slack_s: float = 7200.0) -> float | None:
+    """Seconds by which our detection was ahead of the vendor's announcement (negative: behind).
+
+    The vendor's incident that overlaps ours, or starts within ``slack_s`` of it, and was announced first counts;
+    ``None`` without one. Its announcement is its first update, which may be later than the start it claims.
+    """
+    slack = timedelta(seconds=slack_s)
+    begin, end = incident.started_at - slack, incident.resolved_at
+    announced = [
+        min([update.at for update in item.updates], default=item.started_at)
+        for item in upstream
+        if item.started_at <= (end or item.started_at) + slack
+        and (item.resolved_at is None or item.resolved_at >= incident.started_at)
+        and item.started_at >= begin
+    ]
+    return (min(announced) - incident.detected_at).total_seconds() if announced else None
+
+
+def diagram() -> str:
+    """Print :data:`TRANSITIONS` as a Mermaid state diagram; what leaves the status alone is one line per status."""
+    lines = ["stateDiagram-v2"]
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for (before, kind), after in TRANSITIONS.items():
+        if before is not after:
+            arrows.setdefault((before.value if before else "[*]", after.value), []).append(kind.value)
+    lines += [f"    {before} --> {after}: {', '.join(kinds)}" for (before, after), kinds in arrows.items()]
+    lines.append(f"    {POSTMORTEM.value} --> [*]")
+    return "\n".join(lines) + "\n"
