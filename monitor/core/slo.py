@@ -1,0 +1,117 @@
+"""Error budgets and burn rates over probes.
+
+Multi-window, multi-burn-rate alerts after the Google SRE Workbook, as Sloth ships them: a rule fires when the error
+ratio exceeds burn rate times budget in its long and its short window. Looks that told nothing are in neither part
+of a ratio, and a window with too few looks says nothing at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitor.core.model import Severity
+
+MIN_SAMPLES = 10
+"""Fewest looks in the short window, and at least two of them failed."""
+MIN_FAILURES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class BurnRule:
+    """Fires when the budget burns ``burn`` times too fast over both windows (seconds)."""
+
+    severity: Severity
+    budget_ratio: float
+    long_s: int
+    short_s: int
+    burn: float
+
+
+RULES = (
+    BurnRule(Severity.PAGE, 0.02, 3600, 300, 14.4),
+    BurnRule(Severity.PAGE, 0.05, 21_600, 1800, 6.0),
+    BurnRule(Severity.TICKET, 0.10, 86_400, 7200, 3.0),
+    BurnRule(Severity.TICKET, 0.10, 259_200, 21_600, 1.0),
+)
+"""For a budget of 30 days."""
+PERIOD_S = 30 * 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Looks of a window that told something, and how many of them failed."""
+
+    looks: int
+    failed: int
+
+    @property
+    def error_ratio(self) -> float | None:
+        """Failed looks per look; ``None`` without looks."""
+        return self.failed / self.looks if self.looks else None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left of the error budget of a period, in failed looks."""
+
+    allowed: float
+    spent: int
+
+    @property
+    def left_ratio(self) -> float:
+        """1 untouched, 0 used up, negative overspent."""
+        return 1 - self.spent / self.allowed if self.allowed else (0.0 if self.spent else 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Burning:
+    """A burn rule that fires, with the numbers it rests on."""
+
+    rule: BurnRule
+    long: Count
+    short: Count
+    burn: float
+    """How many times too fast, over the long window."""
+
+
+def budget(counted: Count, target_ratio: float) -> Budget:
+    """Return the budget over a period of looks for a target such as 0.99."""
+    return Budget((1 - target_ratio) * counted.looks, counted.failed)
+
+
+def impossible(target_ratio: float) -> tuple[BurnRule, ...]:
+    """Return the rules that can never fire: even with every look failed the burn rate is only 1 / (1 - target)."""
+    if not 0 < target_ratio < 1:
+        raise ValueError(f"an objective lies between 0 and 1, not {target_ratio}")
+    return tuple(rule for rule in RULES if rule.burn * (1 - target_ratio) >= 1)
+
+
+def trigger_happy(target_ratio: float, interval_s: float, locations: int = 1) -> tuple[BurnRule, ...]:
+    """Return the rules whose short window holds too few looks to mean anything at this interval."""
+    return tuple(rule for rule in RULES if rule.short_s / interval_s * locations < _fewest(rule, target_ratio))
+
+
+def _fewest(rule: BurnRule, target_ratio: float) -> int:
+    """Looks below which fewer than two failures would already exceed the threshold, never under the minimum."""
+    threshold = min(1.0, rule.burn * (1 - target_ratio))
+    return max(MIN_FAILURES, min(MIN_SAMPLES, math.ceil(MIN_FAILURES / threshold)))
+
+
+def burning(
+    counts: Callable[[int], Count], target_ratio: float, rules: tuple[BurnRule, ...] = RULES
+) -> tuple[Burning, ...]:
+    """Return the rules that fire now. ``counts(seconds)`` counts the looks of the newest so many seconds."""
+    found: list[Burning] = []
+    never = impossible(target_ratio)
+    for rule in rules:
+        if rule in never:
+            continue
+        threshold = rule.burn * (1 - target_ratio)
+        short, long = counts(rule.short_s), counts(rule.long_s)
+        if min(short.looks, long.looks) < _fewest(rule, target_ratio) or short.failed < MIN_FAILURES:
+            continue
+        if short.failed > threshold * short.looks and long.failed > threshold * long.looks:
+            found.append(Burning(rule, long, short, long.failed / long.looks / (1 - target_ratio)))
+    return tuple(found)

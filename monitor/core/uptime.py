@@ -1,0 +1,128 @@
+"""Uptime with its denominator: wall time split without remainder.
+
+All sums are whole microseconds, so parts add up exactly, and splitting a window adds up to the window. Maintenance
+lies over every health; where nothing is known the time is unknown, and neither of the two is in the ratio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from monitor.core.maintenance import Window
+from monitor.core.model import Health
+from monitor.core.schedule import from_micros, micros
+
+FORMULA = (
+    "(operational + degraded + partial) / (operational + degraded + partial + major); maintenance and unknown apart"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Microseconds of a window per state; the six parts add up to the window."""
+
+    operational_us: int = 0
+    degraded_us: int = 0
+    partial_us: int = 0
+    major_us: int = 0
+    maintenance_us: int = 0
+    unknown_us: int = 0
+
+    @property
+    def total_us(self) -> int:
+        """Length of the window."""
+        known = self.operational_us + self.degraded_us + self.partial_us + self.major_us
+        return known + self.maintenance_us + self.unknown_us
+
+    @property
+    def ratio(self) -> float | None:
+        """Availability by :data:`FORMULA`; ``None`` if nothing is known of the window."""
+        up = self.operational_us + self.degraded_us + self.partial_us
+        known = up + self.major_us
+        return up / known if known else None
+
+    def __add__(self, other: Shares) -> Shares:
+        return Shares(*(getattr(self, name) + getattr(other, name) for name in _PARTS))
+
+
+_PARTS = ("operational_us", "degraded_us", "partial_us", "major_us", "maintenance_us", "unknown_us")
+_PART_OF = {
+    Health.OPERATIONAL: "operational_us",
+    Health.DEGRADED: "degraded_us",
+    Health.PARTIAL: "partial_us",
+    Health.MAJOR: "major_us",
+    Health.UNKNOWN: "unknown_us",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One stretch of one health, ``[start, end)``."""
+
+    start: datetime
+    end: datetime
+    health: Health
+
+
+def spans(changes: Iterable[tuple[datetime, Health]], until: datetime) -> list[Span]:
+    """Turn changes (moment, health from then on) into spans; a later-listed change with an earlier moment rewrites.
+
+    A failure is confirmed after it began, so its change reaches back to the first failed look and takes over what
+    was thought of that time before.
+    """
+    line: list[tuple[datetime, Health]] = []
+    for at, health in changes:
+        while line and line[-1][0] >= at:
+            line.pop()
+        if at < until and (not line or line[-1][1] is not health):
+            line.append((at, health))
+    ends = [at for at, _ in line[1:]] + [until]
+    return [Span(at, end, health) for (at, health), end in zip(line, ends, strict=True)]
+
+
+def shares(
+    known: Sequence[Span], maintenance: Sequence[Window], component: str, since: datetime, until: datetime
+) -> Shares:
+    """Split ``[since, until)`` of one component. Spans must not overlap; what they leave out is unknown."""
+    if until <= since:
+        return Shares()
+    low, high = micros(since), micros(until)
+    planned = _union(
+        (max(low, micros(w.starts_at)), min(high, micros(w.ends_at))) for w in maintenance if w.concerns(component)
+    )
+    parts = dict.fromkeys(_PARTS, 0)
+    parts["maintenance_us"] = sum(end - start for start, end in planned)
+    for span in known:
+        start, end = max(low, micros(span.start)), min(high, micros(span.end))
+        if start < end:
+            covered = sum(max(0, min(end, b) - max(start, a)) for a, b in planned)
+            parts[_PART_OF[span.health]] += end - start - covered
+    parts["unknown_us"] += high - low - sum(parts.values())
+    return Shares(**parts)
+
+
+def _union(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Merge overlapping intervals, empty ones dropped."""
+    out: list[tuple[int, int]] = []
+    for start, end in sorted(pair for pair in pairs if pair[0] < pair[1]):
+        if out and start <= out[-1][1]:
+            out[-1] = (out[-1][0], max(out[-1][1], end))
+        else:
+            out.append((start, end))
+    return out
+
+
+def by_day(
+    known: Sequence[Span], maintenance: Sequence[Window], component: str, since: datetime, until: datetime
+) -> list[tuple[datetime, Shares]]:
+    """Return (start of the UTC day, shares) for each day that the window touches, oldest first."""
+    day = 86_400 * 1_000_000
+    low, high = micros(since), micros(until)
+    edges = [low, *range((low // day + 1) * day, high, day), high]
+    return [
+        (from_micros(a // day * day), shares(known, maintenance, component, from_micros(a), from_micros(b)))
+        for a, b in zip(edges, edges[1:], strict=False)
+        if a < b
+    ]
