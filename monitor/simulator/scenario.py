@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
 from monitor.simulator.state import Announcement, State, Strict
 from monitor.simulator.vendor import MAKES
@@ -45,6 +45,11 @@ class Words(Strict):
 Sentence = Annotated[Words, BeforeValidator(lambda value: {"en": value} if isinstance(value, str) else value)]
 
 
+def _state_words(changes: dict[str, Any]) -> dict[str, Any]:
+    State.model_validate(changes)
+    return changes
+
+
 class Step(Strict):
     """One thing that happens. ``set`` takes the fields of ``State``, ``announce`` those of ``Announcement``."""
 
@@ -54,13 +59,12 @@ class Step(Strict):
     """When it really happened, if it did."""
     service: str = ""
     """Empty means the scenario's own service."""
-    changes: dict[str, Any] = Field(default={}, alias="set")
+    changes: Annotated[dict[str, Any], AfterValidator(_state_words)] = Field(default={}, alias="set")
     announce: Announcement | None = None
     say: Sentence | None = None
 
     @model_validator(mode="after")
     def _known(self) -> Step:
-        State.model_validate(self.changes)
         if self.service not in MAKES:
             raise ValueError(f"there is no service {self.service!r}; there are {', '.join(filter(None, MAKES))}")
         return self
@@ -119,7 +123,8 @@ def load_scenario(name: str) -> Scenario:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise ScenarioError(f"{path}:{_line(node, first['loc'])}: {where}: {first['msg']}") from error
+        given = f", not {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
+        raise ScenarioError(f"{path}:{_line(node, first['loc'])}: {where}: {first['msg']}{given}") from error
 
 
 def _line(node: yaml.Node | None, where: tuple[int | str, ...]) -> int:
