@@ -1,1 +1,9 @@
 """The guarded, timed network under probes and channels: the only room that talks to a socket."""
+
+from monitor.wire.client import Wire
+from monitor.wire.guard import Guard
+from monitor.wire.model import Answer, Chunk, Connection, Limits, WireError
+from monitor.wire.resolve import Resolver
+from monitor.wire.timed import Exchange
+
+__all__ = ["Answer", "Chunk", "Connection", "Exchange", "Guard", "Limits", "Resolver", "Wire", "WireError"]

@@ -1,0 +1,117 @@
+"""What a certificate chain says, read with ``cryptography`` and remembered per chain."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from monitor.core.model import Certificate
+
+NAME_CHARACTERS = 200
+CHAIN_LENGTH = 10
+
+
+class Facts(NamedTuple):
+    """The leaf's facts and what a strict verifier would dislike."""
+
+    certificate: Certificate
+    warnings: tuple[str, ...]
+
+
+def facts_of(connection: ssl.SSLObject, *, trusted: bool) -> Facts | None:
+    """Return the facts of the peer's chain after a handshake; ``None`` when it cannot be read."""
+    leaf = connection.getpeercert(binary_form=True)
+    if leaf is None:
+        return None
+    return _facts((leaf, *_rest_of_chain(connection, trusted)), trusted)
+
+
+def _rest_of_chain(connection: ssl.SSLObject, trusted: bool) -> Sequence[bytes]:
+    name = "get_verified_chain" if trusted else "get_unverified_chain"
+    try:
+        public = getattr(connection, name, None)
+        if public is not None:  # Python 3.13
+            chain = public()
+        else:  # the same under a private name, since Python 3.10
+            chain = [one.public_bytes(2) for one in getattr(connection._sslobj, name)() or ()]  # type: ignore[attr-defined]  # noqa: SLF001
+    except (AttributeError, ssl.SSLError):
+        return ()
+    return tuple(chain[1:CHAIN_LENGTH])
+
+
+@lru_cache(maxsize=1024)
+def _facts(chain: tuple[bytes, ...], trusted: bool) -> Facts | None:
+    try:
+        parsed = [x509.load_der_x509_certificate(one) for one in chain]
+        leaf = parsed[0]
+        certificate = Certificate(
+            not_after=leaf.not_valid_after_utc,
+            subject=_name(leaf.subject) or _first_san(leaf),
+            issuer=_name(leaf.issuer),
+            fingerprint_sha256=leaf.fingerprint(hashes.SHA256()).hex(),
+            trusted=trusted,
+            chain_not_after=_earliest(parsed),
+        )
+        return Facts(certificate, _strict_faults(parsed) if trusted else ())
+    except (ValueError, TypeError):  # OpenSSL swallowed what the stricter parser refuses
+        return None
+
+
+def _earliest(chain: Sequence[x509.Certificate]) -> datetime:
+    return min(one.not_valid_after_utc for one in chain)
+
+
+def _name(name: x509.Name) -> str:
+    for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
+        for attribute in name.get_attributes_for_oid(oid):
+            return str(attribute.value)[:NAME_CHARACTERS]
+    return name.rfc4514_string()[:NAME_CHARACTERS]
+
+
+def _first_san(leaf: x509.Certificate) -> str:
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ""
+    return next(iter(names.get_values_for_type(x509.DNSName)), "")[:NAME_CHARACTERS]
+
+
+def _strict_faults(chain: Sequence[x509.Certificate]) -> tuple[str, ...]:
+    """Return what OpenSSL's strict mode (RFC 5280) would refuse in a chain that was accepted without it."""
+    faults: list[str] = []
+    for authority in chain[1:]:
+        faults += _authority_faults(authority)
+    for one in chain:
+        is_root = one.subject == one.issuer
+        if not is_root and not _has(one, x509.AuthorityKeyIdentifier):
+            faults.append("tls.strict: no authority key identifier")
+    return tuple(dict.fromkeys(faults))
+
+
+def _authority_faults(authority: x509.Certificate) -> list[str]:
+    faults = []
+    try:
+        if not authority.extensions.get_extension_for_class(x509.BasicConstraints).critical:
+            faults.append("tls.strict: basic constraints of the CA not critical")
+    except x509.ExtensionNotFound:
+        faults.append("tls.strict: CA without basic constraints")
+    if not _has(authority, x509.KeyUsage):
+        faults.append("tls.strict: CA without key usage")
+    if not _has(authority, x509.SubjectKeyIdentifier):
+        faults.append("tls.strict: CA without subject key identifier")
+    return faults
+
+
+def _has(one: x509.Certificate, kind: type[x509.ExtensionType]) -> bool:
+    try:
+        one.extensions.get_extension_for_class(kind)
+    except x509.ExtensionNotFound:
+        return False
+    return True

@@ -1,0 +1,200 @@
+"""The wire as its users see it: stream, fetch, connect; redirects followed one checked hop at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+import httpx
+
+from monitor import clock
+from monitor.core.model import Reason
+from monitor.wire.deadline import Deadline, Slots
+from monitor.wire.guard import Guard
+from monitor.wire.http1 import Target, parse
+from monitor.wire.link import Ground, Link
+from monitor.wire.model import NO_HEADERS, Answer, Connection, Limits, Timing, WireError
+from monitor.wire.resolve import Resolver, literal
+from monitor.wire.timed import Exchange, ask_http1
+from monitor.wire.tls import Trust
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+MOST_REDIRECTS = 5
+NO_LIMITS = Limits()
+ALWAYS_SECRET = frozenset(
+    {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "anthropic-api-key"}
+)
+"""Never to another origin, however they were passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked, hop by hop."""
+
+    method: str
+    target: Target
+    headers: Mapping[str, str]
+    secret_headers: Mapping[str, str]
+    content: bytes
+    http2: bool
+
+    @property
+    def all_headers(self) -> Mapping[str, str]:
+        """Both kinds together."""
+        return {**self.headers, **self.secret_headers} if self.secret_headers else self.headers
+
+
+class Wire:
+    """One per process: holds the trust contexts, the guard, the resolver and the cap on handshakes."""
+
+    def __init__(
+        self,
+        *,
+        allow_networks: Sequence[str] = (),
+        ca_file: str | None = None,
+        handshakes: int = 16,
+        resolver: Resolver | None = None,
+    ) -> None:
+        self.ground = Ground(Guard(allow_networks), resolver or Resolver(), Trust(ca_file), Slots(handshakes))
+
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        secret_headers: Mapping[str, str] = NO_HEADERS,
+        content: bytes = b"",
+        limits: Limits = NO_LIMITS,
+        redirects: int = 0,
+        http2: bool = False,
+    ) -> AbstractAsyncContextManager[Exchange]:
+        """Send a request; the context holds the exchange once its headers are there. Raises ``WireError``."""
+        return _Opening(self.ground, (method, url, headers, secret_headers, content, http2), limits, redirects)
+
+    async def fetch(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        secret_headers: Mapping[str, str] = NO_HEADERS,
+        content: bytes = b"",
+        limits: Limits = NO_LIMITS,
+        redirects: int = 0,
+        http2: bool = False,
+    ) -> Answer:
+        """Send a request and read the whole bounded answer. Raises ``WireError``."""
+        asked = (method, url, headers, secret_headers, content, http2)
+        async with _Opening(self.ground, asked, limits, redirects) as exchange:
+            return await exchange.read()
+
+    async def connect(
+        self, host: str, port: int, *, tls: bool, limits: Limits = NO_LIMITS, server_name: str | None = None
+    ) -> Connection:
+        """Connect, shake hands if *tls*, and close again. Raises ``WireError``."""
+        deadline = Deadline(asyncio.get_running_loop(), limits.deadline_s)
+        link = Link(self.ground, limits, deadline, Timing(clock.monotonic_ns()))
+        try:
+            stream = await link.connect(host, port, literal(host))
+            if not tls:
+                return Connection(link.address, link.finish(), warnings=link.warnings)
+            secured = await link.secure(stream, self.ground.trust.verified, server_name or host)
+            cipher = secured.ssl.cipher()
+            return Connection(
+                link.address,
+                link.finish(),
+                link.certificate,
+                secured.ssl.version() or "",
+                cipher[0] if cipher else "",
+                link.warnings,
+            )
+        except (WireError, OSError) as error:
+            raise link.explain(error) from error
+        finally:
+            deadline.close()
+            link.close()
+
+    async def aclose(self) -> None:
+        """Nothing stays open between exchanges; here for symmetry with other clients."""
+
+
+class _Opening:
+    """The context manager of :meth:`Wire.stream`."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        asked: tuple[str, str, Mapping[str, str], Mapping[str, str], bytes, bool],
+        limits: Limits,
+        redirects: int,
+    ) -> None:
+        self._ground = ground
+        self._asked = asked
+        self._limits = limits
+        self._redirects = min(redirects, MOST_REDIRECTS)
+        self._exchange: Exchange | None = None
+
+    async def __aenter__(self) -> Exchange:
+        method, url, headers, secret_headers, content, http2 = self._asked
+        deadline = Deadline(asyncio.get_running_loop(), self._limits.deadline_s)
+        timing = Timing(clock.monotonic_ns())
+        try:
+            request = Request(method, parse(url), headers, secret_headers, content, http2)
+            for hop in range(self._redirects + 1):
+                exchange = await self._hop(request, deadline, timing, hop)
+                location = exchange.headers.get("location", "") if exchange.status in REDIRECTS else ""
+                if not location or not self._redirects:
+                    self._exchange = exchange
+                    return exchange
+                exchange.close()
+                request = self._follow(request, exchange, location)
+            raise WireError(Reason.REDIRECT, f"more than {self._redirects} redirects")
+        except BaseException:
+            deadline.close()
+            raise
+
+    async def _hop(self, request: Request, deadline: Deadline, timing: Timing, hop: int) -> Exchange:
+        link = Link(self._ground, self._limits, deadline, timing)
+        try:
+            talk = await ask_http1(link, request.target, request.method, request.all_headers, request.content)
+        except (WireError, OSError) as error:
+            link.close()
+            raise link.explain(error) from error
+        except BaseException:
+            link.close()
+            raise
+        return Exchange(link, request.target, talk, hop)
+
+    def _follow(self, request: Request, exchange: Exchange, location: str) -> Request:
+        def refuse(words: str) -> WireError:
+            return WireError(
+                Reason.REDIRECT, words, phases=exchange.phases, certificate=exchange.certificate,
+                address=exchange.address, status=exchange.status,
+            )  # fmt: skip
+
+        try:
+            target = parse(str(httpx.URL(request.target.url).join(location)))
+        except (WireError, httpx.InvalidURL, ValueError) as error:
+            raise refuse("redirect to something that is not a web address") from error
+        if request.target.scheme == "https" and target.scheme == "http":
+            raise refuse("redirect from https to http")
+        keeps_method = exchange.status in (307, 308) or request.method in ("GET", "HEAD")
+        followed = replace(request, target=target)
+        if not keeps_method:
+            followed = replace(followed, method="GET", content=b"")
+        if target.origin == request.target.origin:
+            return followed
+        if followed.content:
+            raise refuse("redirect of a request body to another origin")
+        kept = {name: value for name, value in request.headers.items() if name.lower() not in ALWAYS_SECRET}
+        return replace(followed, headers=kept, secret_headers=NO_HEADERS)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._exchange is not None:
+            self._exchange.close()

@@ -1,0 +1,159 @@
+"""What the wire takes and gives: limits, chunks, answers and the one error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
+
+import httpx
+
+from monitor.core.model import Certificate, Phases, Reason
+
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one exchange may cost at most. Redirect hops share the deadline."""
+
+    deadline_s: float = 10.0
+    """The whole look: resolving, connecting, every hop, the last byte."""
+    connect_s: float = 5.0
+    """Each of resolving, connecting and the TLS handshake, inside the deadline."""
+    header_bytes: int = 64 * 1024
+    wire_bytes: int = 2 * 2**20
+    """Received bytes of the answer before content decoding."""
+    body_bytes: int = 2 * 2**20
+    """Bytes of the body after content decoding."""
+    line_bytes: int = 256 * 1024
+    """Longest line of :meth:`Exchange.lines`."""
+    events: int = 20_000
+    """Most events (blank lines) in :meth:`Exchange.lines`."""
+
+
+class Chunk(NamedTuple):
+    """A content-decoded piece of the body, or a line of it."""
+
+    data: bytes
+    at_s: float
+    """Seconds since the request was fully sent, on the kernel's receive stamp where it can be trusted."""
+
+
+class WireError(Exception):
+    """The exchange failed; says why, and how far it came."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str,
+        *,
+        phases: Phases | None = None,
+        certificate: Certificate | None = None,
+        address: str = "",
+        status: int | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.phases = phases
+        self.certificate = certificate
+        self.address = address
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole bounded response."""
+
+    url: str
+    status: int
+    raw_headers: list[tuple[bytes, bytes]]
+    http_version: str
+    address: str
+    certificate: Certificate | None
+    redirects: int
+    body: bytes
+    phases: Phases
+    wire_bytes: int
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def headers(self) -> httpx.Headers:
+        """The response's headers, case-insensitive."""
+        return httpx.Headers(self.raw_headers)
+
+    @property
+    def text(self) -> str:
+        """The body as text by its declared charset, UTF-8 else; undecodable bytes are replaced."""
+        declared = self.headers.get("content-type", "").partition("charset=")[2].partition(";")[0].strip(" \"'")
+        try:
+            return self.body.decode(declared or "utf-8", "replace")
+        except (LookupError, ValueError):
+            return self.body.decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What a connection that carried no data told us."""
+
+    address: str
+    phases: Phases
+    certificate: Certificate | None = None
+    tls_version: str = ""
+    cipher: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Timing:
+    """Marks of one exchange in monotonic nanoseconds; durations add up over redirect hops."""
+
+    started_ns: int
+    dns_s: float | None = None
+    connect_s: float | None = None
+    tls_s: float | None = None
+    request_s: float | None = None
+    wait_s: float | None = None
+    rtt_s: float | None = None
+    sent_ns: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    ended_ns: int = 0
+    lag_s: float = 0.0
+    stamped: bool = False
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add to the phase *name*; never below zero, whatever two clocks say."""
+        setattr(self, name, (getattr(self, name) or 0.0) + max(0.0, seconds))
+
+    def first_byte(self, at_ns: int, stamped: bool) -> None:
+        """Mark the first byte of an answer."""
+        self.first_ns = self.last_ns = at_ns
+        self.stamped = stamped
+        self.add("wait_s", (at_ns - self.sent_ns) / 1e9)
+
+    def phases(self, now_ns: int) -> Phases:
+        """Return the phases so far; our overhead is the rest of the elapsed time that no phase explains."""
+        transfer_s = max(0, self.last_ns - self.first_ns) / 1e9 if self.first_ns else None
+        parts = (self.dns_s, self.connect_s, self.tls_s, self.request_s, self.wait_s, transfer_s)
+        elapsed_s = ((self.ended_ns or now_ns) - self.started_ns) / 1e9
+        return Phases(
+            self.dns_s,
+            self.connect_s,
+            self.tls_s,
+            self.request_s,
+            self.wait_s,
+            transfer_s,
+            self.rtt_s,
+            max(0.0, elapsed_s - sum(part for part in parts if part is not None)),
+            self.lag_s,
+            self.stamped,
+        )
+
+
+def with_limit(limits: Limits, remaining_s: float) -> Limits:
+    """Return *limits* with no more than the time that is left."""
+    return replace(limits, deadline_s=min(limits.deadline_s, remaining_s))

@@ -1,0 +1,264 @@
+"""One request and its answer over a link: phases on the kernel's stamps, caps on every size, decoding in steps."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from functools import cached_property
+from typing import NamedTuple, Protocol
+
+import httpx
+
+from monitor import clock
+from monitor.core.model import Certificate, Phases, Reason
+from monitor.wire.deadline import Step
+from monitor.wire.decode import decoder_for
+from monitor.wire.dial import Piece, Stream
+from monitor.wire.http1 import ResponseParser, Target, request_head
+from monitor.wire.link import Link
+from monitor.wire.model import Answer, Chunk, WireError
+from monitor.wire.tls import TlsStream
+
+
+class Head(NamedTuple):
+    """Status line and headers."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    version: str
+
+
+class Conversation(Protocol):
+    """One request over one protocol."""
+
+    head: Head
+
+    @property
+    def received(self) -> int:
+        """Bytes off the wire so far."""
+        ...
+
+    def body(self) -> AsyncIterator[tuple[bytes, int]]:
+        """Yield pieces of the undecoded body, each with its arrival in monotonic nanoseconds."""
+        ...
+
+    def close(self) -> None:
+        """Break cycles; the link closes the socket."""
+        ...
+
+
+class Http1:
+    """HTTP/1.1, one request per connection."""
+
+    def __init__(self, link: Link, stream: Stream | TlsStream, method: str) -> None:
+        self.head = Head(0, [], "")
+        self._link = link
+        self._stream = stream
+        self._parser = ResponseParser(method, link.limits.header_bytes)
+        self._ready: list[bytes] = []
+
+    @property
+    def received(self) -> int:
+        """Bytes off the wire so far."""
+        return self._parser.seen
+
+    async def ask(self, head: bytes, content: bytes) -> None:
+        """Send the request and read up to the end of the response's headers."""
+        timing = self._link.timing
+        self._link.deadline.enter(Step.HEADERS)
+        started_ns = clock.monotonic_ns()
+        try:
+            timing.sent_ns = await self._stream.write(head + content)
+        except OSError:
+            # The server may have answered and hung up before it had the whole request: then that answer counts.
+            timing.sent_ns = clock.monotonic_ns()
+        timing.add("request_s", (timing.sent_ns - started_ns) / 1e9)
+        await self._read_head()
+        self._link.deadline.enter(Step.BODY)
+        parser = self._parser
+        self.head = Head(parser.status, parser.headers, f"HTTP/{parser.version}")
+
+    async def _read_head(self) -> None:
+        parser, interim = self._parser, 0
+        first: Piece | None = None
+        try:
+            while not parser.headers_done:
+                piece = await self._stream.read()
+                if piece is None:
+                    parser.end()
+                    break
+                first = first or piece
+                self._ready = parser.feed(piece.data)
+                self._link.timing.last_ns = piece.at_ns
+                if parser.interim != interim and not parser.headers_done:
+                    interim, first = parser.interim, None  # a 103 is not the answer that is waited for
+        except OSError as error:
+            words = "in the middle of the headers" if parser.seen else "before a response"
+            raise WireError(Reason.PROTOCOL, f"connection reset {words}") from error
+        finally:
+            if first is not None:
+                last_ns = self._link.timing.last_ns
+                self._link.timing.first_byte(first.at_ns, first.stamped)
+                self._link.timing.last_ns = last_ns
+
+    async def body(self) -> AsyncIterator[tuple[bytes, int]]:
+        """As :class:`Conversation`."""
+        parser, timing = self._parser, self._link.timing
+        for data in self._ready:
+            yield data, timing.last_ns
+        self._ready = []
+        while not parser.complete:
+            try:
+                piece = await self._stream.read()
+            except OSError as error:
+                raise WireError(Reason.PROTOCOL, "connection reset in the middle of the body") from error
+            if piece is None:
+                parser.end()
+                if isinstance(self._stream, TlsStream) and not self._stream.notified:
+                    self._link.warnings += ("tls.no_close_notify: the body may have been cut",)
+                return
+            timing.last_ns = piece.at_ns
+            for data in parser.feed(piece.data):
+                yield data, piece.at_ns
+            if parser.seen > self._link.limits.wire_bytes:
+                yield b"", piece.at_ns  # the reader checks the caps, also when a piece holds no body
+
+    def close(self) -> None:
+        """As :class:`Conversation`."""
+        self._parser.close()
+
+
+class Exchange:
+    """An answer whose headers have arrived and whose body has not been read yet."""
+
+    def __init__(self, link: Link, target: Target, talk: Conversation, redirects: int) -> None:
+        self.url = target.url
+        self.status = talk.head.status
+        self.raw_headers = talk.head.headers
+        self.http_version = talk.head.version
+        self.redirects = redirects
+        self._link = link
+        self._talk = talk
+        self._phases: Phases | None = None
+        self.complete = False
+        """True once the whole body was read."""
+
+    @cached_property
+    def headers(self) -> httpx.Headers:
+        """The response's headers, case-insensitive."""
+        return httpx.Headers(self.raw_headers)
+
+    @property
+    def address(self) -> str:
+        """The IP address talked to."""
+        return self._link.address
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The leaf certificate of an ``https`` target."""
+        return self._link.certificate
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is worth knowing and no failure, e.g. ``connect.fallback: …``."""
+        return self._link.warnings
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes received so far, headers included, before content decoding."""
+        return self._talk.received
+
+    @property
+    def phases(self) -> Phases:
+        """The phases; complete once the chunks are exhausted or the exchange is closed."""
+        return self._phases or self._link.finish()
+
+    async def chunks(self) -> AsyncIterator[Chunk]:
+        """Yield the content-decoded body as it arrives; raises ``WireError``."""
+        limits, sent_ns, total = self._link.limits, self._link.timing.sent_ns, 0
+        try:
+            decoder = decoder_for(self._coding())
+            async with aclosing(self._talk.body()) as pieces:  # type: ignore[type-var]  # it is a generator in both protocols
+                async for raw, at_ns in pieces:
+                    if self._talk.received > limits.wire_bytes:
+                        raise WireError(Reason.TOO_LARGE, f"more than {limits.wire_bytes} bytes received")
+                    at_s = max(0, at_ns - sent_ns) / 1e9
+                    for data in (raw,) if decoder is None else decoder.feed(raw):
+                        total += len(data)
+                        if total > limits.body_bytes:
+                            raise WireError(Reason.TOO_LARGE, f"body larger than {limits.body_bytes} bytes")
+                        if data:
+                            yield Chunk(data, at_s)
+            if decoder is not None:
+                decoder.finish()
+            self.complete = True
+        except (WireError, OSError) as error:
+            raise self._link.explain(error, self.status) from error
+        finally:
+            self.close()
+
+    def _coding(self) -> str:
+        return ",".join(
+            value.decode("latin-1") for name, value in self.raw_headers if name.lower() == b"content-encoding"
+        )
+
+    async def lines(self) -> AsyncIterator[Chunk]:
+        """Yield the body line by line without line ends (LF, CRLF or CR: server-sent events allow all three).
+
+        Raises ``WireError(TOO_LARGE)`` for a line over ``line_bytes`` and for more than ``events`` blank lines.
+        """
+        limits = self._link.limits
+        rest, blank, at_s = b"", 0, 0.0
+        async with aclosing(self.chunks()) as chunks:  # type: ignore[type-var]  # a generator, as above
+            async for data, at_s in chunks:
+                *lines, rest = _split(rest + data)
+                for line in (*lines, rest):
+                    if len(line) > limits.line_bytes:
+                        raise self._too_large(f"a line longer than {limits.line_bytes} bytes")
+                for line in lines:
+                    blank += not line
+                    if blank > limits.events:
+                        raise self._too_large(f"more than {limits.events} events")
+                    yield Chunk(line, at_s)
+        if rest:
+            yield Chunk(rest.rstrip(b"\r"), at_s)
+
+    def _too_large(self, words: str) -> WireError:
+        return self._link.explain(WireError(Reason.TOO_LARGE, words), self.status)
+
+    async def read(self) -> Answer:
+        """Read the whole bounded body."""
+        body = bytearray()
+        async for chunk in self.chunks():
+            body += chunk.data
+        return Answer(
+            self.url, self.status, self.raw_headers, self.http_version, self.address, self.certificate, self.redirects,
+            bytes(body), self.phases, self.wire_bytes, self.warnings,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Close the connection and fix the phases. Safe to call again."""
+        if self._phases is None:
+            self._phases = self._link.finish()
+            self._link.deadline.close()
+            self._link.close()
+            self._talk.close()
+
+
+def _split(data: bytes) -> list[bytes]:
+    """Split at LF, CRLF and CR; a CR at the very end stays with the rest, its LF may be still to come."""
+    held = b"\r" if data.endswith(b"\r") else b""
+    parts = data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    parts[-1] += held
+    return parts
+
+
+async def ask_http1(link: Link, target: Target, method: str, headers: Mapping[str, str], content: bytes) -> Http1:
+    """Connect to *target* and ask over HTTP/1.1."""
+    head = request_head(method, target, headers, content)
+    plain = await link.connect(target.host, target.port, target.literal)
+    secure = target.scheme == "https"
+    stream = await link.secure(plain, link.ground.trust.verified, target.host) if secure else plain
+    talk = Http1(link, stream, method)
+    await talk.ask(head, content)
+    return talk

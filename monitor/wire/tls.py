@@ -1,0 +1,189 @@
+"""TLS without sockets: one context per trust configuration, handshakes over memory buffers, failures put into words."""
+
+from __future__ import annotations
+
+import ssl
+from functools import cached_property
+from pathlib import Path
+
+import certifi
+
+from monitor import clock
+from monitor.core.model import Reason
+from monitor.wire.deadline import Deadline, Slots, Step
+from monitor.wire.dial import Piece, Stream
+from monitor.wire.model import Timing, WireError
+
+SLOT_HELD_S = 0.25
+"""The cap is there for our processor; a peer that keeps us waiting uses none of it and gives its place back."""
+READ_BYTES = 65536
+
+EXPIRED, NOT_YET_VALID, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # X509_V_ERR_*, openssl/x509_vfy.h
+
+
+def make_context(ca_file: str | None, *, verify: bool = True, alpn: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
+    """Return a client context on the system's trust store, certifi's where that is empty, and *ca_file* besides.
+
+    Not ``ssl.create_default_context``: that writes session keys to a file when an environment variable says so.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(list(alpn))
+    # Python 3.13 sets this and would call working private chains broken; such a chain is a warning here.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    context.load_default_certs()
+    paths = ssl.get_default_verify_paths()
+    hashed = paths.capath is not None and any(Path(paths.capath).iterdir())
+    if not hashed and not context.cert_store_stats()["x509_ca"]:
+        context.load_verify_locations(certifi.where())
+    if ca_file:
+        context.load_verify_locations(ca_file)
+    return context
+
+
+class Trust:
+    """The contexts of one trust configuration; building one costs fifteen times a handshake, so each is built once."""
+
+    def __init__(self, ca_file: str | None) -> None:
+        self._ca_file = ca_file
+        self.verified = make_context(ca_file)
+        self.unverified = make_context(None, verify=False)
+        """For a look at a certificate that failed; no data ever goes through it."""
+
+    @cached_property
+    def http2(self) -> ssl.SSLContext:
+        """As ``verified``, offering HTTP/2 first."""
+        return make_context(self._ca_file, alpn=("h2", "http/1.1"))
+
+
+class TlsStream:
+    """A :class:`Stream` behind TLS, with the same three methods."""
+
+    __slots__ = ("_in", "_out", "notified", "ssl", "stream")
+
+    def __init__(self, stream: Stream, context: ssl.SSLContext, server_name: str) -> None:
+        self.stream = stream
+        self.notified = True
+        """False when the peer closed without TLS's own goodbye."""
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.ssl = context.wrap_bio(self._in, self._out, server_hostname=server_name)
+
+    async def handshake(self, slots: Slots, deadline: Deadline, limit_s: float, timing: Timing) -> None:
+        """Shake hands; raises ``ssl.SSLError``, ``OSError`` or a ``WireError``.
+
+        The phase runs from our first to the peer's last message; our processor's part after it is overhead.
+        """
+        deadline.enter(Step.HANDSHAKE_SLOT, limit_s)
+        await slots.take(deadline)
+        release = _Release(slots)
+        timer = deadline.loop.call_later(SLOT_HELD_S, release)
+        deadline.enter(Step.TLS, limit_s)
+        started_ns = heard_ns = clock.monotonic_ns()
+        try:
+            while True:
+                try:
+                    self.ssl.do_handshake()
+                except ssl.SSLWantReadError:
+                    await self._flush()
+                    heard_ns = await self._feed(heard_ns)
+                else:
+                    await self._flush()
+                    return
+        except WireError:
+            heard_ns = clock.monotonic_ns()
+            raise
+        except ssl.SSLError:
+            await self._flush_alert()
+            raise
+        finally:
+            timing.add("tls_s", (heard_ns - started_ns) / 1e9)
+            timer.cancel()
+            release()
+
+    async def _feed(self, heard_ns: int) -> int:
+        piece = await self.stream.read()
+        if piece is None:
+            self._in.write_eof()
+            return heard_ns
+        self._in.write(piece.data)
+        return piece.at_ns
+
+    async def _flush(self) -> int:
+        return await self.stream.write(self._out.read()) if self._out.pending else 0
+
+    async def _flush_alert(self) -> None:
+        """Tell the peer why we leave, if it still listens."""
+        try:
+            await self._flush()
+        except OSError:
+            return
+
+    async def read(self) -> Piece | None:
+        """As :meth:`Stream.read`, decrypted."""
+        at_ns, stamped = 0, False
+        while True:
+            try:
+                data = self.ssl.read(READ_BYTES)
+            except ssl.SSLWantReadError:
+                if self._out.pending:  # a key update wants its answer
+                    await self._flush()
+            except ssl.SSLZeroReturnError:
+                return None
+            except ssl.SSLEOFError:
+                self.notified = False
+                return None
+            else:
+                return Piece(data, at_ns or clock.monotonic_ns(), stamped) if data else None
+            piece = await self.stream.read()
+            if piece is None:
+                self._in.write_eof()
+            else:
+                self._in.write(piece.data)
+                at_ns, stamped = piece.at_ns, piece.stamped
+
+    async def write(self, data: bytes) -> int:
+        """As :meth:`Stream.write`."""
+        self.ssl.write(data)
+        return await self._flush()
+
+    @property
+    def has_input(self) -> bool:
+        """True when something already arrived."""
+        return self.stream.has_input
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.stream.close()
+
+
+class _Release:
+    """Gives a place back once."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots: Slots | None = slots
+
+    def __call__(self) -> None:
+        if self._slots is not None:
+            self._slots.give()
+            self._slots = None
+
+
+def failure(error: ssl.SSLError) -> WireError:
+    """Return the error that a failed handshake or record layer means."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        words = error.verify_message
+        if error.verify_code in (EXPIRED, NOT_YET_VALID):
+            return WireError(Reason.CERTIFICATE_EXPIRED, words)
+        if error.verify_code in (WRONG_NAME, WRONG_ADDRESS):
+            return WireError(Reason.CERTIFICATE_NAME, words.partition(", certificate is")[0])
+        return WireError(Reason.CERTIFICATE_UNTRUSTED, words)
+    name = (error.reason or type(error).__name__).replace("_", " ").lower()
+    if "protocol version" in name or "unsupported protocol" in name or "version too low" in name:
+        return WireError(Reason.TLS, f"tls version: {name}")
+    if isinstance(error, ssl.SSLEOFError):
+        return WireError(Reason.TLS, "connection closed in the TLS handshake")
+    return WireError(Reason.TLS, name)
