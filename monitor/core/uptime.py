@@ -6,6 +6,7 @@ lies over every health; where nothing is known the time is unknown, and neither 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,8 +40,8 @@ class Shares:
     @property
     def ratio(self) -> float | None:
         """Availability by :data:`FORMULA`; ``None`` if nothing is known of the window."""
-        up = self.operational_us + self.degraded_us + self.partial_us
-        known = up + self.major_us
+        up = self.operational_us + self.degraded_us
+        known = up + self.partial_us + self.major_us
         return up / known if known else None
 
     def __add__(self, other: Shares) -> Shares:
@@ -123,6 +124,6 @@ def by_day(
     edges = [low, *range((low // day + 1) * day, high, day), high]
     return [
         (from_micros(a // day * day), shares(known, maintenance, component, from_micros(a), from_micros(b)))
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in itertools.pairwise(edges)
         if a < b
     ]

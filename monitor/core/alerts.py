@@ -1,0 +1,426 @@
+"""Conditions → alerts → who is told, and the named reason when nobody is.
+
+A :class:`Condition` says that something holds, or that it is over; what could not be told is not said at all, so an
+alert never ends for want of evidence. :func:`reconcile` opens and ends alerts. :func:`decide_routes` asks the stages
+in order for each route; the first one that answers decides, and its word is stored either way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.core.catalogue import Catalogue, Policy, Route
+from monitor.core.events import Alert, Cause, Decision, Incident
+from monitor.core.health import ComponentHealth
+from monitor.core.incidents import is_open
+from monitor.core.maintenance import Window, covering
+from monitor.core.model import AlertState, Health, Reason, Registration, Scope, Severity, Why
+
+LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
+OPERATOR_RULES = frozenset(
+    {"account", "configuration", "blind", "overdue", "spool", "delivery", "certificate", "latency_unusual", "suspect"}
+)
+"""Rules about ourselves or for the operator only; they are what our faults turn into instead of outages."""
+ACCOUNT_RULE = {Scope.ACCOUNT: "account", Scope.PROBE: "configuration"}
+TRANSIENT = frozenset({Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET})
+"""Reasons that pass by themselves or have alerts of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Something that holds now (``holds``) or is over. ``scope`` tells conditions of one rule apart, as a probe's id."""
+
+    rule: str
+    service: str
+    component: str
+    holds: bool
+    severity: Severity = Severity.TICKET
+    since: datetime | None = None
+    scope: str = ""
+    incident: str = ""
+    summary: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Deduplication key: the same trouble has the same key for ever, whatever its words."""
+        return alert_key(self.service, self.component, self.rule, self.scope)
+
+
+def alert_key(service: str, component: str, rule: str, scope: str = "") -> str:
+    """Return sha256 over service, component, rule and scope, in hexadecimal."""
+    return hashlib.sha256("|".join((service, component, rule, scope)).encode()).hexdigest()
+
+
+def component_down(component: str, verdict: ComponentHealth, incident: Incident | None) -> tuple[Condition, ...]:
+    """Return the condition of a component's own trouble; it is over when the incident is, not at the first good look."""
+    service = component.partition("/")[0]
+    part = incident is not None and is_open(incident) and component in incident.components
+    if verdict.health.severity and not verdict.regional:
+        loud = Severity.PAGE if verdict.health.severity >= Health.PARTIAL.severity else Severity.TICKET
+        return (
+            Condition(
+                "component_down",
+                service,
+                component,
+                True,
+                Severity.INFO if verdict.reason is Reason.QUALITY else loud,
+                verdict.since,
+                incident=incident.id if incident and part else "",
+                summary={
+                    "health": verdict.health.value,
+                    "reason": verdict.reason.value,
+                    "detail": verdict.detail,
+                    "locations": verdict.agreeing,
+                    "voters": verdict.voters,
+                    "flapping": verdict.flapping,
+                },
+            ),
+        )
+    over = verdict.health is Health.OPERATIONAL and not verdict.flapping and not part
+    return (Condition("component_down", service, component, False),) if over else ()
+
+
+def suspect_location(component: str, verdict: ComponentHealth) -> tuple[Condition, ...]:
+    """Return a ticket while fewer locations than the quorum see trouble: theirs, or the beginning of ours."""
+    service = component.partition("/")[0]
+    if verdict.regional:
+        facts = {"locations": list(verdict.suspects), "reason": verdict.reason.value, "detail": verdict.detail}
+        return (Condition("suspect", service, component, True, Severity.TICKET, verdict.since, summary=facts),)
+    known = verdict.health is not Health.UNKNOWN
+    return (Condition("suspect", service, component, False),) if known else ()
+
+
+def registration_changed(component: str, state: Registration, incident: Incident | None) -> tuple[Condition, ...]:
+    """Return the condition that fewer people can sign up; it holds as long as the registration incident is open."""
+    service = component.partition("/")[0]
+    if incident is None or incident.cause is not Cause.REGISTRATION or component not in incident.components:
+        return ()
+    if not is_open(incident):
+        return (Condition("registration_changed", service, component, False),)
+    loud = Severity.TICKET if state is Registration.DELAYED else Severity.PAGE
+    facts = {"registration": state.value}
+    since = incident.started_at
+    return (Condition("registration_changed", service, component, True, loud, since, "", incident.id, facts),)
+
+
+def own_trouble(probe: str, component: str, reason: Reason, since: datetime, detail: str = "") -> tuple[Condition, ...]:
+    """Return the operator's conditions from a probe's newest look: our key, money, region, configuration or bug.
+
+    Only an answer that worked ends them; a missed look says nothing.
+    """
+    service = component.partition("/")[0]
+    if reason.outcome.is_evidence:
+        return tuple(Condition(rule, service, component, False, scope=probe) for rule in ACCOUNT_RULE.values())
+    rule = ACCOUNT_RULE.get(reason.scope)
+    if rule is None or reason in TRANSIENT or reason.value.startswith("missed"):
+        return ()
+    facts = {"reason": reason.value, "detail": detail, "probe": probe}
+    return (Condition(rule, service, component, True, Severity.TICKET, since, probe, summary=facts),)
+
+
+def certificate(probe: str, component: str, not_after: datetime, now: datetime) -> tuple[Condition, ...]:
+    """Return the condition of a certificate that ends within 14 days (ticket) or 3 days (page)."""
+    service, left = component.partition("/")[0], not_after - now
+    facts = {"not_after": not_after.isoformat(), "days_left": max(0, left.days), "probe": probe}
+    if left >= timedelta(days=14):
+        return (Condition("certificate", service, component, False, scope=probe),)
+    loud = Severity.PAGE if left < timedelta(days=3) else Severity.TICKET
+    return (Condition("certificate", service, component, True, loud, now, probe, summary=facts),)
+
+
+def overdue(probe: str, component: str, verdict: ComponentHealth, now: datetime) -> tuple[Condition, ...]:
+    """Return the condition that nobody has looked for too long, or ever."""
+    service = component.partition("/")[0]
+    silent = verdict.health is Health.UNKNOWN and verdict.reason.value.startswith("missed")
+    if not silent:
+        return (Condition("overdue", service, component, False, scope=probe),)
+    facts = {"observed_at": verdict.observed_at.isoformat() if verdict.observed_at else None}
+    return (
+        Condition("overdue", service, component, True, Severity.TICKET, verdict.since or now, probe, summary=facts),
+    )
+
+
+def about_us(rule: str, scope: str, why: str, since: datetime, severity: Severity = Severity.PAGE) -> Condition:
+    """Return a condition about the monitor itself (``blind``, ``spool``, ``delivery``); an empty ``why`` ends it."""
+    return Condition(rule, "", "", bool(why), severity, since, scope, summary={"why": why} if why else {})
+
+
+def reconcile(alerts: Iterable[Alert], conditions: Iterable[Condition], now: datetime) -> tuple[Alert, ...]:
+    """Return the alerts that are new or changed. ``alerts`` are those not yet resolved, one per key at most."""
+    standing = {alert.key: alert for alert in alerts if alert.state is not AlertState.RESOLVED}
+    changed: dict[str, Alert] = {}
+    for condition in conditions:
+        alert = standing.get(condition.key)
+        if alert is None:
+            if condition.holds:
+                standing[condition.key] = changed[condition.key] = _fire(condition, now)
+            continue
+        new = (
+            _update(alert, condition) if condition.holds else replace(alert, state=AlertState.RESOLVED, resolved_at=now)
+        )
+        if new != alert:
+            changed[condition.key] = new
+            standing[condition.key] = new
+            if not condition.holds:
+                del standing[condition.key]
+    return tuple(changed.values())
+
+
+def _fire(condition: Condition, now: datetime) -> Alert:
+    started = condition.since or now
+    return Alert(
+        id=f"{started:%Y%m%dT%H%M%S}-{hashlib.sha256(f'{condition.key}|{started}'.encode()).hexdigest()[:10]}",
+        key=condition.key,
+        rule=condition.rule,
+        severity=condition.severity,
+        state=AlertState.FIRING,
+        service=condition.service,
+        component=condition.component,
+        started_at=started,
+        fired_at=now,
+        incident=condition.incident,
+        summary=condition.summary,
+    )
+
+
+def _update(alert: Alert, condition: Condition) -> Alert:
+    """Follow the facts; a louder severity stays, so that a brown-out after an outage is no new page."""
+    louder = LOUDNESS[condition.severity] > LOUDNESS[alert.severity]
+    return replace(
+        alert,
+        severity=condition.severity if louder else alert.severity,
+        incident=alert.incident or condition.incident,
+        summary=condition.summary,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a route was told about an alert so far."""
+
+    triggered_at: datetime | None = None
+    last_at: datetime | None = None
+    severity: Severity | None = None
+    resolved_at: datetime | None = None
+    last_why: Why | None = None
+    """The newest stored decision, sent or not: the same answer is not stored twice."""
+
+
+NOTHING = Told()
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceWindow:
+    """A silence in force between two moments; empty fields match everything."""
+
+    id: str
+    starts_at: datetime
+    ends_at: datetime
+    service: str = ""
+    component: str = ""
+    rule: str = ""
+
+    def matches(self, alert: Alert, now: datetime) -> bool:
+        """Say whether it holds this alert's notices back now."""
+        return self.starts_at <= now < self.ends_at and all(
+            want in ("", have)
+            for want, have in (
+                (self.service, alert.service),
+                (self.component, alert.component),
+                (self.rule, alert.rule),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What holds back notices, the same for every alert of one round."""
+
+    now: datetime
+    policy: Policy
+    silences: tuple[SilenceWindow, ...] = ()
+    maintenance: tuple[Window, ...] = ()
+    blind: str = ""
+    down: frozenset[str] = frozenset()
+    """Components that are down now."""
+    depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    late: bool = False
+    """True while the past is being recorded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One alert and one route, before the stages."""
+
+    alert: Alert
+    route: Route
+    told: Told
+    around: Surroundings
+
+
+def _resolved(case: Case) -> Why | None:
+    """A resolve goes to whoever got the trigger, and to nobody else, silenced or not."""
+    if case.alert.state is not AlertState.RESOLVED:
+        return None
+    if case.told.triggered_at is None:
+        return Why.NEVER_TRIGGERED
+    return Why.ALREADY_SENT if case.told.resolved_at is not None else Why.RESOLVED
+
+
+def _late_data(case: Case) -> Why | None:
+    return Why.LATE_DATA if case.around.late else None
+
+
+def _our_fault(case: Case) -> Why | None:
+    reason = case.alert.summary.get("reason", "")
+    ours = str(reason).startswith(("account", "probe", "missed"))
+    return Why.OUR_FAULT if ours and case.alert.rule not in OPERATOR_RULES else None
+
+
+def _blind(case: Case) -> Why | None:
+    return Why.BLIND if case.around.blind and case.alert.rule not in OPERATOR_RULES else None
+
+
+def _in_maintenance(case: Case) -> Why | None:
+    window = covering(case.around.maintenance, case.alert.component, case.around.now)
+    return Why.IN_MAINTENANCE if window is not None and case.alert.rule not in ("blind", "spool") else None
+
+
+def _silenced(case: Case) -> Why | None:
+    found = any(silence.matches(case.alert, case.around.now) for silence in case.around.silences)
+    return Why.SILENCED if found else None
+
+
+def _inhibited(case: Case) -> Why | None:
+    """A parent that is down explains its children; they are told of once it is up and they still are not."""
+    if case.alert.rule != "component_down":
+        return None
+    parents = case.around.depends_on.get(case.alert.component, ())
+    return Why.INHIBITED if any(parent in case.around.down for parent in parents) else None
+
+
+def _worse(case: Case) -> Why | None:
+    if case.told.triggered_at is None or case.told.severity is None:
+        return None
+    return Why.WORSE if LOUDNESS[case.alert.severity] > LOUDNESS[case.told.severity] else None
+
+
+def _acknowledged(case: Case) -> Why | None:
+    return Why.ACKNOWLEDGED if case.alert.state is AlertState.ACKNOWLEDGED else None
+
+
+def _flapping(case: Case) -> Why | None:
+    """While it flaps, one notice is enough."""
+    return Why.FLAPPING if case.alert.summary.get("flapping") and case.told.triggered_at is not None else None
+
+
+def _too_soon(case: Case) -> Why | None:
+    wait = timedelta(seconds=case.route.escalate_after_s)
+    if case.told.triggered_at is None and case.around.now - case.alert.fired_at < wait:
+        return Why.TOO_SOON
+    return None
+
+
+def _already_sent(case: Case) -> Why | None:
+    if case.told.last_at is None:
+        return None
+    pause = timedelta(seconds=case.around.policy.repeat_page_s)
+    repeated = case.alert.severity is Severity.PAGE and case.around.now - case.told.last_at >= pause
+    return None if repeated else Why.ALREADY_SENT
+
+
+def _tell(case: Case) -> Why:
+    if case.told.triggered_at is not None:
+        return Why.REPEAT
+    return Why.ESCALATED if case.route.escalate_after_s else Why.FIRST
+
+
+STAGES = (
+    _resolved,
+    _late_data,
+    _our_fault,
+    _blind,
+    _in_maintenance,
+    _silenced,
+    _inhibited,
+    _worse,
+    _acknowledged,
+    _flapping,
+    _too_soon,
+    _already_sent,
+    _tell,
+)
+"""Asked in this order; the first answer decides."""
+SENDS = frozenset({Why.FIRST, Why.ESCALATED, Why.WORSE, Why.REPEAT, Why.RESOLVED})
+
+
+def decide_routes(
+    alert: Alert, routes: Sequence[Route], told: Mapping[str, Told], around: Surroundings
+) -> tuple[Decision, ...]:
+    """Return a decision per route that the alert concerns; what was decided the same way before is left out.
+
+    ``told`` is by route id. An alert that no route wants gets one decision with the empty route: NO_ROUTE.
+    """
+    wanted = [route for route in routes if concerns(route, alert)]
+    if not wanted:
+        known = told.get("", NOTHING).last_why is Why.NO_ROUTE
+        return () if known else (Decision(alert.id, "", False, Why.NO_ROUTE, around.now),)
+    decisions = []
+    for route in wanted:
+        before = told.get(route.id, NOTHING)
+        why = _why(Case(alert, route, before, around))
+        if why in SENDS or why is not before.last_why:
+            decisions.append(Decision(alert.id, route.id, why in SENDS, why, around.now))
+    return tuple(decisions)
+
+
+def _why(case: Case) -> Why:
+    return next(why for stage in STAGES if (why := stage(case)) is not None)
+
+
+def concerns(route: Route, alert: Alert) -> bool:
+    """Say whether a route wants alerts of this service and severity; what is about ourselves has no service."""
+    about = not route.services or not alert.service or alert.service in route.services
+    return about and alert.severity in route.severities
+
+
+def after(told: Told, decision: Decision, alert: Alert) -> Told:
+    """Return what the route has been told after a decision was stored."""
+    if not decision.send:
+        return replace(told, last_why=decision.why)
+    if decision.why is Why.RESOLVED:
+        return replace(told, last_at=decision.at, resolved_at=decision.at, last_why=decision.why)
+    first = told.triggered_at or decision.at
+    return replace(told, triggered_at=first, last_at=decision.at, severity=alert.severity, last_why=decision.why)
+
+
+def parents(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
+    """Return every component's parents, and theirs, and so on; a cycle is followed once."""
+    direct = {component.id: component.depends_on for component in catalogue.components}
+    found: dict[str, tuple[str, ...]] = {}
+    for start in direct:
+        seen: dict[str, None] = {}
+        todo = list(direct[start])
+        while todo:
+            name = todo.pop(0)
+            if name not in seen and name != start:
+                seen[name] = None
+                todo += direct.get(name, ())
+        found[start] = tuple(seen)
+    return found
+
+
+def alerts_for(
+    verdicts: Mapping[str, ComponentHealth], incidents: Mapping[str, Incident | None]
+) -> tuple[Condition, ...]:
+    """Return the conditions that follow from the verdicts; ``incidents`` is the latest outage per service."""
+    found: list[Condition] = []
+    for component, verdict in verdicts.items():
+        incident = incidents.get(component.partition("/")[0])
+        found += component_down(component, verdict, incident)
+        found += suspect_location(component, verdict)
+    return tuple(found)
