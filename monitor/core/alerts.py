@@ -1,8 +1,8 @@
-"""Conditions → alerts → who is told, and the named reason when nobody is.
+"""Alerts → who is told, and the named reason when nobody is.
 
-A :class:`Condition` says that something holds, or that it is over; what could not be told is not said at all, so an
-alert never ends for want of evidence. :func:`reconcile` opens and ends alerts. :func:`decide_routes` asks the stages
-in order for each route; the first one that answers decides, and its word is stored either way.
+:func:`reconcile` opens and ends alerts as their conditions (:mod:`monitor.core.conditions`) come and go.
+:func:`decide_routes` asks the stages in order for each route; the first one that answers decides, and its word is
+stored either way: *why was I not paged?* has an answer.
 """
 
 from __future__ import annotations
@@ -11,142 +11,28 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from monitor.core.catalogue import Catalogue, Policy, Route
-from monitor.core.events import Alert, Cause, Decision, Incident
-from monitor.core.health import ComponentHealth
-from monitor.core.incidents import is_open
+from monitor.core.conditions import OPERATOR_RULES, Condition, alerts_for
+from monitor.core.events import Alert, Decision
 from monitor.core.maintenance import Window, covering
-from monitor.core.model import AlertState, Health, Reason, Registration, Scope, Severity, Why
+from monitor.core.model import AlertState, Severity, Why
+
+__all__ = [
+    "STAGES",
+    "Condition",
+    "SilenceWindow",
+    "Surroundings",
+    "Told",
+    "after",
+    "alerts_for",
+    "concerns",
+    "decide_routes",
+    "parents",
+    "reconcile",
+]
 
 LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
-OPERATOR_RULES = frozenset(
-    {"account", "configuration", "blind", "overdue", "spool", "delivery", "certificate", "latency_unusual", "suspect"}
-)
-"""Rules about ourselves or for the operator only; they are what our faults turn into instead of outages."""
-ACCOUNT_RULE = {Scope.ACCOUNT: "account", Scope.PROBE: "configuration"}
-TRANSIENT = frozenset({Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET})
-"""Reasons that pass by themselves or have alerts of their own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """Something that holds now (``holds``) or is over. ``scope`` tells conditions of one rule apart, as a probe's id."""
-
-    rule: str
-    service: str
-    component: str
-    holds: bool
-    severity: Severity = Severity.TICKET
-    since: datetime | None = None
-    scope: str = ""
-    incident: str = ""
-    summary: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """Deduplication key: the same trouble has the same key for ever, whatever its words."""
-        return alert_key(self.service, self.component, self.rule, self.scope)
-
-
-def alert_key(service: str, component: str, rule: str, scope: str = "") -> str:
-    """Return sha256 over service, component, rule and scope, in hexadecimal."""
-    return hashlib.sha256("|".join((service, component, rule, scope)).encode()).hexdigest()
-
-
-def component_down(component: str, verdict: ComponentHealth, incident: Incident | None) -> tuple[Condition, ...]:
-    """Return the condition of a component's own trouble; it is over when the incident is, not at the first good look."""
-    service = component.partition("/")[0]
-    part = incident is not None and is_open(incident) and component in incident.components
-    if verdict.health.severity and not verdict.regional:
-        loud = Severity.PAGE if verdict.health.severity >= Health.PARTIAL.severity else Severity.TICKET
-        return (
-            Condition(
-                "component_down",
-                service,
-                component,
-                True,
-                Severity.INFO if verdict.reason is Reason.QUALITY else loud,
-                verdict.since,
-                incident=incident.id if incident and part else "",
-                summary={
-                    "health": verdict.health.value,
-                    "reason": verdict.reason.value,
-                    "detail": verdict.detail,
-                    "locations": verdict.agreeing,
-                    "voters": verdict.voters,
-                    "flapping": verdict.flapping,
-                },
-            ),
-        )
-    over = verdict.health is Health.OPERATIONAL and not verdict.flapping and not part
-    return (Condition("component_down", service, component, False),) if over else ()
-
-
-def suspect_location(component: str, verdict: ComponentHealth) -> tuple[Condition, ...]:
-    """Return a ticket while fewer locations than the quorum see trouble: theirs, or the beginning of ours."""
-    service = component.partition("/")[0]
-    if verdict.regional:
-        facts = {"locations": list(verdict.suspects), "reason": verdict.reason.value, "detail": verdict.detail}
-        return (Condition("suspect", service, component, True, Severity.TICKET, verdict.since, summary=facts),)
-    known = verdict.health is not Health.UNKNOWN
-    return (Condition("suspect", service, component, False),) if known else ()
-
-
-def registration_changed(component: str, state: Registration, incident: Incident | None) -> tuple[Condition, ...]:
-    """Return the condition that fewer people can sign up; it holds as long as the registration incident is open."""
-    service = component.partition("/")[0]
-    if incident is None or incident.cause is not Cause.REGISTRATION or component not in incident.components:
-        return ()
-    if not is_open(incident):
-        return (Condition("registration_changed", service, component, False),)
-    loud = Severity.TICKET if state is Registration.DELAYED else Severity.PAGE
-    facts = {"registration": state.value}
-    since = incident.started_at
-    return (Condition("registration_changed", service, component, True, loud, since, "", incident.id, facts),)
-
-
-def own_trouble(probe: str, component: str, reason: Reason, since: datetime, detail: str = "") -> tuple[Condition, ...]:
-    """Return the operator's conditions from a probe's newest look: our key, money, region, configuration or bug.
-
-    Only an answer that worked ends them; a missed look says nothing.
-    """
-    service = component.partition("/")[0]
-    if reason.outcome.is_evidence:
-        return tuple(Condition(rule, service, component, False, scope=probe) for rule in ACCOUNT_RULE.values())
-    rule = ACCOUNT_RULE.get(reason.scope)
-    if rule is None or reason in TRANSIENT or reason.value.startswith("missed"):
-        return ()
-    facts = {"reason": reason.value, "detail": detail, "probe": probe}
-    return (Condition(rule, service, component, True, Severity.TICKET, since, probe, summary=facts),)
-
-
-def certificate(probe: str, component: str, not_after: datetime, now: datetime) -> tuple[Condition, ...]:
-    """Return the condition of a certificate that ends within 14 days (ticket) or 3 days (page)."""
-    service, left = component.partition("/")[0], not_after - now
-    facts = {"not_after": not_after.isoformat(), "days_left": max(0, left.days), "probe": probe}
-    if left >= timedelta(days=14):
-        return (Condition("certificate", service, component, False, scope=probe),)
-    loud = Severity.PAGE if left < timedelta(days=3) else Severity.TICKET
-    return (Condition("certificate", service, component, True, loud, now, probe, summary=facts),)
-
-
-def overdue(probe: str, component: str, verdict: ComponentHealth, now: datetime) -> tuple[Condition, ...]:
-    """Return the condition that nobody has looked for too long, or ever."""
-    service = component.partition("/")[0]
-    silent = verdict.health is Health.UNKNOWN and verdict.reason.value.startswith("missed")
-    if not silent:
-        return (Condition("overdue", service, component, False, scope=probe),)
-    facts = {"observed_at": verdict.observed_at.isoformat() if verdict.observed_at else None}
-    return (
-        Condition("overdue", service, component, True, Severity.TICKET, verdict.since or now, probe, summary=facts),
-    )
-
-
-def about_us(rule: str, scope: str, why: str, since: datetime, severity: Severity = Severity.PAGE) -> Condition:
-    """Return a condition about the monitor itself (``blind``, ``spool``, ``delivery``); an empty ``why`` ends it."""
-    return Condition(rule, "", "", bool(why), severity, since, scope, summary={"why": why} if why else {})
 
 
 def reconcile(alerts: Iterable[Alert], conditions: Iterable[Condition], now: datetime) -> tuple[Alert, ...]:
@@ -263,7 +149,7 @@ class Case:
 
 
 def _resolved(case: Case) -> Why | None:
-    """A resolve goes to whoever got the trigger, and to nobody else, silenced or not."""
+    """Send a resolve to whoever got the trigger, and to nobody else, silenced or not."""
     if case.alert.state is not AlertState.RESOLVED:
         return None
     if case.told.triggered_at is None:
@@ -296,7 +182,7 @@ def _silenced(case: Case) -> Why | None:
 
 
 def _inhibited(case: Case) -> Why | None:
-    """A parent that is down explains its children; they are told of once it is up and they still are not."""
+    """Let a parent that is down explain its children; they are told of once it is up and they still are not."""
     if case.alert.rule != "component_down":
         return None
     parents = case.around.depends_on.get(case.alert.component, ())
@@ -402,9 +288,9 @@ def parents(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
     """Return every component's parents, and theirs, and so on; a cycle is followed once."""
     direct = {component.id: component.depends_on for component in catalogue.components}
     found: dict[str, tuple[str, ...]] = {}
-    for start in direct:
+    for start, first in direct.items():
         seen: dict[str, None] = {}
-        todo = list(direct[start])
+        todo = list(first)
         while todo:
             name = todo.pop(0)
             if name not in seen and name != start:
@@ -412,15 +298,3 @@ def parents(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:
                 todo += direct.get(name, ())
         found[start] = tuple(seen)
     return found
-
-
-def alerts_for(
-    verdicts: Mapping[str, ComponentHealth], incidents: Mapping[str, Incident | None]
-) -> tuple[Condition, ...]:
-    """Return the conditions that follow from the verdicts; ``incidents`` is the latest outage per service."""
-    found: list[Condition] = []
-    for component, verdict in verdicts.items():
-        incident = incidents.get(component.partition("/")[0])
-        found += component_down(component, verdict, incident)
-        found += suspect_location(component, verdict)
-    return tuple(found)

@@ -1,92 +1,52 @@
-"""What the public reads: a transition table, :func:`decide` what happened, :func:`fold` events into an incident.
+"""What the public reads: :func:`decide` turns the facts of now into the events of an incident.
 
-Facts are appended as events and never changed; the incident is a projection of them. :func:`decide` compares the
-latest incident of a service and cause with the facts of now and returns the events that are missing: called twice
-with the same facts it returns nothing the second time. A person's word wins over the rules until the next relapse
-or the resolution. The vendor's page is quoted, never obeyed.
+The table of statuses and the projection are in :mod:`monitor.core.lifecycle` and offered here too. ``decide``
+compares the latest incident of a service and cause with the facts and returns the events that are missing: called
+twice with the same facts it returns nothing the second time. A person's word wins over the rules until the next
+relapse or the resolution. The vendor's page is quoted, never obeyed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core.catalogue import Policy, Publishing
 from monitor.core.events import Cause, EventKind, Incident, IncidentEvent, MethodState, RegistrationChange
 from monitor.core.health import ComponentHealth
+from monitor.core.lifecycle import (
+    IMPACT,
+    RANK,
+    TRANSITIONS,
+    IllegalTransitionError,
+    K,
+    apply,
+    diagram,
+    fold,
+    is_open,
+)
 from monitor.core.maintenance import Window
-from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident
+from monitor.core.model import Health, Impact
 from monitor.core.registration import is_worse
+from monitor.core.witness import UpstreamSaid, lead_s, sayings
 
-INVESTIGATING, IDENTIFIED, MONITORING, RESOLVED, POSTMORTEM = (
-    IncidentStatus.INVESTIGATING,
-    IncidentStatus.IDENTIFIED,
-    IncidentStatus.MONITORING,
-    IncidentStatus.RESOLVED,
-    IncidentStatus.POSTMORTEM,
-)
-K = EventKind
-_STAYS = (
-    K.COMPONENT_WORSE,
-    K.COMPONENT_BETTER,
-    K.IMPACT_CHANGED,
-    K.REGISTRATION_CHANGED,
-    K.UPSTREAM_SAID,
-    K.NOTE,
-    K.PUBLISHED,
-    K.HIDDEN,
-)
-TRANSITIONS: dict[tuple[IncidentStatus | None, EventKind], IncidentStatus] = {
-    (None, K.OPENED): INVESTIGATING,
-    **{(status, kind): status for status in (INVESTIGATING, IDENTIFIED, MONITORING) for kind in _STAYS},
-    (INVESTIGATING, K.RECOVERING): MONITORING,
-    (IDENTIFIED, K.RECOVERING): MONITORING,
-    (MONITORING, K.RECOVERING): MONITORING,
-    (INVESTIGATING, K.RELAPSED): INVESTIGATING,
-    (IDENTIFIED, K.RELAPSED): INVESTIGATING,
-    (MONITORING, K.RELAPSED): INVESTIGATING,
-    (INVESTIGATING, K.RESOLVED): RESOLVED,
-    (IDENTIFIED, K.RESOLVED): RESOLVED,
-    (MONITORING, K.RESOLVED): RESOLVED,
-    (INVESTIGATING, K.PROBE_REMOVED): RESOLVED,
-    (IDENTIFIED, K.PROBE_REMOVED): RESOLVED,
-    (MONITORING, K.PROBE_REMOVED): RESOLVED,
-    (RESOLVED, K.REOPENED): INVESTIGATING,
-    (POSTMORTEM, K.REOPENED): INVESTIGATING,
-    (RESOLVED, K.POSTMORTEM): POSTMORTEM,
-    (POSTMORTEM, K.POSTMORTEM): POSTMORTEM,
-    **{
-        (status, kind): status
-        for status in (RESOLVED, POSTMORTEM)
-        for kind in (K.NOTE, K.UPSTREAM_SAID, K.PUBLISHED, K.HIDDEN)
-    },
-    **{(status, K.REGISTRATION_CHANGED): status for status in (RESOLVED, POSTMORTEM)},
-}
-"""(status, event) → status. A pair that is not listed is refused. A note may also carry a status of its own."""
-NOTE_STATUSES = (INVESTIGATING, IDENTIFIED, MONITORING)
-"""What a person may set with a note on an open incident; resolving is an event of its own."""
-IMPACT = {Health.DEGRADED: Impact.MINOR, Health.PARTIAL: Impact.MAJOR, Health.MAJOR: Impact.CRITICAL}
-RANK = {Impact.NONE: 0, Impact.MINOR: 1, Impact.MAJOR: 2, Impact.CRITICAL: 3}
-
-
-class IllegalTransitionError(ValueError):
-    """An event that the incident's status does not allow; names both."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamSaid:
-    """One update of the vendor's own incident, as read by us."""
-
-    provider: str
-    incident: str
-    name: str
-    status: IncidentStatus | None
-    body: str
-    url: str
-    said_at: datetime
+__all__ = [
+    "TRANSITIONS",
+    "Facts",
+    "IllegalTransitionError",
+    "UpstreamSaid",
+    "apply",
+    "decide",
+    "diagram",
+    "fold",
+    "incident_id",
+    "is_open",
+    "lead_s",
+    "sayings",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +92,6 @@ def incident_id(service: str, cause: Cause, started_at: datetime) -> str:
     """Return a stable, sortable id: the same outage gets the same id live, in replay and in another process."""
     digest = hashlib.sha256(f"{service}|{cause}|{started_at.isoformat()}".encode()).hexdigest()[:10]
     return f"{started_at:%Y%m%dT%H%M%S}-{digest}"
-
-
-def is_open(incident: Incident | None) -> bool:
-    """Say whether the incident is neither resolved nor told to the end."""
-    return incident is not None and incident.status not in (RESOLVED, POSTMORTEM)
 
 
 def decide(incident: Incident | None, facts: Facts, now: datetime, policy: Policy) -> tuple[IncidentEvent, ...]:
@@ -357,150 +312,3 @@ def _publish(draft: _Draft, now: datetime, policy: Policy) -> None:
     waited = now - incident.detected_at >= timedelta(seconds=policy.review_limit_s)
     if waited or _publishing(incident.impact, policy) is Publishing.AUTOMATIC:
         draft.add(K.PUBLISHED, now, review_expired=waited)
-
-
-def apply(incident: Incident | None, event: IncidentEvent) -> Incident:
-    """Return the incident after one more event. Raises :class:`IllegalTransitionError` on one the table refuses."""
-    status = incident.status if incident else None
-    target = TRANSITIONS.get((status, event.kind))
-    if target is None:
-        raise IllegalTransitionError(f"{event.kind} is not allowed while the incident is {status or 'not open'}")
-    if incident is None:
-        return _opened(event)
-    if event.seq <= incident.last_seq:
-        raise IllegalTransitionError(f"event {event.seq} comes after event {incident.last_seq}")
-    changed = replace(incident, status=target, last_seq=event.seq)
-    effect = _EFFECTS.get(event.kind)
-    return effect(changed, incident, event) if effect else changed
-
-
-def fold(events: Iterable[IncidentEvent]) -> Incident:
-    """Fold an incident's events, oldest first, into its projection. Raises ``ValueError`` if there are none."""
-    incident: Incident | None = None
-    for event in events:
-        incident = apply(incident, event)
-    if incident is None:
-        raise ValueError("an incident without events")
-    return incident
-
-
-def _opened(event: IncidentEvent) -> Incident:
-    data = event.data
-    return Incident(
-        id=event.incident,
-        service=data["service"],
-        cause=Cause(data["cause"]),
-        status=INVESTIGATING,
-        impact=Impact(data["impact"]),
-        started_at=event.at,
-        detected_at=event.recorded_at,
-        components=tuple(data["components"]),
-        failing={name: Health(health) for name, health in data.get("health", {}).items()},
-        public=data.get("public", True),
-        title=data.get("title", ""),
-        status_by=event.by,
-        impact_by=event.by,
-        last_seq=event.seq,
-    )
-
-
-def _component(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
-    name, health = event.data["component"], Health(event.data["health"])
-    failing = {key: value for key, value in old.failing.items() if key != name}
-    if health.severity:
-        failing[name] = health
-    components = old.components if name in old.components else (*old.components, name)
-    return replace(new, failing=failing, components=components)
-
-
-def _relapsed(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
-    new = replace(new, good_since=None, resolved_at=None, status_by="", impact_by="")
-    return _component(new, replace(old, failing={}), event)
-
-
-def _recovering(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
-    status = old.status if old.status_by else new.status
-    return replace(new, status=status, failing={}, good_since=event.at)
-
-
-def _resolved(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
-    return replace(new, failing={}, good_since=None, resolved_at=event.at, status_by=event.by)
-
-
-def _note(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
-    data = event.data
-    if data.get("status"):
-        status = IncidentStatus(data["status"])
-        if status not in NOTE_STATUSES or old.status not in NOTE_STATUSES:
-            raise IllegalTransitionError(f"a note cannot take an incident from {old.status} to {status}")
-        new = replace(new, status=status, status_by=event.by)
-    if data.get("impact"):
-        new = replace(new, impact=Impact(data["impact"]), impact_by=event.by)
-    return replace(new, title=data["title"]) if data.get("title") else new
-
-
-def _impact(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
-    return replace(new, impact=Impact(event.data["impact"]), impact_by=event.by)
-
-
-def _shown(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
-    return replace(new, public=event.kind is K.PUBLISHED, hidden_by=event.by if event.kind is K.HIDDEN else "")
-
-
-_EFFECTS = {
-    K.COMPONENT_WORSE: _component,
-    K.COMPONENT_BETTER: _component,
-    K.RELAPSED: _relapsed,
-    K.REOPENED: _relapsed,
-    K.RECOVERING: _recovering,
-    K.RESOLVED: _resolved,
-    K.PROBE_REMOVED: _resolved,
-    K.NOTE: _note,
-    K.IMPACT_CHANGED: _impact,
-    K.PUBLISHED: _shown,
-    K.HIDDEN: _shown,
-}
-
-
-def sayings(
-    provider: str, upstream: Iterable[UpstreamIncident], heard: Iterable[tuple[str, datetime]]
-) -> list[UpstreamSaid]:
-    """Return the vendor's updates that were not heard yet, oldest first; ``heard`` are (incident, said_at) pairs."""
-    known = set(heard)
-    found = [
-        UpstreamSaid(provider, item.id, item.name, update.status, update.body, item.url, update.at)
-        for item in upstream
-        for update in item.updates
-        if (item.id, update.at) not in known
-    ]
-    return sorted(found, key=lambda said: (said.said_at, said.incident))
-
-
-def lead_s(incident: Incident, upstream: Iterable[UpstreamIncident], slack_s: float = 7200.0) -> float | None:
-    """Seconds by which our detection was ahead of the vendor's announcement (negative: behind).
-
-    The vendor's incident that overlaps ours, or starts within ``slack_s`` of it, and was announced first counts;
-    ``None`` without one. Its announcement is its first update, which may be later than the start it claims.
-    """
-    slack = timedelta(seconds=slack_s)
-    begin, end = incident.started_at - slack, incident.resolved_at
-    announced = [
-        min([update.at for update in item.updates], default=item.started_at)
-        for item in upstream
-        if item.started_at <= (end or item.started_at) + slack
-        and (item.resolved_at is None or item.resolved_at >= incident.started_at)
-        and item.started_at >= begin
-    ]
-    return (min(announced) - incident.detected_at).total_seconds() if announced else None
-
-
-def diagram() -> str:
-    """Print :data:`TRANSITIONS` as a Mermaid state diagram; what leaves the status alone is one line per status."""
-    lines = ["stateDiagram-v2"]
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for (before, kind), after in TRANSITIONS.items():
-        if before is not after:
-            arrows.setdefault((before.value if before else "[*]", after.value), []).append(kind.value)
-    lines += [f"    {before} --> {after}: {', '.join(kinds)}" for (before, after), kinds in arrows.items()]
-    lines.append(f"    {POSTMORTEM.value} --> [*]")
-    return "\n".join(lines) + "\n"

@@ -94,7 +94,7 @@ def trigger_happy(target_ratio: float, interval_s: float, locations: int = 1) ->
 
 
 def _fewest(rule: BurnRule, target_ratio: float) -> int:
-    """Return the looks below which fewer than two failures would already exceed the threshold, never under the minimum."""
+    """Return how many looks it takes before one failure alone cannot exceed the threshold, within bounds."""
     threshold = min(1.0, rule.burn * (1 - target_ratio))
     return max(MIN_FAILURES, min(MIN_SAMPLES, math.ceil(MIN_FAILURES / threshold)))
 

@@ -1,0 +1,341 @@
+"""One look after another → the state of a probe at one location.
+
+:func:`step` folds one result into a small state of fixed size. Only evidence (OK, SLOW, FAILED) moves a verdict;
+UNKNOWN and MISSED move nothing but the watermark, so silence never heals and never harms; staleness is judged when
+somebody reads (:mod:`monitor.core.health`). Numbers come from :class:`monitor.core.catalogue.Policy`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.core.catalogue import Policy, Probe
+from monitor.core.model import Health, Outcome, Reason, Result, RunId
+from monitor.core.schedule import from_micros, micros
+
+MASK_BITS = 64
+MASK = (1 << MASK_BITS) - 1
+FLAP_STATES = 21
+FLAP_MASK = (1 << FLAP_STATES) - 1
+FLAP_WEIGHTS = tuple(1.25 - i * 0.5 / 19 for i in range(FLAP_STATES - 1))
+"""Weight of a change between neighbouring states, newest first (Nagios, base/flapping.c)."""
+KEPT_FAILURES = 8
+DETAIL_CHARS = 200
+QUIET_REASONS = frozenset({Reason.CERTIFICATE_EXPIRING})
+"""SLOW reasons that a visitor does not feel: they have alerts of their own and leave the health alone."""
+NO_SECOND_LOOK = frozenset({Reason.THROTTLED})
+"""Looking again at once would be part of the trouble."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeState:
+    """What is kept of a probe at one location between looks; small and of fixed size."""
+
+    probe: str
+    location: str
+    tick: datetime | None = None
+    """Watermark: the newest run taken in is ``(tick, attempt)``."""
+    attempt: int = 0
+    looks: int = 0
+    """Newest evidence looks as bits, newest lowest, 1 for failed. A run of failures is stored as at most k of them,
+    so that one long outage is one episode to the failure-rate rule."""
+    seen: int = 0
+    """How many looks the mask holds, at most 64."""
+    slow: int = 0
+    """The same for slow looks, emptied when slowness ends."""
+    fresh: int = 0
+    """Looks since the last recovery; older ones cannot confirm a new failure."""
+    failed_row: int = 0
+    failed_at: tuple[datetime, ...] = ()
+    """Starts of the newest failed looks in the mask, oldest first."""
+    down: bool = False
+    partial: bool = False
+    degraded: bool = False
+    flapping: bool = False
+    since: datetime | None = None
+    """Start of the present health: the first look that showed it."""
+    suspect_since: datetime | None = None
+    """First failed look of those that are not confirmed yet."""
+    slow_since: datetime | None = None
+    good_since: datetime | None = None
+    """Start of the unbroken good evidence; long blindness breaks it."""
+    good_tick: datetime | None = None
+    good_row: int = 0
+    """Good looks in a row, on different ticks."""
+    brisk_row: int = 0
+    """The same for looks that were not even slow."""
+    blank: int = 0
+    """Looks in a row that told nothing."""
+    throttled: int = 0
+    flips: int = 0
+    evidence_at: datetime | None = None
+    reason: Reason = Reason.OK
+    """Why the health is what it is."""
+    detail: str = ""
+    last_reason: Reason = Reason.NOT_RUNNING
+    """Reason of the newest look, evidence or not."""
+    last_detail: str = ""
+    key_worked_at: datetime | None = None
+    """When the vendor last accepted our key."""
+
+    @property
+    def health(self) -> Health:
+        """Verdict of this probe alone, as of its newest evidence; how old that is, is the reader's business."""
+        if not self.seen:
+            return Health.UNKNOWN
+        if self.down:
+            return Health.MAJOR
+        if self.partial:
+            return Health.PARTIAL
+        return Health.DEGRADED if self.degraded else Health.OPERATIONAL
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON: times as microseconds, defaults left out."""
+        return {name: _plain(value) for name, blank in _BLANKS if (value := getattr(self, name)) != blank}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ProbeState:
+        """Inverse of :meth:`to_json`; keys it does not know are left out."""
+        kept = {name: _read(name, data[name]) for name, _ in _BLANKS if name in data}
+        return cls(**kept)
+
+
+_BLANKS = tuple((field.name, field.default) for field in fields(ProbeState))
+_TIMES = frozenset(name for name, _ in _BLANKS if name.endswith(("_since", "_at", "tick")) or name == "since")
+_REASONS = frozenset({"reason", "last_reason"})
+_REASON_BY_CODE = {reason.code: reason for reason in Reason}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Reason):
+        return value.code
+    if isinstance(value, datetime):
+        return micros(value)
+    return [micros(at) for at in value] if isinstance(value, tuple) else value
+
+
+def _read(name: str, value: Any) -> Any:
+    if name == "failed_at":
+        return tuple(from_micros(at) for at in value)
+    if name in _TIMES:
+        return from_micros(value)
+    return _REASON_BY_CODE[value] if name in _REASONS else value
+
+
+def new_probe_state(probe: str, location: str) -> ProbeState:
+    """Return the state of a probe that never looked."""
+    return ProbeState(probe, location)
+
+
+def is_duplicate(state: ProbeState, run: RunId) -> bool:
+    """Say whether the run is at or before the watermark: it was taken in already, or came too late to matter."""
+    return state.tick is not None and (run.tick, run.attempt) <= (state.tick, state.attempt)
+
+
+def needs_second_look(probe: Probe, result: Result) -> bool:
+    """Say whether the probe should look again at once, as attempt 2 of the same tick."""
+    return (
+        probe.policy.confirm_at_once
+        and result.run.attempt == 1
+        and result.outcome is Outcome.FAILED
+        and result.reason not in NO_SECOND_LOOK
+    )
+
+
+def step(state: ProbeState, result: Result, policy: Policy) -> ProbeState:
+    """Fold one result into the state; one at or before the watermark changes nothing."""
+    run = result.run
+    if state.tick is not None and (run.tick, run.attempt) <= (state.tick, state.attempt):
+        return state
+    reason = result.observation.reason
+    outcome = reason.outcome
+    phases = result.observation.phases
+    if phases is not None and phases.loop_lag_s > policy.max_loop_lag_s and outcome.is_evidence:
+        reason, outcome = Reason.LAGGED, Outcome.UNKNOWN
+    if outcome is Outcome.FAILED:
+        if reason is Reason.THROTTLED and state.throttled + 1 < policy.throttled_after:
+            return _throttled(state, result)
+        return _failed(state, result, reason, policy)
+    if outcome is Outcome.OK or outcome is Outcome.SLOW:
+        return _good(state, result, reason, policy)
+    return _blank(state, result, reason, policy)
+
+
+def _blank(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> ProbeState:
+    """Take in a look that told nothing; as many as make a probe stale break off the good evidence before them."""
+    blank = state.blank + (result.run.attempt == 1)
+    broken = blank >= policy.stale_after_intervals
+    return replace(
+        state,
+        tick=result.run.tick,
+        attempt=result.run.attempt,
+        blank=blank,
+        good_since=None if broken else state.good_since,
+        good_row=0 if broken else state.good_row,
+        brisk_row=0 if broken else state.brisk_row,
+        last_reason=reason,
+        last_detail=result.observation.detail[:DETAIL_CHARS],
+    )
+
+
+def _throttled(state: ProbeState, result: Result) -> ProbeState:
+    """Take in a 429 that does not count yet, but will be the start if it goes on."""
+    return replace(
+        state,
+        tick=result.run.tick,
+        attempt=result.run.attempt,
+        throttled=state.throttled + 1,
+        suspect_since=state.suspect_since or result.started_at,
+        last_reason=Reason.THROTTLED,
+        last_detail=result.observation.detail[:DETAIL_CHARS],
+    )
+
+
+def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> ProbeState:
+    slow = reason is not Reason.OK and reason not in QUIET_REASONS
+    tick, at, n = result.run.tick, result.started_at, policy.window_looks
+    new_tick = tick != state.good_tick
+    good_row = state.good_row + new_tick
+    brisk_row = 0 if slow else state.brisk_row + new_tick
+    good_since = state.good_since or at
+    looks, slows = state.looks << 1 & MASK, (state.slow << 1 | slow) & MASK
+    fresh = min(state.fresh + 1, MASK_BITS)
+    down, partial, degraded, since = state.down, state.partial, state.degraded, state.since
+    if down and good_row >= policy.close_after_successes:
+        down, fresh, since = False, 0, good_since
+    if partial and not down and not _rate_holds(looks, policy):
+        partial, since = False, at if since is not good_since else since
+    slow_since = (state.slow_since or at) if slow else (state.slow_since if degraded or _newest(slows, n) else None)
+    if degraded and brisk_row >= policy.close_after_successes:
+        degraded, slows, slow_since = False, 0, None
+        since = at if not (down or partial) and not state.down and not state.partial else since
+    elif not degraded and slow and _newest(slows, n).bit_count() >= policy.open_after_failures:
+        degraded, since = True, since if down or partial else slow_since
+    flips = (state.flips << 1 | down) & FLAP_MASK
+    shown = not (down or partial) and (slow or not degraded)
+    detail = result.observation.detail[:DETAIL_CHARS]
+    return replace(
+        state,
+        tick=tick,
+        attempt=result.run.attempt,
+        looks=looks,
+        seen=min(state.seen + 1, MASK_BITS),
+        slow=slows,
+        fresh=fresh,
+        failed_row=0,
+        down=down,
+        partial=partial,
+        degraded=degraded,
+        flapping=_is_flapping(flips, state.flapping, policy) if flips or state.flapping else False,
+        since=since or at,
+        suspect_since=state.suspect_since if looks and _newest(looks, min(n, fresh)) else None,
+        slow_since=slow_since,
+        good_since=good_since,
+        good_tick=tick,
+        good_row=min(good_row, MASK_BITS),
+        brisk_row=min(brisk_row, MASK_BITS),
+        blank=0,
+        throttled=0,
+        flips=flips,
+        evidence_at=at,
+        reason=reason if shown else state.reason,
+        detail=detail if shown else state.detail,
+        last_reason=reason,
+        last_detail=detail,
+        key_worked_at=at,
+    )
+
+
+def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> ProbeState:
+    at, k = result.started_at, policy.open_after_failures
+    suspect_since = state.suspect_since or at
+    fresh = min(state.fresh + 1, MASK_BITS)
+    looks, seen, slows, failed_at = state.looks, state.seen, state.slow, state.failed_at
+    saturated = state.failed_row >= k
+    if not saturated:
+        looks, slows = (looks << 1 | 1) & MASK, slows << 1 & MASK
+        seen = min(seen + 1, MASK_BITS)
+        failed_at = (*failed_at, at)[-KEPT_FAILURES:]
+    failed_row = state.failed_row + 1
+    down, partial, since = state.down, state.partial, state.since
+    if not down and _confirms(looks, fresh, failed_row, partial, policy):
+        down, since = True, suspect_since
+    if not partial and not saturated and (start := _rate_opens(looks, seen, failed_at, policy)) is not None:
+        partial, since = True, since if down else start
+    flips = (state.flips << 1 | 1) & FLAP_MASK if down else state.flips
+    return replace(
+        state,
+        tick=result.run.tick,
+        attempt=result.run.attempt,
+        looks=looks,
+        seen=seen,
+        slow=slows,
+        fresh=fresh,
+        failed_row=min(failed_row, MASK_BITS),
+        failed_at=failed_at,
+        down=down,
+        partial=partial,
+        flapping=_is_flapping(flips, state.flapping, policy),
+        since=since or at,
+        suspect_since=suspect_since,
+        good_since=None,
+        good_tick=None,
+        good_row=0,
+        brisk_row=0,
+        blank=0,
+        throttled=state.throttled + 1 if reason is Reason.THROTTLED else 0,
+        flips=flips,
+        evidence_at=at,
+        reason=reason if down or partial else state.reason,
+        detail=result.observation.detail[:DETAIL_CHARS] if down or partial else state.detail,
+        last_reason=reason,
+        last_detail=result.observation.detail[:DETAIL_CHARS],
+    )
+
+
+def _newest(mask: int, n: int) -> int:
+    return mask & ((1 << n) - 1)
+
+
+def _confirms(looks: int, fresh: int, failed_row: int, partial: bool, policy: Policy) -> bool:
+    """Say whether k of the newest n failed; while failures are partial already, only an unbroken row is an outage."""
+    if partial:
+        return failed_row > max(policy.open_after_failures, policy.window_looks)
+    return _newest(looks, min(policy.window_looks, fresh)).bit_count() >= policy.open_after_failures
+
+
+def _rate_opens(looks: int, seen: int, failed_at: Sequence[datetime], policy: Policy) -> datetime | None:
+    """Failure-rate rule: start of the failures if the ratio is reached over any of the newest m … 2m looks.
+
+    At least three failures and one more than k must be there, all within ``rate_window_s``: one confirmed outage
+    that healed is no partial failure.
+    """
+    fewest = max(3, policy.open_after_failures + 1)
+    if looks.bit_count() < fewest or seen < policy.rate_min_looks:
+        return None
+    for n in range(policy.rate_min_looks, min(2 * policy.rate_min_looks, seen) + 1):
+        failures = _newest(looks, n).bit_count()
+        if failures >= max(fewest, math.ceil(policy.rate_open_ratio * n - 1e-9)):
+            start = failed_at[-min(failures, len(failed_at))]
+            return start if failed_at[-1] - start <= timedelta(seconds=policy.rate_window_s) else None
+    return None
+
+
+def _rate_holds(looks: int, policy: Policy) -> bool:
+    n = 2 * policy.rate_min_looks
+    return _newest(looks, n).bit_count() > policy.rate_close_ratio * n
+
+
+def flap_percent(flips: int) -> float:
+    """Weighted share of state changes among the newest 21 states, 0–100 (Nagios' formula)."""
+    changes = (flips ^ flips >> 1) & (FLAP_MASK >> 1)
+    return 100 / (FLAP_STATES - 1) * sum(weight for i, weight in enumerate(FLAP_WEIGHTS) if changes >> i & 1)
+
+
+def _is_flapping(flips: int, before: bool, policy: Policy) -> bool:
+    percent = flap_percent(flips)
+    return percent > policy.flap_stop_percent if before else percent >= policy.flap_start_percent

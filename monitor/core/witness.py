@@ -1,0 +1,55 @@
+"""The vendor's own page: quoted beside our verdict, never obeyed, and timed against our detection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from monitor.core.events import Incident
+from monitor.core.model import IncidentStatus, UpstreamIncident
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSaid:
+    """One update of the vendor's own incident, as read by us."""
+
+    provider: str
+    incident: str
+    name: str
+    status: IncidentStatus | None
+    body: str
+    url: str
+    said_at: datetime
+
+
+def sayings(
+    provider: str, upstream: Iterable[UpstreamIncident], heard: Iterable[tuple[str, datetime]]
+) -> list[UpstreamSaid]:
+    """Return the vendor's updates that were not heard yet, oldest first; ``heard`` are (incident, said_at) pairs."""
+    known = set(heard)
+    found = [
+        UpstreamSaid(provider, item.id, item.name, update.status, update.body, item.url, update.at)
+        for item in upstream
+        for update in item.updates
+        if (item.id, update.at) not in known
+    ]
+    return sorted(found, key=lambda said: (said.said_at, said.incident))
+
+
+def lead_s(incident: Incident, upstream: Iterable[UpstreamIncident], slack_s: float = 7200.0) -> float | None:
+    """Seconds by which our detection was ahead of the vendor's announcement (negative: behind).
+
+    The vendor's incident that overlaps ours, or starts within ``slack_s`` of it, and was announced first counts;
+    ``None`` without one. Its announcement is its first update, which may be later than the start it claims.
+    """
+    slack = timedelta(seconds=slack_s)
+    begin, end = incident.started_at - slack, incident.resolved_at
+    announced = [
+        min([update.at for update in item.updates], default=item.started_at)
+        for item in upstream
+        if item.started_at <= (end or item.started_at) + slack
+        and (item.resolved_at is None or item.resolved_at >= incident.started_at)
+        and item.started_at >= begin
+    ]
+    return (min(announced) - incident.detected_at).total_seconds() if announced else None
