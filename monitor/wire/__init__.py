@@ -5,5 +5,17 @@ from monitor.wire.guard import Guard
 from monitor.wire.model import Answer, Chunk, Connection, Limits, WireError
 from monitor.wire.resolve import Resolver
 from monitor.wire.timed import Exchange
+from monitor.wire.transport import TimedTransport
 
-__all__ = ["Answer", "Chunk", "Connection", "Exchange", "Guard", "Limits", "Resolver", "Wire", "WireError"]
+__all__ = [
+    "Answer",
+    "Chunk",
+    "Connection",
+    "Exchange",
+    "Guard",
+    "Limits",
+    "Resolver",
+    "TimedTransport",
+    "Wire",
+    "WireError",
+]

@@ -13,8 +13,10 @@ import httpx
 from monitor import clock
 from monitor.core.model import Reason
 from monitor.wire.deadline import Deadline, Slots
+from monitor.wire.dial import keep_stamps_on
 from monitor.wire.guard import Guard
 from monitor.wire.http1 import Target, parse
+from monitor.wire.http2 import ask_http2
 from monitor.wire.link import Ground, Link
 from monitor.wire.model import NO_HEADERS, Answer, Connection, Limits, Timing, WireError
 from monitor.wire.resolve import Resolver, literal
@@ -58,6 +60,7 @@ class Wire:
         handshakes: int = 16,
         resolver: Resolver | None = None,
     ) -> None:
+        keep_stamps_on()
         self.ground = Ground(Guard(allow_networks), resolver or Resolver(), Trust(ca_file), Slots(handshakes))
 
     def stream(
@@ -74,6 +77,19 @@ class Wire:
     ) -> AbstractAsyncContextManager[Exchange]:
         """Send a request; the context holds the exchange once its headers are there. Raises ``WireError``."""
         return _Opening(self.ground, (method, url, headers, secret_headers, content, http2), limits, redirects)
+
+    async def open(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        content: bytes = b"",
+        limits: Limits = NO_LIMITS,
+        http2: bool = False,
+    ) -> Exchange:
+        """As :meth:`stream`, for a caller that closes the exchange itself."""
+        return await _Opening(self.ground, (method, url, headers, NO_HEADERS, content, http2), limits, 0).__aenter__()
 
     async def fetch(
         self,
@@ -160,7 +176,8 @@ class _Opening:
     async def _hop(self, request: Request, deadline: Deadline, timing: Timing, hop: int) -> Exchange:
         link = Link(self._ground, self._limits, deadline, timing)
         try:
-            talk = await ask_http1(link, request.target, request.method, request.all_headers, request.content)
+            ask = ask_http2 if request.http2 else ask_http1
+            talk = await ask(link, request.target, request.method, request.all_headers, request.content)
         except (WireError, OSError) as error:
             link.close()
             raise link.explain(error) from error

@@ -10,6 +10,7 @@ import struct
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from typing import NamedTuple
 
 from monitor import clock
@@ -31,6 +32,18 @@ TIMESPEC = struct.Struct("qq")
 STAMP_SPACE = socket.CMSG_SPACE(TIMESPEC.size)
 TCP_INFO_BYTES = 104
 TCP_INFO_RTT_US, TCP_INFO_TOTAL_RETRANS = 68, 100  # byte offsets in struct tcp_info, linux/tcp.h
+
+
+@cache
+def keep_stamps_on() -> int:
+    """Keep the kernel's stamping switched on for the life of the process; return the file descriptor that does it.
+
+    Linux stamps packets only while some socket wants it, and turns that on too late for a quick first answer.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        with suppress(OSError):  # no kernel stamps on this system: the user clock serves
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        return sock.detach()
 
 
 class Piece(NamedTuple):

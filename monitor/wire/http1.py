@@ -62,8 +62,8 @@ def parse(url: str) -> Target:
     )
 
 
-def request_head(method: str, target: Target, headers: Mapping[str, str], content: bytes) -> bytes:
-    """Return the request up to the blank line; raises ``WireError(CONFIG)`` for what must not be sent."""
+def checked_headers(method: str, target: Target, headers: Mapping[str, str], content: bytes) -> dict[str, str]:
+    """Return ours and the caller's headers, names in lower case; raises ``WireError(CONFIG)`` for forbidden ones."""
     lines = {
         "host": target.authority,
         "accept": "*/*",
@@ -82,6 +82,12 @@ def request_head(method: str, target: Target, headers: Mapping[str, str], conten
         lines[lower] = value
     if not TOKEN.match(method):
         raise WireError(Reason.CONFIG, "not an HTTP method")
+    return lines
+
+
+def request_head(method: str, target: Target, headers: Mapping[str, str], content: bytes) -> bytes:
+    """Return the request up to the blank line."""
+    lines = checked_headers(method, target, headers, content)
     head = f"{method} {target.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
     return head.encode("utf-8") + b"\r\n"
 

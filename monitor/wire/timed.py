@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from functools import cached_property
 from typing import NamedTuple, Protocol
@@ -38,7 +38,7 @@ class Conversation(Protocol):
         """Bytes off the wire so far."""
         ...
 
-    def body(self) -> AsyncIterator[tuple[bytes, int]]:
+    def body(self) -> AsyncGenerator[tuple[bytes, int], None]:
         """Yield pieces of the undecoded body, each with its arrival in monotonic nanoseconds."""
         ...
 
@@ -101,7 +101,7 @@ class Http1:
                 self._link.timing.first_byte(first.at_ns, first.stamped)
                 self._link.timing.last_ns = last_ns
 
-    async def body(self) -> AsyncIterator[tuple[bytes, int]]:
+    async def body(self) -> AsyncGenerator[tuple[bytes, int], None]:
         """As :class:`Conversation`."""
         parser, timing = self._parser, self._link.timing
         for data in self._ready:
@@ -173,12 +173,12 @@ class Exchange:
         """The phases; complete once the chunks are exhausted or the exchange is closed."""
         return self._phases or self._link.finish()
 
-    async def chunks(self) -> AsyncIterator[Chunk]:
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield the content-decoded body as it arrives; raises ``WireError``."""
         limits, sent_ns, total = self._link.limits, self._link.timing.sent_ns, 0
         try:
             decoder = decoder_for(self._coding())
-            async with aclosing(self._talk.body()) as pieces:  # type: ignore[type-var]  # it is a generator in both protocols
+            async with aclosing(self._talk.body()) as pieces:
                 async for raw, at_ns in pieces:
                     if self._talk.received > limits.wire_bytes:
                         raise WireError(Reason.TOO_LARGE, f"more than {limits.wire_bytes} bytes received")
@@ -202,14 +202,14 @@ class Exchange:
             value.decode("latin-1") for name, value in self.raw_headers if name.lower() == b"content-encoding"
         )
 
-    async def lines(self) -> AsyncIterator[Chunk]:
+    async def lines(self) -> AsyncGenerator[Chunk, None]:
         """Yield the body line by line without line ends (LF, CRLF or CR: server-sent events allow all three).
 
         Raises ``WireError(TOO_LARGE)`` for a line over ``line_bytes`` and for more than ``events`` blank lines.
         """
         limits = self._link.limits
         rest, blank, at_s = b"", 0, 0.0
-        async with aclosing(self.chunks()) as chunks:  # type: ignore[type-var]  # a generator, as above
+        async with aclosing(self.chunks()) as chunks:
             async for data, at_s in chunks:
                 *lines, rest = _split(rest + data)
                 for line in (*lines, rest):
