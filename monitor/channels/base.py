@@ -1,0 +1,111 @@
+"""What every channel shares: the notice, the one error, and how an HTTP answer is judged."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from monitor.core.events import Alert
+from monitor.core.model import AlertState, Why
+from monitor.wire import Answer, Limits, Wire, WireError
+
+LIMITS = Limits(deadline_s=15.0, wire_bytes=64 * 1024, body_bytes=64 * 1024)
+LONGEST_RETRY_AFTER_S = 3600.0
+_RETRYABLE = frozenset({408, 425, 429})
+_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One delivery. ``key`` is the same for every try, so that a receiver can drop a repetition."""
+
+    key: str
+    alert: Alert
+    why: Why
+    at: datetime
+    """When it was decided that somebody is told."""
+    service_name: str = ""
+    component_name: str = ""
+    url: str = ""
+    """Where a person reads on; empty when the page has no address of its own."""
+    test: bool = False
+
+    @property
+    def resolved(self) -> bool:
+        """True when it tells of the end."""
+        return self.alert.state is AlertState.RESOLVED
+
+
+class Undeliverable(Exception):  # noqa: N818  # the design's word
+    """It could not be delivered. ``permanent`` means that another try would end alike."""
+
+    def __init__(self, message: str, *, permanent: bool = False, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+        self.retry_after_s = retry_after_s
+
+
+class Options(BaseModel):
+    """Base of every channel's options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Kind(NamedTuple):
+    """One row of ``KINDS``: options and ``send(options, notice, wire)``, which raises :class:`Undeliverable`."""
+
+    options: type[BaseModel]
+    send: Callable[[Any, Notice, Wire], Awaitable[None]]
+
+
+def plain(text: object, longest: int = 300) -> str:
+    """Return text from anywhere as one harmless line: no control, direction or invisible characters."""
+    line = " ".join(_UNSHOWABLE.sub(" ", str(text)).split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+async def post(
+    wire: Wire, url: str, content: bytes, headers: Mapping[str, str] | None = None, now: datetime | None = None
+) -> Answer:
+    """POST JSON once. Raises :class:`Undeliverable`; neither URL nor answer stands in its message."""
+    try:
+        answer = await wire.fetch(
+            "POST",
+            url,
+            headers={"content-type": "application/json"},
+            secret_headers=headers or {},
+            content=content,
+            limits=LIMITS,
+        )
+    except WireError as error:
+        raise Undeliverable(f"{error.reason}") from error
+    if 200 <= answer.status < 300:
+        return answer
+    retry = answer.status in _RETRYABLE or answer.status >= 500
+    after = retry_after_s(answer.headers.get("retry-after", ""), now) if retry else None
+    raise Undeliverable(f"the receiver answered {answer.status}", permanent=not retry, retry_after_s=after)
+
+
+def retry_after_s(value: str, now: datetime | None) -> float | None:
+    """Read ``Retry-After`` in either form; capped, and None when it makes no sense."""
+    text = value.strip()
+    if text.isascii() and text.isdigit() and len(text) < 12:
+        return min(float(text), LONGEST_RETRY_AFTER_S)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    if now is None or at.tzinfo is None:
+        return None
+    return min(max(0.0, (at.astimezone(UTC) - now).total_seconds()), LONGEST_RETRY_AFTER_S)
+
+
+def secret(value: SecretStr | None) -> str:
+    """Return a secret's text, or ``""``."""
+    return value.get_secret_value() if value else ""

@@ -1,0 +1,60 @@
+"""A notice as plain words: a title, and facts as (name, value) pairs. Every channel dresses the same words."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from monitor.channels.base import Notice, plain
+from monitor.core.model import Why
+
+_RULES = {
+    "component_down": "is down",
+    "component_degraded": "is degraded",
+    "registration_changed": "registration changed",
+    "burn_rate": "burns its error budget",
+    "certificate": "certificate runs out",
+    "account": "cannot be judged: our account",
+    "blind": "cannot be seen: our network",
+    "overdue": "has no fresh results",
+}
+_WHY = {
+    Why.ESCALATED: "Nobody has acknowledged it yet.",
+    Why.WORSE: "It got worse.",
+    Why.REPEAT: "It is still going on and nobody has acknowledged it.",
+}
+
+
+def title(notice: Notice) -> str:
+    """Return one line that says what and where."""
+    alert = notice.alert
+    where = " ".join(
+        part for part in (notice.service_name or alert.service, notice.component_name or alert.component) if part
+    )
+    what = _RULES.get(alert.rule, alert.rule.replace("_", " "))
+    head = "Test" if notice.test else "Resolved" if notice.resolved else str(alert.severity).capitalize()
+    return plain(f"{head}: {where or 'Chatwatch'} {what}", 200)
+
+
+def facts(notice: Notice) -> list[tuple[str, str]]:
+    """Return what is known, in the order in which a person wants it."""
+    alert = notice.alert
+    rows = [("Since", f"{alert.started_at:%Y-%m-%d %H:%M:%S} UTC")]
+    if alert.resolved_at:
+        rows.append(("Until", f"{alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC"))
+        rows.append(("Lasted", duration(alert.resolved_at - alert.started_at)))
+    for key, value in alert.summary.items():
+        if isinstance(value, str | int | float) and value != "":
+            rows.append((plain(key, 40).replace("_", " ").capitalize(), plain(value)))
+    if notice.why in _WHY:
+        rows.append(("Why now", _WHY[notice.why]))
+    if notice.url:
+        rows.append(("Read on", notice.url))
+    return rows
+
+
+def duration(span: timedelta) -> str:
+    """Return a time span for people: ``2 h 5 min``, ``40 s``."""
+    total = max(0, int(span.total_seconds()))
+    days, hours, minutes = total // 86400, total // 3600 % 24, total // 60 % 60
+    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)
+    return " ".join(parts[:2]) or f"{total} s"

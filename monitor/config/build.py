@@ -1,0 +1,281 @@
+"""Services, components and probes of a document and of the presets that it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel
+
+from monitor.config.faults import Code, Faults, did_you_mean
+from monitor.config.models import (
+    ComponentEntry,
+    ControlEntry,
+    PolicyEntry,
+    ProbeEntry,
+    ServiceEntry,
+    policy_of,
+)
+from monitor.config.presets import expand
+from monitor.config.secrets import Secrets
+from monitor.config.take import take
+from monitor.config.yamltree import Path_, Tree
+from monitor.core.catalogue import Component, Policy, Probe, Service
+from monitor.core.model import Health
+from monitor.probes import KINDS
+
+MOST_PROBES = 20_000
+OURSELVES = Service("chatwatch", "Chatwatch's own network", public=False)
+CONTROLS = Component("chatwatch/controls", "chatwatch", "Control targets", public=False)
+_WORST = {"degraded": Health.DEGRADED, "partial": Health.PARTIAL, "major": Health.MAJOR}
+_OVERRIDES = ("id", "name", "url", "status_page", "public", "policy")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where probes of a service are read: the document, its service, and the policy that they inherit."""
+
+    tree: Tree
+    service: str
+    policy: str | None
+
+
+@dataclass(slots=True)
+class Builder:
+    """Collects what is watched, in the order of the file, and every fault on the way."""
+
+    tree: Tree
+    faults: Faults
+    environ: Mapping[str, str]
+    locations: tuple[str, ...]
+    named: dict[str, Policy] = field(default_factory=lambda: {"default": Policy()})
+    service_list: list[Service] = field(default_factory=list)
+    component_list: list[Component] = field(default_factory=list)
+    probe_list: list[Probe] = field(default_factory=list)
+    looks: dict[str, BaseModel] = field(default_factory=dict)
+    seen: dict[str, tuple[str, int]] = field(default_factory=dict)
+    depends: list[tuple[str, Tree, Path_]] = field(default_factory=list)
+    own_policy: dict[str, str] = field(default_factory=dict)
+    """Component → the policy that it names."""
+
+    def policies(self, entries: Mapping[str, Any]) -> None:
+        """Read the named thresholds; ``default`` first, because the others start from it."""
+        for name in sorted(entries, key=lambda name: name != "default"):
+            path: Path_ = ("policies", name)
+            entry = take(PolicyEntry, entries[name], self.tree, path, self.faults)
+            policy = self.named["default"] if entry is None else policy_of(entry, self.named["default"])
+            self.named[name] = policy
+            for message in _contradictions(policy):
+                self.faults.add(Code.POLICY, self.tree, path, f'policy "{name}": {message}')
+
+    def services(self, entries: list[Any]) -> None:
+        """Read the services, written out or from presets."""
+        for index, value in enumerate(entries):
+            path: Path_ = ("services", index)
+            if isinstance(value, dict) and "preset" in value:
+                self.preset(value, path)
+                continue
+            entry = take(ServiceEntry, value, self.tree, path, self.faults)
+            if entry is not None:
+                self.service(entry, self.tree, path)
+
+    def service(self, entry: ServiceEntry, tree: Tree, path: Path_) -> None:
+        """Add a service with its components and probes."""
+        self.unique("service", entry.id, tree, (*path, "id"))
+        self.service_list.append(Service(entry.id, entry.name, entry.url, entry.status_page, entry.public))
+        self.thresholds(entry.policy, tree, path)
+        self.parts(entry.components, entry.probes, Scope(tree, entry.id, entry.policy), path)
+
+    def preset(self, value: dict[str, Any], path: Path_) -> None:
+        """Expand a preset with the row's differences."""
+        expanded = expand(value, self.tree, path, self.faults)
+        if expanded is None:
+            return
+        row, tree = expanded.row, expanded.tree
+        changes = {key: getattr(row, key) for key in _OVERRIDES if getattr(row, key) is not None}
+        for key in changes:
+            tree.origins["service", key] = self.tree.place((*path, key))
+        tree.origins["service", "id"] = self.tree.place((*path, "id"))
+        entry = take(ServiceEntry, tree.value["service"] | changes, tree, ("service",), self.faults)
+        if entry is None:
+            return
+        body, known = tree.value, {str(part.get("id")) for part in tree.value["components"] + tree.value["probes"]}
+        for index, name in enumerate(row.without):
+            if name not in known:
+                message = f'"without" names "{name}", which preset "{row.preset}" does not have'
+                self.faults.add(
+                    Code.UNKNOWN_NAME, self.tree, (*path, "without", index), message, did_you_mean(name, known)
+                )
+        self.service(entry, tree, ("service",))
+        scope = Scope(tree, entry.id, entry.policy)
+        probes = [
+            None
+            if {probe.get("id"), probe.get("component")} & {*row.without} or self.lacks(probe, expanded.parameters)
+            else probe
+            for probe in body["probes"]
+        ]
+        components = [None if part.get("id") in row.without else part for part in body["components"]]
+        self.parts(components, probes, scope, ())
+        self.parts(row.components, row.probes, Scope(self.tree, entry.id, entry.policy), path)
+
+    @staticmethod
+    def lacks(probe: dict[str, Any], parameters: Mapping[str, Any]) -> bool:
+        """Say whether a parameter that the probe cannot do without is null."""
+        return any(parameters.get(name) is None for name in probe.get("needs", ()))
+
+    def parts(self, components: list[Any], probes: list[Any], scope: Scope, path: Path_) -> None:
+        """Add components and probes; None marks one that was left out, so that the lines stay right."""
+        for index, value in enumerate(components):
+            if value is not None:
+                self.component(value, scope, (*path, "components", index))
+        for index, value in enumerate(probes):
+            place = (*path, "probes", index)
+            entry = None if value is None else take(ProbeEntry, value, scope.tree, place, self.faults)
+            if entry is not None:
+                self.probe(entry, scope, place)
+
+    def component(self, value: Any, scope: Scope, path: Path_) -> None:
+        """Add a component."""
+        entry = take(ComponentEntry, value, scope.tree, path, self.faults)
+        if entry is None:
+            return
+        full = f"{scope.service}/{entry.id}"
+        self.unique("component", full, scope.tree, (*path, "id"))
+        depends = tuple(name if "/" in name else f"{scope.service}/{name}" for name in entry.depends_on)
+        self.depends += [(name, scope.tree, (*path, "depends_on", place)) for place, name in enumerate(depends)]
+        part = Component(full, scope.service, entry.name, entry.kind, entry.public, depends, entry.name_zh)
+        self.component_list.append(part)
+        if entry.policy:
+            self.thresholds(entry.policy, scope.tree, path)
+            self.own_policy[full] = entry.policy
+
+    def controls(self, entries: list[Any]) -> None:
+        """Add the targets that only tell whether we are online ourselves."""
+        if not entries:
+            return
+        self.service_list.append(OURSELVES)
+        self.component_list.append(CONTROLS)
+        scope = Scope(self.tree, OURSELVES.id, None)
+        for index, value in enumerate(entries):
+            path: Path_ = ("controls", index)
+            entry = take(ControlEntry, value, self.tree, path, self.faults)
+            if entry is not None:
+                whole = ProbeEntry.model_construct(**{**entry.__dict__, "component": "controls"})
+                self.probe(whole, scope, path, control=True)
+
+    def probe(self, entry: ProbeEntry, scope: Scope, path: Path_, *, control: bool = False) -> None:
+        """Add a probe: what every probe has, then the options of its kind."""
+        tree, full = scope.tree, f"{scope.service}-{entry.id}"
+        component = f"{scope.service}/{entry.component}"
+        self.unique("probe", full, tree, (*path, "id"))
+        self.depends.append((component, tree, (*path, "component")))
+        self.check_times(entry, tree, path)
+        locations = self.places(entry, tree, path)
+        own = entry.policy or self.own_policy.get(component)
+        policy = self.thresholds(own or scope.policy, tree, path)
+        options, missing = self.options(entry, scope, (*path, "options"))
+        if options is None:
+            return
+        disabled = entry.disabled or missing
+        self.probe_list.append(
+            Probe(
+                id=full,
+                component=component,
+                kind=entry.kind,
+                interval_s=int(entry.interval),
+                timeout_s=entry.timeout,
+                locations=locations,
+                policy=policy,
+                witness=entry.kind == "upstream" if entry.witness is None else entry.witness,
+                control=control,
+                impact_when_down=_WORST[entry.worst],
+                disabled=disabled,
+                target=_target(options),
+                model=str(getattr(options, "model", "") or ""),
+            )
+        )
+        if not disabled:
+            self.looks[full] = options
+
+    def options(self, entry: ProbeEntry, scope: Scope, path: Path_) -> tuple[BaseModel | None, str]:
+        """Return the options of a probe's kind, and which secrets are missing."""
+        if entry.kind not in KINDS:
+            hint = did_you_mean(entry.kind, KINDS)
+            message = f'unknown probe kind "{entry.kind}"'
+            self.faults.add(Code.UNKNOWN_KIND, scope.tree, (*path[:-1], "kind"), message, hint)
+            return None, ""
+        given = dict(entry.options)
+        if entry.kind == "upstream" and isinstance(given.get("components"), dict):
+            given["components"] = {key: f"{scope.service}/{slug}" for key, slug in given["components"].items()}
+            self.depends += [(full, scope.tree, (*path, "components")) for full in given["components"].values()]
+        secrets = Secrets(self.environ)
+        filled = secrets.fill(given, scope.tree, path, self.faults)
+        options = take(KINDS[entry.kind].options, filled, scope.tree, path, self.faults)
+        if options is not None:
+            secrets.check(options, given, scope.tree, path, self.faults)
+        return options, "; ".join(secrets.missing)
+
+    def check_times(self, entry: ProbeEntry, tree: Tree, path: Path_) -> None:
+        """Fault a look that may outlast its interval, and intervals off the grid of whole seconds."""
+        if entry.interval != int(entry.interval):
+            self.faults.add(Code.INTERVAL, tree, (*path, "interval"), "the interval must be whole seconds")
+        if entry.interval < entry.timeout:
+            message = f"the interval ({entry.interval:g} s) is shorter than the timeout ({entry.timeout:g} s)"
+            place = (*path, "interval") if (*path, "interval") in tree.lines else (*path, "timeout")
+            self.faults.add(Code.INTERVAL, tree, place, message, "lengthen the interval or shorten the timeout")
+
+    def places(self, entry: ProbeEntry, tree: Tree, path: Path_) -> tuple[str, ...]:
+        """Return where the probe looks from."""
+        for index, name in enumerate(entry.locations or ()):
+            if name not in self.locations:
+                hint = did_you_mean(name, self.locations)
+                message = f'unknown location "{name}"'
+                self.faults.add(Code.UNKNOWN_LOCATION, tree, (*path, "locations", index), message, hint)
+        return entry.locations or self.locations
+
+    def thresholds(self, name: str | None, tree: Tree, path: Path_) -> Policy:
+        """Return a policy by name."""
+        if name is not None and name not in self.named:
+            hint = did_you_mean(name, self.named)
+            self.faults.add(Code.UNKNOWN_NAME, tree, (*path, "policy"), f'unknown policy "{name}"', hint)
+        return self.named.get(name or "default", self.named["default"])
+
+    def unique(self, what: str, name: str, tree: Tree, path: Path_) -> None:
+        """Fault an id that was there before."""
+        here = tree.place(path)
+        first = self.seen.setdefault(f"{what} {name}", here)
+        if first != here:
+            hint = f"the first is at {first[0]}:{first[1]}"
+            self.faults.add(Code.DUPLICATE_ID, tree, path, f'{what} "{name}" stands here twice', hint)
+
+    def finish(self) -> None:
+        """Check what refers to other parts, and that there is something to do."""
+        known = {component.id for component in self.component_list}
+        for name, tree, path in self.depends:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                self.faults.add(Code.UNKNOWN_NAME, tree, path, f'unknown component "{name}"', hint)
+        if len(self.probe_list) > MOST_PROBES:
+            message = f"{len(self.probe_list)} probes are more than {MOST_PROBES}"
+            self.faults.add(Code.TOO_MANY, self.tree, ("services",), message, "run several instances")
+        if not self.faults.found and not any(not probe.control for probe in self.probe_list):
+            self.faults.add(Code.NOTHING_TO_WATCH, self.tree, ("services",), "no probe is named")
+
+
+def _target(options: BaseModel) -> str:
+    shown = getattr(options, "target", None)
+    return str(shown()) if callable(shown) else ""
+
+
+def _contradictions(policy: Policy) -> list[str]:
+    found = []
+    if policy.open_after_failures > policy.window_looks:
+        found.append("open_after_failures is more than window_looks, so nothing would ever open")
+    if policy.rate_close_ratio >= policy.rate_open_ratio:
+        found.append("rate_close_ratio must be below rate_open_ratio")
+    if policy.flap_stop_percent >= policy.flap_start_percent:
+        found.append("flap_stop_percent must be below flap_start_percent")
+    if policy.slo_target_ratio >= 1:
+        found.append("slo_target_ratio must be below 1, or there is no budget to burn")
+    return found

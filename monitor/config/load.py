@@ -1,0 +1,195 @@
+"""The whole file, top down: document → policies → services → components → probes, then what refers to them."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from monitor.channels import KINDS as CHANNEL_KINDS
+from monitor.config.build import Builder
+from monitor.config.faults import Code, ConfigError, Fault, Faults, did_you_mean
+from monitor.config.models import Document, Listen, RouteEntry
+from monitor.config.secrets import Secrets
+from monitor.config.take import take
+from monitor.config.yamltree import Path_, Tree, read
+from monitor.core.catalogue import Catalogue, Route
+
+_FLAWS = {
+    "unreadable": Code.UNREADABLE,
+    "utf8": Code.NOT_UTF8,
+    "syntax": Code.SYNTAX,
+    "bomb": Code.BOMB,
+    "tag": Code.TAG,
+    "duplicate": Code.DUPLICATE_KEY,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A way to tell people. ``options`` is None when it is switched off, and ``disabled`` says why."""
+
+    id: str
+    kind: str
+    options: BaseModel | None
+    disabled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the programs need beside the catalogue. Addresses are ``host:port``."""
+
+    location: str = "local"
+    locations: tuple[str, ...] = ("local",)
+    label: str = ""
+    allow_networks: tuple[str, ...] = ()
+    ca_file: str | None = None
+    metrics: str = Listen().metrics
+    web: str = Listen().web
+    live: str = Listen().live
+    console: str = Listen().console
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that ``probes.yaml`` says."""
+
+    catalogue: Catalogue
+    looks: Mapping[str, BaseModel]
+    """Probe id → options of its kind; only probes that run."""
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    settings: Settings = Settings()
+
+
+def load(path: Path, environ: Mapping[str, str], location: str | None = None) -> Config:
+    """Read ``path``; secrets come from ``environ``. Raises :class:`ConfigError` with every fault of the file."""
+    tree = read(path)
+    faults = Faults()
+    _note_flaws(tree, faults)
+    if tree.value is None:
+        if not tree.flaws:
+            faults.add(
+                Code.NOTHING_TO_WATCH, tree, (), "the file is empty", "begin with the probes.yaml that comes along"
+            )
+        raise ConfigError(faults.found)
+    document = take(Document, tree.value, tree, (), faults) or _rest(tree.value)
+    builder = Builder(tree, faults, environ, document.locations)
+    builder.policies(document.policies)
+    builder.services(document.services)
+    builder.controls(document.controls)
+    builder.finish()
+    channels = _channels(document.channels, tree, faults, environ)
+    services = {service.id for service in builder.service_list}
+    routes = _routes(document.routes, tree, faults, set(document.channels), services)
+    settings = _settings(document, tree, faults, location)
+    if faults.found:
+        raise ConfigError(faults.found)
+    catalogue = Catalogue(tuple(builder.service_list), tuple(builder.component_list), tuple(builder.probe_list), routes)
+    return Config(_versioned(catalogue, builder.looks), dict(builder.looks), channels, settings)
+
+
+def _note_flaws(tree: Tree, faults: Faults) -> None:
+    for flaw in tree.flaws:
+        faults.found.append(Fault(tree.file, flaw.line, _FLAWS[flaw.kind].value, flaw.message, flaw.hint))
+
+
+def _rest(value: Any) -> Document:
+    """Return what can still be checked of a faulty top level."""
+    sound: dict[str, Any] = {}
+    if isinstance(value, dict):
+        for key, kind in {
+            "services": list,
+            "controls": list,
+            "routes": list,
+            "policies": dict,
+            "channels": dict,
+        }.items():
+            if isinstance(value.get(key), kind):
+                sound[key] = value[key]
+        names = value.get("locations")
+        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+            sound["locations"] = tuple(names)
+    return Document.model_construct(**sound)
+
+
+def _channels(entries: Mapping[str, Any], tree: Tree, faults: Faults, environ: Mapping[str, str]) -> dict[str, Channel]:
+    found: dict[str, Channel] = {}
+    for name, entry in entries.items():
+        path: Path_ = ("channels", name)
+        kind = entry.get("kind") if isinstance(entry, dict) else None
+        if not isinstance(entry, dict) or not isinstance(kind, str):
+            faults.add(Code.MISSING_KEY, tree, path, f'channel "{name}" needs a kind', did_you_mean("", CHANNEL_KINDS))
+        elif kind not in CHANNEL_KINDS:
+            hint = did_you_mean(kind, CHANNEL_KINDS)
+            faults.add(Code.UNKNOWN_CHANNEL_KIND, tree, (*path, "kind"), f'unknown channel kind "{kind}"', hint)
+        else:
+            given = {key: value for key, value in entry.items() if key != "kind"}
+            secrets = Secrets(environ)
+            filled = secrets.fill(given, tree, path, faults)
+            options = take(CHANNEL_KINDS[kind].options, filled, tree, path, faults)
+            if options is not None:
+                secrets.check(options, given, tree, path, faults)
+            off = "; ".join(secrets.missing)
+            found[name] = Channel(name, kind, None if off else options, off)
+    return found
+
+
+def _routes(
+    entries: list[Any], tree: Tree, faults: Faults, channels: set[str], services: set[str]
+) -> tuple[Route, ...]:
+    found: dict[str, Route] = {}
+    for index, value in enumerate(entries):
+        path: Path_ = ("routes", index)
+        entry = take(RouteEntry, value, tree, path, faults)
+        if entry is None:
+            continue
+        for key, words, known in (("channels", entry.channels, channels), ("services", entry.services, services)):
+            for place, word in enumerate(words):
+                if word not in known:
+                    message = f'route "{entry.id}" names an unknown {key[:-1]} "{word}"'
+                    faults.add(Code.UNKNOWN_NAME, tree, (*path, key, place), message, did_you_mean(word, known))
+        if entry.id in found:
+            faults.add(Code.DUPLICATE_ID, tree, (*path, "id"), f'route "{entry.id}" stands here twice')
+        found[entry.id] = Route(entry.id, entry.channels, entry.services, entry.severities, entry.escalate_after)
+    return tuple(found.values())
+
+
+def _settings(document: Document, tree: Tree, faults: Faults, location: str | None) -> Settings:
+    listen = take(Listen, document.listen, tree, ("listen",), faults) or Listen()
+    if not document.locations:
+        faults.add(Code.VALUE, tree, ("locations",), "at least one location is needed", "write locations: [local]")
+    here = location or next(iter(document.locations), "local")
+    if here not in document.locations:
+        hint = did_you_mean(here, document.locations)
+        faults.add(Code.UNKNOWN_LOCATION, tree, ("locations",), f'location "{here}" is not listed here', hint)
+    for index, network in enumerate(document.allow_networks):
+        try:
+            ipaddress.ip_network(network)
+        except ValueError:
+            message = f'"{network}" is not a network'
+            faults.add(Code.VALUE, tree, ("allow_networks", index), message, "write it as in 10.0.0.0/8 or fd00::/8")
+    if document.ca_file is not None and not Path(document.ca_file).is_file():
+        faults.add(Code.VALUE, tree, ("ca_file",), "the file with certificate authorities does not exist")
+    return Settings(
+        location=here,
+        locations=document.locations,
+        label=document.label,
+        allow_networks=document.allow_networks,
+        ca_file=document.ca_file,
+        **listen.model_dump(),
+    )
+
+
+def _versioned(catalogue: Catalogue, looks: Mapping[str, BaseModel]) -> Catalogue:
+    """Stamp the catalogue with a hash of all that it says; secrets count as stars."""
+    digest = hashlib.sha256(repr(catalogue).encode())
+    for probe, options in sorted(looks.items()):
+        digest.update(f"{probe}={options!r}".encode())
+    return Catalogue(
+        catalogue.services, catalogue.components, catalogue.probes, catalogue.routes, digest.hexdigest()[:16]
+    )

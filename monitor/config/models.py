@@ -1,0 +1,165 @@
+"""The shapes that ``probes.yaml`` may have: one flat, strict model a level."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+
+from monitor.core.catalogue import ComponentKind, Policy, Publishing
+from monitor.core.model import Severity
+from monitor.probes.base import Seconds
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e]+$")]
+Link = Annotated[str, StringConstraints(max_length=500, pattern=r"^(https?://[^\s\"'<>]+)?$")]
+Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
+Positive = Annotated[Seconds, Field(gt=0)]
+
+
+class Entry(BaseModel):
+    """Base of every level: frozen, no unknown keys, no values in error messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Listen(Entry):
+    """Where the programs listen, as ``host:port``."""
+
+    metrics: Address = "127.0.0.1:8503"
+    web: Address = "127.0.0.1:8500"
+    live: Address = "127.0.0.1:8501"
+    console: Address = "127.0.0.1:8502"
+
+
+class Document(Entry):
+    """The top of the file. Lists and mappings below it are checked level by level."""
+
+    locations: tuple[Slug, ...] = ("local",)
+    label: Annotated[str, StringConstraints(max_length=200)] = ""
+    allow_networks: tuple[str, ...] = ()
+    ca_file: str | None = None
+    listen: dict[str, Any] = {}
+    policies: dict[Slug, Any] = {}
+    services: list[Any] = []
+    controls: list[Any] = []
+    channels: dict[Slug, Any] = {}
+    routes: list[Any] = []
+
+
+class ServiceEntry(Entry):
+    """A service written out."""
+
+    id: Slug
+    name: Name
+    url: Link = ""
+    status_page: Link = ""
+    public: bool = True
+    policy: str | None = None
+    components: list[Any] = []
+    probes: list[Any] = []
+
+
+class PresetRow(Entry):
+    """A service taken from ``monitor/vendors``: the differences; what else stands there are its parameters."""
+
+    preset: str
+    id: Slug | None = None
+    name: Name | None = None
+    url: Link | None = None
+    status_page: Link | None = None
+    public: bool | None = None
+    policy: str | None = None
+    without: tuple[str, ...] = ()
+    components: list[Any] = []
+    probes: list[Any] = []
+
+
+class PresetFile(Entry):
+    """A file of ``monitor/vendors``; the format is described there."""
+
+    service: dict[str, Any]
+    parameters: dict[str, Any] = {}
+    components: list[Any] = []
+    probes: list[Any] = []
+    sources: dict[str, Any] = {}
+
+
+class Parameter(Entry):
+    """What a user may write beside ``preset:``."""
+
+    default: Any = None
+    required: bool = False
+    example: Any = None
+    help: str = ""
+
+
+class ComponentEntry(Entry):
+    """A part of a service."""
+
+    id: Slug
+    name: Name
+    name_zh: Annotated[str, StringConstraints(max_length=80)] = ""
+    kind: ComponentKind = ComponentKind.OTHER
+    public: bool = True
+    depends_on: tuple[str, ...] = ()
+    policy: str | None = None
+
+
+class ControlEntry(Entry):
+    """What every probe has; the options of its kind are checked by the kind."""
+
+    id: Slug
+    kind: str
+    interval: Annotated[Seconds, Field(ge=1, le=86_400)] = 60.0
+    timeout: Annotated[Seconds, Field(gt=0, le=3_600)] = 10.0
+    locations: tuple[str, ...] | None = None
+    options: dict[str, Any] = {}
+
+
+class ProbeEntry(ControlEntry):
+    """A probe of a component."""
+
+    component: str
+    policy: str | None = None
+    worst: Literal["degraded", "partial", "major"] = "major"
+    witness: bool | None = None
+    needs: tuple[str, ...] = ()
+    disabled: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+class RouteEntry(Entry):
+    """Who is told about what."""
+
+    id: Slug
+    channels: tuple[str, ...]
+    services: tuple[str, ...] = ()
+    severities: tuple[Severity, ...] = (Severity.PAGE, Severity.TICKET)
+    escalate_after: Seconds = 0.0
+
+
+def _policy_fields() -> dict[str, Any]:
+    """Mirror :class:`Policy`: a duration loses its ``_s``, counts and ratios keep their names; all optional."""
+    fields: dict[str, Any] = {}
+    for field in dataclasses.fields(Policy):
+        kind: Any = {"int": Annotated[int, Field(ge=1, le=1000)], "bool": bool, "Publishing": Publishing}.get(
+            str(field.type), Annotated[float, Field(ge=0)]
+        )
+        if field.name.endswith("_ratio"):
+            kind = Annotated[float, Field(gt=0, le=1)]
+        elif field.name.endswith("_s"):
+            kind = Positive
+        fields[field.name.removesuffix("_s")] = (kind | None, None)
+    return fields
+
+
+PolicyEntry: type[Entry] = create_model("PolicyEntry", __base__=Entry, **_policy_fields())
+"""Thresholds by name; what is left out is inherited."""
+
+
+def policy_of(entry: Entry, base: Policy) -> Policy:
+    """Return ``base`` with what the entry sets."""
+    names = {field.name.removesuffix("_s"): field.name for field in dataclasses.fields(Policy)}
+    given = entry.model_dump(exclude_none=True)
+    return dataclasses.replace(base, **{names[name]: value for name, value in given.items()})

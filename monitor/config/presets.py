@@ -1,0 +1,125 @@
+"""A vendor preset and a user's row → one document with the parameters filled in.
+
+The format is described in ``monitor/vendors/README.md``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from monitor.config.faults import Code, Fault, Faults, did_you_mean
+from monitor.config.models import Parameter, PresetFile, PresetRow
+from monitor.config.take import take
+from monitor.config.yamltree import Path_, Tree, read
+
+_HOLE = re.compile(r"(?<!\$)\{([a-z][a-z0-9_]*)\}")
+_ABSENT = object()
+_ROW_KEYS = frozenset(PresetRow.model_fields)
+
+
+def preset_names() -> list[str]:
+    """Return the presets that come along."""
+    return sorted(path.stem for path in _folder().glob("*.yaml"))
+
+
+def preset_text(name: str) -> str:
+    """Return a preset as it is written."""
+    return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def _folder() -> Path:
+    return Path(str(resources.files("monitor") / "vendors"))
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """A preset with a row's values: ``tree.value`` has the keys service, components and probes."""
+
+    row: PresetRow
+    tree: Tree
+    parameters: dict[str, Any]
+
+
+def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Expanded | None:
+    """Read the preset that a row names and fill in its parameters; None after noting what is wrong."""
+    row = take(PresetRow, {key: item for key, item in value.items() if key in _ROW_KEYS}, tree, path, faults)
+    if row is None:
+        return None
+    known = preset_names()
+    if row.preset not in known:
+        hint = did_you_mean(row.preset, known)
+        faults.add(Code.UNKNOWN_PRESET, tree, (*path, "preset"), f'unknown preset "{row.preset}"', hint)
+        return None
+    source = read(_folder() / f"{row.preset}.yaml", f"vendors/{row.preset}.yaml")
+    faults.found += [Fault(source.file, flaw.line, Code.SYNTAX.value, flaw.message, flaw.hint) for flaw in source.flaws]
+    file = take(PresetFile, source.value, source, (), faults)
+    if file is None:
+        return None
+    given = {key: item for key, item in value.items() if key not in _ROW_KEYS}
+    parameters = _parameters(file, source, given, tree, path, faults)
+    if parameters is None:
+        return None
+    filler = _Filler(parameters, {name: tree.place((*path, name)) for name in given}, source)
+    source.value = {key: filler.fill(source.value.get(key, []), (key,)) for key in ("service", "components", "probes")}
+    return Expanded(row, source, parameters)
+
+
+def _parameters(
+    file: PresetFile, source: Tree, given: dict[str, Any], tree: Tree, path: Path_, faults: Faults
+) -> dict[str, Any] | None:
+    """Return the value of every parameter; None after noting unknown and missing ones."""
+    before = len(faults.found)
+    values: dict[str, Any] = {}
+    for name, raw in file.parameters.items():
+        parameter = take(Parameter, raw, source, ("parameters", name), faults)
+        if parameter is None:
+            continue
+        values[name] = given.get(name, parameter.default)
+        if parameter.required and values[name] is None:
+            message = f'preset "{_preset_of(source)}" needs "{name}": {parameter.help}'
+            hint = f"for instance {name}: {parameter.example}" if parameter.example is not None else ""
+            faults.add(Code.MISSING_KEY, tree, path, message, hint)
+        if isinstance(values[name], str) and "url" in name:
+            values[name] = values[name].rstrip("/")
+    for name in given.keys() - file.parameters.keys():
+        hint = did_you_mean(name, {*file.parameters, *_ROW_KEYS})
+        faults.add(Code.UNKNOWN_KEY, tree, (*path, name), f'unknown key "{name}"', hint)
+    for name in given.keys() & file.parameters.keys():
+        if isinstance(given[name], dict | list):
+            faults.add(Code.WRONG_TYPE, tree, (*path, name), f'"{name}" must be one value')
+    return values if len(faults.found) == before else None
+
+
+def _preset_of(source: Tree) -> str:
+    return Path(source.file).stem
+
+
+@dataclass(frozen=True, slots=True)
+class _Filler:
+    parameters: dict[str, Any]
+    places: dict[str, tuple[str, int]]
+    """Where the user wrote a parameter, so that a fault in it is shown there."""
+    tree: Tree
+
+    def fill(self, value: Any, path: Path_) -> Any:
+        if isinstance(value, dict):
+            items = {key: self.fill(item, (*path, key)) for key, item in value.items()}
+            return {key: item for key, item in items.items() if item is not _ABSENT}
+        if isinstance(value, list):
+            filled = [self.fill(item, (*path, index)) for index, item in enumerate(value)]
+            return [item for item in filled if item is not _ABSENT]
+        return self.text(value, path) if isinstance(value, str) else value
+
+    def text(self, text: str, path: Path_) -> Any:
+        names = [name for name in _HOLE.findall(text) if name in self.parameters]
+        for name in names:
+            if name in self.places:
+                self.tree.origins[path] = self.places[name]
+        if len(names) == 1 and text == f"{{{names[0]}}}":
+            value = self.parameters[names[0]]
+            return _ABSENT if value is None else value
+        return _HOLE.sub(lambda hole: str(self.parameters[hole[1]]) if hole[1] in self.parameters else hole[0], text)

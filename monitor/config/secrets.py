@@ -1,0 +1,85 @@
+"""``${NAME}``: secrets come from the environment, and only into fields that are kept secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+
+from monitor.config.faults import Code, Faults
+from monitor.config.take import names_of
+from monitor.config.yamltree import Path_, Tree
+
+REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PLACEHOLDER = "not-set"
+
+
+@dataclass(slots=True)
+class Secrets:
+    """Fills references in and remembers where they stood and what was missing."""
+
+    environ: Mapping[str, str]
+    used: set[Path_] = field(default_factory=set)
+    missing: list[str] = field(default_factory=list)
+
+    def fill(self, value: Any, tree: Tree, path: Path_, faults: Faults) -> Any:
+        """Return ``value`` with every reference replaced; ``path`` is where it stands."""
+        if isinstance(value, dict):
+            return {key: self.fill(item, tree, (*path, key), faults) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.fill(item, tree, (*path, index), faults) for index, item in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        if "${" in REFERENCE.sub("", value):
+            hint = "write ${NAME} with letters, digits and _"
+            faults.add(Code.BAD_REFERENCE, tree, path, "the reference to the environment is not well formed", hint)
+            return value
+        self.used.add(path)
+        return REFERENCE.sub(lambda match: self.look_up(match[1]), value)
+
+    def look_up(self, name: str) -> str:
+        """Return a secret, or a placeholder after noting by name only what is wrong with it."""
+        secret = self.environ.get(name, "")
+        if not secret:
+            self.note(f"secret {name} is not set")
+        elif secret != secret.strip() or not secret.isprintable():
+            self.note(f"secret {name} begins or ends with white space or holds a control character")
+        else:
+            return secret
+        return _PLACEHOLDER
+
+    def note(self, reason: str) -> None:
+        """Remember why something is switched off, once."""
+        if reason not in self.missing:
+            self.missing.append(reason)
+
+    def check(self, options: BaseModel, value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> None:
+        """Fault secrets that are written out and references in fields that are shown to people."""
+        names = names_of(type(options))
+        spelled = {names.get(key, key): key for key in value}
+        secret = {(*path, spelled.get(str(head), head), *rest) for head, *rest in _secret_paths(options, ())}
+        for place in sorted(self.used - secret, key=str):
+            if place[: len(path)] == path:
+                hint = "secrets may stand in secret fields only, such as key or secret_headers"
+                faults.add(Code.MISPLACED_SECRET, tree, place, f'"{place[-1]}" is shown to people', hint)
+        for place in sorted(secret - self.used, key=str):
+            if place in tree.lines or place in tree.origins:
+                hint = "write ${NAME} and put the value into the environment"
+                faults.add(Code.PLAIN_SECRET, tree, place, f'"{place[-1]}" holds a secret in plain text', hint)
+
+
+def _secret_paths(value: Any, path: Path_) -> Iterator[Path_]:
+    if isinstance(value, SecretStr):
+        yield path
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _secret_paths(getattr(value, name), (*path, name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _secret_paths(item, (*path, str(key)))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from _secret_paths(item, (*path, index))
