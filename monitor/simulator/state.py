@@ -129,7 +129,9 @@ class Trouble(Strict):
 
     fault: Fault = Fault.NONE
     share: float = Field(default=1.0, ge=0, le=1)
-    """Part of the requests that it strikes."""
+    """Part of the requests that it strikes, by the dice."""
+    every: int = Field(default=1, ge=1, le=1000)
+    """Strikes only every n-th request to the endpoint, without dice."""
     seconds: float = Field(default=1.0, ge=0, le=3600)
     status: int = Field(default=503, ge=200, le=599)
     after: int = Field(default=1, ge=0, le=10_000)

@@ -61,8 +61,10 @@ class Service:
     def trouble(self, endpoint: str) -> Trouble:
         """Roll whether a request to the endpoint is struck, and by what."""
         general = self.state.everything if endpoint != "status" else Trouble()
+        number = self.counts[endpoint]
         for trouble in (general, getattr(self.state, endpoint)):
-            if trouble.fault is not Fault.NONE and self.dice.random() < trouble.share:
+            hit = trouble.fault is not Fault.NONE and number % trouble.every == 0
+            if hit and self.dice.random() < trouble.share:
                 return trouble
         return Trouble()
 

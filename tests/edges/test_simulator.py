@@ -215,6 +215,15 @@ def test_a_share_of_the_requests_fails_and_the_same_ones_each_time() -> None:
     assert 8 <= first.count(503) <= 28
 
 
+def test_every_third_request_can_fail_without_dice() -> None:
+    async def story() -> None:
+        async with visit(web={"fault": "status", "every": 3}) as (_vendor, client):
+            codes = [(await client.get("/")).status_code for _ in range(9)]
+        assert codes == [200, 200, 503] * 3
+
+    run(story)
+
+
 def test_trouble_of_one_service_leaves_the_others_alone() -> None:
     async def story() -> None:
         async with visit() as (vendor, client):
