@@ -1,0 +1,89 @@
+"""Telephone country codes: found in text, checked against the numbering plan, shown with names.
+
+Codes come from ``phonenumbers`` (ITU-T E.164 as libphonenumber keeps it), names from the CLDR through Babel.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import phonenumbers
+from babel import Locale
+
+_PLUS = re.compile(r"(?:\+|＋|\b00)\s?\(?(\d{1,3})(?!\d)")
+_WORLD = "001"
+_SPOKEN = {
+    "mainland china": "86",
+    "mainland chinese": "86",
+    "chinese mainland": "86",
+    "chinese": "86",
+    "中国大陆": "86",
+    "中国内地": "86",
+    "大陆": "86",
+    "内地": "86",
+    "国内": "86",
+    "香港": "852",
+    "hong kong": "852",
+    "澳门": "853",
+    "macau": "853",
+    "macao": "853",
+    "台湾": "886",
+    "taiwan": "886",
+    "indian": "91",
+    "uk": "44",
+    "u.s.": "1",
+    "usa": "1",
+}
+_AMBIGUOUS = frozenset({"Georgia", "Jersey", "Chad", "Mali", "Guinea", "Niue", "Oman"})
+
+
+def is_country_code(code: str) -> bool:
+    """Tell whether ``code`` (digits, no plus sign) is in the numbering plan."""
+    return code.isascii() and code.isdigit() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+
+
+def country_codes(text: str) -> tuple[str, ...]:
+    """Return the codes that a text names as ``+86``, ``0086`` or by country (English, Chinese), in order of place."""
+    found = [(match.start(), match[1]) for match in _PLUS.finditer(text) if is_country_code(match[1])]
+    found += [(match.start(), _names()[match[0].casefold()]) for match in _name_pattern().finditer(text)]
+    return tuple(dict.fromkeys(code for _place, code in sorted(found)))
+
+
+def country_name(code: str, language: str = "en") -> str:
+    """Return the country of a code, as ``China`` or ``中国``; of several the main one "and others"; else ``""``."""
+    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ()) if code.isdigit() else ()
+    territories = Locale.parse(language).territories
+    if not regions or regions[0] not in territories:
+        return ""
+    if regions[0] == _WORLD:
+        return "全球" if language.startswith("zh") else "international"
+    others = " 等" if language.startswith("zh") else " and others"
+    return str(territories[regions[0]]) + (others if len(regions) > 1 else "")
+
+
+def shown(code: str, language: str = "en") -> str:
+    """Return a code for people, as ``China (+86)``."""
+    name = country_name(code, language)
+    return f"{name} (+{code})" if name else f"+{code}"
+
+
+@cache
+def _names() -> dict[str, str]:
+    names = dict(_SPOKEN)
+    for language in ("en", "zh"):
+        territories = Locale.parse(language).territories
+        for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
+            for region in regions:
+                name = str(territories.get(region, ""))
+                if region != _WORLD and name and name not in _AMBIGUOUS:
+                    names.setdefault(name.casefold(), str(code))
+    return names
+
+
+@cache
+def _name_pattern() -> re.Pattern[str]:
+    ordered = sorted(_names(), key=len, reverse=True)
+    latin = "|".join(re.escape(name) for name in ordered if name[0].isascii())
+    other = "|".join(re.escape(name) for name in ordered if not name[0].isascii())
+    return re.compile(rf"\b(?:{latin})(?!\w)|(?:{other})", re.IGNORECASE)
