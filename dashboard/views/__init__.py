@@ -1,0 +1,1 @@
+"""The views of the two Streamlit doors: each only lays out."""

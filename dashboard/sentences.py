@@ -1,0 +1,336 @@
+"""What happened, said in whole sentences: the headline, an incident's title, one entry of its timeline.
+
+Rules for every sentence: first what a person can and cannot do, then the cause. Text from outside passes through
+:func:`dashboard.words.plain` and is quoted, never spoken in our own voice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dashboard.words import Language, Words, capital, plain
+from monitor.core.catalogue import ComponentKind
+from monitor.core.events import Cause, EventKind, IncidentEvent, MethodState
+from monitor.core.model import Health, Impact, IncidentStatus, Method, Registration
+from monitor.store.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
+
+WORST_FIRST = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED, Health.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the headline with the state that colours its mark."""
+
+    state: str
+    text: str
+
+
+def name_of(part: ComponentView, words: Words) -> str:
+    """Return the component's name in the reader's language."""
+    return plain(part.name_zh if words.language is Language.ZH and part.name_zh else part.name, 60)
+
+
+def names_of(snapshot: Snapshot, words: Words) -> dict[str, str]:
+    """Return component id → name for everything on the page."""
+    return {part.id: name_of(part, words) for service in snapshot.services for part in service.components}
+
+
+def state_of(part: ComponentView) -> str:
+    """Return the state that is drawn: health in Statuspage's words, or ``maintenance`` laid over it."""
+    return "maintenance" if part.maintenance else str(part.health)
+
+
+def state_word(state: str, words: Words) -> str:
+    """Return the word for a drawn state."""
+    return words("under_maintenance") if state == "maintenance" else words.of(Health(state))
+
+
+def inline(part: ComponentView, service: ServiceView, words: Words) -> str:
+    """Return how a component is called within a sentence: by its kind where only one has it, else by name."""
+    alone = sum(other.kind is part.kind for other in service.components) == 1
+    noun = words.section("kind", part.kind) if alone else ""
+    return noun or name_of(part, words)
+
+
+def health_clause(health: Health, names: Sequence[str], words: Words) -> str:
+    """Return "web chat and log-in are down"."""
+    return words.section("health_clause" if len(names) == 1 else "health_clauses", health).format(
+        name=words.join(names)
+    )
+
+
+# --- registration -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to sign up, from a method's state or from an event."""
+
+    method: Method
+    state: Registration
+    codes: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    invite: bool = False
+    approval: bool = False
+
+
+def way_of(state: MethodState) -> Way:
+    """Return the part of a method's state that sentences are made of."""
+    conditions = (state.country_codes, state.email_domains, state.invite_required, state.approval_required)
+    return Way(state.method, state.state, *conditions)
+
+
+def limits(ways: Iterable[Way], words: Words) -> str:
+    """Return "phone numbers from China (+86)"; empty if nobody is let in by number or address."""
+    said = []
+    for way in ways:
+        if way.codes:
+            said.append(words("only_phones", countries=words.countries(way.codes)))
+        if way.domains:
+            said.append(words("only_domains", domains=words.join(plain(name, 60) for name in way.domains[:5])))
+    return words.join(dict.fromkeys(said)) if said else ""
+
+
+def methods(ways: Iterable[Way], words: Words) -> str:
+    """Return "e-mail, Google and Apple"."""
+    return words.join(words.section("method_inline", way.method) for way in ways)
+
+
+def pick(ways: Iterable[Way], *states: Registration) -> list[Way]:
+    """Return the ways in one of ``states``."""
+    return [way for way in ways if way.state in states]
+
+
+def restriction(ways: Sequence[Way], words: Words, limited: str, plain_word: str, start: str) -> str:
+    """Return the clause for ways that are all restricted; the keys choose between a state and an event."""
+    said = limits(ways, words)
+    if said:
+        return words(limited, limits=said)
+    if any(way.invite for way in ways):
+        return words(f"{start}_invite")
+    return words(f"{start}_approval") if any(way.approval for way in ways) else words(plain_word)
+
+
+def registration_clause(view: RegistrationView, words: Words) -> str:
+    """Return what a new user can do now: "sign-up is limited to phone numbers from China (+86)"."""
+    known = [way_of(state) for state in view.methods if state.state is not Registration.UNKNOWN]
+    if not known:
+        return words("signup_unknown")
+    usable = pick(known, Registration.OPEN, Registration.DELAYED)
+    limited = pick(known, Registration.RESTRICTED)
+    closed = pick(known, Registration.CLOSED)
+    if not usable:
+        if not limited:
+            return words("signup_closed")
+        return restriction(limited, words, "signup_limited", "signup_partly", "signup")
+    said = [words("signup_partly")] if limited else []
+    if closed:
+        said.append(words("signup_methods_closed", methods=methods(closed, words)))
+    if pick(usable, Registration.DELAYED):
+        said.append(words("signup_delayed"))
+    return words("semicolon").join(said) or words("signup_open")
+
+
+def method_word(state: MethodState, words: Words) -> str:
+    """Return the short word beside a method: "China (+86) only"."""
+    if state.state is not Registration.RESTRICTED:
+        return words(f"method_{state.state}")
+    if state.country_codes:
+        return words("method_limited", limits=words.countries(state.country_codes))
+    if state.email_domains:
+        return words("method_limited", limits=words.join(plain(name, 60) for name in state.email_domains[:5]))
+    if state.invite_required:
+        return words("method_invite")
+    return words("method_approval") if state.approval_required else words("method_restricted")
+
+
+def way_from(event: IncidentEvent) -> Way | None:
+    """Return what a REGISTRATION_CHANGED event says; None if it is not readable."""
+    data = event.data
+    try:
+        method, after = Method(str(data.get("method"))), Registration(str(data.get("after")))
+    except ValueError:
+        return None
+    codes, domains = (tuple(str(item) for item in data.get(key) or ()) for key in ("country_codes", "email_domains"))
+    return Way(method, after, codes, domains, bool(data.get("invite_required")), bool(data.get("approval_required")))
+
+
+def registration_sentence(changed: Sequence[Way], held: Mapping[Method, Way], words: Words, first: bool) -> str:
+    """Return the sentences for ways that changed together; ``held`` is every way known after the change."""
+    if not changed:
+        return ""
+    whole = any(way.method is Method.ANY for way in changed)
+    usable = pick(held.values(), Registration.OPEN, Registration.DELAYED)
+    limited = pick(changed, Registration.RESTRICTED)
+    said = []
+    if limited and (whole or (not usable and len(held) > 1)):
+        said.append(restriction(limited, words, "new_users_limited", "signup_partly", "new_users"))
+        changed = pick(changed, Registration.OPEN, Registration.DELAYED)
+    elif limited:
+        key = "method_sentence_limited" if limits(limited, words) else "method_sentence_restricted"
+        said.append(words(key, methods=methods(limited, words), limits=limits(limited, words)))
+    for state in (Registration.CLOSED, Registration.DELAYED, Registration.OPEN, Registration.UNKNOWN):
+        ways = pick(changed, state)
+        if ways:
+            middle = "" if any(way.method is Method.ANY for way in ways) else "methods_"
+            again = "first_" if state is Registration.OPEN and first else ""
+            said.append(words(f"new_users_{middle}{again}{state}", methods=methods(ways, words)))
+    return words("full_stop").join(capital(sentence) for sentence in said) + words("full_stop").rstrip()
+
+
+# --- the headline -----------------------------------------------------------------------------------------------------
+
+
+def service_clauses(service: ServiceView, words: Words) -> list[str]:
+    """Return what is wrong with a service, worst first; components in the same state share a clause."""
+    clauses = []
+    for health in WORST_FIRST:
+        names = []
+        for part in service.components:
+            if part.maintenance or part.health is not health:
+                continue
+            if part.registration and health is not Health.UNKNOWN and part.kind is ComponentKind.REGISTRATION:
+                clauses.append(registration_clause(part.registration, words))
+            else:
+                names.append(inline(part, service, words))
+        if names:
+            clauses.append(health_clause(health, names, words))
+    upkeep = [inline(part, service, words) for part in service.components if part.maintenance]
+    return clauses + [words("maintenance_clause", name=name) for name in upkeep]
+
+
+def service_sentence(service: ServiceView, words: Words) -> str:
+    """Return "DeepSeek: sign-up is limited to phone numbers from China (+86). Web chat and log-in work."."""
+    name = plain(service.name, 60)
+    if all(part.health is Health.UNKNOWN and not part.maintenance for part in service.components):
+        return words("headline_unknown", names=name)
+    clauses = service_clauses(service, words)
+    fine = [part for part in service.components if part.health is Health.OPERATIONAL and not part.maintenance]
+    if not clauses:
+        return words("others_working", n=1, names=name)
+    sentence = words("headline_service", service=name, clauses=words("semicolon").join(clauses))
+    if fine:
+        working = capital(words.join(inline(part, service, words) for part in fine))
+        sentence += words.unit_gap * (words.language is Language.EN) + words("still_works", n=len(fine), names=working)
+    return sentence
+
+
+def service_state(service: ServiceView) -> str:
+    """Return the worst drawn state of a service; unknown only if it hides nothing worse."""
+    healths = [part.health for part in service.components if not part.maintenance]
+    worst = max(healths, key=lambda health: health.severity, default=Health.UNKNOWN)
+    if worst.severity:
+        return str(worst)
+    if any(part.maintenance for part in service.components):
+        return "maintenance"
+    return str(Health.UNKNOWN if Health.UNKNOWN in healths or not healths else Health.OPERATIONAL)
+
+
+def headline(snapshot: Snapshot, words: Words) -> tuple[Line, ...]:
+    """Return the sentence of the page, a line for each service in trouble."""
+    unknown = str(Health.UNKNOWN)
+    if not snapshot.services:
+        return (Line(unknown, words("nothing_watched")),)
+    if snapshot.as_of is None:
+        return (Line(unknown, words("no_data")),)
+    if snapshot.stale:
+        age = words("ago", duration=words.duration((snapshot.taken_at - snapshot.as_of).total_seconds()))
+        return (Line(unknown, words("headline_stale", ago=age)),)
+    if snapshot.blind_since is not None:
+        return (Line(unknown, words("headline_blind")),)
+    fine = [service for service in snapshot.services if service_state(service) == Health.OPERATIONAL]
+    if len(fine) == len(snapshot.services):
+        return (Line(str(Health.OPERATIONAL), words("all_working")),)
+    lines = [
+        Line(service_state(service), service_sentence(service, words))
+        for service in snapshot.services
+        if service not in fine
+    ]
+    if fine:
+        names = words.join(plain(service.name, 60) for service in fine)
+        lines.append(Line(str(Health.OPERATIONAL), words("others_working", n=len(fine), names=names)))
+    return tuple(lines)
+
+
+# --- incidents --------------------------------------------------------------------------------------------------------
+
+
+def incident_state(incident: IncidentView) -> str:
+    """Return the state whose mark stands beside an incident."""
+    if incident.resolved_at is not None:
+        return str(Health.OPERATIONAL)
+    return {
+        Impact.NONE: str(Health.UNKNOWN),
+        Impact.MINOR: str(Health.DEGRADED) if incident.cause is Cause.OUTAGE else str(Health.PARTIAL),
+        Impact.MAJOR: str(Health.PARTIAL),
+        Impact.CRITICAL: str(Health.MAJOR),
+    }[incident.impact]
+
+
+def affected(incident: IncidentView, words: Words, names: Mapping[str, str]) -> str:
+    """Return the names of every component that was part of it."""
+    called = (names.get(part) or plain(incident.component_names.get(part, part), 60) for part in incident.components)
+    return words.join(called)
+
+
+def incident_title(incident: IncidentView, words: Words, names: Mapping[str, str]) -> str:
+    """Return a person's title, or the rules' own: "DeepSeek: sign-up is limited to phone numbers from China (+86)"."""
+    if incident.title:
+        return plain(incident.title, 140)
+    service = plain(incident.service_name, 60)
+    if incident.cause is Cause.REGISTRATION:
+        worst = worst_registration(incident)
+        return words("title_outage", service=service, clause=registration_clause_of(worst, words))
+    health = (
+        "major" if incident.impact is Impact.CRITICAL else "partial" if incident.impact is Impact.MAJOR else "degraded"
+    )
+    return words(
+        "title_past_outage", service=service, names=affected(incident, words, names), health=words(f"was_{health}")
+    )
+
+
+def worst_registration(incident: IncidentView) -> dict[Method, Way]:
+    """Return the ways as they stood when fewest of them were open."""
+    held: dict[Method, Way] = {}
+    worst: dict[Method, Way] = {}
+    for event in incident.events:
+        way = way_from(event) if event.kind is EventKind.REGISTRATION_CHANGED else None
+        if way is None:
+            continue
+        held[way.method] = way
+        if len(pick(held.values(), Registration.CLOSED, Registration.RESTRICTED)) >= len(
+            pick(worst.values(), Registration.CLOSED, Registration.RESTRICTED)
+        ):
+            worst = dict(held)
+    return worst
+
+
+def registration_clause_of(ways: Mapping[Method, Way], words: Words) -> str:
+    """Return the clause of a title; without readable events just "sign-up is restricted"."""
+    limited = pick(ways.values(), Registration.RESTRICTED)
+    if limited:
+        return restriction(limited, words, "signup_limited", "signup_partly", "signup")
+    closed = pick(ways.values(), Registration.CLOSED)
+    if closed:
+        some = pick(ways.values(), Registration.OPEN, Registration.DELAYED)
+        return words("signup_methods_closed", methods=methods(closed, words)) if some else words("signup_closed")
+    return words("signup_delayed") if pick(ways.values(), Registration.DELAYED) else words("signup_partly")
+
+
+def lead_sentence(incident: IncidentView, words: Words) -> str:
+    """Return who saw it first, and by how much; empty without a matching announcement."""
+    if incident.lead_s is None:
+        return ""
+    if abs(incident.lead_s) < 30:
+        return words("same_time")
+    key = "we_saw_first" if incident.lead_s > 0 else "vendor_first"
+    return words(key, duration=words.duration(abs(incident.lead_s)))
+
+
+def status_word(value: object, words: Words) -> str:
+    """Return the word for an incident status from outside; unknown words stay unsaid."""
+    try:
+        return words.of(IncidentStatus(str(value)))
+    except ValueError:
+        return ""

@@ -1,0 +1,210 @@
+"""How Chatwatch speaks: words, numbers, durations and names per language.
+
+The strings live in ``language/*.toml``, one file a language; whole sentences are built in
+:mod:`dashboard.sentences`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from enum import Enum, StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import phonenumbers
+from babel import Locale
+from babel.dates import format_date, format_datetime
+from babel.lists import format_list
+from babel.numbers import format_decimal
+
+FOLDER = Path(__file__).with_name("language")
+SECTION = {
+    "Health": "health",
+    "Registration": "registration",
+    "Method": "method",
+    "Source": "source",
+    "Cause": "cause",
+    "IncidentStatus": "status",
+    "Impact": "impact",
+    "Outcome": "outcome",
+    "Reason": "reason",
+    "AlertState": "alert",
+    "Verdict": "verdict",
+    "Severity": "severity",
+    "Why": "why",
+}
+
+
+class Language(StrEnum):
+    """The languages the doors speak."""
+
+    EN = "en"
+    ZH = "zh"
+
+    @property
+    def tag(self) -> str:
+        """The tag for ``<html lang>``."""
+        return {"en": "en", "zh": "zh-Hans"}[self.value]
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every path of this language."""
+        return "" if self is Language.EN else f"/{self.value}"
+
+
+def plain(text: object, limit: int = 300) -> str:
+    """Return text from outside as one harmless line: no controls, no direction tricks, at most ``limit`` characters."""
+    kept = []
+    for character in str(text)[: limit * 4]:
+        kind = unicodedata.category(character)
+        if kind in ("Cc", "Zl", "Zp"):
+            kept.append(" ")
+        elif kind not in ("Cf", "Cs", "Co", "Cn"):
+            kept.append(character)
+    line = " ".join("".join(kept).split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def web_address(text: object) -> str:
+    """Return ``text`` if it is a plain http(s) address, else the empty string."""
+    address = str(text)
+    harmless = (
+        address.isascii() and address.isprintable() and len(address) <= 500 and not set(address) & set("\"'<>` \\")
+    )
+    return address if harmless and address.startswith(("https://", "http://")) else ""
+
+
+class Words:
+    """One language."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self.locale = Locale.parse("en_GB" if language is Language.EN else "zh_Hans_CN")
+        self.table: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
+
+    def __call__(self, key: str, n: int | None = None, **values: object) -> str:
+        """Return the text ``key`` with its places filled; ``n`` chooses singular or plural and is a value too."""
+        entry = self.table["text"][key]
+        if isinstance(entry, list):
+            entry = entry[0 if self.locale.plural_form(n or 0) == "one" else 1]
+        if n is not None:
+            values["n"] = self.number(n)
+        return str(entry).format(**values)
+
+    def of(self, member: Enum) -> str:
+        """Return the word for a member of a closed enum."""
+        return self.section(SECTION[type(member).__name__], member)
+
+    def section(self, name: str, member: Enum | str) -> str:
+        """Return the word for ``member`` in another section, as ``health_clause``."""
+        return str(self.table[name][str(getattr(member, "value", member))])
+
+    def join(self, items: Iterable[str]) -> str:
+        """Return a list in prose: "a, b and c"."""
+        return format_list(list(items), style="standard", locale=self.locale)
+
+    def number(self, value: float, digits: int = 0) -> str:
+        """Return a number with the language's separators and exactly ``digits`` decimals."""
+        decimals = "." + "0" * digits if digits else ""
+        return str(format_decimal(value, format=f"#,##0{decimals}", locale=self.locale))
+
+    def percent(self, ratio: float | None) -> str:
+        """Return two decimals, more only where two would read 100 % untruly."""
+        if ratio is None:
+            return self("uptime_none")
+        for digits in (2, 3, 4, 5):
+            if ratio >= 1 or round(100 * ratio, digits) < 100:
+                return f"{self.number(100 * ratio, digits)} %"
+        return "99.99999 %"
+
+    def unit(self, name: str, value: str) -> str:
+        """Return a number with its unit, as ``12 min``."""
+        return str(self.table["unit"][name]).format(n=value)
+
+    def duration(self, seconds: float) -> str:
+        """At most two units: "2 h 10 min", "45 s", "3 d 4 h"."""
+        left = max(0, round(seconds))
+        if left >= 3600:
+            left = round(left / 60) * 60
+        parts: list[str] = []
+        for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+            count, left = divmod(left, size)
+            if count or (name == "s" and not parts):
+                parts.append(self.unit(name, self.number(count)))
+            elif parts:
+                break
+            if len(parts) == 2 or (parts and name == "min"):
+                break
+        return self.unit_gap.join(parts)
+
+    @property
+    def unit_gap(self) -> str:
+        """What stands between two units."""
+        return str(self.table["unit"]["gap"])
+
+    def latency(self, seconds: float | None) -> str:
+        """Return two significant digits: "1.4 s", "420 ms", "41 s"."""
+        if seconds is None:
+            return "–"
+        if seconds < 0.995:
+            value = seconds * 1000
+            digits = 1 if value < 9.95 else 0
+            rounded = round(value, -1) if value >= 99.5 else value
+            return self.unit("ms", self.number(rounded, digits))
+        rounded = seconds if seconds < 99.5 else round(seconds, -1)
+        return self.unit("s", self.number(rounded, 1 if seconds < 9.95 else 0))
+
+    def day(self, day: date) -> str:
+        """Return a day without its year: "27 Jan"."""
+        return str(format_date(day, "d MMM" if self.language is Language.EN else "M月d日", locale=self.locale))
+
+    def month(self, day: date) -> str:
+        """Return a month with its year."""
+        return str(format_date(day, "MMMM y" if self.language is Language.EN else "y年M月", locale=self.locale))
+
+    def moment(self, when: datetime, style: str = "long") -> str:
+        """Return a moment in UTC: ``clock`` 15:31:02, ``short`` 15:31, ``long`` 27 Jan, 15:31, ``full`` with year."""
+        date_part = "d MMM" if self.language is Language.EN else "M月d日"
+        year = " y" if self.language is Language.EN else ""
+        before = "" if self.language is Language.EN else "y年"
+        gap = ", " if self.language is Language.EN else " "
+        form = {
+            "clock": "HH:mm:ss",
+            "short": "HH:mm",
+            "long": f"{date_part}{gap}HH:mm",
+            "full": f"{before}{date_part}{year}{gap}HH:mm",
+        }[style]
+        return str(format_datetime(when, form, tzinfo=None, locale=self.locale))
+
+    def country(self, code: str) -> str:
+        """Return a telephone country code with the country's name: "China (+86)"."""
+        code = plain(code, 8)
+        if not (code.isascii() and code.isdigit()):
+            return self("country_unknown", code=code)
+        region = phonenumbers.region_code_for_country_code(int(code))
+        name = self.locale.territories.get(region)
+        if region in ("ZZ", "001") or not name:
+            return self("country_unknown", code=code)
+        return self("country", name=name, code=code)
+
+    def countries(self, codes: Sequence[str]) -> str:
+        """Return several of them; past six only the count is said."""
+        names = [self.country(code) for code in codes[:6]]
+        if len(codes) > 6:
+            return self("and_more", names=self("comma").join(names), n=len(codes) - 6)
+        return self.join(names)
+
+
+@cache
+def speak(language: Language) -> Words:
+    """Return the words of ``language``, read once."""
+    return Words(language)
+
+
+def capital(sentence: str) -> str:
+    """Return the sentence with its first letter in upper case."""
+    return sentence[:1].upper() + sentence[1:]
