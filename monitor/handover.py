@@ -1,0 +1,102 @@
+"""The prober's side of the link: results wait here until the recorder has acknowledged them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Mapping
+from typing import Any
+
+from monitor import clock
+from monitor.core.codec import CodecError, dumps_result
+from monitor.core.model import Result
+from monitor.link import LinkError, pack, receive
+
+log = logging.getLogger("chatwatch.prober")
+
+BATCH_RESULTS = 250
+BATCH_EVERY_S = 0.1
+BATCHES_IN_FLIGHT = 8
+MOST_WAITING = 20_000
+"""Results kept for a recorder that does not answer; beyond this the oldest are dropped and counted."""
+
+
+class Handover:
+    """Sends batches in order and forgets one only when it was acknowledged."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._waiting: deque[bytes] = deque()
+        self._sent: OrderedDict[int, int] = OrderedDict()
+        self._batch = 0
+        self._heard_s = clock.monotonic()
+        self._acknowledged = asyncio.Event()
+        self.dropped = 0
+
+    def put(self, result: Result) -> None:
+        """Take a result; never blocks."""
+        try:
+            line = dumps_result(result)
+        except CodecError:
+            log.exception("a result of %s cannot be written", result.run.probe)
+            self.dropped += 1
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.popleft()
+            self.dropped += 1
+        self._waiting.append(line)
+
+    @property
+    def pending(self) -> int:
+        """Results that were not acknowledged yet."""
+        return len(self._waiting) + sum(self._sent.values())
+
+    @property
+    def silent_s(self) -> float:
+        """How long the recorder has owed us an answer; 0 when it owes none."""
+        return clock.monotonic() - self._heard_s if self._sent else 0.0
+
+    async def send(self) -> None:
+        """Send batches until cancelled."""
+        while True:
+            await asyncio.sleep(BATCH_EVERY_S)
+            while self._waiting and len(self._sent) < BATCHES_IN_FLIGHT:
+                lines = [self._waiting.popleft() for _ in range(min(BATCH_RESULTS, len(self._waiting)))]
+                if not self._sent:
+                    self._heard_s = clock.monotonic()
+                self._batch += 1
+                self._sent[self._batch] = len(lines)
+                await self._write(pack({"batch": self._batch}, lines))
+
+    async def tell(self, head: Mapping[str, Any]) -> None:
+        """Send a message without results."""
+        await self._write(pack(head))
+
+    async def _write(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def listen(self) -> None:
+        """Take acknowledgements; returns when the recorder is gone."""
+        try:
+            while (frame := await receive(self._reader)) is not None:
+                self._heard_s = clock.monotonic()
+                batch = frame.head.get("ack")
+                if isinstance(batch, int):
+                    self._sent.pop(batch, None)
+                self._acknowledged.set()
+        except LinkError as error:
+            log.error("the recorder sent %s", error)
+
+    async def flush(self, limit_s: float) -> None:
+        """Wait until everything is acknowledged, at most so long."""
+        try:
+            async with asyncio.timeout(limit_s):
+                while self.pending:
+                    self._acknowledged.clear()
+                    await self._acknowledged.wait()
+        except TimeoutError:
+            log.warning("%d results were not acknowledged", self.pending)
+        self._writer.close()

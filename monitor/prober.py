@@ -1,0 +1,386 @@
+"""The prober: looks on the grid and hands results to the recorder. It holds nothing that could delay a look."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import logging
+import os
+import random
+import signal
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent, JobSubmissionEvent
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.base import BaseTrigger
+
+from monitor import clock
+from monitor.config import Config, ConfigError, load
+from monitor.core.catalogue import Probe
+from monitor.core.health import needs_second_look
+from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.schedule import count_between, next_tick, slot, ticks_between
+from monitor.handover import Handover
+from monitor.link import open_link
+from monitor.probes import KINDS
+from monitor.probes.base import Context, look
+from monitor.sight import Sight
+from monitor.supervise import watch_parent
+from monitor.wire import Wire
+
+log = logging.getLogger("chatwatch.prober")
+
+AT_ONCE_PER_SERVICE = 8
+RECORDER_SILENT_S = 60.0
+MOST_MISSED = 200
+"""Missed ticks written out after one gap of one probe."""
+DRAIN_S = 5.0
+FLUSH_S = 2.0
+CLOCK_STEP_S = 1.0
+COLLECT_EVERY_S = 5.0
+COLLECT_BY_FORCE = 100_000
+ALIVE_EVERY_S = 1.0
+LAG_EVERY_S = 0.1
+
+
+class Grid(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
+    """APScheduler's view of a probe's grid. Ticks older than one interval are skipped here and recorded elsewhere."""
+
+    def __init__(self, probe: Probe) -> None:
+        self._interval_s = probe.interval_s
+        self._slot_s = slot(probe.id, probe.interval_s)
+
+    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
+        """Return the next tick after the previous one, but none from a long sleep."""
+        oldest = now - timedelta(seconds=self._interval_s)
+        after = now if previous_fire_time is None else max(previous_fire_time, oldest)
+        return next_tick(self._interval_s, self._slot_s, after.astimezone(UTC))
+
+    def latest(self, now: datetime) -> datetime:
+        """Return the newest tick at or before ``now``."""
+        return next_tick(self._interval_s, self._slot_s, now - timedelta(seconds=self._interval_s))
+
+    def between(self, after: datetime, before: datetime) -> list[datetime]:
+        """Return the newest ticks strictly between two ticks, at most :data:`MOST_MISSED`."""
+        until = before - timedelta(microseconds=1)
+        extra = count_between(self._interval_s, self._slot_s, after, until) - MOST_MISSED
+        start = after + timedelta(seconds=max(0, extra) * self._interval_s)
+        return list(ticks_between(self._interval_s, self._slot_s, start, until))
+
+
+def missed(run: RunId, reason: Reason, detail: str = "") -> Result:
+    """Return the record of a look that was not made."""
+    return Result(run, run.tick, 0.0, Observation(reason, detail))
+
+
+@dataclass(slots=True)
+class Watched:
+    """A probe that runs."""
+
+    probe: Probe
+    options: Any
+    grid: Grid
+    memory: dict[str, Any]
+    last: datetime
+    """The newest tick that was looked at or recorded as missed."""
+    looking: bool = False
+    held: list[Result] = field(default_factory=list)
+    """Missed ticks that wait for the look before them: results of one probe arrive in the order of their ticks."""
+
+
+class Prober:
+    """Runs the probes of one location; ``hand_over`` takes each result."""
+
+    def __init__(self, config: Config, hand_over: Callable[[Result], None]) -> None:
+        self._hand_over = hand_over
+        self._watched: dict[str, Watched] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._looking: set[asyncio.Task[None]] = set()
+        self._rng = random.SystemRandom()
+        self.lag_s = 0.0
+        self.config = config
+        self.wire = _wire(config)
+        self.sight = Sight(self._ask, clock.now)
+        self._scheduler = AsyncIOScheduler(timezone=UTC)
+        self._scheduler.add_listener(self._on_missed, EVENT_JOB_MISSED)
+        self._scheduler.add_listener(self._on_overrun, EVENT_JOB_MAX_INSTANCES)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._scheduler.start()
+        self.apply(self.config)
+
+    def apply(self, config: Config) -> None:
+        """Take a configuration: probes that did not change keep their memory and their place on the grid."""
+        if _network(config) != _network(self.config):
+            self.wire = _wire(config)
+        self.config = config
+        here = config.settings.location
+        wanted = {p.id: p for p in config.catalogue.probes if p.id in config.looks and here in p.locations}
+        for gone in self._watched.keys() - wanted.keys():
+            self._scheduler.remove_job(gone)
+            del self._watched[gone]
+        for name, probe in wanted.items():
+            before = self._watched.get(name)
+            if before is None or (before.probe.interval_s, before.probe.kind) != (probe.interval_s, probe.kind):
+                self._watched[name] = Watched(probe, config.looks[name], Grid(probe), {}, clock.now())
+                self._schedule(self._watched[name])
+            else:
+                before.probe, before.options = probe, config.looks[name]
+        self.sight.watch(wanted)
+
+    async def stop(self) -> None:
+        """Stop looking; what is under way gets a few seconds, the rest is recorded as not looked at."""
+        self._scheduler.shutdown(wait=False)
+        if self._looking:
+            _, late = await asyncio.wait(self._looking, timeout=DRAIN_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self.wire.aclose()
+
+    @property
+    def probes(self) -> int:
+        """How many probes run."""
+        return len(self._watched)
+
+    @property
+    def idle(self) -> bool:
+        """True while no look is under way."""
+        return not self._looking
+
+    def rearm(self) -> None:
+        """Put every job on the grid again after the wall clock was set."""
+        for watched in self._watched.values():
+            watched.last = min(watched.last, clock.now())
+            self._schedule(watched)
+
+    def _schedule(self, watched: Watched) -> None:
+        self._scheduler.add_job(
+            self._fire,
+            watched.grid,
+            args=(watched.probe.id,),
+            id=watched.probe.id,
+            misfire_grace_time=max(1, watched.probe.interval_s),
+            coalesce=True,
+            max_instances=1,
+            replace_existing=True,
+        )
+
+    async def _fire(self, name: str) -> None:
+        watched = self._watched.get(name)
+        if watched is None:
+            return
+        tick = watched.grid.latest(clock.now())
+        self._fill(watched, tick)
+        if tick <= watched.last:
+            return
+        watched.last = tick
+        task = asyncio.current_task()
+        assert task is not None
+        self._looking.add(task)
+        watched.looking = True
+        try:
+            await self._look_twice(watched, RunId(name, self.config.settings.location, tick))
+        except asyncio.CancelledError:
+            self._hand_over(missed(RunId(name, self.config.settings.location, tick), Reason.NOT_RUNNING, "stopped"))
+            raise
+        finally:
+            self._looking.discard(task)
+            watched.looking = False
+            for result in watched.held:
+                self._deliver(result)
+            watched.held.clear()
+
+    async def _look_twice(self, watched: Watched, run: RunId) -> None:
+        """Look, and after a first failure look again at once."""
+        probe = watched.probe
+        async with self._slots.setdefault(probe.component.partition("/")[0], asyncio.Semaphore(AT_ONCE_PER_SERVICE)):
+            first = await self.sight.judge(await self._look(watched, run))
+            self._deliver(first)
+            if needs_second_look(probe, first) and self._watched.get(probe.id) is watched:
+                again = RunId(run.probe, run.location, run.tick, attempt=2)
+                self._deliver(await self.sight.judge(await self._look(watched, again)))
+
+    async def _look(self, watched: Watched, run: RunId) -> Result:
+        probe, started_at, started_s = watched.probe, clock.now(), clock.monotonic()
+        context = Context(
+            wire=self.wire,
+            location=run.location,
+            timeout_s=probe.timeout_s,
+            attempt=run.attempt,
+            now=started_at,
+            rng=self._rng,
+            memory=watched.memory,
+        )
+        observation = await look(KINDS[probe.kind], watched.options, context)
+        return Result(run, started_at, clock.monotonic() - started_s, observation)
+
+    async def _ask(self, probe: Probe) -> Result:
+        """Look out of turn; the answer is not recorded."""
+        run = RunId(probe.id, self.config.settings.location, clock.now(), attempt=0)
+        watched = self._watched.get(probe.id)
+        return missed(run, Reason.NOT_RUNNING) if watched is None else await self._look(watched, run)
+
+    def _deliver(self, result: Result) -> None:
+        """Hand a result over, unless its probe was removed while it looked."""
+        if result.run.probe in self._watched:
+            self._hand_over(result)
+
+    def _fill(self, watched: Watched, tick: datetime) -> None:
+        """Record the ticks that nobody came to: a blocked loop, a stopped process, a machine asleep."""
+        for gone in watched.grid.between(watched.last, tick):
+            run = RunId(watched.probe.id, self.config.settings.location, gone)
+            self._skip(watched, missed(run, Reason.LATE, "the scheduler came too late"))
+            watched.last = max(watched.last, gone)
+
+    def _skip(self, watched: Watched, result: Result) -> None:
+        if watched.looking:
+            watched.held.append(result)
+        else:
+            self._deliver(result)
+
+    def _on_missed(self, event: JobExecutionEvent) -> None:
+        self._record_missed(event.job_id, [event.scheduled_run_time], Reason.LATE, "the scheduler came too late")
+
+    def _on_overrun(self, event: JobSubmissionEvent) -> None:
+        self._record_missed(event.job_id, event.scheduled_run_times, Reason.OVERRUN, "the look before still ran")
+
+    def _record_missed(self, name: str, times: list[datetime], reason: Reason, detail: str) -> None:
+        watched = self._watched.get(name)
+        if watched is None:
+            return
+        for at in times:
+            tick = at.astimezone(UTC)
+            self._fill(watched, tick)
+            if tick > watched.last:
+                watched.last = tick
+                self._skip(watched, missed(RunId(name, self.config.settings.location, tick), reason, detail))
+
+
+def _network(config: Config) -> tuple[object, ...]:
+    return config.settings.allow_networks, config.settings.ca_file
+
+
+def _wire(config: Config) -> Wire:
+    return Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
+
+
+async def run(path: Path, location: str | None, descriptor: int) -> int:
+    """Be the prober process: 0 after a clean stop, 1 when the recorder is gone or the configuration is faulty."""
+    config = load(path, os.environ, location)
+    handover = Handover(*await open_link(descriptor))
+    prober = Prober(config, handover.put)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, prober, path, location)
+    watch_parent(stopping.set)
+    prober.start()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    listening = asyncio.create_task(handover.listen())
+    chores = [
+        asyncio.create_task(chore)
+        for chore in (
+            handover.send(),
+            _report(prober, handover),
+            _measure_lag(prober),
+            _watch_clock(prober),
+            _collect(prober),
+        )
+    ]
+    ending = [asyncio.create_task(stopping.wait()), asyncio.create_task(_recorder_hangs(handover)), listening]
+    await asyncio.wait([*ending, *chores], return_when=asyncio.FIRST_COMPLETED)
+    clean = stopping.is_set()
+    await prober.stop()
+    if not listening.done():
+        await handover.flush(FLUSH_S)
+    for task in (*chores, *ending):
+        task.cancel()
+    outcomes = await asyncio.gather(*chores, *ending, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            log.error("the prober failed", exc_info=outcome)
+            clean = False
+    return 0 if clean else 1
+
+
+def _reload(prober: Prober, path: Path, location: str | None) -> None:
+    try:
+        prober.apply(load(path, os.environ, location))
+    except ConfigError as error:
+        log.error("the new configuration is faulty, the running one is kept:\n%s", error)
+
+
+async def _report(prober: Prober, handover: Handover) -> None:
+    """Tell the recorder that we live, and how."""
+    while True:
+        await handover.tell(
+            {
+                "alive": {
+                    "blind": prober.sight.reason,
+                    "lag_s": round(prober.lag_s, 4),
+                    "pending": handover.pending,
+                    "dropped": handover.dropped,
+                    "probes": prober.probes,
+                }
+            }
+        )
+        await asyncio.sleep(ALIVE_EVERY_S)
+
+
+async def _measure_lag(prober: Prober) -> None:
+    """Keep the worst lateness of the loop within about the last ten seconds."""
+    worst: deque[float] = deque(maxlen=round(10 / LAG_EVERY_S))
+    while True:
+        due_s = clock.monotonic() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        worst.append(max(0.0, clock.monotonic() - due_s))
+        prober.lag_s = max(worst)
+
+
+async def _watch_clock(prober: Prober) -> None:
+    """Notice a step of the wall clock by comparing it with the one that never steps."""
+    offset_ns = clock.wall_offset_ns()
+    while True:
+        await asyncio.sleep(1)
+        step_s = (clock.wall_offset_ns() - offset_ns) / 1e9
+        if abs(step_s) > CLOCK_STEP_S:
+            log.warning("the clock was set by %+.1f s; the schedule is laid out again", step_s)
+            prober.rearm()
+        offset_ns = clock.wall_offset_ns()
+
+
+async def _collect(prober: Prober) -> None:
+    """Collect garbage between looks: a collection in the middle of one would be measured as the vendor's delay."""
+    while True:
+        await asyncio.sleep(COLLECT_EVERY_S)
+        if prober.idle or gc.get_count()[0] > COLLECT_BY_FORCE:
+            gc.collect()
+
+
+async def _recorder_hangs(handover: Handover) -> None:
+    while True:
+        await asyncio.sleep(1)
+        if handover.silent_s > RECORDER_SILENT_S:
+            log.error("the recorder has not answered for %.0f s", handover.silent_s)
+            return
+
+
+def main(path: Path, location: str | None, descriptor: int) -> int:
+    """Run the prober on the quickest loop there is."""
+    make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with suppress(ImportError):
+        make_loop = importlib.import_module("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(run(path, location, descriptor))
