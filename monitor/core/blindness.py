@@ -2,14 +2,19 @@
 
 Only failures that a broken network of ours would also produce (names, connecting, TLS handshakes) count. An HTTP
 answer, however bad, proves that the network works.
+
+Blindness is noticed only after several targets failed, which would be too late for the first of them. So a failure
+of that kind is believed only when something independent answered the same location after it began (:class:`Sight`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Probe
+from monitor.core.looks import ProbeState
 from monitor.core.model import Outcome, Reason, Result
 
 BLIND_RATIO = 0.7
@@ -55,3 +60,40 @@ def _order(result: Result) -> tuple[datetime, int]:
 
 def _cut_off(result: Result) -> bool:
     return result.reason.is_network_class or result.reason is Reason.NETWORK
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one location can see: when which service, or control (service ``""``), answered it last."""
+
+    answered: Mapping[str, datetime]
+    watched: frozenset[str]
+
+    def proves(self, service: str, since: datetime, newest: datetime, interval_s: float) -> bool:
+        """Say whether a failure of ``service`` seen from ``since`` to ``newest`` cannot be our own network's.
+
+        Something else must have answered after it began, and either before its newest failed look or within one
+        interval; else a network that came back would make an outage of the last thing that it broke. With nothing
+        else to look at there is no telling, and the failure is believed.
+        """
+        if not self.watched - {service}:
+            return True
+        proof = max((at for name, at in self.answered.items() if name != service), default=None)
+        if proof is None or proof < since:
+            return False
+        return proof <= newest or proof <= since + timedelta(seconds=interval_s)
+
+
+def sights(pairs: Iterable[tuple[Probe, ProbeState]]) -> dict[str, Sight]:
+    """Return what each location can see, from the states of all its enabled probes."""
+    answered: dict[str, dict[str, datetime]] = {}
+    watched: dict[str, set[str]] = {}
+    for probe, state in pairs:
+        if probe.disabled:
+            continue
+        service = "" if probe.control else probe.component.partition("/")[0]
+        watched.setdefault(state.location, set()).add(service)
+        seen = answered.setdefault(state.location, {})
+        if state.answered_at is not None and (service not in seen or seen[service] < state.answered_at):
+            seen[service] = state.answered_at
+    return {location: Sight(seen, frozenset(watched[location])) for location, seen in answered.items()}

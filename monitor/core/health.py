@@ -8,20 +8,30 @@ in :mod:`monitor.core.blindness`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from monitor.core.blindness import is_blind
+from monitor.core.blindness import Sight, is_blind, sights
 from monitor.core.catalogue import Policy, Probe
-from monitor.core.looks import ProbeState, flap_percent, is_duplicate, needs_second_look, new_probe_state, step
+from monitor.core.looks import (
+    ProbeState,
+    confirm_auth,
+    flap_percent,
+    is_duplicate,
+    needs_second_look,
+    new_probe_state,
+    step,
+)
 from monitor.core.model import Health, Reason
 
 __all__ = [
     "UNSEEN",
     "ComponentHealth",
     "ProbeState",
+    "Sight",
     "component_health",
+    "confirm_auth",
     "flap_percent",
     "is_blind",
     "is_duplicate",
@@ -29,6 +39,7 @@ __all__ = [
     "needs_second_look",
     "new_probe_state",
     "quorum",
+    "sights",
     "stale_after",
     "step",
 ]
@@ -78,17 +89,23 @@ def stale_after(probe: Probe) -> timedelta:
     return timedelta(seconds=probe.policy.stale_after_intervals * probe.interval_s + probe.timeout_s)
 
 
-def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) -> ComponentHealth:
+def component_health(
+    probes: Sequence[tuple[Probe, ProbeState]], now: datetime, sight: Mapping[str, Sight] | None = None
+) -> ComponentHealth:
     """Return the verdict over all probes and locations of one component.
 
-    Witnesses, controls and switched-off probes have no voice. The worst probe with fresh evidence decides. A probe
-    that was failing when its evidence ran out keeps the component from being operational: it becomes unknown.
+    ``sight`` (by location, from :func:`sights`) is asked before a failure that our own network could have caused is
+    believed; without it everything is. Witnesses, controls and switched-off probes have no voice. The worst probe
+    with fresh evidence decides. A probe that was failing when its evidence ran out keeps the component from being
+    operational: it becomes unknown.
     """
     by_probe: dict[str, list[tuple[Probe, ProbeState]]] = {}
     for probe, state in probes:
         if not (probe.witness or probe.control or probe.disabled):
             by_probe.setdefault(probe.id, []).append((probe, state))
-    verdicts = [_probe_health(pairs[0][0], [state for _, state in pairs], now) for pairs in by_probe.values()]
+    verdicts = [
+        _probe_health(pairs[0][0], [state for _, state in pairs], now, sight or {}) for pairs in by_probe.values()
+    ]
     if not verdicts:
         return UNSEEN
     known = [verdict for verdict, _ in verdicts if verdict.health is not Health.UNKNOWN]
@@ -108,9 +125,26 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
     )
 
 
-def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> tuple[ComponentHealth, bool]:
-    """Vote of one probe's locations, and whether stale trouble holds the component back."""
-    voters = [state for state in states if is_fresh(probe, state, now)]
+def _is_believed(probe: Probe, state: ProbeState, sight: Mapping[str, Sight]) -> bool:
+    """Say whether trouble that looks like a broken network is the vendor's."""
+    eyes = sight.get(state.location)
+    if eyes is None or not state.reason.is_network_class or state.since is None or state.evidence_at is None:
+        return True
+    if not state.health.severity:
+        return True
+    return eyes.proves(probe.component.partition("/")[0], state.since, state.evidence_at, probe.interval_s)
+
+
+def _probe_health(
+    probe: Probe, states: Sequence[ProbeState], now: datetime, sight: Mapping[str, Sight]
+) -> tuple[ComponentHealth, bool]:
+    """Let one probe's locations vote, and say whether trouble without fresh evidence holds the component back."""
+    fresh = [state for state in states if is_fresh(probe, state, now)]
+    voters = [state for state in fresh if _is_believed(probe, state, sight)]
+    if fresh and not voters:
+        doubt = "not confirmed: nothing independent answered this location since"
+        seen = max(state.evidence_at for state in fresh if state.evidence_at is not None)
+        return ComponentHealth(Health.UNKNOWN, fresh[0].since, Reason.NETWORK, doubt, seen), True
     if not voters:
         return _stale_health(probe, states), any(state.health.severity for state in states)
     needed = quorum(len(voters), probe.policy)

@@ -8,13 +8,13 @@ somebody reads (:mod:`monitor.core.health`). Numbers come from :class:`monitor.c
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core.catalogue import Policy, Probe
-from monitor.core.model import Health, Outcome, Reason, Result, RunId
+from monitor.core.model import Health, Outcome, Reason, Result, RunId, Scope
 from monitor.core.schedule import from_micros, micros
 
 MASK_BITS = 64
@@ -27,8 +27,19 @@ KEPT_FAILURES = 8
 DETAIL_CHARS = 200
 QUIET_REASONS = frozenset({Reason.CERTIFICATE_EXPIRING})
 """SLOW reasons that a visitor does not feel: they have alerts of their own and leave the health alone."""
+KEY_REFUSED = frozenset({Reason.AUTH, Reason.AUTH_BROKEN})
+KEY_TRUST = timedelta(hours=1)
+"""A key that worked this recently is presumed good."""
 NO_SECOND_LOOK = frozenset({Reason.THROTTLED})
 """Looking again at once would be part of the trouble."""
+ANSWERS = frozenset(
+    reason
+    for reason in Reason
+    if reason.scope in (Scope.SERVICE, Scope.ACCOUNT)
+    and not reason.is_network_class
+    and reason not in (Reason.TIMEOUT_HEADERS, Reason.TIMEOUT_TOTAL, Reason.TLS, Reason.NO_HEARTBEAT)
+) | {Reason.BLOCKED, Reason.POLICY, Reason.MODEL_RETIRED}
+"""Reasons that only somebody who was reached can give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +92,8 @@ class ProbeState:
     last_detail: str = ""
     key_worked_at: datetime | None = None
     """When the vendor last accepted our key."""
+    answered_at: datetime | None = None
+    """When the target last answered anything at all, even an error: proof that we can reach the world."""
 
     @property
     def health(self) -> Health:
@@ -146,6 +159,30 @@ def needs_second_look(probe: Probe, result: Result) -> bool:
     )
 
 
+def confirm_auth(
+    result: Result, state: ProbeState, peers: Iterable[ProbeState], *, vendor_admits: bool = False
+) -> Result:
+    """Turn a refused key into the vendor's failure where that is proven; every other result comes back as it is.
+
+    Proven means: this key worked within the hour, and the vendor's own page admits trouble or another key that
+    worked within the hour is refused too. ``peers`` are the states of the service's other probes.
+    """
+    if result.reason is not Reason.AUTH:
+        return result
+    proven = state.last_reason is Reason.AUTH_BROKEN  # it goes on, however long ago the key worked
+    if not proven and _worked(state, result.started_at):
+        second = any(peer.last_reason in KEY_REFUSED and _worked(peer, result.started_at) for peer in peers)
+        proven = vendor_admits or second
+    if not proven:
+        return result
+    seen = replace(result.observation, reason=Reason.AUTH_BROKEN)
+    return replace(result, observation=seen)
+
+
+def _worked(state: ProbeState, at: datetime) -> bool:
+    return state.key_worked_at is not None and at - state.key_worked_at <= KEY_TRUST
+
+
 def step(state: ProbeState, result: Result, policy: Policy) -> ProbeState:
     """Fold one result into the state; one at or before the watermark changes nothing."""
     run = result.run
@@ -179,6 +216,7 @@ def _blank(state: ProbeState, result: Result, reason: Reason, policy: Policy) ->
         brisk_row=0 if broken else state.brisk_row,
         last_reason=reason,
         last_detail=result.observation.detail[:DETAIL_CHARS],
+        answered_at=_answered(state, result),
     )
 
 
@@ -192,6 +230,7 @@ def _throttled(state: ProbeState, result: Result) -> ProbeState:
         suspect_since=state.suspect_since or result.started_at,
         last_reason=Reason.THROTTLED,
         last_detail=result.observation.detail[:DETAIL_CHARS],
+        answered_at=result.started_at,
     )
 
 
@@ -247,6 +286,7 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
         last_reason=reason,
         last_detail=detail,
         key_worked_at=at,
+        answered_at=at,
     )
 
 
@@ -294,7 +334,14 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
         detail=result.observation.detail[:DETAIL_CHARS] if down or partial else state.detail,
         last_reason=reason,
         last_detail=result.observation.detail[:DETAIL_CHARS],
+        answered_at=_answered(state, result),
     )
+
+
+def _answered(state: ProbeState, result: Result) -> datetime | None:
+    """Take any HTTP status, or a refusal that only a target can utter, as an answer."""
+    said = result.observation.http_status is not None or result.reason in ANSWERS
+    return result.started_at if said else state.answered_at
 
 
 def _newest(mask: int, n: int) -> int:

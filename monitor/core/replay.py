@@ -1,0 +1,241 @@
+"""The whole judgement in memory: results in, incidents, alerts and decisions out.
+
+The same functions that the recorder calls in its transactions, called in the same order on plain dictionaries. Tests,
+``chatwatch replay``, the backtest and the detection guarantee all run on it; nothing in it decides anything itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from monitor.core import alerts, conditions, health, incidents, registration, witness
+from monitor.core.catalogue import Catalogue, Policy, Probe
+from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent, RegistrationChange
+from monitor.core.health import ComponentHealth, ProbeState
+from monitor.core.maintenance import Window
+from monitor.core.model import AlertState, Observation, Outcome, Reason, Registration, Result
+from monitor.core.registration import RegistrationState
+
+Key = tuple[str, Cause]
+
+
+@dataclass
+class Judge:
+    """Judgement of one catalogue, fed in order. Read its fields freely; feed it only through its methods."""
+
+    catalogue: Catalogue
+    maintenance: tuple[Window, ...] = ()
+    silences: tuple[alerts.SilenceWindow, ...] = ()
+    states: dict[tuple[str, str], ProbeState] = field(default_factory=dict)
+    registrations: dict[str, RegistrationState] = field(default_factory=dict)
+    verdicts: dict[str, ComponentHealth] = field(default_factory=dict)
+    health_log: list[tuple[datetime, str, ComponentHealth]] = field(default_factory=list)
+    latest: dict[Key, Incident] = field(default_factory=dict)
+    events: list[IncidentEvent] = field(default_factory=list)
+    standing: dict[str, Alert] = field(default_factory=dict)
+    """Alerts by key, the newest of each."""
+    fired: list[Alert] = field(default_factory=list)
+    """Every alert as it was when it fired, oldest first."""
+    told: dict[str, dict[str, alerts.Told]] = field(default_factory=dict)
+    """Alert id → route id → what it was told."""
+    decisions: list[Decision] = field(default_factory=list)
+    blind: dict[str, str] = field(default_factory=dict)
+    heard: set[tuple[str, datetime]] = field(default_factory=set)
+    recent: dict[tuple[str, str], Result] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        self.probes: dict[str, Probe] = {probe.id: probe for probe in self.catalogue.probes}
+        self.parents = alerts.parents(self.catalogue)
+
+    def record(self, results: Sequence[Result], now: datetime, *, late: bool = False) -> None:
+        """Take in results that came together, then judge. ``late`` results page nobody."""
+        changes: list[RegistrationChange] = []
+        sayings: list[tuple[str, witness.UpstreamSaid]] = []
+        for result in results:
+            probe = self.probes.get(result.run.probe)
+            if probe is None:
+                continue
+            self._look_around(result, now)
+            key = (probe.id, result.run.location)
+            state = self.states.get(key) or health.new_probe_state(*key)
+            if health.is_duplicate(state, result.run):
+                continue
+            self.states[key] = health.step(state, self._judged(result, state, probe), probe.policy)
+            changes += self._read_registration(probe, result)
+            sayings += self._hear(probe, result)
+        self._judge(now, changes, sayings, late)
+
+    def sweep(self, now: datetime) -> None:
+        """Let time pass without a look."""
+        self._judge(now, [], [], False)
+
+    def policy(self, service: str) -> Policy:
+        """Return the policy of a service's incidents: that of its first probe that may speak."""
+        own = (p.policy for p in self.catalogue.probes if p.component.partition("/")[0] == service and not p.witness)
+        return next(own, Policy())
+
+    def _look_around(self, result: Result, now: datetime) -> None:
+        here = result.run.location
+        if result.outcome is not Outcome.MISSED:
+            self.recent[result.run.probe, here] = result
+        around = [seen for (_, location), seen in self.recent.items() if location == here]
+        self.blind[here] = health.is_blind(around, self.probes, now)
+
+    def _judged(self, result: Result, state: ProbeState, probe: Probe) -> Result:
+        """Turn a blind location's network errors into ignorance, and refused keys into what they prove."""
+        if self.blind.get(result.run.location) and result.reason.is_network_class:
+            seen = Observation(Reason.NETWORK, self.blind[result.run.location])
+            return replace(result, observation=seen)
+        if result.reason is not Reason.AUTH:
+            return result
+        service = probe.component.partition("/")[0]
+        others = [peer for peer in self.states.values() if peer.probe != probe.id]
+        mine = [peer for peer in others if self.probes[peer.probe].component.startswith(service + "/")]
+        return health.confirm_auth(result, state, mine, vendor_admits=self._vendor_admits(service))
+
+    def _vendor_admits(self, service: str) -> bool:
+        for (id_, _), result in self.recent.items():
+            reading = result.observation.upstream
+            if reading is not None and self.probes[id_].component.partition("/")[0] == service:
+                return bool(reading.indicator.severity) or any(not item.resolved_at for item in reading.incidents)
+        return False
+
+    def _read_registration(self, probe: Probe, result: Result) -> tuple[RegistrationChange, ...]:
+        readings = result.observation.registration
+        if not readings or probe.witness:
+            return ()
+        state = self.registrations.get(probe.component) or registration.new_state(probe.component)
+        self.registrations[probe.component], changes = registration.step(
+            state, readings, result.started_at, probe.policy
+        )
+        return changes
+
+    def _hear(self, probe: Probe, result: Result) -> list[tuple[str, witness.UpstreamSaid]]:
+        reading = result.observation.upstream
+        if reading is None:
+            return []
+        new = witness.sayings(reading.provider, reading.incidents, self.heard)
+        self.heard |= {(said.incident, said.said_at) for said in new}
+        return [(probe.component.partition("/")[0], said) for said in new]
+
+    def _judge(
+        self,
+        now: datetime,
+        changes: Sequence[RegistrationChange],
+        sayings: Sequence[tuple[str, witness.UpstreamSaid]],
+        late: bool,
+    ) -> None:
+        self._settle_verdicts(now)
+        for service in self.catalogue.services:
+            said = tuple(line for name, line in sayings if name == service.id)
+            mine = tuple(change for change in changes if change.component.startswith(service.id + "/"))
+            own = {name: v for name, v in self.verdicts.items() if name.startswith(service.id + "/")}
+            registrations = {
+                name: registration.verdict(state, now)
+                for name, state in self.registrations.items()
+                if name.startswith(service.id + "/")
+            }
+            self._decide(Cause.OUTAGE, service.id, own, (), said, now)
+            self._decide(Cause.REGISTRATION, service.id, registrations, mine, said, now)
+        self._alert(now, late)
+
+    def _settle_verdicts(self, now: datetime) -> None:
+        pairs = [(self.probes[id_], state) for (id_, _), state in self.states.items() if id_ in self.probes]
+        eyes = health.sights(pairs)
+        by_component: dict[str, list[tuple[Probe, ProbeState]]] = {}
+        for probe, state in pairs:
+            by_component.setdefault(probe.component, []).append((probe, state))
+        for component in self.catalogue.components:
+            mine = by_component.get(component.id, [])
+            verdict = health.component_health(mine, now, eyes) if mine else health.UNSEEN
+            before = self.verdicts.get(component.id)
+            if before is None or before.health is not verdict.health or before.regional != verdict.regional:
+                self.health_log.append((now, component.id, verdict))
+            self.verdicts[component.id] = verdict
+
+    def _decide(
+        self,
+        cause: Cause,
+        service: str,
+        verdicts: Mapping[str, ComponentHealth],
+        changes: tuple[RegistrationChange, ...],
+        said: tuple[witness.UpstreamSaid, ...],
+        now: datetime,
+    ) -> None:
+        incident = self.latest.get((service, cause))
+        facts = incidents.Facts(service, cause, verdicts, changes, said, self.maintenance, self.removed)
+        for event in incidents.decide(incident, facts, now, self.policy(service)):
+            self.tell(event)
+
+    def tell(self, event: IncidentEvent) -> None:
+        """Append an event, of the rules or of a person."""
+        held = next((item for item in self.latest.values() if item.id == event.incident), None)
+        incident = incidents.apply(held, event)
+        self.latest[incident.service, incident.cause] = incident
+        self.events.append(event)
+
+    def _conditions(self, now: datetime) -> list[conditions.Condition]:
+        outages = {service: item for (service, cause), item in self.latest.items() if cause is Cause.OUTAGE}
+        found = list(conditions.alerts_for(self.verdicts, outages))
+        for name, state in self.registrations.items():
+            incident = self.latest.get((name.partition("/")[0], Cause.REGISTRATION))
+            found += conditions.registration_changed(name, registration.overall_state(state, now), incident)
+        for (id_, location), held in self.states.items():
+            probe = self.probes.get(id_)
+            if probe is not None and not probe.control and held.tick is not None:
+                found += conditions.own_trouble(
+                    f"{id_}@{location}", probe.component, held.last_reason, held.tick, held.last_detail
+                )
+        found += [conditions.about_us("blind", location, why, now) for location, why in self.blind.items()]
+        return found
+
+    def _alert(self, now: datetime, late: bool) -> None:
+        for alert in alerts.reconcile(self.standing.values(), self._conditions(now), now):
+            if alert.fired_at == now and alert.key not in self.standing:
+                self.fired.append(alert)
+            self.standing[alert.key] = alert
+        down = frozenset(
+            name for name, verdict in self.verdicts.items() if verdict.health.severity >= 2 and not verdict.regional
+        )
+        blind = next((why for why in self.blind.values() if why), "") if all(self.blind.values()) else ""
+        for key, alert in list(self.standing.items()):
+            around = alerts.Surroundings(
+                now, self.policy(alert.service), self.silences, self.maintenance, blind, down, self.parents, late
+            )
+            told = self.told.setdefault(alert.id, {})
+            for decision in alerts.decide_routes(alert, self.catalogue.routes, told, around):
+                told[decision.route] = alerts.after(told.get(decision.route, alerts.NOTHING), decision, alert)
+                self.decisions.append(decision)
+            if alert.state is AlertState.RESOLVED:
+                del self.standing[key]
+
+    def acknowledge(self, alert_id: str, who: str, now: datetime) -> None:
+        """Take an alert on oneself; doing it twice, or too late, changes nothing."""
+        for key, alert in self.standing.items():
+            if alert.id == alert_id and alert.state is AlertState.FIRING:
+                self.standing[key] = replace(
+                    alert, state=AlertState.ACKNOWLEDGED, acknowledged_at=now, acknowledged_by=who
+                )
+
+    def registration_of(self, component: str, now: datetime) -> Registration:
+        """Return the word over all ways to sign up."""
+        state = self.registrations.get(component)
+        return registration.overall_state(state, now) if state else Registration.UNKNOWN
+
+
+def run(catalogue: Catalogue, results: Iterable[Result], *, sweep_s: float = 30.0) -> Judge:
+    """Fold stored results, in the order they were looked at, and let time pass between them."""
+    judge = Judge(catalogue)
+    last: datetime | None = None
+    pause = timedelta(seconds=sweep_s)
+    for result in results:
+        now = result.started_at + timedelta(seconds=result.duration_s)
+        while last is not None and now - last > pause:
+            last += pause
+            judge.sweep(last)
+        judge.record([result], now)
+        last = now if last is None else max(last, now)
+    return judge
