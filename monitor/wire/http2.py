@@ -41,6 +41,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
     ) -> _Stream:
         del host, timeout, local_address, socket_options  # the target says it all
         plain = await self._link.connect(self._target.host, port, self._target.literal)
+        self._link.deadline.enter(Step.HEADERS)
         self.stream = _Stream(self._link, self._target, plain)
         return self.stream
 

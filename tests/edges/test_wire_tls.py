@@ -1,0 +1,193 @@
+"""TLS: what a certificate says, whether it is trusted or not, and how each failure is called."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from monitor.core.model import Reason
+from monitor.wire import Answer, Connection, Limits, Wire, WireError
+from monitor.wire.tls import make_context
+from tests.edges.hostile import LOOPBACK, Recorder, says, serve, with_length
+from tests.edges.hostile_tls import DAY, Authority
+
+LIMITS = Limits(deadline_s=3)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def fetch(context: ssl.SSLContext, authority: Authority | None, host: str = "127.0.0.1") -> Answer:
+    async def main() -> Answer:
+        async with serve(says(with_length(b"fine")), context) as port:
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file) if authority else None)
+            return await wire.fetch("GET", f"https://{host}:{port}/", limits=LIMITS)
+
+    return asyncio.run(main())
+
+
+def failure(context: ssl.SSLContext, authority: Authority | None, host: str = "127.0.0.1") -> WireError:
+    with pytest.raises(WireError) as caught:
+        fetch(context, authority, host)
+    return caught.value
+
+
+def days_left(error: WireError) -> int:
+    assert error.certificate is not None
+    return (error.certificate.not_after - datetime.now(UTC)).days
+
+
+def test_a_good_certificate_is_told_with_its_expiry(authority: Authority) -> None:
+    answer = fetch(authority.server(ends_in=30 * DAY), authority)
+    assert answer.body == b"fine"
+    assert answer.certificate is not None
+    assert answer.certificate.trusted
+    assert answer.certificate.subject == "127.0.0.1"
+    assert answer.certificate.issuer == "Loopback Root"
+    assert answer.certificate.chain_not_after == answer.certificate.not_after
+    assert len(answer.certificate.fingerprint_sha256) == 64
+    assert answer.warnings == ()
+    assert answer.phases.tls_s is not None
+    assert answer.phases.tls_s > 0
+
+
+def test_an_expired_certificate_is_named_and_its_expiry_still_told(authority: Authority) -> None:
+    error = failure(authority.server(starts_in=-9 * DAY, ends_in=-2 * DAY), authority)
+    assert error.reason is Reason.CERTIFICATE_EXPIRED
+    assert days_left(error) == -3
+    assert error.certificate is not None
+    assert not error.certificate.trusted
+
+
+def test_a_certificate_of_tomorrow_is_not_valid_yet(authority: Authority) -> None:
+    error = failure(authority.server(starts_in=DAY), authority)
+    assert error.reason is Reason.CERTIFICATE_EXPIRED
+    assert "not yet valid" in error.detail
+
+
+def test_a_self_signed_certificate_is_untrusted(authority: Authority) -> None:
+    error = failure(authority.server(self_signed=True), authority)
+    assert error.reason is Reason.CERTIFICATE_UNTRUSTED
+    assert days_left(error) == 59
+
+
+def test_an_unknown_authority_is_untrusted(authority: Authority) -> None:
+    error = failure(authority.server(), None)
+    assert error.reason is Reason.CERTIFICATE_UNTRUSTED
+    assert days_left(error) == 59
+
+
+def test_a_certificate_of_another_host_is_a_name_failure(authority: Authority) -> None:
+    error = failure(authority.server(names=("other.example",)), authority)
+    assert error.reason is Reason.CERTIFICATE_NAME
+    assert error.certificate is not None
+    assert error.certificate.subject == "other.example"
+
+
+def test_the_second_handshake_sends_no_data(authority: Authority) -> None:
+    recorder = Recorder()
+
+    async def main() -> None:
+        async with serve(recorder, authority.server(ends_in=-timedelta(hours=1))) as port:
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+            with pytest.raises(WireError):
+                await wire.fetch("GET", f"https://127.0.0.1:{port}/", secret_headers={"x-api-key": "canary-8842"})
+            await asyncio.sleep(0.05)
+
+    asyncio.run(main())
+    assert recorder.heard == []
+
+
+def test_a_chain_that_only_strict_checking_refuses_is_a_warning(tmp_path: Path) -> None:
+    lax = Authority(tmp_path, strict=False)
+    answer = fetch(lax.server(), lax)
+    assert answer.status == 200
+    assert "tls.strict: CA without key usage" in answer.warnings
+
+
+def test_strict_checking_is_cleared_on_every_python() -> None:
+    assert not make_context(None).verify_flags & ssl.VERIFY_X509_STRICT
+
+
+def test_the_context_writes_no_key_log() -> None:
+    assert make_context(None).keylog_filename is None
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1 is deprecated:DeprecationWarning")
+def test_a_server_of_tls_1_0_alone_is_a_tls_failure_that_names_the_version(authority: Authority) -> None:
+    context = authority.server()
+    try:
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1
+    except (ssl.SSLError, ValueError):
+        pytest.skip("this OpenSSL cannot serve TLS 1.0 any more, so there is no such server to look at")
+
+    def serve_once(listener: socket.socket) -> None:  # blocking, because asyncio drops the alert that tells why
+        connection, _ = listener.accept()
+        with connection, pytest.raises(ssl.SSLError):
+            context.wrap_socket(connection, server_side=True)
+
+    async def main() -> WireError:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            served = asyncio.create_task(asyncio.to_thread(serve_once, listener))
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+            with pytest.raises(WireError) as caught:
+                await wire.connect("127.0.0.1", listener.getsockname()[1], tls=True, limits=LIMITS)
+            await served
+            return caught.value
+
+    error = asyncio.run(main())
+    assert error.reason is Reason.TLS
+    assert "version" in error.detail
+
+
+def test_connect_tells_version_cipher_and_certificate(authority: Authority) -> None:
+    async def main() -> tuple[Connection, Connection]:
+        async with serve(says(), authority.server()) as port:
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+            tls = await wire.connect("127.0.0.1", port, tls=True, limits=LIMITS)
+            named = await wire.connect("127.0.0.1", port, tls=True, limits=LIMITS, server_name="localhost")
+            await wire.aclose()
+            return tls, named
+
+    for told in asyncio.run(main()):
+        assert told.tls_version == "TLSv1.3"
+        assert told.cipher
+        assert told.certificate is not None
+        assert told.phases.connect_s is not None
+
+
+def test_connect_without_tls_tells_the_round_trip() -> None:
+    async def main() -> Connection:
+        async with serve(says()) as port:
+            return await Wire(allow_networks=LOOPBACK).connect("127.0.0.1", port, tls=False, limits=LIMITS)
+
+    told = asyncio.run(main())
+    assert told.address == "127.0.0.1"
+    assert told.certificate is None
+    assert told.phases.rtt_s is None or told.phases.rtt_s < 0.1
+
+
+def test_a_body_that_ends_with_the_connection_and_no_goodbye_is_kept_with_a_warning(authority: Authority) -> None:
+    async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        await writer.drain()
+        writer.transport.abort()
+
+    async def main() -> Answer:
+        async with serve(rude, authority.server()) as port:
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+            return await wire.fetch("GET", f"https://127.0.0.1:{port}/", limits=LIMITS)
+
+    answer = asyncio.run(main())
+    assert answer.body == b"all of it"
+    assert any(warning.startswith("tls.no_close_notify") for warning in answer.warnings)
