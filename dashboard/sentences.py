@@ -46,6 +46,21 @@ def state_word(state: str, words: Words) -> str:
     return words("under_maintenance") if state == "maintenance" else words.of(Health(state))
 
 
+def part_word(part: ComponentView, words: Words) -> str:
+    """Return the word beside a component; registration speaks its own words."""
+    state = state_of(part)
+    if part.kind is ComponentKind.REGISTRATION and part.registration and state not in ("maintenance", "unknown"):
+        held = {method.state for method in part.registration.methods} - {Registration.UNKNOWN}
+        if held == {Registration.CLOSED}:
+            return capital(words.of(Registration.CLOSED))
+        if held & {Registration.RESTRICTED, Registration.CLOSED}:
+            return capital(words.of(Registration.RESTRICTED))
+        if Registration.DELAYED in held:
+            return capital(words.of(Registration.DELAYED))
+        return capital(words.of(Registration.OPEN)) if held else words.of(part.health)
+    return state_word(state, words)
+
+
 def inline(part: ComponentView, service: ServiceView, words: Words) -> str:
     """Return how a component is called within a sentence: by its kind where only one has it, else by name."""
     alone = sum(other.kind is part.kind for other in service.components) == 1
@@ -260,6 +275,11 @@ def incident_state(incident: IncidentView) -> str:
     """Return the state whose mark stands beside an incident."""
     if incident.resolved_at is not None:
         return str(Health.OPERATIONAL)
+    return worst_state(incident)
+
+
+def worst_state(incident: IncidentView) -> str:
+    """Return the state an incident reached at its worst, for lists of the past."""
     return {
         Impact.NONE: str(Health.UNKNOWN),
         Impact.MINOR: str(Health.DEGRADED) if incident.cause is Cause.OUTAGE else str(Health.PARTIAL),

@@ -1,0 +1,162 @@
+"""Pieces that both status pages draw: day bars, the small latency line, the figures behind a number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from dashboard.sentences import state_word
+from dashboard.words import Words
+from monitor.core.model import Health
+from monitor.store.views import DayBar, Latency, LatencyPoint, Uptime
+
+STEPS = 20
+LEAST = 4
+"""The smallest fill in twentieths: a minute of outage in a day must still be seen."""
+
+
+class Cell(NamedTuple):
+    """One day: CSS classes and what it says."""
+
+    classes: str
+    title: str
+
+
+def seconds_by_state(bar: DayBar) -> dict[str, float]:
+    """Return seconds per drawn state, worst first."""
+    return {
+        "major_outage": bar.major_s,
+        "partial_outage": bar.partial_s,
+        "degraded_performance": bar.degraded_s,
+        "maintenance": bar.maintenance_s,
+        "unknown": bar.unknown_s,
+        "operational": bar.operational_s,
+    }
+
+
+def cell(bar: DayBar, words: Words) -> Cell:
+    """Return a day's cell, filled by its worst state in proportion to the time, unknown hatched."""
+    parts = seconds_by_state(bar)
+    total = sum(parts.values())
+    worst = next((state for state, seconds in parts.items() if seconds > 0), "unknown")
+    share = parts[worst] / total if total else 1.0
+    if worst == "operational":
+        classes, said = worst, words("bar_all")
+    elif worst == "unknown" and share > 0.999:
+        classes, said = "none", words("bar_no_data")
+    else:
+        classes = f"{worst} f{max(LEAST, math.ceil(STEPS * share))}"
+        said = words("comma").join(
+            words("bar_part", state=state_word(state, words).lower(), duration=words.duration(seconds))
+            for state, seconds in parts.items()
+            if seconds >= 1 and state != "operational"
+        )
+    if bar.incidents:
+        said += words("comma") + words("bar_incidents", n=bar.incidents)
+    return Cell(classes, words("bar_day", day=words.day(bar.day), parts=said))
+
+
+def cells(days: Sequence[DayBar], words: Words) -> list[Cell]:
+    """Return 90 cells, oldest first; days before the first are drawn as days without data."""
+    missing = [Cell("none", words("bar_no_data"))] * (90 - len(days))
+    return missing + [cell(bar, words) for bar in days[-90:]]
+
+
+def bars_summary(name: str, days: Sequence[DayBar], words: Words) -> str:
+    """Return what a row of bars says to somebody who does not see it."""
+    drawn = [cell(bar, words).classes.partition(" ")[0] for bar in days]
+    unknown = sum(state in ("none", "unknown") for state in drawn)
+    good = sum(state in ("operational", "maintenance") for state in drawn)
+    parts = [words("bars_good", n=good), words("bars_bad", n=len(drawn) - good - unknown)]
+    if unknown:
+        parts.append(words("bars_unknown", n=unknown))
+    return words("bars_summary", name=name, days=words("days", n=len(drawn)), parts=words("comma").join(parts))
+
+
+def trouble_days(days: Sequence[DayBar], words: Words) -> list[Cell]:
+    """Return the days worth naming, newest first, at most twelve."""
+    drawn = [cell(bar, words) for bar in reversed(days)]
+    return [day for day in drawn if not day.classes.startswith(("operational", "none"))][:12]
+
+
+class Share(NamedTuple):
+    """One part of a window of wall time."""
+
+    label: str
+    duration: str
+
+
+def shares(uptime: Uptime, words: Words) -> list[Share]:
+    """Return the window's five parts; they add up to it."""
+    parts = (
+        ("window", uptime.window_s),
+        ("up", uptime.up_s),
+        ("degraded", uptime.degraded_s),
+        ("down", uptime.down_s),
+        ("in_maintenance", uptime.maintenance_s),
+        ("unknown", uptime.unknown_s),
+    )
+    return [Share(words(key), words.duration(seconds)) for key, seconds in parts]
+
+
+def window_days(uptime: Uptime, words: Words) -> str:
+    """Return the window's length: "90 days"."""
+    return words("days", n=max(1, math.ceil(uptime.window_s / 86400 - 1e-9)))
+
+
+def spark(latency: Latency, words: Words) -> Markup:
+    """Return the last 24 hours as a line (p50) in a band (up to p95), log scale over a decade; gaps stay gaps."""
+    known = [point.p50_s for point in latency.recent if point.p50_s]
+    if len(known) < 2:
+        return Markup("")
+    tops = [point.p95_s or point.p50_s or 0.0 for point in latency.recent if point.p50_s]
+    low, high = min(known), max(tops)
+    logarithmic = high > 10 * low
+
+    def height(value: float) -> float:
+        if high <= low:
+            return 10.0
+        ratio = math.log(value / low) / math.log(high / low) if logarithmic else (value - low) / (high - low)
+        return round(19 - 18 * ratio, 1)
+
+    lines, bands = [], []
+    for run in runs(latency.recent):
+        at = [(index, height(point.p50_s or low), height(point.p95_s or point.p50_s or low)) for index, point in run]
+        lines.append("M" + "L".join(f"{x} {middle}" for x, middle, _ in at))
+        upper = "L".join(f"{x} {top}" for x, _, top in at)
+        lower = "L".join(f"{x} {middle}" for x, middle, _ in reversed(at))
+        bands.append(f"M{upper}L{lower}Z")
+    said = words("spark", what=words(latency.what), low=words.latency(low), high=words.latency(max(known)))
+    return Markup(
+        '<svg class="spark" viewBox="0 0 {width} 20" preserveAspectRatio="none" role="img" aria-label="{said}">'
+        '<path class="band" d="{bands}"/><path class="line" d="{lines}"/></svg>'
+    ).format(width=max(1, len(latency.recent) - 1), said=said, bands="".join(bands), lines="".join(lines))
+
+
+def runs(points: Sequence[LatencyPoint]) -> list[list[tuple[int, LatencyPoint]]]:
+    """Return the unbroken stretches of a series."""
+    found: list[list[tuple[int, LatencyPoint]]] = [[]]
+    for index, point in enumerate(points):
+        if point.p50_s:
+            found[-1].append((index, point))
+        elif found[-1]:
+            found.append([])
+    return [run for run in found if run]
+
+
+def mark(state: str, more: str = "") -> Markup:
+    """Return a state's shape; the word stands beside it."""
+    return Markup('<span class="mark {}{}" aria-hidden="true"></span>').format(state, f" {more}" if more else "")
+
+
+def registration_mark(state: str) -> str:
+    """Return the drawn state of a way to sign up."""
+    return {
+        "open": str(Health.OPERATIONAL),
+        "restricted": str(Health.PARTIAL),
+        "delayed": str(Health.DEGRADED),
+        "closed": str(Health.MAJOR),
+    }.get(state, str(Health.UNKNOWN))
