@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 LONGEST_FRAME_BYTES = 32 * 2**20
+LIFE_VARIABLE = "CHATWATCH_LIFE_FD"
 _LENGTH = struct.Struct("!I")
 
 
@@ -60,3 +62,17 @@ async def open_link(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.Stre
     inherited = socket.socket(fileno=descriptor)
     inherited.setblocking(False)
     return await asyncio.open_connection(sock=inherited)
+
+
+def watch_parent(stop: Callable[[], None]) -> None:
+    """In a program of ours: call ``stop`` once the supervisor is gone. Does nothing without a supervisor."""
+    descriptor = os.environ.get(LIFE_VARIABLE, "")
+    if not descriptor.isdecimal():
+        return
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(int(descriptor))
+        stop()
+
+    loop.add_reader(int(descriptor), ended)

@@ -12,7 +12,7 @@ import signal
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,10 @@ from monitor.core.health import needs_second_look
 from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.core.schedule import count_between, next_tick, slot, ticks_between
 from monitor.handover import Handover
-from monitor.link import open_link
+from monitor.link import open_link, watch_parent
 from monitor.probes import KINDS
 from monitor.probes.base import Context, look
 from monitor.sight import Sight
-from monitor.supervise import watch_parent
 from monitor.wire import Wire
 
 log = logging.getLogger("chatwatch.prober")
@@ -196,7 +195,7 @@ class Prober:
             self._looking.discard(task)
             watched.looking = False
             for result in watched.held:
-                self._deliver(result)
+                self._deliver(replace(result, started_at=clock.now()))
             watched.held.clear()
 
     async def _look_twice(self, watched: Watched, run: RunId) -> None:

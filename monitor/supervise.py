@@ -18,13 +18,13 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from monitor.clock import monotonic
+from monitor.link import LIFE_VARIABLE
 
 STOP_S = 10.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 CALM_S = 60.0
 """After so long without a death the next restart is quick again."""
-LIFE_VARIABLE = "CHATWATCH_LIFE_FD"
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -182,17 +182,3 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
 
 def _how(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"
-
-
-def watch_parent(stop: Callable[[], None]) -> None:
-    """In a program of ours: call ``stop`` once the supervisor is gone. Does nothing without a supervisor."""
-    descriptor = os.environ.get(LIFE_VARIABLE, "")
-    if not descriptor.isdecimal():
-        return
-    loop = asyncio.get_running_loop()
-
-    def ended() -> None:
-        loop.remove_reader(int(descriptor))
-        stop()
-
-    loop.add_reader(int(descriptor), ended)
