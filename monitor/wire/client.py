@@ -160,15 +160,18 @@ class _Opening:
         timing = Timing(clock.monotonic_ns())
         try:
             request = Request(method, parse(url), headers, secret_headers, content, http2)
-            for hop in range(self._redirects + 1):
+            hop = 0
+            while True:
                 exchange = await self._hop(request, deadline, timing, hop)
                 location = exchange.headers.get("location", "") if exchange.status in REDIRECTS else ""
                 if not location or not self._redirects:
                     self._exchange = exchange
                     return exchange
                 exchange.close()
+                if hop == self._redirects:
+                    raise _refusal(exchange, f"more than {hop} redirects")
                 request = self._follow(request, exchange, location)
-            raise WireError(Reason.REDIRECT, f"more than {self._redirects} redirects")
+                hop += 1
         except BaseException:
             deadline.close()
             raise
@@ -187,18 +190,12 @@ class _Opening:
         return Exchange(link, request.target, talk, hop)
 
     def _follow(self, request: Request, exchange: Exchange, location: str) -> Request:
-        def refuse(words: str) -> WireError:
-            return WireError(
-                Reason.REDIRECT, words, phases=exchange.phases, certificate=exchange.certificate,
-                address=exchange.address, status=exchange.status,
-            )  # fmt: skip
-
         try:
             target = parse(str(httpx.URL(request.target.url).join(location)))
         except (WireError, httpx.InvalidURL, ValueError) as error:
-            raise refuse("redirect to something that is not a web address") from error
+            raise _refusal(exchange, "redirect to something that is not a web address") from error
         if request.target.scheme == "https" and target.scheme == "http":
-            raise refuse("redirect from https to http")
+            raise _refusal(exchange, "redirect from https to http")
         keeps_method = exchange.status in (307, 308) or request.method in ("GET", "HEAD")
         followed = replace(request, target=target)
         if not keeps_method:
@@ -206,7 +203,7 @@ class _Opening:
         if target.origin == request.target.origin:
             return followed
         if followed.content:
-            raise refuse("redirect of a request body to another origin")
+            raise _refusal(exchange, "redirect of a request body to another origin")
         kept = {name: value for name, value in request.headers.items() if name.lower() not in ALWAYS_SECRET}
         return replace(followed, headers=kept, secret_headers=NO_HEADERS)
 
@@ -215,3 +212,14 @@ class _Opening:
     ) -> None:
         if self._exchange is not None:
             self._exchange.close()
+
+
+def _refusal(exchange: Exchange, words: str) -> WireError:
+    return WireError(
+        Reason.REDIRECT,
+        words,
+        phases=exchange.phases,
+        certificate=exchange.certificate,
+        address=exchange.address,
+        status=exchange.status,
+    )

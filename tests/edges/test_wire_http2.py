@@ -1,0 +1,111 @@
+"""HTTP/2 over the same guard, deadline and stamps."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+
+from monitor.core.model import Reason
+from monitor.wire import Answer, Limits, Wire, WireError
+from tests.edges.hostile import LOOPBACK, Behave, Recorder, serve
+from tests.edges.hostile_tls import Authority
+
+
+def h2_server(parts: list[bytes], pause_s: float = 0.0, headers: int = 0, reset: bool = False) -> Behave:
+    """Answer each request with 200 and *parts*, *pause_s* before each."""
+
+    async def answer(talk: h2.connection.H2Connection, writer: asyncio.StreamWriter, stream: int) -> None:
+        fields = [(":status", "200"), ("content-type", "text/plain")] + [(f"h{n}", "v" * 100) for n in range(headers)]
+        talk.send_headers(stream, fields)
+        writer.write(talk.data_to_send())
+        for part in parts:
+            await asyncio.sleep(pause_s)
+            talk.send_data(stream, part)
+            writer.write(talk.data_to_send())
+            await writer.drain()
+        talk.reset_stream(stream) if reset else talk.end_stream(stream)
+        writer.write(talk.data_to_send())
+        await writer.drain()
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+        talk.initiate_connection()
+        writer.write(talk.data_to_send())
+        while data := await reader.read(65536):
+            for event in talk.receive_data(data):
+                if isinstance(event, h2.events.StreamEnded):
+                    await answer(talk, writer, event.stream_id)
+            writer.write(talk.data_to_send())
+            await writer.drain()
+
+    return behave
+
+
+def fetch(tmp_path: Path, behave: Behave, *, alpn: tuple[str, ...] = ("h2",), limits: Limits | None = None) -> Answer:
+    authority = Authority(tmp_path)
+
+    async def main() -> Answer:
+        async with serve(behave, authority.server(alpn=alpn)) as port:
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+            return await wire.fetch(
+                "POST",
+                f"https://127.0.0.1:{port}/ask",
+                secret_headers={"x-api-key": "k"},
+                content=b"question",
+                limits=limits or Limits(deadline_s=3),
+                http2=True,
+            )
+
+    return asyncio.run(main())
+
+
+def test_http_2_is_spoken_and_timed(tmp_path: Path) -> None:
+    answer = fetch(tmp_path, h2_server([b"one ", b"two"], pause_s=0.1))
+    assert answer.http_version == "HTTP/2"
+    assert (answer.status, answer.body) == (200, b"one two")
+    assert answer.certificate is not None
+    assert answer.headers["content-type"] == "text/plain"
+    told = answer.phases
+    assert told.tls_s
+    assert told.request_s is not None
+    assert told.wait_s is not None
+    assert told.wait_s < 0.09, "the headers came at once"
+    assert told.transfer_s is not None
+    assert 0.18 < told.transfer_s < 0.4
+
+
+def test_a_server_without_http_2_is_asked_over_http_1(tmp_path: Path) -> None:
+    answer = fetch(tmp_path, Recorder(), alpn=("http/1.1",))
+    assert answer.http_version == "HTTP/1.1"
+    assert answer.body == b"recorded"
+    assert answer.phases.wait_s is not None
+
+
+@pytest.mark.parametrize(
+    ("behave", "limits", "reason"),
+    [
+        (h2_server([b"a"], pause_s=5), Limits(deadline_s=0.5), Reason.TIMEOUT_TOTAL),
+        (h2_server([b"a" * 16000] * 500), Limits(deadline_s=3, body_bytes=100_000), Reason.TOO_LARGE),
+        (h2_server([b"a"], headers=900), Limits(deadline_s=2), Reason.PROTOCOL),
+        (h2_server([b"a"], reset=True), Limits(deadline_s=2), Reason.PROTOCOL),
+    ],
+)
+def test_the_caps_hold_over_http_2(tmp_path: Path, behave: Behave, limits: Limits, reason: Reason) -> None:
+    with pytest.raises(WireError) as caught:
+        fetch(tmp_path, behave, limits=limits)
+    assert caught.value.reason is reason, caught.value.detail
+    assert caught.value.phases is not None
+
+
+def test_http_2_is_guarded_too() -> None:
+    async def main() -> WireError:
+        with pytest.raises(WireError) as caught:
+            await Wire().fetch("GET", "https://127.0.0.1:9/", http2=True)
+        return caught.value
+
+    assert asyncio.run(main()).reason is Reason.ADDRESS

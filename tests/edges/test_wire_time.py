@@ -1,0 +1,154 @@
+"""Time: the phases tell the service's time and keep ours apart, also when our own loop is late."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import uvloop
+
+from monitor import clock
+from monitor.core.model import Phases, Reason
+from monitor.wire import Answer, Limits, Wire, WireError
+from monitor.wire.deadline import Deadline, Slots, Step
+from monitor.wire.model import Timing
+from tests.edges.hostile import LOOPBACK, Behave, request_of, says, serve, with_length
+
+LOOPS: list[Any] = [asyncio.new_event_loop, uvloop.new_event_loop]
+linux = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are a feature of Linux")
+
+
+async def after_100_ms(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await request_of(reader)
+    await asyncio.sleep(0.1)
+    writer.write(with_length(b"answer"))
+    await writer.drain()
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_the_phases_add_up_to_the_look_and_the_wait_is_the_servers(loop: Any) -> None:
+    async def main() -> tuple[Answer, float]:
+        async with serve(after_100_ms) as port:
+            wire = Wire(allow_networks=LOOPBACK)
+            started = clock.monotonic()
+            answer = await wire.fetch("GET", f"http://localhost:{port}/")
+            return answer, clock.monotonic() - started
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        answer, took_s = runner.run(main())
+    told = answer.phases
+    assert told.wait_s is not None
+    assert 0.095 < told.wait_s < 0.2
+    parts = (told.dns_s, told.connect_s, told.request_s, told.wait_s, told.transfer_s, told.overhead_s)
+    assert all(part is not None for part in parts)
+    assert sum(part for part in parts if part is not None) == pytest.approx(took_s, abs=0.005)
+
+
+@contextmanager
+def elsewhere(behave: Behave) -> Iterator[int]:
+    """Serve *behave* from a thread with a loop of its own, so that only the prober's loop gets blocked."""
+    started = threading.Event()
+    told: dict[str, Any] = {}
+
+    async def main() -> None:
+        told["loop"], told["stop"] = asyncio.get_running_loop(), asyncio.Event()
+        async with serve(behave) as told["port"]:
+            started.set()
+            await told["stop"].wait()
+
+    thread = threading.Thread(target=asyncio.run, args=(main(),))
+    thread.start()
+    started.wait(5)
+    yield told["port"]
+    told["loop"].call_soon_threadsafe(told["stop"].set)
+    thread.join(5)
+
+
+def look_while_blocked(loop: Any, block_s: float, deadline_s: float) -> Phases:
+    """Ask a server that answers after 100 ms, and block our loop from 50 ms on for *block_s*."""
+
+    async def main(port: int) -> Phases:
+        wire = Wire(allow_networks=LOOPBACK)
+        url = f"http://127.0.0.1:{port}/"
+        look = asyncio.create_task(wire.fetch("GET", url, limits=Limits(deadline_s=deadline_s)))
+        await asyncio.sleep(0.05)
+        time.sleep(block_s)  # noqa: ASYNC251 - the blocked loop is the point
+        return (await look).phases
+
+    with elsewhere(after_100_ms) as port, asyncio.Runner(loop_factory=loop) as runner:
+        return runner.run(main(port))
+
+
+@linux
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_blocked_loop_is_not_counted_as_the_services_time(loop: Any) -> None:
+    told = look_while_blocked(loop, block_s=0.3, deadline_s=5)
+    assert told.kernel_stamped
+    assert told.wait_s is not None
+    assert told.wait_s < 0.15
+    assert told.loop_lag_s > 0.15, "the lag is told with the sample"
+    assert told.overhead_s is not None
+    assert told.overhead_s > 0.15, "and is ours"
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_an_answer_that_was_there_in_time_is_no_timeout_although_our_loop_slept(loop: Any) -> None:
+    assert look_while_blocked(loop, block_s=0.5, deadline_s=0.3).loop_lag_s > 0.1
+
+
+def test_a_timeout_tells_how_far_it_came() -> None:
+    async def main() -> WireError:
+        async with serve(says(then=5)) as port:
+            url = f"http://127.0.0.1:{port}/"
+            with pytest.raises(WireError) as caught:
+                await Wire(allow_networks=LOOPBACK).fetch("GET", url, limits=Limits(deadline_s=0.2))
+            return caught.value
+
+    error = asyncio.run(main())
+    assert error.reason is Reason.TIMEOUT_HEADERS
+    assert error.address == "127.0.0.1"
+    assert error.phases is not None
+    assert error.phases.connect_s is not None
+    assert error.phases.request_s is not None
+
+
+def test_a_wait_for_a_place_is_our_overhead_and_its_end_is_our_trouble() -> None:
+    async def main() -> tuple[list[str], Reason]:
+        slots = Slots(1)
+        order = []
+
+        async def work(name: str) -> None:
+            deadline = Deadline(asyncio.get_running_loop(), 1)
+            await slots.take(deadline)
+            order.append(name)
+            await asyncio.sleep(0.01)
+            slots.give()
+            deadline.close()
+
+        await asyncio.gather(work("a"), work("b"), work("c"))
+        hurried = Deadline(asyncio.get_running_loop(), 0.05)
+        hurried.enter(Step.HANDSHAKE_SLOT)
+        await slots.take(hurried)
+        with pytest.raises(WireError) as caught:
+            await slots.take(hurried)
+        slots.give()
+        await slots.take(Deadline(asyncio.get_running_loop(), 1))
+        return order, caught.value.reason
+
+    assert asyncio.run(main()) == (["a", "b", "c"], Reason.LAGGED)
+
+
+def test_two_clocks_that_disagree_never_make_a_negative_phase() -> None:
+    timing = Timing(started_ns=1_000)
+    timing.sent_ns = 5_000
+    timing.first_byte(4_000, stamped=True)
+    told = timing.phases(500)
+    assert told.wait_s == 0.0
+    assert told.transfer_s == 0.0
+    assert told.overhead_s == 0.0
