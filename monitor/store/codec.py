@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from monitor.core.schedule import from_micros as when
+from monitor.core.schedule import micros as us
+
+__all__ = ["DAY", "SECOND", "pack", "span_s", "span_us", "unpack", "us", "us_or_none", "when", "when_or_none"]
+
 T = TypeVar("T")
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
 """Microseconds."""
 DAY = 86_400 * SECOND
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def us(at: datetime) -> int:
-    """Return an aware time as whole microseconds since 1970, exactly."""
-    return (at - EPOCH) // _MICROSECOND
-
-
-def when(micros: int) -> datetime:
-    """Return microseconds since 1970 as aware UTC time."""
-    return EPOCH + timedelta(microseconds=micros)
 
 
 def us_or_none(at: datetime | None) -> int | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 # A big integer that is still an alias of SQLite's rowid where it is the key.
@@ -30,7 +30,7 @@ class Catalogue(SQLModel, table=True):
     """What is watched, as last published: one row."""
 
     id: int = Field(default=1, primary_key=True)
-    version: str
+    digest: str
     at_us: int = _us()
     body: str = _text()
 
@@ -46,11 +46,11 @@ class Series(SQLModel, table=True):
     tick_us: int = _us(default=0)
     """With ``attempt`` the newest run that was judged; anything at or before it is a repetition."""
     attempt: int = 0
-    evidence_us: int | None = _us(default=None)
     result_id: int | None = _us(default=None)
     result_at_us: int | None = _us(default=None)
     reading: str = ""
     """Digest of the readings last stored, so that an unchanged one is not stored again."""
+    evidence_kept_us: int | None = _us(default=None)
     state: str = _text()
 
 
@@ -142,7 +142,10 @@ class _Rollup(SQLModel):
     series: int = Field(primary_key=True)
     counts: str = _text()
     """JSON: reason code → number of looks."""
-    sketch: bytes = Field(default=b"", sa_type=LargeBinary)
+    response: bytes = Field(default=b"", sa_type=LargeBinary)
+    ttft: bytes = Field(default=b"", sa_type=LargeBinary)
+    tokens_out: int = _us(default=0)
+    cost_micro_usd: int = _us(default=0)
 
 
 # SQLite keeps such a table in the order of its key: one bucket of all series lies together.
@@ -186,6 +189,10 @@ class Component(SQLModel, table=True):
     since_us: int | None = _us(default=None)
     reason: str = ""
     detail: str = _text()
+    created_us: int = _us()
+    span_us: int = _us()
+    """Start of the stretch of this health that is not closed yet; the closed ones are in ``component_span``."""
+    position: int = 0
     registration: str = _text()
     """State of the registration rules; empty for other components."""
     latency: str = _text()
@@ -193,7 +200,7 @@ class Component(SQLModel, table=True):
 
 
 class Span(SQLModel, table=True):
-    """A stretch of one health of one component. A component's spans touch and never overlap."""
+    """A closed stretch of one health of one component. A component's spans touch and never overlap."""
 
     __tablename__ = "component_span"
     __table_args__ = (Index("component_span_component", "component", "start_us"),)
@@ -201,7 +208,7 @@ class Span(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     component: str
     start_us: int = _us()
-    end_us: int | None = _us(default=None)
+    end_us: int = _us()
     health: str
 
 
@@ -275,7 +282,17 @@ class IncidentEvent(SQLModel, table=True):
 
 
 class Alert(SQLModel, table=True):
-    """What pages a person. One row is open per key."""
+    """What pages a person. At most one is open per key."""
+
+    __table_args__ = (
+        Index(
+            "alert_open",
+            "key",
+            unique=True,
+            sqlite_where=text("state <> 'resolved'"),
+            postgresql_where=text("state <> 'resolved'"),
+        ),
+    )
 
     id: str = Field(primary_key=True)
     key: str = Field(index=True)
@@ -287,6 +304,8 @@ class Alert(SQLModel, table=True):
     fired_us: int = _us(index=True)
     resolved_us: int | None = _us(default=None)
     body: str = _text()
+    told: str = _text("{}")
+    """JSON: what each route was told so far."""
 
 
 class AlertEvent(SQLModel, table=True):
@@ -354,12 +373,14 @@ class Maintenance(SQLModel, table=True):
     id: str = Field(primary_key=True)
     service: str
     starts_us: int = _us()
-    ends_us: int = _us(index=True)
+    until_us: int | None = _us(default=None)
+    """End of the last occurrence; None repeats without end."""
     title: str = _text()
     text: str = _text()
-    components: str = _text("[]")
+    body: str = _text()
+    """The announcement as the rules know it."""
     by: str = ""
-    removed_us: int | None = _us(default=None)
+    cancelled_us: int | None = _us(default=None)
 
 
 class Judgement(SQLModel, table=True):

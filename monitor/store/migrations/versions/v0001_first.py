@@ -35,7 +35,16 @@ def upgrade() -> None:
         sa.Column("fired_us", sa.BigInteger(), nullable=False),
         sa.Column("resolved_us", sa.BigInteger(), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("told", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "alert_open",
+        "alert",
+        ["key"],
+        unique=True,
+        sqlite_where=sa.text("state <> 'resolved'"),
+        postgresql_where=sa.text("state <> 'resolved'"),
     )
     op.create_index(op.f("ix_alert_fired_us"), "alert", ["fired_us"], unique=False)
     op.create_index(op.f("ix_alert_incident"), "alert", ["incident"], unique=False)
@@ -67,7 +76,7 @@ def upgrade() -> None:
     op.create_table(
         "catalogue",
         sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
         sa.Column("at_us", sa.BigInteger(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -87,6 +96,9 @@ def upgrade() -> None:
         sa.Column("since_us", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("created_us", sa.BigInteger(), nullable=False),
+        sa.Column("span_us", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("registration", sa.Text(), nullable=False),
         sa.Column("latency", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
@@ -109,7 +121,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("component", sa.String(), nullable=False),
         sa.Column("start_us", sa.BigInteger(), nullable=False),
-        sa.Column("end_us", sa.BigInteger(), nullable=True),
+        sa.Column("end_us", sa.BigInteger(), nullable=False),
         sa.Column("health", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -195,15 +207,14 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("service", sa.String(), nullable=False),
         sa.Column("starts_us", sa.BigInteger(), nullable=False),
-        sa.Column("ends_us", sa.BigInteger(), nullable=False),
+        sa.Column("until_us", sa.BigInteger(), nullable=True),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
-        sa.Column("components", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
-        sa.Column("removed_us", sa.BigInteger(), nullable=True),
+        sa.Column("cancelled_us", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(op.f("ix_maintenance_ends_us"), "maintenance", ["ends_us"], unique=False)
     op.create_table(
         "mark",
         sa.Column("name", sa.String(), nullable=False),
@@ -298,7 +309,10 @@ def upgrade() -> None:
         sa.Column("bucket_us", sa.BigInteger(), nullable=False),
         sa.Column("series", sa.Integer(), nullable=False),
         sa.Column("counts", sa.Text(), nullable=False),
-        sa.Column("sketch", sa.LargeBinary(), nullable=False),
+        sa.Column("response", sa.LargeBinary(), nullable=False),
+        sa.Column("ttft", sa.LargeBinary(), nullable=False),
+        sa.Column("tokens_out", sa.BigInteger(), nullable=False),
+        sa.Column("cost_micro_usd", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("bucket_us", "series"),
         sqlite_with_rowid=False,
     )
@@ -307,7 +321,10 @@ def upgrade() -> None:
         sa.Column("bucket_us", sa.BigInteger(), nullable=False),
         sa.Column("series", sa.Integer(), nullable=False),
         sa.Column("counts", sa.Text(), nullable=False),
-        sa.Column("sketch", sa.LargeBinary(), nullable=False),
+        sa.Column("response", sa.LargeBinary(), nullable=False),
+        sa.Column("ttft", sa.LargeBinary(), nullable=False),
+        sa.Column("tokens_out", sa.BigInteger(), nullable=False),
+        sa.Column("cost_micro_usd", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("bucket_us", "series"),
         sqlite_with_rowid=False,
     )
@@ -316,7 +333,10 @@ def upgrade() -> None:
         sa.Column("bucket_us", sa.BigInteger(), nullable=False),
         sa.Column("series", sa.Integer(), nullable=False),
         sa.Column("counts", sa.Text(), nullable=False),
-        sa.Column("sketch", sa.LargeBinary(), nullable=False),
+        sa.Column("response", sa.LargeBinary(), nullable=False),
+        sa.Column("ttft", sa.LargeBinary(), nullable=False),
+        sa.Column("tokens_out", sa.BigInteger(), nullable=False),
+        sa.Column("cost_micro_usd", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("bucket_us", "series"),
         sqlite_with_rowid=False,
     )
@@ -327,10 +347,10 @@ def upgrade() -> None:
         sa.Column("location", sa.String(), nullable=False),
         sa.Column("tick_us", sa.BigInteger(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("evidence_us", sa.BigInteger(), nullable=True),
         sa.Column("result_id", sa.BigInteger(), nullable=True),
         sa.Column("result_at_us", sa.BigInteger(), nullable=True),
         sa.Column("reading", sa.String(), nullable=False),
+        sa.Column("evidence_kept_us", sa.BigInteger(), nullable=True),
         sa.Column("state", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("probe", "location"),

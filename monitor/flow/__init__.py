@@ -1,0 +1,7 @@
+"""The verbs. Each is one transaction (per batch) and may be repeated."""
+
+from monitor.flow.publishing import publish_catalogue
+from monitor.flow.recording import Recorded, record
+from monitor.flow.sweeping import check_in, sweep
+
+__all__ = ["Recorded", "check_in", "publish_catalogue", "record", "sweep"]

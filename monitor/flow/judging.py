@@ -1,0 +1,151 @@
+"""From the states of probes to components, registration and incidents, at one moment of event time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import select
+
+from monitor.core import registration
+from monitor.core.blindness import Sight, sights
+from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
+from monitor.core.health import ComponentHealth, component_health
+from monitor.core.incidents import Facts, UpstreamSaid, decide, is_open, sayings
+from monitor.core.model import Observation, Result, RunId
+from monitor.flow.working import INCIDENT_EVENT, Part, Track, Working
+from monitor.store.codec import us, when
+
+UPSTREAM_SLACK_US = 7_200_000_000
+"""The vendor's words of the two hours before our incident may belong to it."""
+
+
+def seen_health(work: Working, part: Part, at: datetime) -> ComponentHealth:
+    """Return what the looks say of a component. Other services are asked only if our own network may be to blame."""
+    doubtful = {
+        track.location for track in part.tracks if track.state.health.severity and track.state.reason.is_network_class
+    }
+    eyes: dict[str, Sight] = {}
+    for location in doubtful:
+        eyes |= sights((track.probe, track.state) for track in work.at_location(location))
+    return component_health(part.pairs, at, eyes)
+
+
+def shown_health(part: Part, seen: ComponentHealth, at: datetime) -> ComponentHealth:
+    """Join what the looks say with the word over all ways to sign up: the worse of the two is shown."""
+    if part.registration is None or not part.registration.methods:
+        return seen
+    word = registration.verdict(part.registration, at)
+    return seen if seen.health.severity > word.health.severity else word
+
+
+def judge(work: Working, part: Part, at: datetime) -> ComponentChange | None:
+    """Write down a component's verdict of now; returns the change if there is one."""
+    verdict = shown_health(part, seen_health(work, part, at), at)
+    before = part.health
+    if (verdict.reason.value, verdict.detail) != (part.reason, part.detail):
+        part.reason, part.detail, part.changed = verdict.reason.value, verdict.detail, True
+    if verdict.health is before:
+        return None
+    work.set_health(part, verdict.health, verdict.since, at)
+    part.since = when(part.span_us)
+    return ComponentChange(
+        part.component.id,
+        before,
+        verdict.health,
+        at,
+        part.since,
+        verdict.reason,
+        verdict.detail,
+        verdict.agreeing,
+    )
+
+
+def read_registration(
+    work: Working, part: Part, result: Result, track: Track, at: datetime
+) -> tuple[RegistrationChange, ...]:
+    """Take the readings of a look into the registration state of its component; returns the confirmed changes."""
+    state = part.registration or registration.new_state(part.component.id)
+    after, changes = registration.step(state, result.observation.registration, at, track.probe.policy)
+    if after != state:
+        part.registration, part.changed = after, True
+    work.registrations.extend(changes)
+    return changes
+
+
+def tell(
+    work: Working, service: str, at: datetime, changes: Sequence[RegistrationChange] = ()
+) -> dict[str, ComponentHealth]:
+    """Bring the incidents of a service up to date; returns the verdicts they rest on."""
+    parts = list(work.of_service(service))
+    removed = frozenset(part.component.id for part in parts if not any(not p.disabled for p, _ in part.pairs))
+    looks = {part.component.id: seen_health(work, part, at) for part in parts}
+    words = {
+        part.component.id: registration.verdict(part.registration, at)
+        for part in parts
+        if part.registration is not None and part.registration.methods
+    }
+    removed |= work.removed
+    _decide(work, Facts(service, Cause.OUTAGE, looks, (), (), tuple(work.windows()), removed), at)
+    if words or work.latest(service, Cause.REGISTRATION) is not None:
+        facts = Facts(service, Cause.REGISTRATION, words, tuple(changes), (), tuple(work.windows()), removed)
+        _decide(work, facts, at)
+    return looks
+
+
+def _decide(work: Working, facts: Facts, at: datetime) -> None:
+    incident = _append(work, facts, at)
+    if incident is not None and is_open(incident):
+        said = _new_sayings(work, incident)
+        if said:
+            _append(work, replace(facts, upstream=said, registration=()), at)
+
+
+def _append(work: Working, facts: Facts, at: datetime) -> Incident | None:
+    incident = work.latest(facts.service, facts.cause)
+    events = decide(incident, facts, at, work.policy(facts.service))
+    if events and events[0].kind is EventKind.OPENED:
+        incident = None
+    for event in events:
+        # When it was written is ours to say; the rules only know when it happened.
+        incident = work.happened(replace(event, recorded_at=max(work.now, at)), incident)
+    return incident
+
+
+def _new_sayings(work: Working, incident: Incident) -> tuple[UpstreamSaid, ...]:
+    """Return the vendor's words about this incident that its timeline does not hold yet."""
+    readings = work.upstream_readings(incident.service)
+    if not readings:
+        return ()
+    query = select(INCIDENT_EVENT.c.data).where(
+        INCIDENT_EVENT.c.incident == incident.id, INCIDENT_EVENT.c.kind == EventKind.UPSTREAM_SAID.value
+    )
+    stored = [json.loads(data) for data in work.connection.scalars(query)]
+    drafted = [dict(e.data) for e in work.events if e.incident == incident.id and e.kind is EventKind.UPSTREAM_SAID]
+    heard = [(data["incident"], datetime.fromisoformat(data["said_at"])) for data in stored + drafted]
+    earliest = us(incident.started_at) - UPSTREAM_SLACK_US
+    return tuple(
+        said
+        for reading in readings
+        for said in sayings(reading.provider, reading.incidents, heard)
+        if us(said.said_at) >= earliest
+    )
+
+
+# Our own network
+
+
+def last_looks(tracks: Iterable[Track]) -> list[Result]:
+    """Return the newest look of each series as a bare result, as the blindness rule takes them."""
+    return [
+        Result(
+            RunId(track.probe.id, track.location, track.state.tick, track.state.attempt),
+            track.state.tick,
+            0.0,
+            Observation(track.state.last_reason),
+        )
+        for track in tracks
+        if track.state.tick is not None
+    ]

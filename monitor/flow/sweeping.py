@@ -1,0 +1,119 @@
+"""Time passing without a look: evidence grows old, recoveries ripen, escalations fall due, workers fall silent."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, func, insert, select, update
+
+from monitor.core import registration
+from monitor.core.conditions import Condition, about_us, overdue
+from monitor.core.health import UNSEEN
+from monitor.core.model import Health, Reason
+from monitor.flow.judging import judge, seen_health
+from monitor.flow.paging import WORKER, Paging
+from monitor.flow.recording import Recorded, follow
+from monitor.flow.working import Part, Working
+from monitor.store.codec import us, when
+from monitor.store.engine import begin
+
+GAP = timedelta(seconds=60)
+"""When no worker gave a sign of life for longer, nobody watched, and the time is unknown."""
+
+
+def sweep(engine: Engine, now: datetime) -> Recorded:
+    """Judge everything as of now: stale → unknown, monitoring → resolved, review limits, repeats and escalations."""
+    done = Recorded()
+    with begin(engine) as connection:
+        work = Working(connection, now)
+        work.load(work.index.services)
+        paging = Paging(work)
+        for service in work.index.services:
+            for part in work.of_service(service):
+                _settle(work, part, now, done)
+            paging.meet(follow(work, service, now), now)
+            paging.meet(_overdue(work, service, now), now)
+        work.flush()
+        paging.decide(everything=True)
+        done.take(work, paging)
+    return done
+
+
+def _settle(work: Working, part: Part, now: datetime, done: Recorded) -> None:
+    if part.registration is not None:
+        settled = registration.settle(part.registration, now)
+        if settled != part.registration:
+            part.registration, part.changed = settled, True
+    change = judge(work, part, now)
+    if change is not None:
+        done.changes.append(change)
+
+
+def _overdue(work: Working, service: str, now: datetime) -> list[Condition]:
+    """Return the conditions of components that nobody has looked at for too long."""
+    found: list[Condition] = []
+    for part in work.of_service(service):
+        for track in part.tracks:
+            if not (track.probe.disabled or track.probe.witness or track.probe.control):
+                verdict = seen_health(work, part, now)
+                ever = track.state.tick is not None
+                found += overdue(track.probe.id, part.component.id, verdict if ever else UNSEEN, now) if ever else ()
+                break
+    return found
+
+
+def check_in(
+    engine: Engine,
+    worker: str,
+    location: str,
+    now: datetime,
+    *,
+    blind: str = "",
+    spooled: int = 0,
+    loop_lag_s: float = 0.0,
+    started_at: datetime | None = None,
+) -> Recorded:
+    """Keep a worker's sign of life. ``blind`` says why it cannot see, empty when it sees.
+
+    If every worker was silent since the last one, that time becomes unknown, unless ``started_at`` shows that this
+    worker lived all along and only the database was away.
+    """
+    done = Recorded()
+    with begin(engine) as connection:
+        work = Working(connection, now)
+        paging = Paging(work)
+        last = connection.scalar(select(func.max(WORKER.c.seen_us)))
+        if last is not None and now - when(last) > GAP and not (started_at and us(started_at) <= last) and not spooled:
+            _nobody_watched(work, when(last), now)
+        before = connection.execute(select(WORKER).where(WORKER.c.id == worker)).first()
+        since = before.blind_us if before is not None and before.blind_us is not None else us(now)
+        values = {
+            "location": location,
+            "seen_us": us(now),
+            "blind_us": since if blind else None,
+            "blind_reason": blind,
+            "spooled": spooled,
+            "loop_lag_us": round(loop_lag_s * 1e6),
+        }
+        if not connection.execute(update(WORKER).where(WORKER.c.id == worker).values(values)).rowcount:
+            connection.execute(insert(WORKER).values(values | {"id": worker}))
+        paging.meet([about_us("blind", location, blind, when(since))], now)
+        held = f"{spooled} results wait on disk for the database" if spooled else ""
+        paging.meet([about_us("spool", worker, held, now)], now)
+        work.flush()
+        paging.decide()
+        done.take(work, paging)
+    return done
+
+
+def _nobody_watched(work: Working, last: datetime, now: datetime) -> None:
+    """Write the time in which no worker lived as unknown."""
+    work.load(work.index.services)
+    for part in work.parts.values():
+        newest = max((t.state.evidence_at for t in part.tracks if t.state.evidence_at is not None), default=last)
+        silent = max(last, newest)
+        if part.health is not Health.UNKNOWN and now - silent > GAP:
+            work.set_health(part, Health.UNKNOWN, silent, now)
+            part.since, part.reason, part.detail = when(part.span_us), Reason.NOT_RUNNING.value, ""
+            # What comes next begins now: a later verdict must not reach back into the time nobody saw.
+            work.set_health(part, Health.UNKNOWN, now, now)
