@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from monitor.probes import chat, http
 from monitor.probes.base import Kind
 
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, Kind] = {
+    "http": Kind(http.Options, http.run),
+    "chat": Kind(chat.Options, chat.run),
+}

@@ -22,9 +22,9 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
-from monitor import wire as net
 from monitor.clock import monotonic
 from monitor.core.model import Evidence, Observation, Phases, Reason
+from monitor.wire import Limits, Wire, WireError
 
 EVIDENCE_BYTES = 2048
 DETAIL_CHARS = 300
@@ -65,7 +65,7 @@ class Options(BaseModel):
 class Context:
     """What one look may use. Created anew for each look, except for ``memory``."""
 
-    wire: net.Wire
+    wire: Wire
     location: str
     timeout_s: float
     attempt: int
@@ -80,11 +80,11 @@ class Context:
         """Return how much of the deadline is left, in seconds, never below 1 ms."""
         return max(0.001, self.timeout_s - (monotonic() - self.started_s))
 
-    def limits(self, **changes: Any) -> net.Limits:
+    def limits(self, **changes: Any) -> Limits:
         """Return the wire's limits with what is left of the deadline; ``changes`` are further fields of `Limits`."""
         remaining_s = self.remaining_s()
-        connect_s = min(net.Limits().connect_s, remaining_s)
-        return replace(net.Limits(deadline_s=remaining_s, connect_s=connect_s), **changes)
+        connect_s = min(Limits().connect_s, remaining_s)
+        return replace(Limits(deadline_s=remaining_s, connect_s=connect_s), **changes)
 
 
 class Kind(NamedTuple):
@@ -101,7 +101,7 @@ async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
     try:
         async with asyncio.timeout(ctx.timeout_s + GRACE_S) as deadline:
             observation = await kind.run(options, ctx)
-    except net.WireError as error:
+    except WireError as error:
         observation = from_wire(error)
     except TimeoutError as error:
         observation = _overdue(ctx) if deadline.expired() else _our_bug(error)
@@ -110,7 +110,7 @@ async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
     return tidy(observation, secrets)
 
 
-def from_wire(error: net.WireError) -> Observation:
+def from_wire(error: WireError) -> Observation:
     """Turn the wire's failure into an observation with all that is known of the exchange."""
     return Observation(
         error.reason,
@@ -237,6 +237,34 @@ def host_of(url: str) -> str:
         return ""
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return (parts.hostname or "") + (f":{port}" if port and port != usual else "")
+
+
+def checked_url(value: str) -> str:
+    """Return a URL that a probe may ask: http or https, a host, no user or password in it; else ``ValueError``."""
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not host_of(value.strip()):
+        raise ValueError("must be a whole address that starts with https:// or http://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("no user or password in an address; put them under secret_headers")
+    return value.strip()
+
+
+_SECRET_HEADERS = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key"}
+)
+
+
+def checked_headers(value: dict[str, str]) -> dict[str, str]:
+    """Return plain headers; ``ValueError`` for one that carries a secret and so belongs under ``secret_headers``."""
+    for name in value:
+        if name.lower() in _SECRET_HEADERS:
+            raise ValueError(f'"{name}" carries a secret: move it to secret_headers and take its value from ${{NAME}}')
+    return value
+
+
+def opened(secret_headers: Mapping[str, SecretStr]) -> dict[str, str]:
+    """Return the plain text of secret headers, for the wire only."""
+    return {name: value.get_secret_value().strip() for name, value in secret_headers.items()}
 
 
 def shown_url(url: str) -> str:

@@ -1,0 +1,144 @@
+"""Reading of HTTP answers that several kinds need: evidence, robot walls, ``Retry-After``, rate-limit headers.
+
+Sources: RFC 9110 10.2.3 (Retry-After); Cloudflare "Detect a challenge page response" (``cf-mitigated``); AWS WAF
+developer guide (``x-amzn-waf-action``); rate-limit headers as the API documents of OpenAI, Anthropic and OpenRouter
+give them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from monitor.core.model import Certificate, Evidence, Phases
+from monitor.probes.base import shown_url
+
+EXPIRY_WARNING_S = 14 * 86400.0
+RETRY_AFTER_CAP_S = 900.0
+"""A vendor may ask us to wait; it may not blind us for longer than this."""
+
+_KEPT = re.compile(
+    r"(?i)content-type|content-length|server|date|via|location|retry-after(?:-ms)?|cf-ray|cf-mitigated|x-cache"
+    r"|x-amzn-waf-action|(?:x-)?request-id|x-generation-id|openai-processing-ms|(?:x-|anthropic-)?ratelimit-.+"
+)
+_EXCERPT_BYTES = 8192  # the base cuts to 2 KB after redaction, so that no secret is cut in two before it is found
+
+
+def evidence(url: str, headers: Mapping[str, str], body: bytes | str = b"") -> Evidence:
+    """Keep what people need to see of an answer. Cookies and unknown headers are dropped."""
+    head = body[:_EXCERPT_BYTES]
+    text = head if isinstance(head, str) else head.decode("utf-8", "replace")
+    kept = {name.lower(): value for name, value in headers.items() if _KEPT.fullmatch(name)}
+    if "location" in kept:
+        kept["location"] = shown_url(kept["location"])
+    return Evidence(shown_url(url), text, kept)
+
+
+def is_html(headers: Mapping[str, str], body: bytes = b"") -> bool:
+    """Tell whether an answer is a web page, by its type or, without one, by its first characters."""
+    kind = headers.get("content-type", "").lower()
+    if kind:
+        return "text/html" in kind or "application/xhtml" in kind
+    return body.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+
+
+_WALLS = (
+    ("Cloudflare", re.compile(rb"cdn-cgi/challenge-platform|_cf_chl_opt|cf-chl-|<title>Just a moment")),
+    ("Cloudflare", re.compile(rb"Attention Required! \| Cloudflare|cf-error-details.{0,400}blocked", re.S)),
+    ("AWS WAF", re.compile(rb"awswaf\.com|AwsWafIntegration|aws-waf-token")),
+    ("Alibaba Cloud WAF", re.compile(rb"aliyun_waf|acw_sc__v2|errors\.aliyun\.com")),
+    ("Akamai", re.compile(rb"errors\.edgesuite\.net|<H1>Access Denied</H1>.{0,400}Reference&#32;&#35;", re.S)),
+    ("DataDome", re.compile(rb"captcha-delivery\.com|geo\.captcha-delivery")),
+    ("PerimeterX", re.compile(rb"px-captcha|_pxAppId")),
+    ("Imperva", re.compile(rb"_Incapsula_Resource|Incapsula incident ID")),
+    ("a captcha", re.compile(rb"g-recaptcha|hcaptcha\.com/1/api\.js|challenges\.cloudflare\.com/turnstile")),
+)
+_WALL_STATUS = frozenset({202, 401, 403, 405, 429, 503})
+
+
+def robot_wall(status: int, headers: Mapping[str, str], body: bytes) -> str:
+    """Return who turned the robot away, or ``""``; pages that are served with a captcha of their own are fine."""
+    if headers.get("cf-mitigated", "").lower() == "challenge":
+        return "Cloudflare"
+    if headers.get("x-amzn-waf-action", "").lower() in {"challenge", "captcha"}:
+        return "AWS WAF"
+    if status not in _WALL_STATUS or not is_html(headers, body):
+        return ""
+    return next((name for name, mark in _WALLS if mark.search(body[:65536])), "")
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return how long the vendor asks us to wait: 0 for a date in the past, at most ``RETRY_AFTER_CAP_S``."""
+    wait_s: float | None = None
+    if (value := headers.get("retry-after-ms", "").strip()).isdecimal():
+        wait_s = float(value) / 1000
+    elif re.fullmatch(r"\d{1,20}(?:\.\d{1,9})?", value := headers.get("retry-after", "").strip()):
+        wait_s = float(value)
+    elif value:
+        wait_s = _until(value, now)
+    return None if wait_s is None else min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
+
+
+def _until(value: str, now: datetime) -> float | None:
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+
+
+_REMAINING = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:remaining(?:-[\w-]+)?|[\w-]+-remaining)")
+
+
+def rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the rate-limit headers as they came, lower-cased; scales differ by vendor, so nothing is computed."""
+    return {n.lower(): v[:64] for n, v in headers.items() if "ratelimit" in n.lower()}
+
+
+def limit_reached(headers: Mapping[str, str]) -> bool:
+    """Tell whether a remaining-header says 0 under a real limit (Azure sends 0 and -1 where there is none)."""
+    limits = rate_limits(headers)
+    return any(
+        value.strip() == "0" and limits.get(name.replace("remaining", "limit"), "1").strip() not in {"0", "-1"}
+        for name, value in limits.items()
+        if _REMAINING.fullmatch(name)
+    )
+
+
+def parse_json(body: bytes | str) -> Any:
+    """Parse JSON; whatever is wrong with it (encoding and depth included) is a ``ValueError``."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def dig(value: Any, path: str) -> Any:
+    """Follow a dotted path (``data.items.0.id``) into parsed JSON; ``KeyError`` names the part that is missing."""
+    for part in path.split(".") if path else ():
+        if isinstance(value, dict) and part in value:
+            value = value[part]
+        elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):
+            value = value[int(part)]
+        else:
+            raise KeyError(part)
+    return value
+
+
+def expiring(certificate: Certificate | None, warning_s: float, now: datetime) -> str:
+    """Return what to say of a certificate (or one of its chain) that ends soon, else ``""``."""
+    if certificate is None:
+        return ""
+    ends = min(certificate.not_after, certificate.chain_not_after or certificate.not_after)
+    left = ends - now
+    return f"certificate ends in {left.days} days" if left < timedelta(seconds=warning_s) else ""
+
+
+def total_s(phases: Phases) -> float:
+    """Return the vendor's and the network's share of the exchange: every phase, without our own overhead."""
+    parts = (phases.dns_s, phases.connect_s, phases.tls_s, phases.request_s, phases.wait_s, phases.transfer_s)
+    return sum(part or 0.0 for part in parts)

@@ -1,0 +1,230 @@
+"""One HTTP exchange against rules: status, headers, text, patterns, JSON, certificate, and time per phase."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import regex
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+
+from monitor.core.model import Observation, Phases, Reason
+from monitor.probes import base
+from monitor.probes.answers import (
+    EXPIRY_WARNING_S,
+    dig,
+    evidence,
+    expiring,
+    is_html,
+    limit_reached,
+    parse_json,
+    retry_after_s,
+    robot_wall,
+    total_s,
+)
+from monitor.probes.base import Context, Seconds
+from monitor.wire import Answer
+
+PATTERN_LIMIT_S = 0.25
+
+
+def _listed(value: Any) -> Any:
+    items = value if isinstance(value, list | tuple) else (value,)
+    return tuple(str(item) if isinstance(item, int) else item for item in items)
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""One text or a list of texts."""
+
+
+def status_range(text: str) -> tuple[int, int]:
+    """Turn ``"200-399"`` or ``"204"`` into its bounds; ``ValueError`` outside 100–599."""
+    low, _, high = text.partition("-")
+    bounds = int(low), int(high or low)
+    if not 100 <= bounds[0] <= bounds[1] <= 599:
+        raise ValueError(f'"{text}" is no range of HTTP statuses; write "200" or "200-399"')
+    return bounds
+
+
+class Options(base.Options):
+    """Options of the kind ``http``."""
+
+    url: str
+    method: Literal["GET", "HEAD", "POST", "OPTIONS"] = "GET"
+    headers: dict[str, str] = Field(default_factory=dict)
+    secret_headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Sent to the URL's own origin only, also across redirects."""
+    body: str = ""
+    status: Words = ("200-399",)
+    contains: Words = ()
+    absent: Words = ()
+    regex: Words = ()
+    """Patterns that must be found in the text, each within ``PATTERN_LIMIT_S``."""
+    header_contains: dict[str, str] = Field(default_factory=dict)
+    header_absent: Words = ()
+    """Names of headers that must not be there."""
+    json_path: dict[str, Any] = Field(default_factory=dict)
+    """Dotted path → the value it must have; ``null`` asks only that the path is there."""
+    slow_s: Seconds | None = None
+    """Limit for the whole exchange, without our own overhead."""
+    slow_dns_s: Seconds | None = None
+    slow_connect_s: Seconds | None = None
+    slow_tls_s: Seconds | None = None
+    slow_wait_s: Seconds | None = None
+    slow_transfer_s: Seconds | None = None
+    expiry_warning_s: Seconds = EXPIRY_WARNING_S
+    redirects: int = Field(0, ge=0, le=5)
+    http2: bool = False
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        return base.checked_url(value)
+
+    @field_validator("status")
+    @classmethod
+    def _status(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            status_range(text)
+        return value
+
+    @field_validator("regex")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                regex.compile(pattern)
+            except regex.error as error:
+                raise ValueError(f"pattern does not compile: {error}") from None
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, value: dict[str, str]) -> dict[str, str]:
+        return base.checked_headers(value)
+
+
+async def run(options: Options, ctx: Context) -> Observation:
+    """Ask once and compare the answer with the rules; the first rule that is broken is the reason."""
+    answer = await ctx.wire.fetch(
+        options.method,
+        options.url,
+        headers=options.headers,
+        secret_headers=base.opened(options.secret_headers),
+        content=options.body.encode(),
+        limits=ctx.limits(),
+        redirects=options.redirects,
+        http2=options.http2,
+    )
+    reason, detail = await _judged(options, answer, ctx)
+    return Observation(
+        reason,
+        detail or f"HTTP {answer.status}",
+        http_status=answer.status,
+        http_version=answer.http_version,
+        address=answer.address,
+        bytes_received=answer.wire_bytes,
+        phases=answer.phases,
+        certificate=answer.certificate,
+        retry_after_s=retry_after_s(answer.headers, ctx.now),
+        warnings=answer.warnings,
+        evidence=None if reason is Reason.OK else evidence(answer.url, answer.headers, answer.body),
+    )
+
+
+async def _judged(options: Options, answer: Answer, ctx: Context) -> tuple[Reason, str]:
+    if wall := robot_wall(answer.status, answer.headers, answer.body):
+        return Reason.BLOCKED, f"{wall} turned the robot away with HTTP {answer.status}"
+    if not _accepted(answer.status, options.status):
+        return _refusal(answer, has_secret=bool(options.secret_headers))
+    broken = next(_broken_header_rules(options, answer), "") or await _broken_body_rule(options, answer)
+    if broken:
+        too_slow = broken.startswith(_TOO_LONG)
+        return (Reason.CONFIG if too_slow else Reason.CONTENT), broken
+    if detail := expiring(answer.certificate, options.expiry_warning_s, ctx.now):
+        return Reason.CERTIFICATE_EXPIRING, detail
+    if detail := next(_slow(options, answer.phases), ""):
+        return Reason.SLOW, detail
+    return Reason.OK, ""
+
+
+def _accepted(status: int, ranges: tuple[str, ...]) -> bool:
+    return any(low <= status <= high for low, high in map(status_range, ranges))
+
+
+def _refusal(answer: Answer, *, has_secret: bool) -> tuple[Reason, str]:
+    """Name a status that is not accepted. 401, 403 and 429 first of all say something of us, not of the service."""
+    status, detail = answer.status, f"HTTP {answer.status}"
+    if status == 429:
+        ours = limit_reached(answer.headers) or "retry-after" in answer.headers
+        return (Reason.RATE_LIMIT if ours else Reason.THROTTLED), detail
+    if status == 403 and not has_secret:
+        return Reason.BLOCKED, f"{detail} without a known challenge" if is_html(answer.headers, answer.body) else detail
+    named = {401: Reason.AUTH, 403: Reason.AUTH, 402: Reason.QUOTA, 451: Reason.REGION, 408: Reason.TIMEOUT_HEADERS}
+    named |= {503: Reason.OVERLOADED, 529: Reason.OVERLOADED}
+    if status in named:
+        return named[status], detail
+    if 300 <= status <= 399:
+        return Reason.REDIRECT, f"{detail} to {base.host_of(answer.headers.get('location', '')) or 'another path'}"
+    return (Reason.SERVER_ERROR if status >= 500 else Reason.STATUS), detail
+
+
+def _broken_header_rules(options: Options, answer: Answer) -> Iterator[str]:
+    for name, text in options.header_contains.items():
+        if text.lower() not in answer.headers.get(name, "").lower():
+            yield f'header {name} does not contain "{text}"'
+    for name in options.header_absent:
+        if name in answer.headers:
+            yield f"header {name} is there and must not be"
+
+
+_TOO_LONG = "pattern took longer"
+
+
+async def _broken_body_rule(options: Options, answer: Answer) -> str:
+    text = answer.text
+    for wanted in options.contains:
+        if wanted not in text:
+            return f'text does not contain "{wanted}"'
+    for unwanted in options.absent:
+        if unwanted in text:
+            return f'text contains "{unwanted}"'
+    for pattern in options.regex:
+        try:
+            # A thread, because a search that runs to its limit would otherwise hold up every other look.
+            found = await asyncio.to_thread(regex.search, pattern, text, timeout=PATTERN_LIMIT_S, concurrent=True)
+        except TimeoutError:
+            return f"{_TOO_LONG} than {PATTERN_LIMIT_S * 1000:.0f} ms: {pattern}"
+        if found is None:
+            return f"pattern not found: {pattern}"
+    return _broken_json_rule(options.json_path, answer.body) if options.json_path else ""
+
+
+def _broken_json_rule(rules: dict[str, Any], body: bytes) -> str:
+    try:
+        document = parse_json(body)
+    except ValueError:
+        return "the answer is not JSON"
+    for path, wanted in rules.items():
+        try:
+            found = dig(document, path)
+        except KeyError:
+            return f"JSON has no {path}"
+        if wanted is not None and (found != wanted or isinstance(found, bool) is not isinstance(wanted, bool)):
+            return f"JSON {path} is {str(found)[:60]!r} and must be {wanted!r}"
+    return ""
+
+
+def _slow(options: Options, phases: Phases) -> Iterator[str]:
+    parts = {
+        "DNS": (phases.dns_s, options.slow_dns_s),
+        "connect": (phases.connect_s, options.slow_connect_s),
+        "TLS": (phases.tls_s, options.slow_tls_s),
+        "first byte": (phases.wait_s, options.slow_wait_s),
+        "transfer": (phases.transfer_s, options.slow_transfer_s),
+        "whole exchange": (total_s(phases), options.slow_s),
+    }
+    for name, (took_s, limit_s) in parts.items():
+        if took_s is not None and limit_s is not None and took_s > limit_s:
+            yield f"{name} took {took_s:.3g} s, objective {limit_s:g} s"
