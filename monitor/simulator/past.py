@@ -6,11 +6,13 @@ troubles of :data:`EPISODES`. It goes through the same rules as the present. Sam
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from monitor.core.catalogue import Probe
@@ -35,6 +37,9 @@ COARSE = 6
 """Elsewhere only every so many ticks are looked at."""
 BEFORE, AFTER = timedelta(minutes=30), timedelta(hours=1)
 """How far around an episode the ticks are fine."""
+CLOSE_BATCH, FAR_BATCH = timedelta(seconds=FINE_S), timedelta(hours=12)
+LAG = timedelta(seconds=20)
+"""From the newest look of a batch until it is recorded."""
 
 
 class Episode(NamedTuple):
@@ -135,7 +140,7 @@ class Batch(NamedTuple):
     """True near an episode, where time must also pass between the batches."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Past:
     """The past of the given probes up to ``now``, learnt from one good look of each."""
 
@@ -149,41 +154,40 @@ class Past:
 
     def batches(self, days: int) -> Iterator[Batch]:
         """Yield all looks of so many days, oldest first: a day at a time, but tick by tick near an episode."""
-        results = sorted(self._results(days), key=lambda result: (result.run.tick, result.run.attempt))
         pending: list[Result] = []
-        begun = None
-        for result in results:
-            close = self._near(result.run.tick)
-            limit = timedelta(seconds=FINE_S) if close else timedelta(hours=12)
-            if begun is not None and (result.run.tick - begun >= limit or close != self._near(begun)):
-                yield Batch(pending[-1].run.tick + timedelta(seconds=20), tuple(pending), self._near(begun))
-                pending, begun = [], None
-            begun = begun or result.run.tick
+        begun, near = self.now, False
+        for close, result in heapq.merge(*(self._results(probe, days) for probe in self.probes), key=_order):
+            limit = CLOSE_BATCH if near else FAR_BATCH
+            if pending and (result.run.tick - begun >= limit or close != near):
+                yield Batch(pending[-1].run.tick + LAG, tuple(pending), near)
+                pending = []
+            if not pending:
+                begun, near = result.run.tick, close
             pending.append(result)
         if pending:
-            yield Batch(pending[-1].run.tick + timedelta(seconds=20), tuple(pending), close=True)
+            yield Batch(pending[-1].run.tick + LAG, tuple(pending), close=True)
 
-    def _near(self, at: datetime) -> bool:
-        return any(e.start(self.now) - BEFORE <= at < e.end(self.now) + AFTER for e in EPISODES)
+    @cached_property
+    def _spans(self) -> list[tuple[datetime, datetime, Episode]]:
+        """Episodes with their surroundings."""
+        return [(e.start(self.now) - BEFORE, e.end(self.now) + AFTER, e) for e in EPISODES]
 
-    def _results(self, days: int) -> Iterator[Result]:
-        for probe in self.probes:
-            dice = random.Random(f"{self.seed}/{probe.id}")  # noqa: S311 - repeatable dice, nothing secret
-            own = [episode for episode in EPISODES if _same_service(episode, probe)]
-            ticks = ticks_between(FINE_S, slot(probe.id, FINE_S), self.now - timedelta(days=days), self.now)
-            for number, tick in enumerate(ticks):
-                if number % COARSE and not any(
-                    e.start(self.now) - BEFORE <= tick < e.end(self.now) + AFTER for e in own
-                ):
-                    continue
-                yield from self._looks(probe, tick, dice)
+    def _results(self, probe: Probe, days: int) -> Iterator[tuple[bool, Result]]:
+        """Yield the looks of one probe in their order, each with whether any episode is near."""
+        dice = random.Random(f"{self.seed}/{probe.id}")  # noqa: S311 - repeatable dice, nothing secret
+        ticks = ticks_between(FINE_S, slot(probe.id, FINE_S), self.now - timedelta(days=days), self.now)
+        for number, tick in enumerate(ticks):
+            near = [episode for begin, end, episode in self._spans if begin <= tick < end]
+            if number % COARSE == 0 or any(_same_service(episode, probe) for episode in near):
+                for result in self._looks(probe, tick, dice, near):
+                    yield bool(near), result
 
-    def _looks(self, probe: Probe, tick: datetime, dice: random.Random) -> Iterator[Result]:
+    def _looks(self, probe: Probe, tick: datetime, dice: random.Random, near: list[Episode]) -> Iterator[Result]:
         for location in probe.locations:
-            first = self._see(probe, tick, dice)
+            first = self._see(probe, tick, dice, near)
             yield self._result(RunId(probe.id, location, tick), first, dice)
             if first.outcome.value == "failed":
-                again = self._see(probe, tick, dice)
+                again = self._see(probe, tick, dice, near)
                 yield self._result(RunId(probe.id, location, tick, 2), again, dice)
 
     def _result(self, run: RunId, seen: Observation, dice: random.Random) -> Result:
@@ -193,12 +197,12 @@ class Past:
         took = sum(span or 0.0 for span in spans) + ((chat.last_token_s or 0.0) if chat else 0.0)
         return Result(run, started, round(took, 6), seen)
 
-    def _see(self, probe: Probe, at: datetime, dice: random.Random) -> Observation:
+    def _see(self, probe: Probe, at: datetime, dice: random.Random, near: list[Episode]) -> Observation:
         pattern = self.patterns[probe.id]
         slower = PACE.get(probe.component.partition("/")[0], 1.0) * _daily(at) * math.exp(dice.gauss(0.0, 0.22))
         if probe.witness:
             return _paced(self._told(probe, pattern, at), slower)
-        for episode in EPISODES:
+        for episode in near:
             if not episode.covers(probe, at, self.now) or dice.random() >= episode.share:
                 continue
             if episode.sign is not None:
@@ -224,6 +228,10 @@ class Past:
     def _grey(self, probe: Probe, at: datetime) -> Observation | None:
         found = next((e for e in EPISODES if not e.who and e.covers(probe, at, self.now)), None)
         return Observation(found.reason, found.detail) if found else None
+
+
+def _order(item: tuple[bool, Result]) -> tuple[datetime, int]:
+    return item[1].run.tick, item[1].run.attempt
 
 
 def _same_service(episode: Episode, probe: Probe) -> bool:

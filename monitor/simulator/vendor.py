@@ -217,6 +217,8 @@ class Vendor:
         self.services = {name: Service(name, make, seed) for name, make in MAKES.items()}
         self.seen: deque[Request] = deque(maxlen=1000)
         """The newest requests, for tests that ask what reached the vendor."""
+        self.inbox: deque[dict[str, Any]] = deque(maxlen=1000)
+        """What was posted to ``/_inbox``: a webhook receiver for notices, beside the vendor."""
         self.url = ""
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
@@ -268,6 +270,10 @@ class Vendor:
     async def _answer(self, request: Request, line: Line) -> None:
         if request.path == "/_control":
             await self._control(request, line)
+            return
+        if request.path == "/_inbox":
+            self.inbox.append(request.json())
+            await line.send_json(202, {})
             return
         self.seen.append(request)
         name, path = self._service(request.path)
