@@ -59,7 +59,7 @@ def reconcile(alerts: Iterable[Alert], conditions: Iterable[Condition], now: dat
 def _fire(condition: Condition, now: datetime) -> Alert:
     started = condition.since or now
     return Alert(
-        id=f"{started:%Y%m%dT%H%M%S}-{hashlib.sha256(f'{condition.key}|{started}'.encode()).hexdigest()[:10]}",
+        id=f"{now:%Y%m%dT%H%M%S}-{hashlib.sha256(f'{condition.key}|{now.isoformat()}'.encode()).hexdigest()[:10]}",
         key=condition.key,
         rule=condition.rule,
         severity=condition.severity,
@@ -259,7 +259,8 @@ def decide_routes(
     for route in wanted:
         before = told.get(route.id, NOTHING)
         why = _why(Case(alert, route, before, around))
-        if why in SENDS or why is not before.last_why:
+        told_already = why is Why.ALREADY_SENT and before.last_why in SENDS
+        if why in SENDS or not (why is before.last_why or told_already):
             decisions.append(Decision(alert.id, route.id, why in SENDS, why, around.now))
     return tuple(decisions)
 

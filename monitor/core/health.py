@@ -128,11 +128,11 @@ def component_health(
 def _is_believed(probe: Probe, state: ProbeState, sight: Mapping[str, Sight]) -> bool:
     """Say whether trouble that looks like a broken network is the vendor's."""
     eyes = sight.get(state.location)
-    if eyes is None or not state.reason.is_network_class or state.since is None or state.evidence_at is None:
+    if eyes is None or not state.reason.is_network_class or state.since is None or state.bad_at is None:
         return True
     if not state.health.severity:
         return True
-    return eyes.proves(probe.component.partition("/")[0], state.since, state.evidence_at, probe.interval_s)
+    return eyes.proves(probe.component.partition("/")[0], state.since, state.bad_at, probe.interval_s)
 
 
 def _probe_health(

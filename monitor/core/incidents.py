@@ -173,8 +173,8 @@ def _start(
 
 
 def _is_news(last: Incident, name: str, verdict: ComponentHealth) -> bool:
-    """Trouble that a person resolved, or that we closed, does not come back until it ended or got worse since."""
-    if name not in last.components or last.resolved_at is None or verdict.since is None:
+    """Trouble that a person called resolved does not come back until it ended, or got worse, after that."""
+    if not last.status_by or name not in last.components or last.resolved_at is None or verdict.since is None:
         return True
     return verdict.since > last.resolved_at
 
@@ -247,7 +247,7 @@ def _resolve(draft: _Draft, facts: Facts, now: datetime, policy: Policy) -> None
     incident = draft.now_open
     watched = [name for name in incident.components if name not in facts.removed]
     verdicts = [facts.verdicts.get(name) for name in watched]
-    if watched and not all(_is_good(verdict) for verdict in verdicts):
+    if watched and not all(_is_good(v) and v is not None and v.good_since is not None for v in verdicts):
         return
     assert incident.good_since is not None
     good_since = max(incident.good_since, _good_since(verdicts, incident.good_since))

@@ -14,16 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core.catalogue import Policy, Probe
+from monitor.core.flapping import FLAP_MASK, is_flapping
 from monitor.core.model import Health, Outcome, Reason, Result, RunId, Scope
 from monitor.core.schedule import from_micros, micros
 
 MASK_BITS = 64
 MASK = (1 << MASK_BITS) - 1
-FLAP_STATES = 21
-FLAP_MASK = (1 << FLAP_STATES) - 1
-FLAP_WEIGHTS = tuple(1.25 - i * 0.5 / 19 for i in range(FLAP_STATES - 1))
-"""Weight of a change between neighbouring states, newest first (Nagios, base/flapping.c)."""
 KEPT_FAILURES = 8
+RATE_FEWEST = 3
 DETAIL_CHARS = 200
 QUIET_REASONS = frozenset({Reason.CERTIFICATE_EXPIRING})
 """SLOW reasons that a visitor does not feel: they have alerts of their own and leave the health alone."""
@@ -52,8 +50,8 @@ class ProbeState:
     """Watermark: the newest run taken in is ``(tick, attempt)``."""
     attempt: int = 0
     looks: int = 0
-    """Newest evidence looks as bits, newest lowest, 1 for failed. A run of failures is stored as at most k of them,
-    so that one long outage is one episode to the failure-rate rule."""
+    """Newest evidence looks as bits, newest lowest, 1 for failed. A confirmed outage leaves one bit, however long it
+    was: to the failure-rate rule it is one episode."""
     seen: int = 0
     """How many looks the mask holds, at most 64."""
     slow: int = 0
@@ -63,6 +61,8 @@ class ProbeState:
     failed_row: int = 0
     failed_at: tuple[datetime, ...] = ()
     """Starts of the newest failed looks in the mask, oldest first."""
+    bad_at: datetime | None = None
+    """Start of the newest failed look of all."""
     down: bool = False
     partial: bool = False
     degraded: bool = False
@@ -79,6 +79,7 @@ class ProbeState:
     """Good looks in a row, on different ticks."""
     brisk_row: int = 0
     """The same for looks that were not even slow."""
+    brisk_since: datetime | None = None
     blank: int = 0
     """Looks in a row that told nothing."""
     throttled: int = 0
@@ -149,10 +150,14 @@ def is_duplicate(state: ProbeState, run: RunId) -> bool:
     return state.tick is not None and (run.tick, run.attempt) <= (state.tick, state.attempt)
 
 
-def needs_second_look(probe: Probe, result: Result) -> bool:
-    """Say whether the probe should look again at once, as attempt 2 of the same tick."""
+def needs_second_look(probe: Probe, result: Result, before: Outcome | None = None) -> bool:
+    """Say whether the probe should look again at once, as attempt 2 of the same tick.
+
+    ``before`` is the outcome of the look before, if known: after a failure there is nothing left to confirm.
+    """
     return (
         probe.policy.confirm_at_once
+        and before is not Outcome.FAILED
         and result.run.attempt == 1
         and result.outcome is Outcome.FAILED
         and result.reason not in NO_SECOND_LOOK
@@ -214,6 +219,7 @@ def _blank(state: ProbeState, result: Result, reason: Reason, policy: Policy) ->
         good_since=None if broken else state.good_since,
         good_row=0 if broken else state.good_row,
         brisk_row=0 if broken else state.brisk_row,
+        brisk_since=None if broken else state.brisk_since,
         last_reason=reason,
         last_detail=result.observation.detail[:DETAIL_CHARS],
         answered_at=_answered(state, result),
@@ -240,6 +246,7 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
     new_tick = tick != state.good_tick
     good_row = state.good_row + new_tick
     brisk_row = 0 if slow else state.brisk_row + new_tick
+    brisk_since = None if slow else (state.brisk_since or at)
     good_since = state.good_since or at
     looks, slows = state.looks << 1 & MASK, (state.slow << 1 | slow) & MASK
     fresh = min(state.fresh + 1, MASK_BITS)
@@ -251,7 +258,8 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
     slow_since = (state.slow_since or at) if slow else (state.slow_since if degraded or _newest(slows, n) else None)
     if degraded and brisk_row >= policy.close_after_successes:
         degraded, slows, slow_since = False, 0, None
-        since = at if not (down or partial) and not state.down and not state.partial else since
+        good_since = brisk_since or at
+        since = since if down or partial else good_since
     elif not degraded and slow and _newest(slows, n).bit_count() >= policy.open_after_failures:
         degraded, since = True, since if down or partial else slow_since
     flips = (state.flips << 1 | down) & FLAP_MASK
@@ -269,7 +277,7 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
         down=down,
         partial=partial,
         degraded=degraded,
-        flapping=_is_flapping(flips, state.flapping, policy) if flips or state.flapping else False,
+        flapping=is_flapping(flips, state.flapping, policy) if flips or state.flapping else False,
         since=since or at,
         suspect_since=state.suspect_since if looks and _newest(looks, min(n, fresh)) else None,
         slow_since=slow_since,
@@ -277,11 +285,12 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
         good_tick=tick,
         good_row=min(good_row, MASK_BITS),
         brisk_row=min(brisk_row, MASK_BITS),
+        brisk_since=brisk_since,
         blank=0,
         throttled=0,
         flips=flips,
         evidence_at=at,
-        reason=reason if shown else state.reason,
+        reason=state.reason if not shown else reason if degraded else Reason.OK,
         detail=detail if shown else state.detail,
         last_reason=reason,
         last_detail=detail,
@@ -295,8 +304,8 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
     suspect_since = state.suspect_since or at
     fresh = min(state.fresh + 1, MASK_BITS)
     looks, seen, slows, failed_at = state.looks, state.seen, state.slow, state.failed_at
-    saturated = state.failed_row >= k
-    if not saturated:
+    counted = not state.down and state.failed_row < k
+    if counted:
         looks, slows = (looks << 1 | 1) & MASK, slows << 1 & MASK
         seen = min(seen + 1, MASK_BITS)
         failed_at = (*failed_at, at)[-KEPT_FAILURES:]
@@ -304,7 +313,14 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
     down, partial, since = state.down, state.partial, state.since
     if not down and _confirms(looks, fresh, failed_row, partial, policy):
         down, since = True, suspect_since
-    if not partial and not saturated and (start := _rate_opens(looks, seen, failed_at, policy)) is not None:
+        extra = min(failed_row, k) - 1
+        looks, seen, slows, failed_at = (
+            looks >> extra,
+            seen - extra,
+            slows >> extra,
+            failed_at[: max(1, len(failed_at) - extra)],
+        )
+    if not partial and counted and (start := _rate_opens(looks, seen, failed_at, policy)) is not None:
         partial, since = True, since if down else start
     flips = (state.flips << 1 | 1) & FLAP_MASK if down else state.flips
     return replace(
@@ -317,15 +333,17 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
         fresh=fresh,
         failed_row=min(failed_row, MASK_BITS),
         failed_at=failed_at,
+        bad_at=at,
         down=down,
         partial=partial,
-        flapping=_is_flapping(flips, state.flapping, policy),
+        flapping=is_flapping(flips, state.flapping, policy),
         since=since or at,
         suspect_since=suspect_since,
         good_since=None,
         good_tick=None,
         good_row=0,
         brisk_row=0,
+        brisk_since=None,
         blank=0,
         throttled=state.throttled + 1 if reason is Reason.THROTTLED else 0,
         flips=flips,
@@ -358,10 +376,9 @@ def _confirms(looks: int, fresh: int, failed_row: int, partial: bool, policy: Po
 def _rate_opens(looks: int, seen: int, failed_at: Sequence[datetime], policy: Policy) -> datetime | None:
     """Failure-rate rule: start of the failures if the ratio is reached over any of the newest m … 2m looks.
 
-    At least three failures and one more than k must be there, all within ``rate_window_s``: one confirmed outage
-    that healed is no partial failure.
+    At least three failures must be there, all within ``rate_window_s``; a confirmed outage is one of them.
     """
-    fewest = max(3, policy.open_after_failures + 1)
+    fewest = RATE_FEWEST
     if looks.bit_count() < fewest or seen < policy.rate_min_looks:
         return None
     for n in range(policy.rate_min_looks, min(2 * policy.rate_min_looks, seen) + 1):
@@ -375,14 +392,3 @@ def _rate_opens(looks: int, seen: int, failed_at: Sequence[datetime], policy: Po
 def _rate_holds(looks: int, policy: Policy) -> bool:
     n = 2 * policy.rate_min_looks
     return _newest(looks, n).bit_count() > policy.rate_close_ratio * n
-
-
-def flap_percent(flips: int) -> float:
-    """Weighted share of state changes among the newest 21 states, 0–100 (Nagios' formula)."""
-    changes = (flips ^ flips >> 1) & (FLAP_MASK >> 1)
-    return 100 / (FLAP_STATES - 1) * sum(weight for i, weight in enumerate(FLAP_WEIGHTS) if changes >> i & 1)
-
-
-def _is_flapping(flips: int, before: bool, policy: Policy) -> bool:
-    percent = flap_percent(flips)
-    return percent > policy.flap_stop_percent if before else percent >= policy.flap_start_percent

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 
 from monitor.core import alerts, conditions, health, incidents, registration, witness
 from monitor.core.catalogue import Catalogue, Policy, Probe
-from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent, RegistrationChange
+from monitor.core.events import Alert, Cause, Decision, EventKind, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ComponentHealth, ProbeState
 from monitor.core.maintenance import Window
-from monitor.core.model import AlertState, Observation, Outcome, Reason, Registration, Result
+from monitor.core.model import AlertState, Observation, Outcome, Reason, Registration, Result, UpstreamReading
 from monitor.core.registration import RegistrationState
 
 Key = tuple[str, Cause]
@@ -42,7 +42,8 @@ class Judge:
     """Alert id → route id → what it was told."""
     decisions: list[Decision] = field(default_factory=list)
     blind: dict[str, str] = field(default_factory=dict)
-    heard: set[tuple[str, datetime]] = field(default_factory=set)
+    pages: dict[str, UpstreamReading] = field(default_factory=dict)
+    """Service id → the vendor's page as last read."""
     recent: dict[tuple[str, str], Result] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
 
@@ -53,7 +54,6 @@ class Judge:
     def record(self, results: Sequence[Result], now: datetime, *, late: bool = False) -> None:
         """Take in results that came together, then judge. ``late`` results page nobody."""
         changes: list[RegistrationChange] = []
-        sayings: list[tuple[str, witness.UpstreamSaid]] = []
         for result in results:
             probe = self.probes.get(result.run.probe)
             if probe is None:
@@ -65,12 +65,13 @@ class Judge:
                 continue
             self.states[key] = health.step(state, self._judged(result, state, probe), probe.policy)
             changes += self._read_registration(probe, result)
-            sayings += self._hear(probe, result)
-        self._judge(now, changes, sayings, late)
+            if result.observation.upstream is not None:
+                self.pages[probe.component.partition("/")[0]] = result.observation.upstream
+        self._judge(now, changes, late)
 
     def sweep(self, now: datetime) -> None:
         """Let time pass without a look."""
-        self._judge(now, [], [], False)
+        self._judge(now, [], False)
 
     def policy(self, service: str) -> Policy:
         """Return the policy of a service's incidents: that of its first probe that may speak."""
@@ -97,11 +98,10 @@ class Judge:
         return health.confirm_auth(result, state, mine, vendor_admits=self._vendor_admits(service))
 
     def _vendor_admits(self, service: str) -> bool:
-        for (id_, _), result in self.recent.items():
-            reading = result.observation.upstream
-            if reading is not None and self.probes[id_].component.partition("/")[0] == service:
-                return bool(reading.indicator.severity) or any(not item.resolved_at for item in reading.incidents)
-        return False
+        page = self.pages.get(service)
+        return page is not None and bool(
+            page.indicator.severity or any(not item.resolved_at for item in page.incidents)
+        )
 
     def _read_registration(self, probe: Probe, result: Result) -> tuple[RegistrationChange, ...]:
         readings = result.observation.registration
@@ -113,24 +113,25 @@ class Judge:
         )
         return changes
 
-    def _hear(self, probe: Probe, result: Result) -> list[tuple[str, witness.UpstreamSaid]]:
-        reading = result.observation.upstream
-        if reading is None:
-            return []
-        new = witness.sayings(reading.provider, reading.incidents, self.heard)
-        self.heard |= {(said.incident, said.said_at) for said in new}
-        return [(probe.component.partition("/")[0], said) for said in new]
+    def _unquoted(self, service: str, incident: Incident | None) -> tuple[witness.UpstreamSaid, ...]:
+        """Return what the vendor said that the incident does not quote yet; a new one quotes what still stands."""
+        page = self.pages.get(service)
+        if page is None:
+            return ()
+        since = incident.started_at if incident is not None and incidents.is_open(incident) else None
+        quoted = {
+            (event.data["incident"], datetime.fromisoformat(event.data["said_at"]))
+            for event in self.events
+            if since and incident and event.incident == incident.id and event.kind is EventKind.UPSTREAM_SAID
+        }
+        relevant = [
+            item for item in page.incidents if item.resolved_at is None or (since and item.resolved_at >= since)
+        ]
+        return tuple(witness.sayings(page.provider, relevant, quoted))
 
-    def _judge(
-        self,
-        now: datetime,
-        changes: Sequence[RegistrationChange],
-        sayings: Sequence[tuple[str, witness.UpstreamSaid]],
-        late: bool,
-    ) -> None:
+    def _judge(self, now: datetime, changes: Sequence[RegistrationChange], late: bool) -> None:
         self._settle_verdicts(now)
         for service in self.catalogue.services:
-            said = tuple(line for name, line in sayings if name == service.id)
             mine = tuple(change for change in changes if change.component.startswith(service.id + "/"))
             own = {name: v for name, v in self.verdicts.items() if name.startswith(service.id + "/")}
             registrations = {
@@ -138,8 +139,8 @@ class Judge:
                 for name, state in self.registrations.items()
                 if name.startswith(service.id + "/")
             }
-            self._decide(Cause.OUTAGE, service.id, own, (), said, now)
-            self._decide(Cause.REGISTRATION, service.id, registrations, mine, said, now)
+            self._decide(Cause.OUTAGE, service.id, own, (), now)
+            self._decide(Cause.REGISTRATION, service.id, registrations, mine, now)
         self._alert(now, late)
 
     def _settle_verdicts(self, now: datetime) -> None:
@@ -162,10 +163,10 @@ class Judge:
         service: str,
         verdicts: Mapping[str, ComponentHealth],
         changes: tuple[RegistrationChange, ...],
-        said: tuple[witness.UpstreamSaid, ...],
         now: datetime,
     ) -> None:
         incident = self.latest.get((service, cause))
+        said = self._unquoted(service, incident)
         facts = incidents.Facts(service, cause, verdicts, changes, said, self.maintenance, self.removed)
         for event in incidents.decide(incident, facts, now, self.policy(service)):
             self.tell(event)

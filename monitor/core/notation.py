@@ -1,0 +1,234 @@
+"""The notation of scenarios: looks as letters, probes, words and times as a parsed YAML mapping.
+
+A look is a letter of :data:`LETTERS`, a reason as in ``service.stalled``, or a word of the scenario's own ``words``;
+``x*4`` repeats it on the next ticks, ``x/o`` gives the second look of a tick its own outcome, ``(x/o o*3)*5`` repeats
+a group.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Publishing, Route, Service
+from monitor.core.model import (
+    Health,
+    Impact,
+    IncidentStatus,
+    Method,
+    MethodReading,
+    Observation,
+    Reason,
+    Registration,
+    Result,
+    Severity,
+    Source,
+    UpstreamIncident,
+    UpstreamReading,
+    UpstreamUpdate,
+)
+
+LETTERS: Mapping[str, Reason] = {
+    "o": Reason.OK,
+    "s": Reason.SLOW,
+    "q": Reason.QUEUED,
+    "x": Reason.SERVER_ERROR,
+    "v": Reason.OVERLOADED,
+    "t": Reason.TIMEOUT_HEADERS,
+    "c": Reason.CONNECT,
+    "d": Reason.DNS,
+    "h": Reason.THROTTLED,
+    "a": Reason.AUTH,
+    "m": Reason.QUOTA,
+    "l": Reason.LAGGED,
+    "b": Reason.BLOCKED,
+    "u": Reason.UNREADABLE,
+    "i": Reason.INTERNAL,
+    "-": Reason.NOT_RUNNING,
+}
+"""One letter per look: ok, slow, queued, error, overloaded, timeout, connect, dns, throttled, auth, money, lagged,
+blocked, unreadable, internal, missed."""
+BY_VALUE = {reason.value: reason for reason in Reason}
+_UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class ScenarioError(ValueError):
+    """The scenario cannot be read; says which part."""
+
+
+def seconds(text: str | float) -> float:
+    """Read ``90s``, ``1h30m`` or ``+5m1s`` as seconds."""
+    parts = re.findall(r"([\d.]+)(ms|s|m|h|d)", str(text))
+    if not parts or "".join(a + b for a, b in parts) != str(text).lstrip("+"):
+        raise ScenarioError(f"not a duration: {text!r}; write 30s, 5m or +1h2m3s")
+    return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+
+
+def offset(at: datetime, start: datetime) -> str:
+    """Write a moment as ``+1h2m3s`` after the start, whole seconds."""
+    left = int((at - start).total_seconds())
+    sign, left = ("-", -left) if left < 0 else ("+", left)
+    parts = [(left // 3600, "h"), (left // 60 % 60, "m"), (left % 60, "s")]
+    return sign + ("".join(f"{number}{unit}" for number, unit in parts if number) or "0s")
+
+
+def looks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (first look, second look) per tick; the second is ``""`` where it is like the first."""
+    tokens = re.findall(r"\(|\)(?:\*\d+)?|[^\s()]+", text)
+    position = 0
+
+    def group() -> Iterator[tuple[str, str]]:
+        nonlocal position
+        while position < len(tokens):
+            piece = tokens[position]
+            position += 1
+            if piece == "(":
+                inner = list(group())
+                times = int(tokens[position - 1].partition("*")[2] or 1)
+                yield from inner * times
+            elif piece.startswith(")"):
+                return
+            else:
+                word, _, times_text = piece.partition("*")
+                first, _, second = word.partition("/")
+                yield from [(first, second)] * int(times_text or 1)
+
+    yield from group()
+
+
+def catalogue(scenario: Mapping[str, Any]) -> Catalogue:
+    """Return the catalogue that a scenario describes; services and components follow from its probes."""
+    defaults = scenario.get("policy", {})
+    probes = tuple(_probe(id_, options, defaults) for id_, options in scenario["probes"].items())
+    described = scenario.get("components", {})
+    names = dict.fromkeys([*(probe.component for probe in probes), *described])
+    components = tuple(
+        Component(
+            name,
+            name.partition("/")[0],
+            name,
+            ComponentKind(described.get(name, {}).get("kind", "other")),
+            depends_on=tuple(described.get(name, {}).get("depends_on", ())),
+        )
+        for name in names
+    )
+    services = tuple(Service(id_, id_) for id_ in dict.fromkeys(component.service for component in components))
+    routes = tuple(
+        Route(
+            id_,
+            (id_,),
+            severities=tuple(Severity(word) for word in options.get("severities", ("page", "ticket"))),
+            escalate_after_s=seconds(options["after"]) if "after" in options else 0.0,
+        )
+        for id_, options in scenario.get("routes", {"oncall": {}}).items()
+    )
+    return Catalogue(services, components, probes, routes, "scenario")
+
+
+def _probe(id_: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> Probe:
+    interval_s = int(seconds(options.get("interval", "30s")))
+    return Probe(
+        id_,
+        options["component"],
+        options.get("kind", "http"),
+        interval_s,
+        min(10.0, interval_s / 2),
+        tuple(options.get("locations", ("local",))),
+        policy({**defaults, **options.get("policy", {})}),
+        witness=bool(options.get("witness", False)),
+        control=bool(options.get("control", False)),
+        impact_when_down=Health(options.get("impact_when_down", Health.MAJOR.value)),
+    )
+
+
+def policy(options: Mapping[str, Any]) -> Policy:
+    """Return a policy with the given fields; seconds may be written as durations."""
+    known = {item.name: item.type for item in fields(Policy)}
+    unknown = set(options) - set(known)
+    if unknown:
+        raise ScenarioError(f"policy: no field named {', '.join(sorted(unknown))}")
+    kept: dict[str, Any] = {
+        name: seconds(value) if name.endswith("_s") and isinstance(value, str) else value
+        for name, value in options.items()
+    }
+    kept |= {name: Publishing(str(value)) for name, value in kept.items() if name.startswith("publish_")}
+    return replace(Policy(), **kept)
+
+
+def observation(word: Mapping[str, Any], start: datetime) -> Observation:
+    """Return the observation that a word of the scenario stands for."""
+    return Observation(
+        BY_VALUE[word.get("reason", "ok")],
+        detail=word.get("detail", ""),
+        registration=tuple(_reading(item) for item in word.get("registration", ())),
+        upstream=_upstream(word["upstream"], start) if "upstream" in word else None,
+    )
+
+
+def _reading(item: Mapping[str, Any]) -> MethodReading:
+    return MethodReading(
+        Method(item["method"]),
+        Registration(item["state"]),
+        Source(item.get("source", "config_endpoint")),
+        tuple(str(code) for code in item.get("country_codes", ())),
+        excerpt=item.get("excerpt", ""),
+        invite_required=bool(item.get("invite_required", False)),
+        approval_required=bool(item.get("approval_required", False)),
+    )
+
+
+def _upstream(item: Mapping[str, Any], start: datetime) -> UpstreamReading:
+    return UpstreamReading(
+        item.get("provider", "statuspage"),
+        item.get("url", "https://status.example/"),
+        Health(item.get("indicator", "operational")),
+        incidents=tuple(_upstream_incident(one, start) for one in item.get("incidents", ())),
+    )
+
+
+def _upstream_incident(item: Mapping[str, Any], start: datetime) -> UpstreamIncident:
+    updates = tuple(
+        UpstreamUpdate(
+            start + timedelta(seconds=seconds(one["at"])),
+            IncidentStatus(one["status"]) if "status" in one else None,
+            one.get("body", ""),
+        )
+        for one in item.get("updates", ())
+    )
+    first = min((update.at for update in updates), default=start)
+    done = [update.at for update in updates if update.status is IncidentStatus.RESOLVED]
+    return UpstreamIncident(
+        item["id"],
+        item.get("name", ""),
+        updates[-1].status if updates else None,
+        Impact(item.get("impact", "minor")),
+        first,
+        resolved_at=done[0] if done else None,
+        updates=updates,
+    )
+
+
+def export_looks(results: Iterable[Result]) -> dict[str, str]:
+    """Write recorded results in the notation of ``looks``, per ``probe@location``; the inverse of playing them."""
+    letters = {reason: letter for letter, reason in LETTERS.items()}
+    ticks: dict[str, dict[datetime, list[str]]] = {}
+    for result in sorted(results, key=lambda item: (item.run.tick, item.run.attempt)):
+        name = f"{result.run.probe}@{result.run.location}"
+        word = letters.get(result.reason, result.reason.value)
+        ticks.setdefault(name, {}).setdefault(result.run.tick, []).append(word)
+    return {name: _compress(["/".join(words) for words in by_tick.values()]) for name, by_tick in ticks.items()}
+
+
+def _compress(words: Sequence[str]) -> str:
+    out: list[list[Any]] = []
+    for word in words:
+        first, _, second = word.partition("/")
+        short = first if second == first else word
+        if out and out[-1][0] == short:
+            out[-1][1] += 1
+        else:
+            out.append([short, 1])
+    return " ".join(word if times == 1 else f"{word}*{times}" for word, times in out)
