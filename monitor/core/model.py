@@ -424,6 +424,8 @@ class UpstreamReading:
     components: Mapping[str, Health] = field(default_factory=dict)
     """The vendor's component id → state; unmapped words are UNKNOWN."""
     component_names: Mapping[str, str] = field(default_factory=dict)
+    mapped: Mapping[str, Health] = field(default_factory=dict)
+    """Our component id → the worst state of the vendor's components that are mapped to it."""
     incidents: tuple[UpstreamIncident, ...] = ()
     page_updated_at: datetime | None = None
 

@@ -199,11 +199,11 @@ def _of_clause(clause: str, rest: str, sentence: str, source: Source) -> Iterato
         yield from _for_methods(hit, clause, source)
     elif about_signup and (hit := _first(_PHONE_ONLY, clause)) and ((codes := country_codes(rest)) or _PERMITS(clause)):
         yield hit.name, MethodReading(Method.PHONE, hit.state, source, codes)
-        yield hit.name, MethodReading(Method.ANY, hit.state, source, codes)
+        yield hit.name, MethodReading(Method.ANY, hit.state, source)  # bare, so that it agrees with vaguer sources
     elif about_signup and _DOMAIN_ONLY.search(clause):
         domains = tuple(dict.fromkeys(_DOMAIN.findall(rest)))[:20]
         yield "email_domains", MethodReading(Method.EMAIL, Registration.RESTRICTED, source, email_domains=domains)
-        yield "email_domains", MethodReading(Method.ANY, Registration.RESTRICTED, source, email_domains=domains)
+        yield "email_domains", MethodReading(Method.ANY, Registration.RESTRICTED, source)
     elif (hit := _first(_INVITE, clause)) and not _OPTIONAL.search(sentence):
         yield hit.name, MethodReading(Method.ANY, hit.state, source, invite_required=True)
     elif (hit := _first(_APPROVAL, clause)) and _CONTEXT.search(clause):

@@ -1,0 +1,201 @@
+"""Can an existing user log in? By the product's own sign-in endpoint with a test account, or by the edge alone.
+
+Without an account only the page or endpoint is asked, and every look says so (``login.edge_only``): a sign-in that
+refuses everyone would go unseen. Nothing of a successful answer is kept, because it holds a session.
+Sources: Open WebUI ``routers/auths.py`` (400 for wrong credentials), LibreChat ``requireLocalAuth.js`` (404 and 422).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from monitor.core.model import Observation, Reason
+from monitor.probes import base
+from monitor.probes.answers import dig, evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall
+from monitor.probes.base import Context
+from monitor.wire import Answer
+
+PAGE_REDIRECTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """How a product's sign-in is asked and understood."""
+
+    path: str
+    """Where the credentials go, below the product's address."""
+    edge: str
+    """What is asked when there is no account."""
+    expect: str
+    """Dotted path that a successful answer has."""
+    refused: frozenset[int]
+    """Statuses that mean "wrong e-mail or password"."""
+
+
+PRODUCTS = {
+    "open_webui": Product("/api/v1/auths/signin", "/api/config", "token", frozenset({400, 401})),
+    "librechat": Product("/api/auth/login", "/api/config", "token", frozenset({401, 404, 422})),
+    "json": Product("", "", "", frozenset({400, 401, 422})),
+    "form": Product("", "", "", frozenset({401, 422})),
+    "edge": Product("", "", "", frozenset()),
+}
+
+
+class Options(base.Options):
+    """Options of the kind ``login``."""
+
+    product: Literal["open_webui", "librechat", "json", "form", "edge"] = "edge"
+    """``json`` and ``form`` post to ``url`` itself; ``edge`` only opens it."""
+    url: str
+    email: SecretStr | None = None
+    password: SecretStr | None = None
+    email_field: str = Field("email", min_length=1, max_length=100)
+    password_field: str = Field("password", min_length=1, max_length=100)
+    expect: str = ""
+    """``json``: dotted path that a successful answer has; ``form``: text that it contains, or none for a redirect."""
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        return base.checked_url(value)
+
+    @model_validator(mode="after")
+    def _whole_account(self) -> Self:
+        if (self.email is None) != (self.password is None):
+            raise ValueError("a test account needs both email and password")
+        if self.product == "edge" and self.email is not None:
+            raise ValueError("the product edge takes no account; name the product, or json or form")
+        if self.product == "json" and self.email is not None and not self.expect:
+            raise ValueError("the product json needs expect, a path that a successful answer has")
+        return self
+
+
+async def run(options: Options, ctx: Context) -> Observation:
+    """Sign in once with the test account, or open the edge where there is none."""
+    if options.email is None or options.password is None:
+        return await _edge(options, ctx)
+    answer = await _sign_in(options, options.email, options.password, ctx)
+    reason, detail, *warnings = _judged(options, answer)
+    return _observation(reason, detail, answer, ctx, *warnings)
+
+
+async def _sign_in(options: Options, email: SecretStr, password: SecretStr, ctx: Context) -> Answer:
+    given = {options.email_field: email.get_secret_value(), options.password_field: password.get_secret_value()}
+    is_form = options.product == "form"
+    kind = "application/x-www-form-urlencoded" if is_form else "application/json"
+    return await ctx.wire.fetch(
+        "POST",
+        _below(options.url, PRODUCTS[options.product].path),
+        headers={"content-type": kind, "accept": "text/html" if is_form else "application/json"},
+        content=urlencode(given).encode() if is_form else json.dumps(given).encode(),
+        limits=ctx.limits(),
+        redirects=0,  # credentials go to the configured address and nowhere else
+    )
+
+
+async def _edge(options: Options, ctx: Context) -> Observation:
+    answer = await ctx.wire.fetch(
+        "GET",
+        _below(options.url, PRODUCTS[options.product].edge),
+        headers={"accept": "text/html, application/json;q=0.9"},
+        limits=ctx.limits(),
+        redirects=PAGE_REDIRECTS,
+    )
+    reason, detail = _failure(answer) or (Reason.OK, f"HTTP {answer.status}; the page only, nobody signed in")
+    return _observation(reason, detail, answer, ctx, "login.edge_only")
+
+
+def _below(url: str, path: str) -> str:
+    parts = urlsplit(url)
+    return (
+        url if not path or parts.path.endswith(path) else urlunsplit(parts._replace(path=parts.path.rstrip("/") + path))
+    )
+
+
+def _judged(options: Options, answer: Answer) -> tuple[Any, ...]:
+    """Return reason, detail and warnings of an answer to a sign-in with an account."""
+    product = PRODUCTS[options.product]
+    if answer.status in product.refused and not robot_wall(answer.status, answer.headers, answer.body):
+        if not _explains_itself(options, answer):
+            return Reason.CONFIG, f"HTTP {answer.status} without a word of the product: is the address right?"
+        return Reason.AUTH, f"HTTP {answer.status}: the test account was refused"
+    if answer.status == 403 and not is_html(answer.headers, answer.body):
+        return Reason.AUTH, "HTTP 403: the test account may not sign in here"
+    if failure := _failure(answer):
+        return failure
+    return _form_success(options, answer) if options.product == "form" else _json_success(options, product, answer)
+
+
+def _explains_itself(options: Options, answer: Answer) -> bool:
+    """A 404 of LibreChat is "no such user" only in JSON; the same number from a proxy means a wrong address."""
+    return options.product == "form" or (answer.status == 401) or not is_html(answer.headers, answer.body)
+
+
+def _failure(answer: Answer) -> tuple[Reason, str] | None:
+    """Return the reason of an answer that is no sign-in page and no sign-in, or ``None``."""
+    status = answer.status
+    if wall := robot_wall(status, answer.headers, answer.body):
+        return Reason.BLOCKED, f"{wall} turned the robot away with HTTP {status}"
+    if status == 429:
+        ours = limit_reached(answer.headers) or "retry-after" in answer.headers
+        return (Reason.RATE_LIMIT if ours else Reason.THROTTLED), "HTTP 429"
+    if status >= 500:
+        return (Reason.OVERLOADED if status in (503, 529) else Reason.SERVER_ERROR), f"HTTP {status}"
+    if status in (401, 403, 405, 202):
+        return Reason.BLOCKED, f"HTTP {status} without a known challenge"
+    if status >= 400:
+        return Reason.CONFIG, f"HTTP {status}: is the address right?"
+    return None
+
+
+def _json_success(options: Options, product: Product, answer: Answer) -> tuple[Any, ...]:
+    if answer.status >= 300:
+        return (
+            Reason.REDIRECT,
+            f"HTTP {answer.status} to {base.host_of(answer.headers.get('location', '')) or 'a path'}",
+        )
+    try:
+        document = parse_json(answer.body)
+    except ValueError:
+        found = "a web page" if is_html(answer.headers, answer.body) else "no JSON"
+        return Reason.MALFORMED, f"{found} where the sign-in's answer is due"
+    try:
+        value = dig(document, options.expect or product.expect)
+    except KeyError:
+        value = None
+    if value not in (None, "", False):
+        return Reason.OK, "signed in"
+    if isinstance(document, dict) and document.get("twoFAPending"):
+        return Reason.OK, "password accepted, a second factor is asked for", "login.second_factor"
+    return Reason.CONTENT, f"the answer has no {options.expect or product.expect}"
+
+
+def _form_success(options: Options, answer: Answer) -> tuple[Any, ...]:
+    if options.expect:
+        found = options.expect in answer.text
+        return (Reason.OK, "signed in") if found else (Reason.CONTENT, "the answer lacks the expected text")
+    if 300 <= answer.status < 400 and "set-cookie" in answer.headers:
+        return Reason.OK, "signed in: a redirect with a session"
+    return Reason.CONTENT, f"HTTP {answer.status} without a session; set expect to what a signed-in user sees"
+
+
+def _observation(reason: Reason, detail: str, answer: Answer, ctx: Context, *warnings: str) -> Observation:
+    is_refusal = reason is not Reason.OK and answer.status >= 400
+    return Observation(
+        reason,
+        detail,
+        http_status=answer.status,
+        http_version=answer.http_version,
+        address=answer.address,
+        bytes_received=answer.wire_bytes,
+        phases=answer.phases,
+        certificate=answer.certificate,
+        retry_after_s=retry_after_s(answer.headers, ctx.now),
+        warnings=(*warnings, *answer.warnings),
+        evidence=evidence(answer.url, answer.headers, answer.body) if is_refusal else None,
+    )

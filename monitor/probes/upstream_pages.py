@@ -1,0 +1,286 @@
+"""Readers of status pages that do not speak plain JSON: RSS and Atom feeds, and Flashduty's page data.
+
+Sources: RSS 2.0 and Atom through ``feedparser``; the entries of Statuspage, xAI and AWS feeds; Flashduty's
+``summary/active`` document and the Next.js stream (``self.__next_f.push``) that its pages are drawn from, as public
+clients of DeepSeek's page read them.
+"""
+
+from __future__ import annotations
+
+import calendar
+import io
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import feedparser
+
+from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading
+from monitor.probes.answers import parse_json
+from monitor.probes.plain import as_map, as_rows, clean, visible_text
+from monitor.probes.upstream_parts import (
+    BODY_CHARS,
+    COMPONENTS,
+    ID_CHARS,
+    NAME_CHARS,
+    OVER,
+    Look,
+    UnreadableError,
+    impact_of,
+    need,
+    worst,
+)
+
+_ENTRIES = 50
+_FEED_BYTES = 512 * 1024
+_ROWS = 60
+FORGOTTEN_AFTER = timedelta(days=1)
+"""A feed's entry that names no status is held to be going on only this long."""
+
+_ENTRY_END = re.compile(rb"</(?:item|entry)\s*>", re.IGNORECASE)
+_STATUS_LINE = re.compile(
+    r"(?im)(?:\bstatus:\s*|^\W*|<strong>)(resolved|completed|postmortem|monitoring|identified|investigating)\b"
+)
+_PREFIX = re.compile(r"^\s*\[([^\]]{1,80})\]\s*")
+
+
+@dataclass(slots=True)
+class _Told:
+    """All entries of a feed that share an id."""
+
+    title: str
+    text: str
+    status: IncidentStatus | None
+    health: Health
+    at: datetime | None
+    updated: datetime | None
+    link: object
+    parts: dict[str, None] = field(default_factory=dict)
+    words: str = ""
+
+
+def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamReading:
+    """Read a feed of incidents. ``watched`` are words (components, products) looked for in titles and categories.
+
+    A feed has no current state of its own: without an open entry it says that nothing is announced.
+    """
+    parsed = feedparser.parse(
+        io.BytesIO(_newest_entries(body)),  # never bytes or text, which feedparser would open as a file's name
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
+    if not parsed.get("version"):
+        raise UnreadableError("no RSS or Atom feed at this address", "upstream.moved")
+    told: dict[str, _Told] = {}
+    for entry in parsed.get("entries", [])[:_ENTRIES]:
+        _tell(entry, told, look)
+    if not told:
+        look.warn("upstream.empty_feed")
+    open_now = {key: one for key, one in told.items() if one.status not in OVER}
+    components = [
+        (
+            name,
+            name,
+            worst([one.health for one in open_now.values() if name.casefold() in one.words] or [Health.OPERATIONAL]),
+        )
+        for name in watched
+    ]
+    incidents = [_feed_incident(key, one, look) for key, one in told.items()]
+    trouble = worst(one.health for one in open_now.values())
+    quiet = Health.OPERATIONAL if told else Health.UNKNOWN
+    return look.reading(trouble if open_now else quiet, components, incidents, _stamp(parsed.get("feed", {}), look))
+
+
+def _newest_entries(body: bytes) -> bytes:
+    """Cut a long feed after its first entries: newest come first, and parsing time grows with the rest."""
+    ends = [
+        match.end() for _number, match in zip(range(_ENTRIES), _ENTRY_END.finditer(body[:_FEED_BYTES]), strict=False)
+    ]
+    if len(body) <= _FEED_BYTES and len(ends) < _ENTRIES:
+        return body
+    if not ends:
+        raise UnreadableError("a feed without an end", "upstream.shape_changed")
+    head = body[: ends[-1]]
+    return head + (b"</feed>" if b"<feed" in head[:2000] else b"</channel></rss>")
+
+
+def _tell(entry: Any, told: dict[str, _Told], look: Look) -> None:
+    title = clean(entry.get("title"), NAME_CHARS)
+    prefix = _PREFIX.match(title)
+    contents = entry.get("content") or [{}]
+    raw = str(contents[0].get("value") or entry.get("summary") or "")[:20_000]
+    tags = " ".join(clean(tag.get("term"), 60) for tag in (entry.get("tags") or [])[:10])
+    text = visible_text(raw)
+    at, updated = _stamp(entry, look, "published_parsed"), _stamp(entry, look)
+    status = _status_of(title, tags, text)
+    if status is None and (at or updated or look.now) < look.now - FORGOTTEN_AFTER:
+        return
+    key = clean(entry.get("id") or entry.get("link") or title, ID_CHARS)
+    one = told.setdefault(
+        key, _Told(title, clean(text, BODY_CHARS), status, _severity(tags, text), at, updated, entry.get("link"))
+    )
+    if prefix and prefix[1].casefold() != "resolved":
+        one.parts[prefix[1]] = None
+    one.words = f"{one.words} {title} {tags}".casefold()[:4000]
+
+
+def _status_of(title: str, tags: str, text: str) -> IncidentStatus | None:
+    words = re.search(r"(?i)\bresolved\b|operating normally", f"{title} {tags}")
+    if words:
+        return IncidentStatus.RESOLVED
+    found = _STATUS_LINE.search(text)
+    if found is None:
+        return IncidentStatus.RESOLVED if "operating normally" in text.casefold() else None
+    word = found[1].lower()
+    return IncidentStatus("resolved" if word == "completed" else word)
+
+
+def _severity(tags: str, text: str) -> Health:
+    words = f"{tags} {text[:200]}".casefold()
+    if "major outage" in words or "full outage" in words:
+        return Health.MAJOR
+    return Health.PARTIAL if "outage" in words else Health.DEGRADED
+
+
+def _stamp(entry: Any, look: Look, *names: str) -> datetime | None:
+    for name in (*names, "updated_parsed", "published_parsed"):
+        parts = entry.get(name)
+        try:
+            if parts and (at := look.time(calendar.timegm(parts))):
+                return at
+        except (ValueError, OverflowError, TypeError):
+            look.warn("upstream.bad_time")
+    return None
+
+
+def _feed_incident(key: str, one: _Told, look: Look) -> UpstreamIncident | None:
+    moment = one.updated or one.at
+    over = one.status in OVER
+    return look.incident(
+        id=key,
+        name=_PREFIX.sub("", one.title) or one.title,
+        status=one.status,
+        impact=Impact.NONE if over else impact_of(one.health),
+        started=(_seconds(one.at or one.updated),),
+        updated=_seconds(moment),
+        resolved=_seconds(moment) if over else None,
+        url=one.link,
+        updates=[look.update(_seconds(moment), one.status.value if one.status else None, one.text)],
+        components=one.parts,
+    )
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return at.astimezone(UTC).timestamp() if at else None
+
+
+def flashduty(body: bytes, look: Look) -> UpstreamReading:
+    """Read Flashduty's page: its JSON document, or the web page with the same data in its stream."""
+    data = _flashduty_data(body)
+    page = need(data.get("page"), dict, "page")
+    rows = as_rows(need(page.get("components"), list, "page.components"), 400)
+    changes, impacts = data.get("active_changes"), data.get("component_impacts")
+    if not isinstance(changes, list) and not isinstance(impacts, list):
+        raise UnreadableError(
+            "neither active changes nor component impacts in the page's data", "upstream.shape_changed"
+        )
+    states = _flashduty_states(as_rows(changes, _ROWS), as_rows(impacts, 2000), look)
+    components = [
+        (
+            row.get("component_id"),
+            row.get("name"),
+            look.health(row["status"])
+            if isinstance(row.get("status"), str)
+            else states.get(clean(row.get("component_id"), ID_CHARS), Health.OPERATIONAL),
+        )
+        for row in rows
+    ]
+    if not components:
+        look.warn("upstream.no_components")
+    past = as_rows(as_map(data.get("changeList")).get("items"), _ROWS)
+    incidents = [_flashduty_incident(row, look) for row in (*as_rows(changes, _ROWS), *past)]
+    trouble = [health for _id, _name, health in components if health is not Health.OPERATIONAL]
+    if any(incident and incident.status and incident.status not in OVER for incident in incidents):
+        trouble.append(Health.DEGRADED)
+    quiet = Health.OPERATIONAL if components else Health.UNKNOWN
+    return look.reading(worst(trouble) if trouble else quiet, components, incidents)
+
+
+def _flashduty_states(changes: list[dict[str, Any]], impacts: list[dict[str, Any]], look: Look) -> dict[str, Health]:
+    found: dict[str, list[Health]] = {}
+    for change in changes:
+        if look.status(change.get("status")) in OVER:
+            continue
+        for part in as_rows(change.get("affected_components"), COMPONENTS):
+            found.setdefault(clean(part.get("component_id"), ID_CHARS), []).append(look.health(part.get("status")))
+    for impact in impacts:
+        if not impact.get("end_at_seconds") and look.time(impact.get("start_at_seconds")):
+            found.setdefault(clean(impact.get("component_id"), ID_CHARS), []).append(look.health(impact.get("status")))
+    return {key: worst(states) for key, states in found.items()}
+
+
+def _flashduty_incident(row: dict[str, Any], look: Look) -> UpstreamIncident | None:
+    updates = as_rows(row.get("updates"), _ROWS)
+    touched = as_rows(row.get("affected_components"), COMPONENTS)
+    changed = [part for update in updates for part in as_rows(update.get("component_changes"), COMPONENTS)]
+    health = worst(look.health(part.get("status")) for part in (*touched, *changed))
+    return look.incident(
+        id=row.get("change_id"),
+        name=row.get("title"),
+        status=None if row.get("type") == "maintenance" else look.status(row.get("status")),
+        impact=impact_of(health),
+        started=(row.get("start_at_seconds"),),
+        resolved=row.get("close_at_seconds") or None,
+        url=look.page_url,
+        updates=[look.update(u.get("at_seconds"), u.get("status"), u.get("description")) for u in updates],
+        components=(part.get("component_id") for part in touched),
+    )
+
+
+def _flashduty_data(body: bytes) -> dict[str, Any]:
+    try:
+        documents: Iterable[Any] = [parse_json(body)]
+    except ValueError:
+        documents = _streamed(body.decode("utf-8", "replace"))
+    for document in documents:
+        outer = as_map(document)
+        history = {"changeList": outer["changeList"]} if "changeList" in outer else {}
+        for candidate in (outer.get("data"), outer.get("active"), outer.get("initialData"), outer):
+            data = as_map(candidate)
+            if isinstance(as_map(data.get("page")).get("components"), list):
+                return history | data
+    raise UnreadableError("no Flashduty data at this address", "upstream.moved")
+
+
+_PUSH = re.compile(r"self\.__next_f\.push\(\[\s{0,3}1\s{0,3},\s{0,3}")
+_ANCHORS = ('"initialData":', '{"page":{')
+_TRIES = 10
+
+
+def _streamed(page: str) -> Iterable[Any]:
+    """Yield the objects in a Next.js page's stream that may hold the data."""
+    decoder = json.JSONDecoder()
+    pieces: list[str] = []
+    at = 0
+    while match := _PUSH.search(page, at):
+        at = match.end()
+        try:
+            piece, at = decoder.raw_decode(page, at)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(piece, str):
+            pieces.append(piece)
+    stream = "".join(pieces)
+    for anchor in _ANCHORS:
+        at = -1
+        for _ in range(_TRIES):
+            at = stream.find(anchor, at + 1)
+            if at < 0:
+                break
+            try:
+                yield decoder.raw_decode(stream, at + (len(anchor) if anchor.endswith(":") else 0))[0]
+            except (ValueError, RecursionError):
+                continue
