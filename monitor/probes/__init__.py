@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from monitor.probes import chat, http
+from monitor.probes import chat, heartbeat, http, login, net, registration, upstream
 from monitor.probes.base import Kind
 
 KINDS: dict[str, Kind] = {
     "http": Kind(http.Options, http.run),
     "chat": Kind(chat.Options, chat.run),
+    "registration": Kind(registration.Options, registration.run),
+    "login": Kind(login.Options, login.run),
+    "upstream": Kind(upstream.Options, upstream.run),
+    "tcp": Kind(net.TcpOptions, net.run_tcp),
+    "tls": Kind(net.TlsOptions, net.run_tls),
+    "dns": Kind(net.DnsOptions, net.run_dns),
+    "heartbeat": Kind(heartbeat.Options, heartbeat.run),
 }

@@ -132,7 +132,7 @@ def _judged(options: Options, answer: Answer) -> tuple[Any, ...]:
 
 
 def _explains_itself(options: Options, answer: Answer) -> bool:
-    """A 404 of LibreChat is "no such user" only in JSON; the same number from a proxy means a wrong address."""
+    """Tell a product's "no such user" (a 404 in JSON) from a proxy's "no such page"."""
     return options.product == "form" or (answer.status == 401) or not is_html(answer.headers, answer.body)
 
 
