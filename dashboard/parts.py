@@ -14,7 +14,7 @@ from monitor.core.model import Health
 from monitor.store.views import DayBar, Latency, LatencyPoint, Uptime
 
 STEPS = 20
-LEAST = 4
+LEAST = 5
 """The smallest fill in twentieths: a minute of outage in a day must still be seen."""
 
 

@@ -100,6 +100,12 @@ def uptime(bars: Sequence[DayBar]) -> Uptime:
     return Uptime(up + degraded + down + maintenance + unknown, up, degraded, down, maintenance, unknown)
 
 
+def shared(uptimes: Sequence[Uptime]) -> Uptime:
+    """The mean of several components over one window."""
+    names = ("window_s", "up_s", "degraded_s", "down_s", "maintenance_s", "unknown_s")
+    return Uptime(*(sum(getattr(one, name) for one in uptimes) / len(uptimes) for name in names))
+
+
 def latency(now: datetime, what: str, base_s: float, rise: float = 1.0) -> Latency:
     """24 hours in buckets of 15 minutes; the last hours are ``rise`` times slower, with failures and one gap."""
     points = []
@@ -192,7 +198,7 @@ def service(
         status_page=page,
         health=health,
         components=parts,
-        uptime=uptime([bar for part in parts for bar in part.days]),
+        uptime=shared([part.uptime for part in parts]),
         **settings,
     )
 

@@ -1,0 +1,112 @@
+"""What the public doors read: one snapshot at a time, kept in memory and on disk, growing honestly old.
+
+Read-only. The database is asked by one background task (web) or one cached function (live), never by a request.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pydantic import TypeAdapter
+from sqlalchemy import Engine
+
+from monitor.core.catalogue import Catalogue
+from monitor.core.model import Health, Reason
+from monitor.store import reads
+from monitor.store.engine import open_engine
+from monitor.store.views import Snapshot
+
+DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"
+STALE_AFTER = timedelta(seconds=90)
+"""A snapshot whose newest report is older than this is shown grey, whoever was to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One read of the database."""
+
+    snapshot: Snapshot
+    catalogue: Catalogue
+
+
+class Reader:
+    """Reads one database, read-only; after a failure it is opened afresh."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine: Engine | None = None
+
+    def read(self, now: datetime) -> Reading:
+        """Return a public reading; raises what the database raises."""
+        if self._engine is None:
+            self._engine = open_engine(self.url, read_only=True)
+        try:
+            return Reading(reads.snapshot(self._engine, now, public=True), reads.catalogue(self._engine))
+        except Exception:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+
+ADAPTER = TypeAdapter(Reading)
+
+
+def database_url() -> str:
+    """Return the database that the environment names."""
+    return os.environ.get("CHATWATCH_DATABASE") or DEFAULT_DATABASE
+
+
+def nothing(now: datetime) -> Reading:
+    """Return the reading of somebody who knows nothing yet."""
+    return Reading(Snapshot(now, None, False, (), (), (), (), ()), Catalogue())
+
+
+def aged(reading: Reading, now: datetime) -> Reading:
+    """Return the reading as it must be shown at ``now``: past the limit everything is unknown and says so."""
+    snapshot = replace(reading.snapshot, taken_at=max(now, reading.snapshot.taken_at))
+    if snapshot.as_of is None or snapshot.taken_at - snapshot.as_of <= STALE_AFTER:
+        return Reading(snapshot, reading.catalogue)
+    services = tuple(
+        replace(
+            service,
+            health=Health.UNKNOWN,
+            components=tuple(
+                replace(part, health=Health.UNKNOWN, reason=Reason.NOT_RUNNING, detail="", since=snapshot.as_of)
+                for part in service.components
+            ),
+        )
+        for service in snapshot.services
+    )
+    return Reading(replace(snapshot, stale=True, services=services), reading.catalogue)
+
+
+def save(reading: Reading, path: Path) -> None:
+    """Keep a reading for the next start; the file is whole or absent at every moment."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".last-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(ADAPTER.dump_json(reading))
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def load(path: Path) -> Reading | None:
+    """Return the reading of the last run; None if there is none or it cannot be understood."""
+    try:
+        return ADAPTER.validate_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
