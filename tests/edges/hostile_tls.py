@@ -6,6 +6,7 @@ import ipaddress
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -51,16 +52,15 @@ class Authority:
             .not_valid_after(end)
         )
 
-    def server(
+    def server_file(
         self,
         *,
         names: tuple[str, ...] = ("127.0.0.1", "localhost"),
         starts_in: timedelta = -DAY,
         ends_in: timedelta = 60 * DAY,
-        alpn: tuple[str, ...] = (),
         self_signed: bool = False,
-    ) -> ssl.SSLContext:
-        """Return a server's context with a leaf as described."""
+    ) -> Path:
+        """Write a leaf as described and its key; return the file."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = names[0] if self_signed else ROOT
         builder = self._builder(names[0], self._now + starts_in, self._now + ends_in, key.public_key(), issuer)
@@ -75,8 +75,12 @@ class Authority:
             )
             + leaf.public_bytes(serialization.Encoding.PEM)
         )
+        return path
+
+    def server(self, *, alpn: tuple[str, ...] = (), **leaf: Any) -> ssl.SSLContext:
+        """Return a server's context with a leaf as in :meth:`server_file`."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
+        context.load_cert_chain(self.server_file(**leaf))
         context.num_tickets = 0
         if alpn:
             context.set_alpn_protocols(list(alpn))

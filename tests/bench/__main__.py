@@ -1,0 +1,29 @@
+"""Run benchmarks: ``python -m tests.bench [NAME …] [--quick]``. A benchmark is a module here with ``main(quick)``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+from pathlib import Path
+
+
+def names() -> list[str]:
+    """Return the modules that have a ``main``, without importing them."""
+    folder = Path(__file__).parent
+    found = sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_"))
+    return [name for name in found if "\ndef main(quick: bool)" in (folder / f"{name}.py").read_text()]
+
+
+def run() -> None:
+    """Run the named benchmarks, or all."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("name", nargs="*", choices=[*names(), []], help="default: all")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter runs")
+    chosen = parser.parse_args()
+    for name in chosen.name or names():
+        importlib.import_module(f"tests.bench.{name}").main(chosen.quick)
+
+
+if __name__ == "__main__":
+    run()

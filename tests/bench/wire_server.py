@@ -1,0 +1,163 @@
+"""A server that knows the truth: it notes when each request reached its kernel and when the answer left.
+
+``GET /DELAY_MS/ID`` answers after the delay; ``GET /truth`` returns ``{ID: seconds of service}``. One thread, epoll,
+kernel receive stamps of its own (nothing is shared with the code under test).
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import select
+import socket
+import ssl
+import struct
+import sys
+import time
+from contextlib import suppress
+
+SO_TIMESTAMPNS = 35
+BODY = b'{"status": "ok", "padding": "' + b"x" * 110 + b'"}'
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+ANSWER = HEAD % len(BODY) + BODY
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        self.sock = sock
+        self.heard = b""
+        self.received_ns = 0
+        self.name = ""
+        self.tls: ssl.SSLObject | None = None
+        self.shaken = context is None
+        if context is not None:
+            self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self.tls = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+
+
+class Server:
+    """Plain and TLS listeners on loopback."""
+
+    def __init__(self, pem: str) -> None:
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(pem)
+        self.context.num_tickets = 0
+        self.poll = select.epoll()
+        self.listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
+        self.clients: dict[int, Client] = {}
+        self.due: list[tuple[int, int, Client]] = []
+        self.truth: dict[str, float] = {}
+        self.ports = [self._listen(None), self._listen(self.context)]
+
+    def _listen(self, context: ssl.SSLContext | None) -> int:
+        listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.listeners[listener.fileno()] = (listener, context)
+        self.poll.register(listener, select.EPOLLIN)
+        return int(listener.getsockname()[1])
+
+    def run(self) -> None:
+        """Serve until killed."""
+        while True:
+            wait_s = max(0.0, (self.due[0][0] - time.monotonic_ns()) / 1e9) if self.due else 1.0
+            for number, _ in self.poll.poll(wait_s):
+                if number in self.listeners:
+                    self._accept(*self.listeners[number])
+                elif number in self.clients:
+                    self._read(self.clients[number])
+            while self.due and self.due[0][0] <= time.monotonic_ns():
+                self._answer(heapq.heappop(self.due)[2])
+
+    def _accept(self, listener: socket.socket, context: ssl.SSLContext | None) -> None:
+        for _ in range(64):
+            try:
+                sock, _ = listener.accept()
+            except BlockingIOError:
+                return
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client = self.clients[sock.fileno()] = Client(sock, context)
+            self.poll.register(sock, select.EPOLLIN)
+            self._read(client)
+
+    def _read(self, client: Client) -> None:
+        try:
+            data, extras, _, _ = client.sock.recvmsg(65536, socket.CMSG_SPACE(16))
+        except BlockingIOError:
+            return
+        except OSError:
+            data, extras = b"", []
+        if not data:
+            self._close(client)
+            return
+        offset_ns = time.time_ns() - time.monotonic_ns()
+        for _, kind, body in extras:
+            if kind == SO_TIMESTAMPNS:
+                seconds, nanoseconds = struct.unpack_from("qq", body)
+                client.received_ns = seconds * 1_000_000_000 + nanoseconds - offset_ns
+        if client.tls is None:
+            client.heard += data
+        elif not self._decrypt(client, data):
+            return
+        if b"\r\n\r\n" in client.heard:
+            self._asked(client)
+
+    def _decrypt(self, client: Client, data: bytes) -> bool:
+        assert client.tls is not None
+        client.incoming.write(data)
+        try:
+            if not client.shaken:
+                client.tls.do_handshake()
+                client.shaken = True
+            client.heard += client.tls.read(65536)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            self._close(client)
+            return False
+        if client.outgoing.pending:
+            with suppress(OSError):
+                client.sock.send(client.outgoing.read())
+        return True
+
+    def _asked(self, client: Client) -> None:
+        path = client.heard.split(b" ", 2)[1].decode("ascii")
+        delay_ms, _, client.name = path.strip("/").partition("/")
+        if delay_ms == "truth":
+            body = json.dumps(self.truth).encode()
+            self.truth = {}
+            client.sock.setblocking(True)
+            self._send(client, HEAD % len(body) + body)
+        elif delay_ms and client.name:
+            heapq.heappush(self.due, (client.received_ns + int(delay_ms) * 1_000_000, client.sock.fileno(), client))
+        else:
+            self._send(client, ANSWER)
+
+    def _answer(self, client: Client) -> None:
+        sent_ns = time.monotonic_ns()
+        self._send(client, ANSWER)
+        self.truth[client.name] = (sent_ns - client.received_ns) / 1e9
+
+    def _send(self, client: Client, data: bytes) -> None:
+        if client.tls is not None:
+            client.tls.write(data)
+            data = client.outgoing.read()
+        with suppress(OSError):
+            client.sock.sendall(data)
+        self._close(client)
+
+    def _close(self, client: Client) -> None:
+        number = client.sock.fileno()
+        if number >= 0:
+            self.clients.pop(number, None)
+            client.sock.close()
+
+
+if __name__ == "__main__":
+    server = Server(sys.argv[1])
+    print(*server.ports, flush=True)
+    server.run()
