@@ -139,8 +139,14 @@ async def _read(question: Question, exchange: Exchange, talk: Talk) -> None:
     )
 
 
+def _is_unread(reply: Reply) -> bool:
+    """Nothing of the answer arrived, not even a sign of life: how it broke is all that is known."""
+    return reply.events == 0 and reply.keepalives == 0 and reply.undecodable == 0
+
+
 async def _events(question: Question, chunks: AsyncGenerator[Chunk, None], talk: Talk) -> End:
-    parser, reply, clock = Parser(), talk.seen.reply, _Clock(question.stall_s)
+    parser, reply = Parser(), talk.seen.reply
+    clock = _Clock(question.stall_s, reply)
     try:
         async for chunk in clock.over(chunks):
             _remember(talk, chunk.data)
@@ -157,7 +163,8 @@ async def _events(question: Question, chunks: AsyncGenerator[Chunk, None], talk:
 
 
 async def _whole(question: Question, chunks: AsyncGenerator[Chunk, None], talk: Talk, *, is_data: bool) -> End:
-    reply, body, last_s, clock = talk.seen.reply, bytearray(), 0.0, _Clock(question.stall_s)
+    reply, body, last_s = talk.seen.reply, bytearray(), 0.0
+    clock = _Clock(question.stall_s, reply)
     async for chunk in clock.over(chunks):
         last_s = chunk.at_s
         _remember(talk, chunk.data)
@@ -189,8 +196,9 @@ def _remember(talk: Talk, data: bytes) -> None:
 class _Clock:
     """The payload-idle clock around an iteration; ``end`` says how the iteration ended."""
 
-    def __init__(self, stall_s: float) -> None:
+    def __init__(self, stall_s: float, reply: Reply) -> None:
         self.end = End.COMPLETE
+        self._reply = reply
         self._stall_s = stall_s
         self._due_s: float | None = None
 
@@ -209,16 +217,17 @@ class _Clock:
                 self.end = End.STALLED
                 return
             except WireError as error:
-                self.end = _end_of(error)
+                self.end = _end_of(error, self._reply)
                 return
             if chunk is None:
                 return
             yield chunk
 
 
-def _end_of(error: WireError) -> End:
+def _end_of(error: WireError, reply: Reply) -> End:
     """Tell a cut by the deadline or the server, which says something of the answer, from all else, which is raised."""
-    ends = {Reason.TIMEOUT_TOTAL: End.DEADLINE, Reason.PROTOCOL: End.CUT}
-    if error.reason not in ends:
-        raise error
-    return ends[error.reason]
+    if error.reason is Reason.TIMEOUT_TOTAL:
+        return End.DEADLINE
+    if error.reason is Reason.PROTOCOL and not _is_unread(reply):
+        return End.CUT
+    raise error

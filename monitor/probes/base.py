@@ -95,8 +95,14 @@ class Kind(NamedTuple):
 
 
 async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
-    """Look once. Never raises (but ``CancelledError``): failures of the wire and bugs of ours are observations too."""
+    """Look once. Never raises (but ``CancelledError``): failures of the wire and bugs of ours are observations too.
+
+    After a 429 with ``Retry-After`` nothing is sent until that time; the looks in between say so and are UNKNOWN.
+    """
     ctx.started_s = monotonic()
+    left_s = ctx.memory.get("not_before", 0.0) - ctx.now.timestamp()
+    if left_s > 0:
+        return Observation(Reason.RATE_LIMIT, f"the vendor asked us to wait {left_s:.0f} s more", retry_after_s=left_s)
     secrets = tuple(secrets_of(options))
     try:
         async with asyncio.timeout(ctx.timeout_s + GRACE_S) as deadline:
@@ -107,6 +113,8 @@ async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
         observation = _overdue(ctx) if deadline.expired() else _our_bug(error)
     except Exception as error:
         observation = _our_bug(error)
+    if observation.reason in (Reason.RATE_LIMIT, Reason.THROTTLED) and observation.retry_after_s:
+        ctx.memory["not_before"] = ctx.now.timestamp() + observation.retry_after_s
     return tidy(observation, secrets)
 
 

@@ -19,8 +19,8 @@ Percentiles of any of these are taken over successful looks only.
 
 Without a key only the edge can be looked at, and the look says so. The ladder and the budget are in
 :mod:`~monitor.probes.budget`, the classification is in :mod:`~monitor.probes.taxonomy`. Kept in ``ctx.memory``, so lost
-with the prober: the ledger, when a request like this worked last, whether the model was listed, the model's identity,
-and how long the vendor asked us to wait.
+with the prober: the ledger, when a request like this worked last, whether the model was listed, and the model's
+identity.
 """
 
 from __future__ import annotations
@@ -50,10 +50,6 @@ _PLAIN_QUESTION = "Say hello in one short sentence."
 
 async def run(options: Options, ctx: Context) -> Observation:
     """Climb the rung that is due."""
-    wait_s = ctx.memory.get("not_before", 0.0) - ctx.now.timestamp()
-    if wait_s > 0:
-        detail = f"the vendor asked us to wait; {wait_s:.0f} s left"
-        return Observation(Reason.RATE_LIMIT, detail, retry_after_s=wait_s)
     plan, ledger = options.plan(), Ledger.read(ctx.memory.get("ledger"), ctx.now)
     choice = budget.choose(plan, ledger, ctx.now)
     if choice.rung.asks:
@@ -77,8 +73,6 @@ async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, 
     observation = _observation(talk, seen, reason, usd if plan.has_prices else None)
     notes = (*observation.warnings, *warnings(seen), *_remember(options, ctx, talk, seen, reason))
     wait_s = retry_after_s(talk.exchange.headers, ctx.now) if talk.exchange and seen.status >= 400 else None
-    if wait_s and seen.status == 429:
-        ctx.memory["not_before"] = ctx.now.timestamp() + wait_s
     return replace(observation, warnings=notes, retry_after_s=wait_s)
 
 
@@ -103,7 +97,7 @@ def _prepared(options: Options, canary: Canary | None, max_tokens: int) -> Quest
 async def _completed(options: Options, ctx: Context, talk: Talk, canary: Canary | None) -> Seen:
     """Add what the conversation alone does not show: the canary's verdict, the past, the list of models."""
     reply = talk.seen.reply
-    is_cut = reply.cut_by_limit or not reply.finish_reason
+    is_cut = reply.cut_by_limit or not reply.finish_reason or reply.is_torn
     judged = Verdict.NONE if reply.thought_only else verdict(canary, reply.text, cut=is_cut)
     seen = replace(
         talk.seen,

@@ -82,6 +82,11 @@ class Reply:
         return self.finish_reason in ("length", "max_tokens")
 
     @property
+    def is_torn(self) -> bool:
+        """The answer holds bytes that were no UTF-8: broken on the way, so its words prove nothing."""
+        return "\N{REPLACEMENT CHARACTER}" in self.text
+
+    @property
     def thought_only(self) -> bool:
         """The token limit was spent before a visible word, as reasoning models do: no failure and no verdict."""
         spent = bool(self.token_times) or bool(self.output_tokens)

@@ -273,6 +273,7 @@ def warnings(seen: Seen) -> tuple[str, ...]:
         "protocol.no_done": not reply.done,
         "protocol.no_usage": reply.output_tokens is None,
         "protocol.bad_event": reply.undecodable > 0,
+        "protocol.bad_utf8": reply.is_torn,
         "protocol.cut_after_end": seen.end is End.CUT,
         "chat.spent_on_reasoning": reply.thought_only,
     }

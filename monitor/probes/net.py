@@ -1,0 +1,218 @@
+"""The plain network kinds: ``tcp`` (does a port accept), ``tls`` (handshake, certificate), ``dns`` (answers per resolver).
+
+A resolver that does not answer at all says something of our network or of that resolver, not of the service; so does a
+single SERVFAIL beside good answers. NXDOMAIN, SERVFAIL or a wrong answer counts once two resolvers agree, or the only
+one there is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from ipaddress import ip_address
+from statistics import median
+from typing import Annotated, Literal
+
+import dns.asyncresolver
+import dns.exception
+import dns.nameserver
+import dns.resolver
+from pydantic import BeforeValidator, Field, field_validator
+
+from monitor.clock import monotonic
+from monitor.core.model import Observation, Phases, Reason
+from monitor.probes import base
+from monitor.probes.answers import EXPIRY_WARNING_S, expiring, total_s
+from monitor.probes.base import Context, Seconds
+from monitor.wire import Connection
+
+Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else tuple(value))]
+
+
+class TcpOptions(base.Options):
+    """Options of the kind ``tcp``."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
+    slow_s: Seconds | None = None
+
+    def target(self) -> str:
+        """Return host and port."""
+        return f"{self.host}:{self.port}"
+
+
+class TlsOptions(base.Options):
+    """Options of the kind ``tls``."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(443, ge=1, le=65535)
+    server_name: str | None = None
+    """Name to ask for and to check the certificate against, when it is not ``host``."""
+    min_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
+    expiry_warning_s: Seconds = EXPIRY_WARNING_S
+    slow_s: Seconds | None = None
+
+    def target(self) -> str:
+        """Return host and port."""
+        return f"{self.host}:{self.port}"
+
+
+async def run_tcp(options: TcpOptions, ctx: Context) -> Observation:
+    """Connect and hang up."""
+    connection = await ctx.wire.connect(options.host, options.port, tls=False, limits=ctx.limits())
+    return _connected(connection, f"port {options.port} accepts", options.slow_s)
+
+
+async def run_tls(options: TlsOptions, ctx: Context) -> Observation:
+    """Shake hands, check version and certificate, hang up."""
+    connection = await ctx.wire.connect(
+        options.host, options.port, tls=True, limits=ctx.limits(), server_name=options.server_name
+    )
+    detail = f"{connection.tls_version} {connection.cipher}".strip()
+    if connection.tls_version < options.min_version:
+        reason, detail = Reason.TLS, f"{detail}; at least {options.min_version} is wanted"
+    elif ends := expiring(connection.certificate, options.expiry_warning_s, ctx.now):
+        reason, detail = Reason.CERTIFICATE_EXPIRING, ends
+    else:
+        return _connected(connection, detail, options.slow_s)
+    return _observed(connection, reason, detail)
+
+
+def _connected(connection: Connection, detail: str, slow_s: float | None) -> Observation:
+    took_s = total_s(connection.phases)
+    if slow_s is not None and took_s > slow_s:
+        return _observed(connection, Reason.SLOW, f"{detail}; took {took_s:.3g} s, objective {slow_s:g} s")
+    return _observed(connection, Reason.OK, detail)
+
+
+def _observed(connection: Connection, reason: Reason, detail: str) -> Observation:
+    return Observation(
+        reason,
+        detail,
+        address=connection.address,
+        phases=connection.phases,
+        certificate=connection.certificate,
+        warnings=connection.warnings,
+    )
+
+
+class DnsOptions(base.Options):
+    """Options of the kind ``dns``."""
+
+    name: str = Field(min_length=1)
+    record: Literal["A", "AAAA", "CNAME", "MX", "TXT", "NS", "CAA", "SRV", "HTTPS"] = "A"
+    resolvers: Words = ()
+    """IP addresses, as ``1.1.1.1`` or ``127.0.0.1:5353``; none means the machine's own."""
+    contains: Words = ()
+    """Answers that must be there."""
+    absent: Words = ()
+    """Answers that must not be there."""
+    only: Words = ()
+    """When given, no other answer may be there."""
+    min_answers: int = Field(1, ge=0, le=100)
+    slow_s: Seconds | None = None
+
+    @field_validator("resolvers")
+    @classmethod
+    def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            _nameserver(text)
+        return value
+
+    def target(self) -> str:
+        """Return the name asked for."""
+        return self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one resolver said."""
+
+    resolver: str
+    latency_s: float
+    answers: tuple[str, ...] = ()
+    failure: str = ""
+    silent: bool = False
+    """It did not answer, or not sensibly: nothing is known of the name."""
+
+
+async def run_dns(options: DnsOptions, ctx: Context) -> Observation:
+    """Ask every resolver at once and compare the answers with the rules."""
+    try:
+        servers = [_nameserver(text) for text in options.resolvers] or _system()
+    except dns.resolver.NoResolverConfiguration:
+        return Observation(Reason.CONFIG, "this machine has no resolver; name some under resolvers")
+    limit_s = ctx.remaining_s() * 0.9  # so that the slowest resolver cannot take the answer of the others with it
+    found = await asyncio.gather(*(_ask(options, server, limit_s) for server in servers))
+    return _judged(options, found)
+
+
+def _judged(options: DnsOptions, found: list[Finding]) -> Observation:
+    speaking = [finding for finding in found if not finding.silent]
+    bad = [finding for finding in speaking if finding.failure]
+    good = [finding for finding in speaking if not finding.failure]
+    detail = ", ".join(_words(finding) for finding in found)
+    latency_s = median(finding.latency_s for finding in speaking) if speaking else None
+    phases = Phases(dns_s=latency_s)
+    notes = tuple(f"dns.resolver_failed: {finding.resolver}" for finding in found if finding.silent or finding.failure)
+    if not speaking:
+        return Observation(Reason.NETWORK, f"no resolver answered: {detail}", phases=phases)
+    if bad and len(bad) >= min(2, len(found)):
+        wrong = all(finding.answers for finding in bad)
+        return Observation(Reason.CONTENT if wrong else Reason.DNS, detail, phases=phases)
+    if not good:
+        return Observation(Reason.NETWORK, f"resolvers disagree or are silent: {detail}", phases=phases)
+    is_slow = options.slow_s is not None and latency_s is not None and latency_s > options.slow_s
+    return Observation(Reason.SLOW if is_slow else Reason.OK, detail, phases=phases, warnings=notes)
+
+
+def _words(finding: Finding) -> str:
+    said = finding.failure or f"{len(finding.answers)} answers"
+    return f"{finding.resolver} {finding.latency_s * 1000:.0f} ms {said}"
+
+
+def _nameserver(text: str) -> dns.nameserver.Do53Nameserver:
+    """Turn an address with an optional port into a resolver; ``ValueError`` for a host name."""
+    try:
+        return dns.nameserver.Do53Nameserver(str(ip_address(text)))
+    except ValueError:
+        host, _, port = text.rpartition(":")
+        return dns.nameserver.Do53Nameserver(str(ip_address(host.strip("[]"))), int(port))
+
+
+def _system() -> list[dns.nameserver.Do53Nameserver]:
+    addresses = dns.asyncresolver.Resolver().nameservers
+    return [dns.nameserver.Do53Nameserver(address) for address in addresses if isinstance(address, str)]
+
+
+async def _ask(options: DnsOptions, server: dns.nameserver.Do53Nameserver, limit_s: float) -> Finding:
+    resolver = dns.asyncresolver.Resolver(configure=False)
+    resolver.nameservers = [server]
+    name = server.address if server.port == 53 else f"{server.address}:{server.port}"
+    started_s = monotonic()
+    answers: tuple[str, ...] = ()
+    silent = False
+    try:
+        reply = await resolver.resolve(
+            options.name, options.record, raise_on_no_answer=False, search=False, lifetime=limit_s
+        )
+        answers = tuple(sorted(item.to_text().strip('"').rstrip(".") for item in reply.rrset or ()))
+        failure = _broken(options, answers)
+    except dns.resolver.NXDOMAIN:
+        failure = "NXDOMAIN"
+    except dns.resolver.NoNameservers as error:
+        failure = "SERVFAIL" if "SERVFAIL" in str(error) else "refused"
+        silent = failure == "refused"
+    except (dns.exception.DNSException, OSError) as error:
+        failure, silent = "silent" if isinstance(error, dns.exception.Timeout) else type(error).__name__, True
+    return Finding(name, monotonic() - started_s, answers, failure, silent)
+
+
+def _broken(options: DnsOptions, answers: tuple[str, ...]) -> str:
+    if len(answers) < options.min_answers:
+        return f"{len(answers)} answers, at least {options.min_answers} wanted"
+    missing = [text for text in options.contains if text not in answers]
+    unwanted = [text for text in answers if text in options.absent or (options.only and text not in options.only)]
+    if missing:
+        return f"{missing[0]} is missing"
+    return f"{unwanted[0][:60]} must not be there" if unwanted else ""
