@@ -17,8 +17,8 @@ class Coded(StrEnum):
 
     code: int
 
-    def __new__(cls, value: str, code: int) -> Coded:
-        """Make a member from ``value, code``."""
+    def __new__(cls, value: str, code: int = -1) -> Coded:
+        """Make a member from ``value, code``; without a code it is a look-up by value."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.code = code

@@ -1,0 +1,160 @@
+"""A target that is not ours: LiteLLM's proxy with a mocked answer, watched by a real worker."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from monitor import clock
+from monitor.core.model import Health, Reason
+from monitor.store import reads
+from monitor.store.engine import open_engine
+from monitor.store.views import ComponentView
+
+ROOT = Path(__file__).parent.parent.parent
+PROXY = ROOT / ".venv-litellm" / "bin" / "litellm"
+INTERVAL_S = 5
+T = TypeVar("T")
+
+pytestmark = [pytest.mark.slow, pytest.mark.litellm, pytest.mark.timeout(240)]
+
+MODELS = """
+model_list:
+  - model_name: mock
+    litellm_params:
+      {model: openai/mock, api_key: none, api_base: "http://127.0.0.1:9/", mock_response: "Hello from afar."}
+"""
+
+PROBES = """
+allow_networks: [127.0.0.0/8]
+listen: {{metrics: "127.0.0.1:{metrics}"}}
+policies:
+  default: {{recovery_window: 10s}}
+services:
+  - id: litellm
+    name: LiteLLM
+    components: [{{id: api, name: API, kind: api}}]
+    probes:
+      - id: api-chat
+        component: api
+        kind: chat
+        interval: {interval}s
+        timeout: 4s
+        options: {{base_url: "http://127.0.0.1:{port}/v1", model: mock, key: "${{PROXY_KEY}}", canary: false}}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+def wait_for(what: str, seconds: float, look: Callable[[], T | None]) -> T:
+    end = clock.monotonic() + seconds
+    while clock.monotonic() < end:
+        if (found := look()) is not None:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: not within {seconds:g} s")
+
+
+@contextmanager
+def running(arguments: list[str], log: Path, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            arguments, cwd=log.parent, env={**os.environ, **environ}, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+
+
+@contextmanager
+def proxy(home: Path, port: int, key: str) -> Iterator[subprocess.Popen[bytes]]:
+    (home / "models.yaml").write_text(MODELS)
+    arguments = [str(PROXY), "--config", str(home / "models.yaml"), "--host", "127.0.0.1", "--port", str(port)]
+    environ = {"LITELLM_MASTER_KEY": key, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
+    with running(arguments, home / "proxy.log", environ) as process:
+
+        def alive() -> bool | None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/liveliness", timeout=2):
+                    return True
+            except (urllib.error.URLError, OSError):
+                return None
+
+        wait_for("LiteLLM's proxy answers", 90, alive)
+        yield process
+
+
+def test_a_foreign_chat_server_is_seen_well_then_down_for_the_right_reason_then_well_again(tmp_path: Path) -> None:
+    if not PROXY.exists():
+        pytest.skip("LiteLLM's proxy is not installed; make litellm installs it beside the project")
+    key = f"sk-{secrets.token_hex(16)}"
+    port = free_port()
+    database = f"sqlite:///{tmp_path / 'watch.db'}"
+    (tmp_path / "probes.yaml").write_text(PROBES.format(port=port, metrics=free_port(), interval=INTERVAL_S))
+    worker = [sys.executable, "-m", "monitor", "worker", "--config", str(tmp_path / "probes.yaml")]
+
+    with running(worker, tmp_path / "worker.log", {"CHATWATCH_DATABASE": database, "PROXY_KEY": key}) as watching:
+
+        def api(health: Health) -> ComponentView | None:
+            if not (tmp_path / "watch.db").exists():
+                return None
+            assert watching.poll() is None, (tmp_path / "worker.log").read_text()
+            snapshot = reads.snapshot(engine, clock.now(), public=True)
+            for service in snapshot.services:
+                for component in service.components:
+                    if component.health is health:
+                        return component
+            return None
+
+        with proxy(tmp_path, port, key) as target:
+            wait_for("the worker's database", 20, lambda: (tmp_path / "watch.db").exists() or None)
+            time.sleep(1)  # the migration is a moment's work after the file appears
+            engine = open_engine(database, read_only=True)
+            good = wait_for("the probe is green", 30, lambda: api(Health.OPERATIONAL))
+            assert good.latency is not None
+            assert good.latency.what == "ttft"
+            assert good.latency.p50_s is not None
+            assert 0.001 < good.latency.p50_s < 4
+            target.kill()
+            target.wait(5)
+            killed_s = clock.monotonic()
+            bad = wait_for("the probe is red", 2 * INTERVAL_S + 5, lambda: api(Health.MAJOR))
+            assert clock.monotonic() - killed_s <= 2 * INTERVAL_S + 1
+            assert bad.reason is Reason.CONNECT
+        with proxy(tmp_path, port, key):
+            wait_for("the probe is green again", 60, lambda: api(Health.OPERATIONAL))
+            wait_for(
+                "the incident is resolved",
+                60,
+                lambda: reads.snapshot(engine, clock.now(), public=True).past_incidents or None,
+            )
+        snapshot = reads.snapshot(engine, clock.now(), public=True)
+        engine.dispose()
+    assert len(snapshot.past_incidents) == 1
+    assert snapshot.open_incidents == ()
+    assert key not in (tmp_path / "worker.log").read_text()
+    assert key.encode() not in (tmp_path / "watch.db").read_bytes()
