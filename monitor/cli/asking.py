@@ -1,0 +1,177 @@
+"""Commands that answer a question and change nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+from monitor.cli.common import Failure, example, loaded, tell, with_config, with_location
+from monitor.config import Config, ConfigError, load
+from monitor.config.faults import did_you_mean
+from monitor.core.catalogue import Probe
+
+
+@click.command(epilog=example("chatwatch check --config probes.yaml"))
+@with_config
+@click.option("--quiet", is_flag=True, help="Print faults only.")
+@click.option("--json", "as_json", is_flag=True, help="Print faults and probes as JSON.")
+def check(path: Path, quiet: bool, as_json: bool) -> None:
+    """Read the configuration, name every fault with its line, and show what it expands to."""
+    if as_json:
+        _check_json(path)
+        return
+    config = loaded(path)
+    if not quiet:
+        _table(config)
+
+
+def _check_json(path: Path) -> None:
+    faults: list[dict[str, Any]] = []
+    probes: list[dict[str, Any]] = []
+    try:
+        config = load(path, os.environ)
+    except ConfigError as error:
+        faults = [
+            {key: getattr(fault, key) for key in ("file", "line", "id", "message", "hint")} for fault in error.faults
+        ]
+    else:
+        probes = [_probe_row(probe) for probe in config.catalogue.probes]
+    click.echo(json.dumps({"faults": faults, "probes": probes}, indent=2))
+    if faults:
+        raise click.exceptions.Exit(1)
+
+
+def _probe_row(probe: Probe) -> dict[str, Any]:
+    return {
+        "id": probe.id,
+        "component": probe.component,
+        "kind": probe.kind,
+        "target": probe.target,
+        "interval_s": probe.interval_s,
+        "timeout_s": probe.timeout_s,
+        "locations": list(probe.locations),
+        "control": probe.control,
+        "witness": probe.witness,
+        "disabled": probe.disabled,
+    }
+
+
+def _table(config: Config) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("probe", "component", "kind", "target", "every", "down is confirmed after"):
+        grid.add_column(column, overflow="fold")
+    for probe in config.catalogue.probes:
+        told = "a witness only" if probe.witness else "control target" if probe.control else _confirmed(probe)
+        cells = [probe.id, probe.component, probe.kind, probe.target, f"{probe.interval_s} s"]
+        last = Text(f"off: {probe.disabled}", "yellow") if probe.disabled else Text(told)
+        grid.add_row(*(Text(cell) for cell in cells), last)
+    console = Console(soft_wrap=False)
+    console.print(grid)
+    catalogue = config.catalogue
+    off = sum(bool(probe.disabled) for probe in catalogue.probes)
+    console.print(
+        f"{len(catalogue.services)} services, {len(catalogue.components)} components, {len(catalogue.probes)} probes"
+        f" ({off} switched off), {len(config.channels)} channels, {len(catalogue.routes)} routes"
+    )
+    for channel in config.channels.values():
+        if channel.disabled:
+            console.print(f"channel {channel.id} is switched off: {channel.disabled}", style="yellow")
+    if not catalogue.routes:
+        console.print("Nobody is told of anything: there are no routes.", style="yellow")
+
+
+def _confirmed(probe: Probe) -> str:
+    """Say the longest time from the start of a full outage to its confirmation: one interval and the looks."""
+    policy = probe.policy
+    more = policy.open_after_failures - 1 - (1 if policy.confirm_at_once and policy.open_after_failures > 1 else 0)
+    looks = 2 if policy.confirm_at_once and policy.open_after_failures > 1 else 1
+    seconds = probe.interval_s * (1 + max(0, more)) + looks * probe.timeout_s
+    return f"at most {seconds:g} s"
+
+
+@click.command(epilog=example("chatwatch probe deepseek-web-page --explain"))
+@click.argument("probe_id", metavar="ID")
+@with_config
+@with_location
+@click.option("--explain", is_flag=True, help="Show the phases, the reason and what the rules would do.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_json: bool) -> None:
+    """Look once with one probe, now, and show what was seen. Nothing is recorded.
+
+    The exit code is 0 when the target is fine, 2 when it failed, and 3 when nothing can be said.
+    """
+    import asyncio
+
+    from monitor.cli.explain import explained, one_line
+
+    config = loaded(path, location)
+    found = next((item for item in config.catalogue.probes if item.id == probe_id), None)
+    if found is None:
+        hint = did_you_mean(probe_id, [item.id for item in config.catalogue.probes])
+        raise Failure(f'no probe "{probe_id}" in {path}: {hint}')
+    if found.id not in config.looks:
+        raise Failure(f"{found.id} is switched off: {found.disabled}")
+    result = asyncio.run(_look(config, found))
+    if as_json:
+        from monitor.core.codec import dumps_result
+
+        click.echo(json.dumps(json.loads(dumps_result(result)), indent=2, ensure_ascii=False))
+    elif explain:
+        explained(found, result)
+    else:
+        click.echo(one_line(found, result))
+    if not result.outcome.is_evidence:
+        raise click.exceptions.Exit(3)
+    if result.outcome.value == "failed":
+        raise click.exceptions.Exit(2)
+
+
+async def _look(config: Config, found: Probe) -> Any:
+    import random
+
+    from monitor import clock
+    from monitor.core.model import Result, RunId
+    from monitor.probes import KINDS
+    from monitor.probes.base import Context, look
+    from monitor.wire import Wire
+
+    settings = config.settings
+    wire = Wire(allow_networks=settings.allow_networks, ca_file=settings.ca_file)
+    started_at, started_s = clock.now(), clock.monotonic()
+    context = Context(wire, settings.location, found.timeout_s, 1, started_at, random.SystemRandom(), {})
+    try:
+        seen = await look(KINDS[found.kind], config.looks[found.id], context)
+    finally:
+        await wire.aclose()
+    return Result(RunId(found.id, settings.location, started_at), started_at, clock.monotonic() - started_s, seen)
+
+
+@click.command(epilog=example("chatwatch diagram > incident.mmd"))
+def diagram() -> None:
+    """Print the incident's state diagram (Mermaid) from the table that the rules use."""
+    from monitor.core.incidents import diagram as drawn
+
+    click.echo(drawn())
+
+
+@click.command(epilog=example("chatwatch doctor"))
+@with_config
+def doctor(path: Path) -> None:
+    """Look for what keeps Chatwatch from working here: configuration, database, clock, ports, network."""
+    from monitor.cli.doctor import examine
+
+    try:
+        config: Config | None = load(path, os.environ)
+    except ConfigError as error:
+        tell(error)
+        config = None
+    if not examine(config):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,85 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from monitor.config import Config, ConfigError, load
+from monitor.programs import CONFIG, config_path, database_url
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def with_config(command: F) -> F:
+    """Give a command the option ``--config``."""
+    return click.option(
+        "--config",
+        "path",
+        type=click.Path(path_type=Path),
+        default=config_path,
+        show_default=f"${CONFIG} or probes.yaml",
+        help="Configuration file.",
+    )(command)
+
+
+def with_location(command: F) -> F:
+    """Give a command the option ``--location``."""
+    text = "Where this worker stands; one of the file's locations."
+    return click.option("--location", default=None, help=text)(command)
+
+
+def example(*lines: str) -> str:
+    """Return the end of a command's help: lines to be typed."""
+    return "\b\n" + "\n".join(["Example:", *(f"  {line}" for line in lines)])
+
+
+class Failure(click.ClickException):
+    """An expected failure: one line that says what to do."""
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        click.echo(f"chatwatch: {self.format_message()}", err=True, file=file)
+
+
+def loaded(path: Path, location: str | None = None) -> Config:
+    """Return the configuration, or print every fault of it and leave with exit code 1."""
+    try:
+        return load(path, os.environ, location)
+    except ConfigError as error:
+        tell(error)
+        raise click.exceptions.Exit(1) from None
+
+
+def tell(error: ConfigError) -> None:
+    """Print faults, one a line."""
+    for fault in error.faults:
+        click.echo(str(fault), err=True)
+    count = len(error.faults)
+    click.echo(f"chatwatch: {count} fault{'s' if count > 1 else ''} in the configuration", err=True)
+
+
+def open_database(*, read_only: bool = False) -> Any:
+    """Return the engine of the database that the environment names, brought up to date unless only read."""
+    from monitor.store.engine import migrate, open_engine
+
+    engine = open_engine(database_url(), read_only=read_only)
+    if not read_only:
+        migrate(engine)
+    return engine
+
+
+def log_to_stderr(name: str) -> None:
+    """Log plainly, without the libraries' chatter; httpx and APScheduler would write addresses or tracebacks."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.WARNING, format=f"%(asctime)s {name} %(levelname)s %(message)s"
+    )
+    logging.getLogger("chatwatch").setLevel(logging.INFO)
+    for noisy in ("httpx", "httpcore", "apscheduler"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

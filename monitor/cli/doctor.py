@@ -1,0 +1,114 @@
+"""``chatwatch doctor``: one line for everything that must be right, and what to do where it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from monitor.config import Config
+from monitor.programs import database_url, split
+
+LOWEST_FREE_BYTES = 200 * 2**20
+LOWEST_FILES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at."""
+
+    good: bool
+    what: str
+    remedy: str = ""
+
+
+def examine(config: Config | None) -> bool:
+    """Print the findings; True when nothing is wrong."""
+    findings = [Finding(config is not None, "configuration", "mend the faults above")]
+    findings += _database()
+    if config is not None:
+        findings += _network(config)
+        findings += _ports(config)
+        findings += _switched_off(config)
+    for finding in findings:
+        mark = click.style("ok  ", fg="green") if finding.good else click.style("bad ", fg="red")
+        click.echo(mark + finding.what + ("" if finding.good or not finding.remedy else f": {finding.remedy}"))
+    return all(finding.good for finding in findings)
+
+
+def _database() -> Iterator[Finding]:
+    from sqlalchemy import text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from monitor.store.engine import StoreError, begin, open_engine
+
+    url = database_url()
+    try:
+        engine = open_engine(url)
+        with begin(engine) as connection:
+            connection.execute(text("SELECT 1"))
+        engine.dispose()
+        yield Finding(True, "database can be written")
+    except StoreError as error:
+        yield Finding(False, "database", str(error))
+    except (SQLAlchemyError, OSError) as error:
+        yield Finding(False, "database", f"it cannot be written ({type(error).__name__}); see CHATWATCH_DATABASE")
+    if url.startswith("sqlite:///"):
+        folder = Path(url.removeprefix("sqlite:///")).absolute().parent
+        while not folder.exists():
+            folder = folder.parent
+        free = shutil.disk_usage(folder).free
+        yield Finding(free > LOWEST_FREE_BYTES, f"disk: {free // 2**20} MB free", "make room, or move the database")
+
+
+def _ports(config: Config) -> Iterator[Finding]:
+    import resource
+    import socket
+
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    yield Finding(files >= LOWEST_FILES, f"open files: {files} allowed", "raise it with ulimit -n 4096")
+    for name in ("web", "live", "console", "metrics"):
+        host, port = split(getattr(config.settings, name))
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind((host, port))
+                yield Finding(True, f"address for {name} is free")
+            except OSError as error:
+                remedy = f"{error.strerror}; another Chatwatch may be running, or set listen.{name} in probes.yaml"
+                yield Finding(False, f"address for {name} {host}:{port}", remedy)
+
+
+def _network(config: Config) -> Iterator[Finding]:
+    """Look at every control target: they only exist to tell whether we are online."""
+    controls = [probe for probe in config.catalogue.probes if probe.control and probe.id in config.looks]
+    if not controls:
+        remedy = "name some under controls, or an outage of your own network looks like everybody's"
+        yield Finding(False, "control targets: none", remedy)
+        return
+    from monitor.cli.asking import _look
+
+    async def ask() -> list[Finding]:
+        found = []
+        for probe in controls:
+            result = await _look(config, probe)
+            seen = f"{result.reason} {result.observation.detail}".strip()
+            good = not result.reason.is_network_class
+            found.append(Finding(good, f"control target {probe.target}", f"cannot be reached ({seen}); choose another"))
+        return found
+
+    with contextlib.suppress(KeyboardInterrupt):
+        yield from asyncio.run(ask())
+
+
+def _switched_off(config: Config) -> Iterator[Finding]:
+    for probe in config.catalogue.probes:
+        if probe.disabled:
+            yield Finding(True, f"{probe.id} is switched off: {probe.disabled}")
+    yield Finding(True, "running as root: a user of its own would do" if os.geteuid() == 0 else "not running as root")
