@@ -16,17 +16,20 @@ from monitor.store.codec import pack, us
 from monitor.store.engine import begin
 
 
-def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime) -> Recorded:
-    """Put a catalogue in force. Incidents of what is no longer watched are closed as removed, not as recovered."""
+def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, label: str = "") -> Recorded:
+    """Put a catalogue in force. Incidents of what is no longer watched are closed as removed, not as recovered.
+
+    ``label`` is shown on every page, e.g. that this is a reconstruction.
+    """
     done = Recorded()
     body = pack(Catalogue, catalogue)
-    digest = hashlib.sha256(body.encode()).hexdigest()[:32]
+    digest = hashlib.sha256(f"{label}|{body}".encode()).hexdigest()[:32]
     with begin(engine) as connection:
         work = Working(connection, now)
         if connection.scalar(select(CATALOGUE.c.digest)) == digest:
             return done
         _close_removed(work, catalogue, done)
-        values = {"digest": digest, "at_us": us(now), "body": body}
+        values = {"digest": digest, "at_us": us(now), "label": label, "body": body}
         if not connection.execute(update(CATALOGUE).values(values)).rowcount:
             connection.execute(insert(CATALOGUE).values(values | {"id": 1}))
         _components(work, catalogue, now)

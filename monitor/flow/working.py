@@ -19,19 +19,32 @@ from monitor.core.catalogue import Catalogue, Component, Policy, Probe
 from monitor.core.events import Cause, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ProbeState, new_probe_state
 from monitor.core.incidents import apply, is_open
-from monitor.core.maintenance import Maintenance, Window, windows
+from monitor.core.maintenance import Window
 from monitor.core.model import Health, UpstreamReading
 from monitor.core.registration import RegistrationState
 from monitor.store import tables
 from monitor.store.catalogues import Index, load_index
-from monitor.store.codec import DAY, pack, unpack, us, us_or_none, when, when_or_none
+from monitor.store.codec import DAY, pack, unpack, us, us_or_none, when_or_none
+from monitor.store.maintenances import held_windows
 from monitor.store.tables import table
 
 SERIES, COMPONENT, SPAN = table(tables.Series), table(tables.Component), table(tables.Span)
-COMPONENT_DAY, MAINTENANCE = table(tables.ComponentDay), table(tables.Maintenance)
+COMPONENT_DAY = table(tables.ComponentDay)
 INCIDENT, INCIDENT_EVENT = table(tables.Incident), table(tables.IncidentEvent)
 CERTIFICATE = table(tables.Certificate)
 UPSTREAM, REGISTRATION_LOG = table(tables.Upstream), table(tables.RegistrationLog)
+
+_TRACK_COLUMNS = (
+    "tick_us",
+    "attempt",
+    "evidence_us",
+    "result_id",
+    "result_at_us",
+    "reading",
+    "evidence_kept_us",
+    "state",
+    "key",
+)
 
 
 @dataclass(slots=True)
@@ -188,7 +201,7 @@ class Working:
         """Return the maintenance windows of the last two days and the coming hour."""
         if self._windows is None:
             self._windows = list(
-                maintenance_windows(self.connection, self.now - timedelta(days=2), self.now + timedelta(hours=1))
+                held_windows(self.connection, self.now - timedelta(days=2), self.now + timedelta(hours=1))
             )
         return self._windows
 
@@ -263,6 +276,7 @@ class Working:
             (
                 us_or_none(track.state.tick) or 0,
                 track.state.attempt,
+                us_or_none(track.state.evidence_at),
                 track.result_id,
                 track.result_at_us,
                 track.reading,
@@ -274,8 +288,7 @@ class Working:
             if track.changed
         ]
         if rows:
-            names = ("tick_us", "attempt", "result_id", "result_at_us", "reading", "evidence_kept_us", "state", "key")
-            bulk_update(self.connection, SERIES, names, rows)
+            bulk_update(self.connection, SERIES, _TRACK_COLUMNS, rows)
 
     def _flush_parts(self) -> None:
         for part in self.parts.values():
@@ -334,21 +347,6 @@ def put_incident(connection: Connection, incident: Incident) -> None:
     done = connection.execute(update(INCIDENT).where(INCIDENT.c.id == incident.id).values(row))
     if not done.rowcount:
         connection.execute(insert(INCIDENT).values(row | {"id": incident.id}))
-
-
-def maintenance_windows(connection: Connection, since: datetime, until: datetime) -> Iterator[Window]:
-    """Yield the occurrences of all maintenance that overlap ``[since, until)``."""
-    query = select(MAINTENANCE).where(
-        MAINTENANCE.c.starts_us < us(until),
-        MAINTENANCE.c.until_us.is_(None) | (MAINTENANCE.c.until_us > us(since)),
-    )
-    for row in connection.execute(query):
-        ended = when(row.cancelled_us) if row.cancelled_us is not None else None
-        for window in windows(unpack(Maintenance, row.body), since, until):
-            if ended is None or window.ends_at <= ended:
-                yield window
-            elif window.starts_at < ended:
-                yield Window(window.starts_at, ended, window.service, window.components, window.maintenance)
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

@@ -32,6 +32,7 @@ class Catalogue(SQLModel, table=True):
     id: int = Field(default=1, primary_key=True)
     digest: str
     at_us: int = _us()
+    label: str = _text()
     body: str = _text()
 
 
@@ -46,6 +47,7 @@ class Series(SQLModel, table=True):
     tick_us: int = _us(default=0)
     """With ``attempt`` the newest run that was judged; anything at or before it is a repetition."""
     attempt: int = 0
+    evidence_us: int | None = _us(default=None)
     result_id: int | None = _us(default=None)
     result_at_us: int | None = _us(default=None)
     reading: str = ""
@@ -203,7 +205,7 @@ class Span(SQLModel, table=True):
     """A closed stretch of one health of one component. A component's spans touch and never overlap."""
 
     __tablename__ = "component_span"
-    __table_args__ = (Index("component_span_component", "component", "start_us"),)
+    __table_args__ = (Index("component_span_component", "component", "start_us"), Index("component_span_end", "end_us"))
 
     id: int | None = Field(default=None, primary_key=True)
     component: str

@@ -9,9 +9,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from monitor.core.catalogue import ComponentKind
-from monitor.core.events import Cause, IncidentEvent, MethodState
-from monitor.core.model import Health, Impact, IncidentStatus, Reason, UpstreamReading
+from monitor.core.catalogue import ComponentKind, Probe
+from monitor.core.events import Alert, Cause, IncidentEvent, MethodState
+from monitor.core.model import (
+    Certificate,
+    Health,
+    Impact,
+    IncidentStatus,
+    Reason,
+    Result,
+    Sending,
+    UpstreamReading,
+    Verdict,
+    Why,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,3 +217,81 @@ class Snapshot:
         if not self.workers or any(worker.blind_since is None for worker in self.workers):
             return None
         return max(worker.blind_since for worker in self.workers if worker.blind_since)
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """Why a route was or was not told about an alert, and how the delivery went."""
+
+    route: str
+    send: bool
+    why: Why
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeView:
+    """One delivery of an alert."""
+
+    id: int
+    channel: str
+    route: str
+    why: Why
+    sending: Sending
+    created_at: datetime
+    due_at: datetime
+    sent_at: datetime | None
+    tries: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertView:
+    """An alert as the person on call sees it."""
+
+    alert: Alert
+    service_name: str
+    component_name: str
+    decisions: tuple[DecisionView, ...]
+    """Oldest first: answers *why was I (not) paged?*."""
+    notices: tuple[NoticeView, ...]
+    verdict: Verdict | None
+    """What a person said of it afterwards; None is *unreviewed*."""
+    verdict_note: str
+
+
+@dataclass(frozen=True, slots=True)
+class SilenceView:
+    """A silence, in force, to come or over."""
+
+    id: str
+    starts_at: datetime
+    ends_at: datetime
+    service: str
+    component: str
+    rule: str
+    by: str
+    why: str
+    removed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditView:
+    """One line of who did what, when and why."""
+
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeView:
+    """A probe at a location with its newest look."""
+
+    probe: Probe
+    location: str
+    result: Result | None
+    evidence_at: datetime | None
+    certificate: Certificate | None

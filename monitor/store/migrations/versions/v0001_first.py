@@ -78,6 +78,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("at_us", sa.BigInteger(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -126,6 +127,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("component_span_component", "component_span", ["component", "start_us"], unique=False)
+    op.create_index("component_span_end", "component_span", ["end_us"], unique=False)
     op.create_table(
         "decision",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -347,6 +349,7 @@ def upgrade() -> None:
         sa.Column("location", sa.String(), nullable=False),
         sa.Column("tick_us", sa.BigInteger(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("evidence_us", sa.BigInteger(), nullable=True),
         sa.Column("result_id", sa.BigInteger(), nullable=True),
         sa.Column("result_at_us", sa.BigInteger(), nullable=True),
         sa.Column("reading", sa.String(), nullable=False),

@@ -1,0 +1,99 @@
+"""Day bars: closed days from ``component_day``, the rest worked out from the spans. Parts add up to the second."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from monitor.core.maintenance import Window
+from monitor.core.model import Health
+from monitor.core.uptime import Shares, Span, shares
+from monitor.store import tables
+from monitor.store.codec import DAY, when
+from monitor.store.tables import table
+
+COMPONENT_DAY, SPAN = table(tables.ComponentDay), table(tables.Span)
+STATES = ("operational_us", "degraded_us", "partial_us", "major_us", "maintenance_us", "unknown_us")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is needed to draw one component's bars: the open stretch, and from when to when something is known."""
+
+    component: str
+    created_us: int
+    span_us: int
+    health: Health
+    known_until_us: int
+    """The end of knowledge: now, or the last sign of life of the workers."""
+
+
+def day_parts(
+    connection: Connection, lines: Sequence[Line], windows: Sequence[Window], since_us: int, until_us: int
+) -> dict[str, dict[int, Shares]]:
+    """Return component → start of day → how the day (or the part of it before ``until_us``) was spent."""
+    first = since_us - since_us % DAY
+    closed = _closed(connection, first, {line.component for line in lines})
+    today = until_us - until_us % DAY
+    open_since = {line.component: _first_open(line, closed[line.component], first, today) for line in lines}
+    spans = _spans(connection, min(open_since.values(), default=today), open_since)
+    found: dict[str, dict[int, Shares]] = {}
+    for line in lines:
+        days = closed[line.component]
+        start = open_since[line.component]
+        for day in range(start, today + DAY, DAY):
+            if day not in days:
+                days[day] = one_day(line, spans[line.component], windows, day, min(day + DAY, until_us))
+        found[line.component] = dict(sorted(days.items()))
+    return found
+
+
+def one_day(
+    line: Line, spans: Sequence[tuple[int, int, Health]], windows: Sequence[Window], day_us: int, until_us: int
+) -> Shares:
+    """Return how ``[day_us, until_us)`` of a component was spent; nothing is known before it was first watched."""
+    start_us = max(day_us, line.created_us)
+    known = [Span(when(a), when(b), health) for a, b, health in spans if a < until_us and b > start_us]
+    if line.span_us < line.known_until_us:
+        known.append(Span(when(line.span_us), when(line.known_until_us), line.health))
+    near = [window for window in windows if window.concerns(line.component)]
+    return shares(known, near, line.component, when(start_us), when(until_us))
+
+
+def _closed(connection: Connection, first: int, components: set[str]) -> defaultdict[str, dict[int, Shares]]:
+    query = select(COMPONENT_DAY.c.component, COMPONENT_DAY.c.day_us, *(COMPONENT_DAY.c[name] for name in STATES))
+    found: defaultdict[str, dict[int, Shares]] = defaultdict(dict)
+    for component, day_us, *parts in connection.execute(query.where(COMPONENT_DAY.c.day_us >= first)):
+        if component in components:
+            found[component][day_us] = Shares(*parts)
+    return found
+
+
+def _first_open(line: Line, days: Mapping[int, Shares], first: int, today: int) -> int:
+    """Return the first day that is not worked out yet."""
+    day = max(first, line.created_us - line.created_us % DAY)
+    while day in days and day < today:
+        day += DAY
+    return day
+
+
+def _spans(
+    connection: Connection, since_us: int, open_since: Mapping[str, int]
+) -> defaultdict[str, list[tuple[int, int, Health]]]:
+    query = select(SPAN.c.component, SPAN.c.start_us, SPAN.c.end_us, SPAN.c.health).where(SPAN.c.end_us > since_us)
+    found: defaultdict[str, list[tuple[int, int, Health]]] = defaultdict(list)
+    for component, start_us, end_us, health in connection.execute(query):
+        if component in open_since:
+            found[component].append((start_us, end_us, Health(health)))
+    return found
+
+
+def total(days: Iterable[Shares]) -> Shares:
+    """Return the sum of days."""
+    sums = [0] * len(STATES)
+    for day in days:
+        sums = [have + getattr(day, name) for have, name in zip(sums, STATES, strict=True)]
+    return Shares(*sums)

@@ -1,0 +1,171 @@
+"""Reads about incidents. The public sees public incidents of public components only, also inside an event."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, select
+
+from monitor.core.events import EventKind, Incident, IncidentEvent
+from monitor.core.incidents import is_open
+from monitor.store import tables
+from monitor.store.catalogues import Index, load_index
+from monitor.store.codec import unpack, us, when
+from monitor.store.engine import reading
+from monitor.store.tables import table
+from monitor.store.views import IncidentView
+
+INCIDENT, INCIDENT_EVENT = table(tables.Incident), table(tables.IncidentEvent)
+_CHUNK = 500
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Who reads: the public, or people who may see everything."""
+
+    index: Index
+    public: bool
+
+    def sees_service(self, service: str) -> bool:
+        """Say whether the service may be shown; one that left the catalogue is for insiders only."""
+        if not self.public:
+            return True
+        found = self.index.services.get(service)
+        return found is not None and found.public
+
+    def sees(self, component: str) -> bool:
+        """Say whether the component may be shown."""
+        if not self.public:
+            return True
+        found = self.index.components.get(component)
+        return found is not None and found.public and self.sees_service(found.service)
+
+    def incident(self, incident: Incident) -> Incident | None:
+        """Return the incident as this audience may see it; None when it may not."""
+        if not self.public:
+            return incident
+        shown = tuple(name for name in incident.components if self.sees(name))
+        if not incident.public or not self.sees_service(incident.service) or (incident.components and not shown):
+            return None
+        return replace(incident, components=shown, failing={k: v for k, v in incident.failing.items() if k in shown})
+
+    def event(self, event: IncidentEvent) -> IncidentEvent | None:
+        """Return the event without what this audience may not see; None when nothing is left of it."""
+        if not self.public:
+            return event
+        about = event.data.get("component")
+        if event.kind is EventKind.HIDDEN or (about and not self.sees(about)):
+            return None
+        data = dict(event.data)
+        if isinstance(data.get("components"), list):
+            data["components"] = [name for name in data["components"] if self.sees(name)]
+        if isinstance(data.get("health"), dict):
+            data["health"] = {name: value for name, value in data["health"].items() if self.sees(name)}
+        return replace(event, data=data)
+
+
+def incident(engine: Engine, incident_id: str, *, public: bool) -> IncidentView | None:
+    """Return one incident with its whole timeline; None if there is none that this audience may see."""
+    with reading(engine) as connection:
+        rows = connection.execute(select(INCIDENT.c.body).where(INCIDENT.c.id == incident_id))
+        found = views(connection, rows, Audience(load_index(connection), public))
+    return found[0] if found else None
+
+
+def incidents(
+    engine: Engine,
+    *,
+    public: bool,
+    limit: int = 50,
+    before: datetime | None = None,
+    since: datetime | None = None,
+    service: str = "",
+    open_only: bool = False,
+) -> tuple[IncidentView, ...]:
+    """Return incidents, newest first: at most ``limit``, that started before ``before`` and not before ``since``."""
+    query = select(INCIDENT.c.body).order_by(INCIDENT.c.started_us.desc(), INCIDENT.c.id.desc())
+    if public:
+        query = query.where(INCIDENT.c.public.is_(True))
+    if before is not None:
+        query = query.where(INCIDENT.c.started_us < us(before))
+    if since is not None:
+        query = query.where(INCIDENT.c.started_us >= us(since))
+    if service:
+        query = query.where(INCIDENT.c.service == service)
+    if open_only:
+        query = query.where(INCIDENT.c.resolved_us.is_(None))
+    with reading(engine) as connection:
+        audience = Audience(load_index(connection), public)
+        return tuple(views(connection, connection.execute(query.limit(limit)), audience))
+
+
+def recent(connection: Connection, since: datetime, audience: Audience) -> list[IncidentView]:
+    """Return what is open, or was resolved since, newest first."""
+    query = select(INCIDENT.c.body).where(INCIDENT.c.resolved_us.is_(None) | (INCIDENT.c.resolved_us >= us(since)))
+    return views(connection, connection.execute(query.order_by(INCIDENT.c.started_us.desc())), audience)
+
+
+def views(connection: Connection, rows: Iterable[Row[Any]], audience: Audience) -> list[IncidentView]:
+    """Return the incidents of these rows as this audience may see them, with their events."""
+    shown = [found for row in rows if (found := audience.incident(unpack(Incident, row.body))) is not None]
+    events = _events(connection, [incident.id for incident in shown])
+    return [_view(incident, events[incident.id], audience) for incident in shown]
+
+
+def _events(connection: Connection, ids: Sequence[str]) -> Mapping[str, list[IncidentEvent]]:
+    found: defaultdict[str, list[IncidentEvent]] = defaultdict(list)
+    for start in range(0, len(ids), _CHUNK):
+        some = ids[start : start + _CHUNK]
+        query = select(INCIDENT_EVENT).where(INCIDENT_EVENT.c.incident.in_(some)).order_by(INCIDENT_EVENT.c.seq)
+        for row in connection.execute(query):
+            found[row.incident].append(read_event(row))
+    return found
+
+
+def read_event(row: Row[Any]) -> IncidentEvent:
+    """Return the event of a row."""
+    return IncidentEvent(
+        row.incident,
+        row.seq,
+        when(row.at_us),
+        when(row.recorded_us),
+        EventKind(row.kind),
+        row.by,
+        json.loads(row.data),
+    )
+
+
+def _view(incident: Incident, events: Sequence[IncidentEvent], audience: Audience) -> IncidentView:
+    index = audience.index
+    service = index.services.get(incident.service)
+    names = {name: index.components[name].name for name in incident.components if name in index.components}
+    shown = tuple(kept for event in events if (kept := audience.event(event)) is not None)
+    return IncidentView(
+        id=incident.id,
+        service=incident.service,
+        service_name=service.name if service else incident.service,
+        cause=incident.cause,
+        title=incident.title,
+        status=incident.status,
+        impact=incident.impact,
+        started_at=incident.started_at,
+        detected_at=incident.detected_at,
+        resolved_at=None if is_open(incident) else incident.resolved_at,
+        updated_at=max((event.recorded_at for event in shown), default=incident.detected_at),
+        components=incident.components,
+        component_names=names,
+        public=incident.public,
+        events=shown,
+        lead_s=_lead_s(incident, events),
+    )
+
+
+def _lead_s(incident: Incident, events: Sequence[IncidentEvent]) -> float | None:
+    """Return by how much we were ahead of the vendor's first word about it."""
+    said = [event.at for event in events if event.kind is EventKind.UPSTREAM_SAID]
+    return (min(said) - incident.detected_at).total_seconds() if said else None
