@@ -1,4 +1,4 @@
-"""The plain network kinds: ``tcp`` (does a port accept), ``tls`` (handshake, certificate), ``dns`` (answers per resolver).
+"""The plain network kinds: ``tcp`` (a port accepts), ``tls`` (handshake, certificate), ``dns`` (answers per resolver).
 
 A resolver that does not answer at all says something of our network or of that resolver, not of the service; so does a
 single SERVFAIL beside good answers. NXDOMAIN, SERVFAIL or a wrong answer counts once two resolvers agree, or the only
