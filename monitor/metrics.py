@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -157,6 +157,7 @@ class OneProbe(Collector):
 
 def registry_for(seen: Seen) -> tuple[CollectorRegistry, Counters]:
     """Return a registry with all collectors, and the counters to be counted up."""
+    disable_created_metrics()
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -291,16 +292,16 @@ def fnv1a(data: bytes) -> int:
 def _components(families: Families, seen: Seen) -> None:
     snapshot = _current(seen)
     assert snapshot is not None
-    known = {component.id for component in seen.catalogue.components}
+    known = {probe.component for probe in seen.catalogue.probes if not probe.control}
     for service in snapshot.services:
         for component in service.components:
             if component.id in known:
                 _component(families, component)
     open_now = Tally((incident.service, incident.impact) for incident in snapshot.open_incidents)
-    for shown in seen.catalogue.services:
+    for name in dict.fromkeys(component.partition("/")[0] for component in sorted(known)):
         for impact in Impact:
-            labels = {"service": shown.id, "impact": str(impact)}
-            families.add("chatwatch_incidents", "Open incidents, by impact.", labels, open_now[shown.id, impact])
+            labels = {"service": name, "impact": str(impact)}
+            families.add("chatwatch_incidents", "Open incidents, by impact.", labels, open_now[name, impact])
     families.add("chatwatch_snapshot_timestamp_seconds", "When the state was read.", {}, _stamp(seen.snapshot_at))
 
 

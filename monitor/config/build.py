@@ -58,6 +58,8 @@ class Builder:
     depends: list[tuple[str, Tree, Path_]] = field(default_factory=list)
     own_policy: dict[str, str] = field(default_factory=dict)
     """Component → the policy that it names."""
+    faulty: set[str] = field(default_factory=set)
+    """Components that could not be read: what refers to them is no fault of its own."""
 
     def policies(self, entries: Mapping[str, Any]) -> None:
         """Read the named thresholds; ``default`` first, because the others start from it."""
@@ -139,6 +141,8 @@ class Builder:
         """Add a component."""
         entry = take(ComponentEntry, value, scope.tree, path, self.faults)
         if entry is None:
+            name = value.get("id") if isinstance(value, dict) else None
+            self.faulty.add(f"{scope.service}/{name}")
             return
         full = f"{scope.service}/{entry.id}"
         self.unique("component", full, scope.tree, (*path, "id"))
@@ -253,7 +257,7 @@ class Builder:
         """Check what refers to other parts, and that there is something to do."""
         known = {component.id for component in self.component_list}
         for name, tree, path in self.depends:
-            if name not in known:
+            if name not in known and name not in self.faulty:
                 hint = did_you_mean(name, known)
                 self.faults.add(Code.UNKNOWN_NAME, tree, path, f'unknown component "{name}"', hint)
         if len(self.probe_list) > MOST_PROBES:

@@ -33,11 +33,11 @@ class Secrets:
             return [self.fill(item, tree, (*path, index), faults) for index, item in enumerate(value)]
         if not isinstance(value, str) or "${" not in value:
             return value
+        self.used.add(path)
         if "${" in REFERENCE.sub("", value):
             hint = "write ${NAME} with letters, digits and _"
             faults.add(Code.BAD_REFERENCE, tree, path, "the reference to the environment is not well formed", hint)
             return value
-        self.used.add(path)
         return REFERENCE.sub(lambda match: self.look_up(match[1]), value)
 
     def look_up(self, name: str) -> str:
