@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from datetime import datetime
 from functools import cache
@@ -154,6 +154,9 @@ class Scene:
             "snapshot": self.snapshot,
             "prefix": words.language.prefix,
             "home": words.language.prefix + "/",
+            "layout": "base.html",
+            "history": words.language.prefix + "/history",
+            "address": lambda incident: f"{words.language.prefix}/incidents/{slug(incident.id)}",
             "limit_s": STALE_AFTER_S,
             "units": "|".join(words.unit(unit, "{n}") for unit in ("d", "h", "min", "s")),
             "svg_allowed": True,
@@ -238,14 +241,29 @@ def scene_pages(scene: Scene, catalogue: Catalogue) -> Iterator[tuple[str, bytes
     yield "/404", page(scene, "notice.html", "/", words("not_found"), words("not_found_hint"))
 
 
-def board(snapshot: Snapshot, language: Language, theme: str) -> str:
-    """Return the services as one block for Streamlit: same template and style, no SVG, no age."""
+def by_month(incidents: Iterable[IncidentView], words: Words) -> list[tuple[str, list[IncidentView]]]:
+    """Return incidents by the month they began in, newest first."""
+    ordered = sorted(incidents, key=lambda item: item.started_at, reverse=True)
+    return [(name, list(items)) for name, items in groupby(ordered, lambda item: words.month(item.started_at.date()))]
+
+
+def block(template: str, snapshot: Snapshot, language: Language, theme: str, **more: Any) -> str:
+    """Return a page's middle as one block for Streamlit: same template and style, no SVG, no age.
+
+    ``theme`` is ``light``, ``dark`` or empty (as the system).
+    """
     scene = Scene(snapshot, language)
-    context = scene.helpers() | {"svg_allowed": False}
-    module = environment().get_template("blocks.html").make_module(context)
-    block = getattr(module, "board")(False)  # noqa: B009  macros are attributes that types do not know
-    frame = Markup('<style>{}</style><div class="cw" data-theme="{}">{}</div>')
-    return str(frame.format(Markup(asset("style.css")), theme, block))  # noqa: S704  our own file
+    context = scene.helpers() | {
+        "layout": "bare.html",
+        "theme": theme,
+        "svg_allowed": False,
+        "home": "./",
+        "history": "history",
+        "address": lambda incident: f"history?incident={slug(incident.id)}",
+        "lines": sentences.headline(snapshot, scene.words),
+        "css": Markup(asset("style.css")),  # noqa: S704  our own file
+    }
+    return environment().get_template(template).render(context | more)
 
 
 # --- the method page --------------------------------------------------------------------------------------------------
