@@ -1,8 +1,27 @@
 """The verbs. Each is one transaction (per batch) and may be repeated."""
 
 from monitor.flow.housekeeping import prune, roll_up
+from monitor.flow.notices import LeasedNotice, lease_notices, outbox_counts, settle_notice
+from monitor.flow.people import Carried, CommandError, command
 from monitor.flow.publishing import publish_catalogue
+from monitor.flow.rebuilding import rebuild
 from monitor.flow.recording import Recorded, record
 from monitor.flow.sweeping import check_in, sweep
 
-__all__ = ["Recorded", "check_in", "prune", "publish_catalogue", "record", "roll_up", "sweep"]
+__all__ = [
+    "Carried",
+    "CommandError",
+    "LeasedNotice",
+    "Recorded",
+    "check_in",
+    "command",
+    "lease_notices",
+    "outbox_counts",
+    "prune",
+    "publish_catalogue",
+    "rebuild",
+    "record",
+    "roll_up",
+    "settle_notice",
+    "sweep",
+]
