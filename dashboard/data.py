@@ -19,7 +19,7 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.model import Health, Reason
 from monitor.store import reads
 from monitor.store.engine import open_engine
-from monitor.store.views import Snapshot
+from monitor.store.views import LatencyPoint, Snapshot
 
 DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"
 STALE_AFTER = timedelta(seconds=90)
@@ -50,6 +50,13 @@ class Reader:
         except Exception:
             self.close()
             raise
+
+    def latency(self, component: str, until: datetime, hours: int) -> tuple[LatencyPoint, ...]:
+        """Return a component's latency over the last ``hours`` in about a hundred buckets."""
+        if self._engine is None:
+            self._engine = open_engine(self.url, read_only=True)
+        step_s = max(60, hours * 3600 // 120 // 60 * 60) if hours <= 24 else 3600 * max(1, hours // 120)
+        return reads.latency(self._engine, component, until - timedelta(hours=hours), until, step_s)
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -122,26 +124,43 @@ def spark(latency: Latency, words: Words) -> Markup:
         ratio = math.log(value / low) / math.log(high / low) if logarithmic else (value - low) / (high - low)
         return round(19 - 18 * ratio, 1)
 
+    first, length = latency.recent[0].at, (latency.recent[-1].at - latency.recent[0].at).total_seconds() or 1.0
+
+    def place(when: datetime) -> float:
+        return round(100 * (when - first).total_seconds() / length, 1)
+
     lines, bands = [], []
     for run in runs(latency.recent):
-        at = [(index, height(point.p50_s or low), height(point.p95_s or point.p50_s or low)) for index, point in run]
+        at = [(place(point.at), height(point.p50_s or low), height(point.p95_s or point.p50_s or low)) for point in run]
         lines.append("M" + "L".join(f"{x} {middle}" for x, middle, _ in at))
         upper = "L".join(f"{x} {top}" for x, _, top in at)
         lower = "L".join(f"{x} {middle}" for x, middle, _ in reversed(at))
         bands.append(f"M{upper}L{lower}Z")
     said = words("spark", what=words(latency.what), low=words.latency(low), high=words.latency(max(known)))
     return Markup(
-        '<svg class="spark" viewBox="0 0 {width} 20" preserveAspectRatio="none" role="img" aria-label="{said}">'
+        '<svg class="spark" viewBox="0 0 100 20" preserveAspectRatio="none" role="img" aria-label="{said}">'
         '<path class="band" d="{bands}"/><path class="line" d="{lines}"/></svg>'
-    ).format(width=max(1, len(latency.recent) - 1), said=said, bands="".join(bands), lines="".join(lines))
+    ).format(said=said, bands="".join(bands), lines="".join(lines))
 
 
-def runs(points: Sequence[LatencyPoint]) -> list[list[tuple[int, LatencyPoint]]]:
+def with_gaps(points: Sequence[LatencyPoint]) -> list[LatencyPoint]:
+    """Return the series with an empty point wherever a bucket is missing, so that no line bridges a gap."""
+    steps = [after.at - before.at for before, after in pairwise(points)]
+    step = min(steps, default=timedelta(0))
+    filled = list(points[:1])
+    for point, width in zip(points[1:], steps, strict=True):
+        if width > 1.5 * step:
+            filled.append(LatencyPoint(point.at - width + step, None, None, 0, {}))
+        filled.append(point)
+    return filled
+
+
+def runs(points: Sequence[LatencyPoint]) -> list[list[LatencyPoint]]:
     """Return the unbroken stretches of a series."""
-    found: list[list[tuple[int, LatencyPoint]]] = [[]]
-    for index, point in enumerate(points):
+    found: list[list[LatencyPoint]] = [[]]
+    for point in with_gaps(points):
         if point.p50_s:
-            found[-1].append((index, point))
+            found[-1].append(point)
         elif found[-1]:
             found.append([])
     return [run for run in found if run]

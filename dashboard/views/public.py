@@ -1,0 +1,136 @@
+"""What every public Streamlit view shares: language, theme, the cached reading, the line with its age."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import NamedTuple
+
+import streamlit as st
+
+from dashboard.data import Reader, Reading, aged, database_url, nothing
+from dashboard.render import block
+from dashboard.words import Language, Words, speak
+from monitor import clock
+from monitor.store.views import Snapshot
+
+TTL_S = 5
+
+
+class Visit(NamedTuple):
+    """One drawing of one view."""
+
+    reading: Reading
+    words: Words
+    theme: str
+    reader: Reader
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot shown."""
+        return self.reading.snapshot
+
+
+class Held:
+    """The last reading of this process, shared by all visitors."""
+
+    def __init__(self, url: str) -> None:
+        self.reader = Reader(url)
+        self.reading: Reading | None = None
+        self.read_at = 0.0
+        self.failing = False
+
+    def now(self, now: datetime) -> Reading:
+        """Return a reading at most a few seconds old; a failed read keeps the last one, which grows old."""
+        if self.reading is None or clock.monotonic() - self.read_at > TTL_S:
+            self.read_at = clock.monotonic()
+            try:
+                self.reading = self.reader.read(now)
+                self.failing = False
+            except Exception:  # a missing or locked database is shown, not raised
+                self.failing = True
+        return aged(self.reading or nothing(now), now)
+
+
+@st.cache_resource
+def held(url: str) -> Held:
+    """Return the holder for the database at ``url``: one for all sessions."""
+    return Held(url)
+
+
+def words_of_visit() -> Words:
+    """Return the language that ``?lang=`` names, else the browser's, else English."""
+    asked = st.query_params.get("lang", "")
+    if asked in list(Language):
+        return speak(Language(asked))
+    return speak(Language.ZH if (st.context.locale or "").startswith("zh") else Language.EN)
+
+
+def theme_of_visit() -> str:
+    """Return ``light`` or ``dark``."""
+    return "dark" if getattr(st.context.theme, "type", None) == "dark" else "light"
+
+
+def style() -> None:
+    """Fit Streamlit's own frame to our page; selectors are Streamlit's stable test ids."""
+    st.html(
+        "<style>"
+        '[data-testid="stMainBlockContainer"]{max-width:1008px;padding:4.5rem 1.5rem 3rem}'
+        '[data-testid="stHeader"]{border-bottom:1px solid color-mix(in srgb,currentcolor 12%,transparent)}'
+        '@media(max-width:760px){[data-testid="stMainBlockContainer"]{padding:4rem 1rem 3rem}}'
+        ".age{font-size:13px;line-height:20px;opacity:.85;font-variant-numeric:tabular-nums;text-align:right}"
+        "</style>"
+    )
+
+
+def frame(draw: Callable[[Visit], None]) -> None:
+    """Draw the age line, then the view. The age is apart so that an unchanged block is sent as a hash."""
+    now, words = clock.now(), words_of_visit()
+    holder = held(database_url())
+    reading = holder.now(now)
+    as_of = reading.snapshot.as_of
+    if as_of is None:
+        said = words("as_of_none")
+    else:
+        age = words("ago", duration=words.duration((now - as_of).total_seconds()))
+        said = f"{words('as_of', time=words.moment(as_of, 'clock'))} UTC · {age}"
+    st.html(f'<div class="age" role="status">{said}</div>')
+    if holder.failing:
+        st.warning(words("cannot_read"), icon=":material/cloud_off:")
+    draw(Visit(reading, words, theme_of_visit(), holder.reader))
+
+
+def show(visit: Visit, template: str, snapshot: Snapshot | None = None, **more: object) -> None:
+    """Draw a page's middle as one block."""
+    shown = snapshot or visit.snapshot
+    minute = replace(shown, taken_at=shown.taken_at.replace(second=0, microsecond=0))
+    st.html(block(template, minute, visit.words.language, visit.theme, **more))
+
+
+def choose_service(visit: Visit) -> str:
+    """Return the service that the visitor filters by; empty is all. The choice is in the address."""
+    names = {"": visit.words("all_services")} | {service.id: service.name for service in visit.snapshot.services}
+    return str(
+        st.selectbox(
+            visit.words("choose_service"),
+            list(names),
+            format_func=lambda key: names.get(key, key),
+            key="service",
+            bind="query-params",
+        )
+        or ""
+    )
+
+
+def only(snapshot: Snapshot, service: str) -> Snapshot:
+    """Return the snapshot with one service; an unknown name is all of them."""
+    if service not in {view.id for view in snapshot.services}:
+        return snapshot
+    return replace(
+        snapshot,
+        services=tuple(view for view in snapshot.services if view.id == service),
+        open_incidents=tuple(item for item in snapshot.open_incidents if item.service == service),
+        past_incidents=tuple(item for item in snapshot.past_incidents if item.service == service),
+        maintenances=tuple(item for item in snapshot.maintenances if item.service == service),
+    )
