@@ -33,7 +33,7 @@ from monitor.simulator.state import Sign
 
 FINE_S = 300
 """Ticks of a probe's grid near an episode of its service, in seconds."""
-COARSE = 6
+COARSE = 9
 """Elsewhere only every so many ticks are looked at."""
 BEFORE, AFTER = timedelta(minutes=30), timedelta(hours=1)
 """How far around an episode the ticks are fine."""
