@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from monitor import __version__
 from monitor.core.catalogue import Catalogue, Probe
-from monitor.core.model import Health, Impact, Outcome, Phases, Registration, Result
+from monitor.core.model import Health, Impact, Outcome, Phases, Registration, Result, Sending
 from monitor.store.views import ComponentView, Snapshot
 
 log = logging.getLogger("chatwatch.metrics")
@@ -47,6 +47,7 @@ class Seen:
     stored_at: datetime | None = None
     """When the database last took something."""
     reload_ok: bool = True
+    outbox: Mapping[Sending, int] = field(default_factory=dict)
 
     def take(self, result: Result) -> None:
         """Keep a result when it is the newest of its probe."""
@@ -157,7 +158,7 @@ class OneProbe(Collector):
 
 def registry_for(seen: Seen) -> tuple[CollectorRegistry, Counters]:
     """Return a registry with all collectors, and the counters to be counted up."""
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # the library left it untyped
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -302,6 +303,9 @@ def _components(families: Families, seen: Seen) -> None:
         for impact in Impact:
             labels = {"service": name, "impact": str(impact)}
             families.add("chatwatch_incidents", "Open incidents, by impact.", labels, open_now[name, impact])
+    for sending in Sending:
+        labels = {"state": str(sending)}
+        families.add("chatwatch_outbox_notices", "Deliveries kept, by state.", labels, seen.outbox.get(sending, 0))
     families.add("chatwatch_snapshot_timestamp_seconds", "When the state was read.", {}, _stamp(seen.snapshot_at))
 
 

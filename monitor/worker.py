@@ -21,6 +21,8 @@ from monitor import clock, flow
 from monitor.config import Config, ConfigError, load
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model import Result
+from monitor.delivery import LEASE_EVERY_S, Dispatcher
+from monitor.flow.notices import outbox_counts
 from monitor.gaps import missed_since
 from monitor.link import Frame, open_link, pack, receive, watch_parent
 from monitor.metrics import Counters, Seen, registry_for
@@ -36,6 +38,8 @@ T = TypeVar("T")
 SWEEP_EVERY_S = 5.0
 CHECK_IN_EVERY_S = 5.0
 SNAPSHOT_EVERY_S = 5.0
+ROLL_UP_EVERY_S = 15.0
+PRUNE_EVERY_S = 600.0
 RETRY_S = 1.0
 LATE = timedelta(minutes=5)
 """What is older when it is stored belongs to the past: it is judged, and nobody is paged for it."""
@@ -48,7 +52,7 @@ def worker_id(location: str) -> str:
 
 
 class Recorder:
-    """Stores what the prober saw. Every touch of the database runs in one thread of its own, one after the other."""
+    """Stores what the prober saw. What writes runs in one thread, one after the other; the event loop never waits."""
 
     def __init__(self, config: Config, engine: Engine, seen: Seen, counters: Counters) -> None:
         self.config = config
@@ -58,6 +62,9 @@ class Recorder:
         self.started_at = clock.now()
         self.opened = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "database")
+        self._side = ThreadPoolExecutor(1, "chores")
+        owner = f"{worker_id(config.settings.location)}/{os.getpid()}"
+        self.dispatcher = Dispatcher(engine, self.database, owner, config, self._sent)
         self._dropped = 0
         self._gaps_filled = False
 
@@ -66,9 +73,15 @@ class Recorder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: work(*arguments, **named))
 
+    async def aside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Run what may take long and must not hold up recording."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._side, lambda: work(*arguments, **named))
+
     def apply(self, config: Config) -> None:
         """Take a configuration into what the metrics show."""
         self.config = config
+        self.dispatcher.apply(config)
         self.seen.catalogue = config.catalogue
         self.seen.location = config.settings.location
         known = {probe.id for probe in config.catalogue.probes}
@@ -167,10 +180,19 @@ class Recorder:
         """Judge what follows from time alone."""
         await self.database(flow.sweep, self.engine, clock.now())
 
+    async def roll_up(self) -> None:
+        """Close minutes, hours and days that are over."""
+        await self.aside(flow.roll_up, self.engine, clock.now())
+
+    async def prune(self) -> None:
+        """Let go of what is past its keeping time."""
+        await self.aside(flow.prune, self.engine, clock.now())
+
     async def look_around(self) -> None:
         """Read the snapshot that the metrics show."""
-        self.seen.snapshot = await self.database(reads.snapshot, self.engine, clock.now(), public=False)
+        self.seen.snapshot = await self.aside(reads.snapshot, self.engine, clock.now(), public=False)
         self.seen.snapshot_at = clock.now()
+        self.seen.outbox = await self.aside(outbox_counts, self.engine)
 
     async def sign_of_life(self) -> None:
         """Tell the database that this worker lives, and how."""
@@ -189,9 +211,14 @@ class Recorder:
         )
         self.seen.stored_at = clock.now()
 
-    def close(self) -> None:
-        """Let the database go."""
+    def _sent(self, channel: str, ended: str) -> None:
+        self.counters.notices.labels(channel, ended).inc()
+
+    async def close(self) -> None:
+        """Let deliveries end and the database go."""
+        await self.dispatcher.close()
         self._thread.shutdown()
+        self._side.shutdown()
         self.engine.dispose()
 
 
@@ -237,7 +264,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
             log.error("the recorder failed", exc_info=outcome)
             clean = False
     writer.close()
-    recorder.close()
+    await recorder.close()
     return 0 if clean else 1
 
 
@@ -286,6 +313,9 @@ def _chores(recorder: Recorder) -> list[asyncio.Task[None]]:
         "sign_of_life": (CHECK_IN_EVERY_S, recorder.sign_of_life),
         "sweep": (SWEEP_EVERY_S, recorder.sweep),
         "snapshot": (SNAPSHOT_EVERY_S, recorder.look_around),
+        "roll_up": (ROLL_UP_EVERY_S, recorder.roll_up),
+        "prune": (PRUNE_EVERY_S, recorder.prune),
+        "delivery": (LEASE_EVERY_S, recorder.dispatcher.step),
     }
     return [asyncio.create_task(_again(name, period_s, recorder, chore)) for name, (period_s, chore) in every.items()]
 

@@ -34,6 +34,8 @@ class Notice:
     component_name: str = ""
     url: str = ""
     """Where a person reads on; empty when the page has no address of its own."""
+    tries: int = 0
+    """Tries before this one; a late notice says so."""
     test: bool = False
 
     @property

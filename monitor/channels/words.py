@@ -47,6 +47,8 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
             rows.append((plain(key, 40).replace("_", " ").capitalize(), plain(value)))
     if notice.why in _WHY:
         rows.append(("Why now", _WHY[notice.why]))
+    if notice.tries:
+        rows.append(("Late", f"decided at {notice.at:%H:%M:%S} UTC; {notice.tries} earlier tries did not get through"))
     if notice.url:
         rows.append(("Read on", notice.url))
     return rows

@@ -13,6 +13,7 @@ from monitor.cli.common import Failure, example, loaded, tell, with_config, with
 from monitor.config import Config, ConfigError, load
 from monitor.config.faults import did_you_mean
 from monitor.core.catalogue import Probe
+from monitor.core.guarantee import guarantee
 
 
 @click.command(epilog=example("chatwatch check --config probes.yaml"))
@@ -61,40 +62,38 @@ def _probe_row(probe: Probe) -> dict[str, Any]:
 
 
 def _table(config: Config) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("probe", "component", "kind", "target", "every", "down is confirmed after"):
-        grid.add_column(column, overflow="fold")
-    for probe in config.catalogue.probes:
-        told = "a witness only" if probe.witness else "control target" if probe.control else _confirmed(probe)
-        cells = [probe.id, probe.component, probe.kind, probe.target, f"{probe.interval_s} s"]
-        last = Text(f"off: {probe.disabled}", "yellow") if probe.disabled else Text(told)
-        grid.add_row(*(Text(cell) for cell in cells), last)
-    console = Console(soft_wrap=False)
-    console.print(grid)
     catalogue = config.catalogue
-    off = sum(bool(probe.disabled) for probe in catalogue.probes)
-    console.print(
+    width = max(len(item.id) for item in catalogue.probes)
+    for component in catalogue.components:
+        click.secho(f"{component.id}  {component.name}", bold=True)
+        for item in catalogue.probes:
+            if item.component == component.id:
+                click.echo(f"  {item.id:<{width}}  {item.kind:<12}  every {item.interval_s} s  {item.target}")
+                text, colour = _told(item)
+                click.secho(f"  {'':<{width}}  {text}", fg=colour)
+    off = sum(bool(item.disabled) for item in catalogue.probes)
+    click.echo(
         f"{len(catalogue.services)} services, {len(catalogue.components)} components, {len(catalogue.probes)} probes"
         f" ({off} switched off), {len(config.channels)} channels, {len(catalogue.routes)} routes"
     )
     for channel in config.channels.values():
         if channel.disabled:
-            console.print(f"channel {channel.id} is switched off: {channel.disabled}", style="yellow")
+            click.secho(f"channel {channel.id} is switched off: {channel.disabled}", fg="yellow")
     if not catalogue.routes:
-        console.print("Nobody is told of anything: there are no routes.", style="yellow")
+        click.secho("Nobody is told of anything: there are no routes.", fg="yellow")
 
 
-def _confirmed(probe: Probe) -> str:
-    """Say the longest time from the start of a full outage to its confirmation: one interval and the looks."""
-    policy = probe.policy
-    more = policy.open_after_failures - 1 - (1 if policy.confirm_at_once and policy.open_after_failures > 1 else 0)
-    looks = 2 if policy.confirm_at_once and policy.open_after_failures > 1 else 1
-    seconds = probe.interval_s * (1 + max(0, more)) + looks * probe.timeout_s
-    return f"at most {seconds:g} s"
+def _told(item: Probe) -> tuple[str, str]:
+    """Say what may be expected of a probe, and in which colour."""
+    if item.disabled:
+        return f"off: {item.disabled}", "yellow"
+    if item.control:
+        return "tells only whether we are online ourselves", "bright_black"
+    if item.witness:
+        return "the vendor's own word, shown beside our verdict", "bright_black"
+    promise = guarantee(item)
+    longer, within = promise.noticed_if_longer_s, promise.told_within_s
+    return f"outages over {longer:g} s are told within {within:g} s", "bright_black"
 
 
 @click.command(epilog=example("chatwatch probe deepseek-web-page --explain"))
