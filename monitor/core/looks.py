@@ -157,6 +157,7 @@ def needs_second_look(probe: Probe, result: Result, before: Outcome | None = Non
     """
     return (
         probe.policy.confirm_at_once
+        and probe.policy.open_after_failures > 1
         and before is not Outcome.FAILED
         and result.run.attempt == 1
         and result.outcome is Outcome.FAILED
@@ -322,7 +323,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
         )
     if not partial and counted and (start := _rate_opens(looks, seen, failed_at, policy)) is not None:
         partial, since = True, since if down else start
-    flips = (state.flips << 1 | 1) & FLAP_MASK if down else state.flips
+    flips = (state.flips << 1 | 1) & FLAP_MASK if down or partial else state.flips
     return replace(
         state,
         tick=result.run.tick,

@@ -79,8 +79,7 @@ def spans(changes: Iterable[tuple[datetime, Health]], until: datetime) -> list[S
             line.pop()
         if at < until and (not line or line[-1][1] is not health):
             line.append((at, health))
-    ends = [at for at, _ in line[1:]] + [until]
-    return [Span(at, end, health) for (at, health), end in zip(line, ends, strict=True)]
+    return [Span(at, end, health) for (at, health), (end, _) in itertools.pairwise([*line, (until, Health.UNKNOWN)])]
 
 
 def shares(

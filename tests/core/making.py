@@ -1,0 +1,58 @@
+"""Small makers of the nouns, shared by the tests of the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from monitor.core import health
+from monitor.core.catalogue import Policy, Probe
+from monitor.core.model import Observation, Phases, Reason, Result, RunId
+from monitor.core.notation import LETTERS, looks
+
+T0 = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def probe(
+    id_: str = "chat",
+    component: str = "deepseek/api",
+    interval_s: int = 30,
+    policy: Policy | None = None,
+    **more: object,
+) -> Probe:
+    return Probe(id_, component, "http", interval_s, min(10.0, interval_s / 2), policy=policy or Policy(), **more)  # type: ignore[arg-type]  # keyword passthrough
+
+
+def look(
+    tick_s: float, reason: Reason, attempt: int = 1, probe: str = "chat", location: str = "local", lag_s: float = 0.0
+) -> Result:
+    started = at(tick_s + attempt - 1)
+    phases = Phases(loop_lag_s=lag_s) if lag_s else None
+    return Result(RunId(probe, location, at(tick_s), attempt), started, 0.5, Observation(reason, phases=phases))
+
+
+def results(text: str, probe: Probe, location: str = "local", start_s: float = 0.0) -> Iterator[Result]:
+    """Play the notation of scenarios for one probe, second looks included."""
+    before = None
+    for number, (one, two) in enumerate(looks(text)):
+        tick_s = start_s + number * probe.interval_s
+        first = look(tick_s, LETTERS[one], probe=probe.id, location=location)
+        yield first
+        if two or health.needs_second_look(probe, first, before):
+            yield look(tick_s, LETTERS[two or one], 2, probe.id, location)
+        before = first.outcome
+
+
+def state(text: str, probe_: Probe | None = None, location: str = "local") -> health.ProbeState:
+    held = probe_ or probe()
+    return fold(health.new_probe_state(held.id, location), results(text, held, location), held.policy)
+
+
+def fold(state: health.ProbeState, seen: Iterable[Result], policy: Policy) -> health.ProbeState:
+    for result in seen:
+        state = health.step(state, result, policy)
+    return state

@@ -1,0 +1,325 @@
+"""Tables, simulations and properties of the verdict over probes and components."""
+
+import random
+import time
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core import health
+from monitor.core.catalogue import Policy
+from monitor.core.flapping import FLAP_STATES, flap_percent
+from monitor.core.health import ProbeState, Sight
+from monitor.core.model import Health, Outcome, Reason, Result
+from monitor.core.notation import LETTERS
+
+from .making import at, fold, look, probe, results, state
+
+ONCE = Policy(confirm_at_once=False)
+ALL = st.sampled_from(list(LETTERS.values()))
+DUMB = st.sampled_from([reason for reason in Reason if not reason.outcome.is_evidence])
+
+
+def looks_of(reasons: Sequence[Reason]) -> list[Result]:
+    return [look(30 * number, reason) for number, reason in enumerate(reasons)]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", Health.UNKNOWN),
+        ("o", Health.OPERATIONAL),
+        ("-*5 i*5 a*5", Health.UNKNOWN),
+        ("o*5 x/o", Health.OPERATIONAL),
+        ("o*5 x", Health.MAJOR),
+        ("o*5 x/o x/o", Health.MAJOR),
+        ("o*5 x/o o x/o", Health.OPERATIONAL),
+        ("o*5 x o", Health.MAJOR),
+        ("o*5 x o o", Health.OPERATIONAL),
+        ("o*5 x o x/o", Health.MAJOR),
+        ("o*5 x -*9", Health.MAJOR),
+        ("o*5 x l*9 i*9", Health.MAJOR),
+        ("o*5 s", Health.OPERATIONAL),
+        ("o*5 s s", Health.DEGRADED),
+        ("o*5 s o s", Health.DEGRADED),
+        ("o*5 s s o", Health.DEGRADED),
+        ("o*5 s s o o", Health.OPERATIONAL),
+        ("o*5 s s x", Health.MAJOR),
+        ("o*5 x s s", Health.DEGRADED),
+        ("o*5 h h", Health.OPERATIONAL),
+        ("o*5 h h o h h", Health.OPERATIONAL),
+        ("o*5 h*4", Health.MAJOR),
+        ("o*5 a*20", Health.OPERATIONAL),
+    ],
+)
+def test_looks_make_a_verdict(text: str, expected: Health) -> None:
+    assert state(text).health is expected
+
+
+def test_an_outage_starts_at_its_first_failed_look_and_ends_at_its_first_good_one() -> None:
+    down = state("o*10 x*4")
+    assert down.since == at(300)
+    assert state("o*10 x*4 o*2").since == at(420)
+    assert state("o*10 x/o x o").since == at(300)
+
+
+def test_throttling_starts_at_the_first_429_once_it_counts() -> None:
+    assert state("o*10 h*4").since == at(300)
+
+
+def test_good_looks_of_one_tick_are_one_good_look() -> None:
+    held = state("o*5 x*3")
+    for attempt in (1, 2, 3):
+        held = health.step(held, look(240, Reason.OK, attempt), Policy())
+    assert held.down
+    assert not health.step(held, look(270, Reason.OK), Policy()).down
+
+
+@pytest.mark.parametrize("lag_s", [0.3, 5.0])
+def test_a_sample_taken_under_lag_never_counts(lag_s: float) -> None:
+    held = state("o*5")
+    for tick in (150, 180, 210):
+        held = health.step(held, look(tick, Reason.SERVER_ERROR, lag_s=lag_s), Policy())
+    assert held.health is Health.OPERATIONAL
+    assert held.last_reason is Reason.LAGGED
+
+
+def test_an_expiring_certificate_is_no_slowness() -> None:
+    held = fold(health.new_probe_state("chat", "local"), looks_of([Reason.CERTIFICATE_EXPIRING] * 9), Policy())
+    assert held.health is Health.OPERATIONAL
+
+
+@given(st.lists(ALL, max_size=60), st.lists(DUMB, max_size=30))
+def test_what_tells_nothing_never_moves_a_verdict(seen: list[Reason], dumb: list[Reason]) -> None:
+    before = fold(health.new_probe_state("chat", "local"), looks_of(seen), Policy())
+    after = fold(before, looks_of([Reason.OK] * len(seen) + dumb)[len(seen) :], Policy())
+    assert (after.health, after.since, after.evidence_at) == (before.health, before.since, before.evidence_at)
+
+
+@given(st.lists(ALL, max_size=60), st.randoms())
+def test_taking_in_a_result_twice_or_late_changes_nothing(seen: list[Reason], rng: random.Random) -> None:
+    held = health.new_probe_state("chat", "local")
+    for result in looks_of(seen):
+        held = health.step(held, result, Policy())
+        old = rng.choice(looks_of(seen)[: 1 + int((result.run.tick - at(0)).total_seconds() // 30)])
+        assert health.is_duplicate(held, old.run)
+        assert health.step(held, old, Policy()) is held
+
+
+@given(st.lists(st.tuples(ALL, st.integers(1, 3)), max_size=80))
+def test_a_state_survives_json_and_stays_small(seen: list[tuple[Reason, int]]) -> None:
+    held = health.new_probe_state("chat", "local")
+    for number, (reason, attempt) in enumerate(seen):
+        held = health.step(held, look(30 * number, reason, attempt), Policy())
+    assert ProbeState.from_json(held.to_json()) == held
+    assert len(str(held.to_json())) < 1300
+    assert held.down or held.partial or held.degraded or held.health in (Health.OPERATIONAL, Health.UNKNOWN)
+
+
+@given(st.lists(ALL, max_size=60))
+def test_only_evidence_that_is_good_ends_a_failure(seen: list[Reason]) -> None:
+    held = health.new_probe_state("chat", "local")
+    for result in looks_of(seen):
+        before, held = held, health.step(held, result, ONCE)
+        if held.health.severity < before.health.severity:
+            assert result.outcome in (Outcome.OK, Outcome.SLOW)
+        if held.health.severity > before.health.severity:
+            assert result.outcome in (Outcome.FAILED, Outcome.SLOW)
+
+
+def looks_until_found(ratio: float, rng: random.Random, limit: int) -> int | None:
+    """Looks after a good hour until trouble is seen, each failing independently with the given ratio."""
+    held = fold(health.new_probe_state("chat", "local"), looks_of([Reason.OK] * 60), Policy())
+    looked, tick = 0, 60
+    while looked < limit:
+        result = look(30 * tick, Reason.SERVER_ERROR if rng.random() < ratio else Reason.OK)
+        held, looked = health.step(held, result, Policy()), looked + 1
+        if health.needs_second_look(probe(), result):
+            again = look(30 * tick, Reason.SERVER_ERROR if rng.random() < ratio else Reason.OK, 2)
+            held, looked = health.step(held, again, Policy()), looked + 1
+        if held.health.severity >= Health.PARTIAL.severity:
+            return looked
+        tick += 1
+    return None
+
+
+def test_a_quarter_of_failures_is_found_within_fifteen_looks() -> None:
+    rng = random.Random(42)
+    found = sorted(looks_until_found(0.25, rng, 500) or 500 for _ in range(400))
+    assert found[200] <= 15
+    assert found[360] <= 30
+
+
+def test_without_second_looks_a_quarter_is_found_by_the_rate_alone() -> None:
+    found = []
+    for seed in range(200):
+        rng, held, looked = random.Random(seed), state("o*60", probe(policy=ONCE)), 0
+        while not held.partial and not held.down and looked < 500:
+            reason = Reason.SERVER_ERROR if rng.random() < 0.25 else Reason.OK
+            held, looked = health.step(held, look(1800 + 30 * looked, reason), ONCE), looked + 1
+        found.append(looked)
+    assert sorted(found)[100] <= 15
+
+
+@pytest.mark.parametrize("ratio", [0.002])
+def test_rare_blips_are_no_false_alarm_in_a_month(ratio: float) -> None:
+    rng, held, alarms = random.Random(3), state("o*60"), 0
+    for tick in range(60, 60 + 86_400):  # a month at 30 s
+        if rng.random() < ratio:
+            held = health.step(held, look(30 * tick, Reason.SERVER_ERROR), Policy())
+            held = health.step(held, look(30 * tick, Reason.OK, 2), Policy())
+            alarms += held.partial or held.down
+        elif held.looks or tick % 100 == 0:
+            held = health.step(held, look(30 * tick, Reason.OK), Policy())
+    assert alarms == 0
+
+
+def test_one_long_outage_that_healed_is_no_partial_failure() -> None:
+    assert state("o*60 x*40 o*2").health is Health.OPERATIONAL
+
+
+def test_partial_failures_end_when_they_are_rare_again() -> None:
+    held = state("o*20 (x o*3)*5", probe(policy=ONCE))
+    assert held.health is Health.PARTIAL
+    assert state("o*20 (x o*3)*5 o*20", probe(policy=ONCE)).health is Health.OPERATIONAL
+
+
+def test_failures_far_apart_in_time_are_no_partial_failure() -> None:
+    slow = probe(interval_s=3600, policy=ONCE)
+    assert state("o*20 (x o*3)*5", slow).health is Health.OPERATIONAL
+
+
+@pytest.mark.parametrize(
+    ("changes", "percent"), [([0], 6.25), ([19], 3.75), (range(5), 29.9), (range(6), 35.5), (range(20), 100.0)]
+)
+def test_flapping_weighs_like_nagios(changes: Sequence[int], percent: float) -> None:
+    bits, mask = 0, 0
+    for i in reversed(range(FLAP_STATES)):
+        mask |= bits << i
+        if i - 1 in changes:
+            bits ^= 1
+    assert flap_percent(mask) == pytest.approx(percent, abs=0.05)
+
+
+def test_flapping_begins_at_thirty_and_ends_below_twenty_percent() -> None:
+    assert state("o*20 (x*2 o*2)*8").flapping
+    calm = state("o*20 (x*2 o*2)*8 o*20")
+    assert not calm.flapping
+
+
+@pytest.mark.parametrize(
+    ("voters", "asked", "needed"),
+    [(1, 1, 1), (2, 1, 2), (3, 1, 2), (4, 1, 2), (5, 1, 3), (7, 1, 4), (3, 3, 3), (2, 5, 2)],
+)
+def test_a_quorum_is_half_of_the_fresh_locations_but_two_at_least(voters: int, asked: int, needed: int) -> None:
+    assert health.quorum(voters, Policy(quorum_locations=asked)) == needed
+
+
+def vote(now_s: float, **locations: str) -> health.ComponentHealth:
+    held = probe(locations=tuple(locations))
+    return health.component_health([(held, state(text, held, name)) for name, text in locations.items()], at(now_s))
+
+
+def test_one_of_three_locations_is_a_suspicion_and_two_are_an_outage() -> None:
+    one = vote(330, berlin="o*10 x", osaka="o*11", austin="o*11")
+    assert (one.health, one.regional, one.suspects) == (Health.DEGRADED, True, ("berlin",))
+    two = vote(330, berlin="o*10 x", osaka="o*9 x*2", austin="o*11")
+    assert (two.health, two.regional, two.agreeing, two.voters, two.since) == (Health.MAJOR, False, 2, 3, at(270))
+
+
+def test_locations_without_fresh_evidence_do_not_vote() -> None:
+    found = vote(1000, berlin="o*33 x", osaka="o*3", austin="o*3")
+    assert (found.health, found.voters) == (Health.MAJOR, 1)
+    assert vote(9999, berlin="o*33 x", osaka="o*3").health is Health.UNKNOWN
+
+
+def test_silence_after_an_outage_is_unknown_and_hides_behind_no_other_probe() -> None:
+    api, edge = probe("chat"), probe("edge")
+    pairs = [(api, state("o*5 x*3 m*50", api)), (edge, state("o*58", edge))]
+    found = health.component_health(pairs, at(1740))
+    assert (found.health, found.reason) == (Health.UNKNOWN, Reason.QUOTA)
+    fine = [(api, state("o*8 m*50", api)), (edge, state("o*58", edge))]
+    assert health.component_health(fine, at(1740)).health is Health.OPERATIONAL
+
+
+def test_nobody_with_a_voice_is_unknown() -> None:
+    for silent in ({"witness": True}, {"control": True}, {"disabled": "secret X is not set"}):
+        held = probe(**silent)
+        assert health.component_health([(held, state("o*5 x*3", held))], at(250)) == health.UNSEEN
+
+
+def test_a_probe_makes_its_component_no_worse_than_it_may() -> None:
+    held = probe(impact_when_down=Health.PARTIAL)
+    assert health.component_health([(held, state("o*5 x*3", held))], at(250)).health is Health.PARTIAL
+
+
+def test_a_broken_looking_network_is_believed_only_after_something_else_answered() -> None:
+    held = probe()
+    pairs = [(held, state("o*10 c", held))]
+    watched = frozenset({"deepseek", "openai"})
+
+    def found(answered_s: float) -> Health:
+        sight = Sight({"deepseek": at(270), "openai": at(answered_s)}, watched)
+        return health.component_health(pairs, at(330), {"local": sight}).health
+
+    assert found(290) is Health.UNKNOWN
+    assert found(310) is Health.MAJOR
+    assert found(500) is Health.UNKNOWN  # it answers again, but the last failed look is older
+    alone = Sight({"deepseek": at(270)}, frozenset({"deepseek"}))
+    assert health.component_health(pairs, at(330), {"local": alone}).health is Health.MAJOR
+
+
+def test_what_locations_can_see_comes_from_their_states() -> None:
+    mine, other, control = probe(), probe("web", "openai/web"), probe("one", "control/one", control=True)
+    pairs = [(mine, state("o*10 c", mine)), (other, state("o*3 x*2", other)), (control, state("o*4", control))]
+    eyes = health.sights([*pairs, (probe("off", disabled="no"), state(""))])["local"]
+    assert eyes.watched == {"deepseek", "openai", ""}
+    assert eyes.answered == {"deepseek": at(270), "openai": at(120), "": at(90)}
+
+
+def refused(text: str, peer: str = "", *, admits: bool = False) -> Reason:
+    held = state(text)
+    result = look(3600, Reason.AUTH)
+    peers = [state(peer, probe("second"))] if peer else []
+    return health.confirm_auth(result, held, peers, vendor_admits=admits).reason
+
+
+def test_a_refused_key_is_ours_unless_it_worked_and_somebody_confirms() -> None:
+    assert refused("o*119") is Reason.AUTH
+    assert refused("o*119", admits=True) is Reason.AUTH_BROKEN
+    assert refused("o*119", "o*119 a") is Reason.AUTH_BROKEN
+    assert refused("o*119", "o*120") is Reason.AUTH
+    assert refused("a*119", admits=True) is Reason.AUTH
+    assert health.confirm_auth(look(0, Reason.QUOTA), state(""), [], vendor_admits=True).reason is Reason.QUOTA
+
+
+def test_a_proven_refusal_goes_on_longer_than_the_hour() -> None:
+    held = state("o*5")
+    for tick in range(5, 300):
+        result = health.confirm_auth(look(30 * tick, Reason.AUTH), held, [], vendor_admits=tick < 10)
+        held = health.step(held, result, Policy())
+    assert held.health is Health.MAJOR
+    assert held.reason is Reason.AUTH_BROKEN
+
+
+def test_second_looks_follow_first_failures_only() -> None:
+    held = probe()
+    assert health.needs_second_look(held, look(0, Reason.SERVER_ERROR))
+    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR), Outcome.FAILED)
+    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR, 2))
+    assert not health.needs_second_look(held, look(0, Reason.THROTTLED))
+    assert not health.needs_second_look(held, look(0, Reason.OK))
+    assert not health.needs_second_look(probe(policy=ONCE), look(0, Reason.SERVER_ERROR))
+
+
+@pytest.mark.slow
+def test_a_step_takes_microseconds() -> None:
+    seen = list(results("(o*50 x o*5)*100", probe()))
+    best = float("inf")
+    for _ in range(3):
+        began = time.perf_counter()
+        fold(health.new_probe_state("chat", "local"), seen, Policy())
+        best = min(best, (time.perf_counter() - began) / len(seen))
+    assert best < 50e-6  # 5,000 results a second leave 200 µs for everything
