@@ -1,6 +1,7 @@
 """A server that knows the truth: it notes when each request reached its kernel and when the answer left.
 
-``GET /DELAY_MS/ID`` answers after the delay; ``GET /truth`` returns ``{ID: seconds of service}``. One thread, epoll,
+``GET /DELAY_MS/ID`` answers after the delay; ``GET /truth`` returns ``{ID: {wait, tls}}``: seconds from a request (a
+client hello) to its answer. One thread, epoll,
 kernel receive stamps of its own (nothing is shared with the code under test).
 """
 
@@ -29,6 +30,7 @@ class Client:
         self.sock = sock
         self.heard = b""
         self.received_ns = 0
+        self.tls_s = 0.0
         self.name = ""
         self.tls: ssl.SSLObject | None = None
         self.shaken = context is None
@@ -48,7 +50,7 @@ class Server:
         self.listeners: dict[int, tuple[socket.socket, ssl.SSLContext | None]] = {}
         self.clients: dict[int, Client] = {}
         self.due: list[tuple[int, int, Client]] = []
-        self.truth: dict[str, float] = {}
+        self.truth: dict[str, dict[str, float]] = {}
         self.ports = [self._listen(None), self._listen(self.context)]
 
     def _listen(self, context: ssl.SSLContext | None) -> int:
@@ -120,6 +122,7 @@ class Server:
             self._close(client)
             return False
         if client.outgoing.pending:
+            client.tls_s += (time.monotonic_ns() - client.received_ns) / 1e9
             with suppress(OSError):
                 client.sock.send(client.outgoing.read())
         return True
@@ -140,7 +143,7 @@ class Server:
     def _answer(self, client: Client) -> None:
         sent_ns = time.monotonic_ns()
         self._send(client, ANSWER)
-        self.truth[client.name] = (sent_ns - client.received_ns) / 1e9
+        self.truth[client.name] = {"wait": (sent_ns - client.received_ns) / 1e9, "tls": client.tls_s}
 
     def _send(self, client: Client, data: bytes) -> None:
         if client.tls is not None:
