@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,14 +22,14 @@ from monitor import clock
 from monitor.core.model import Health, Reason
 from monitor.store import reads
 from monitor.store.engine import open_engine
-from monitor.store.views import ComponentView
+from monitor.store.views import ComponentView, Latency
 
 ROOT = Path(__file__).parent.parent.parent
 PROXY = ROOT / ".venv-litellm" / "bin" / "litellm"
 INTERVAL_S = 5
 T = TypeVar("T")
 
-pytestmark = [pytest.mark.slow, pytest.mark.litellm, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.litellm, pytest.mark.timeout(420)]
 
 MODELS = """
 model_list:
@@ -72,6 +72,14 @@ def wait_for(what: str, seconds: float, look: Callable[[], T | None]) -> T:
     raise AssertionError(f"{what}: not within {seconds:g} s")
 
 
+def answers(url: str) -> bool | None:
+    try:
+        with urllib.request.urlopen(url, timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return None
+
+
 @contextmanager
 def running(arguments: list[str], log: Path, environ: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("ab") as output:
@@ -96,15 +104,7 @@ def proxy(home: Path, port: int, key: str) -> Iterator[subprocess.Popen[bytes]]:
     arguments = [str(PROXY), "--config", str(home / "models.yaml"), "--host", "127.0.0.1", "--port", str(port)]
     environ = {"LITELLM_MASTER_KEY": key, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
     with running(arguments, home / "proxy.log", environ) as process:
-
-        def alive() -> bool | None:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/liveliness", timeout=2):
-                    return True
-            except (urllib.error.URLError, OSError):
-                return None
-
-        wait_for("LiteLLM's proxy answers", 90, alive)
+        wait_for("LiteLLM's proxy answers", 90, lambda: answers(f"http://127.0.0.1:{port}/health/liveliness"))
         yield process
 
 
@@ -112,48 +112,49 @@ def test_a_foreign_chat_server_is_seen_well_then_down_for_the_right_reason_then_
     if not PROXY.exists():
         pytest.skip("LiteLLM's proxy is not installed; make litellm installs it beside the project")
     key = f"sk-{secrets.token_hex(16)}"
-    port = free_port()
+    port, metrics = free_port(), free_port()
     database = f"sqlite:///{tmp_path / 'watch.db'}"
-    (tmp_path / "probes.yaml").write_text(PROBES.format(port=port, metrics=free_port(), interval=INTERVAL_S))
+    (tmp_path / "probes.yaml").write_text(PROBES.format(port=port, metrics=metrics, interval=INTERVAL_S))
     worker = [sys.executable, "-m", "monitor", "worker", "--config", str(tmp_path / "probes.yaml")]
 
-    with running(worker, tmp_path / "worker.log", {"CHATWATCH_DATABASE": database, "PROXY_KEY": key}) as watching:
+    with ExitStack() as programs:
+        target = programs.enter_context(proxy(tmp_path, port, key))
+        environ = {"CHATWATCH_DATABASE": database, "PROXY_KEY": key}
+        watching = programs.enter_context(running(worker, tmp_path / "worker.log", environ))
 
         def api(health: Health) -> ComponentView | None:
-            if not (tmp_path / "watch.db").exists():
-                return None
             assert watching.poll() is None, (tmp_path / "worker.log").read_text()
-            snapshot = reads.snapshot(engine, clock.now(), public=True)
-            for service in snapshot.services:
+            for service in reads.snapshot(engine, clock.now(), public=True).services:
                 for component in service.components:
                     if component.health is health:
                         return component
             return None
 
-        with proxy(tmp_path, port, key) as target:
-            wait_for("the worker's database", 20, lambda: (tmp_path / "watch.db").exists() or None)
-            time.sleep(1)  # the migration is a moment's work after the file appears
-            engine = open_engine(database, read_only=True)
-            good = wait_for("the probe is green", 30, lambda: api(Health.OPERATIONAL))
-            assert good.latency is not None
-            assert good.latency.what == "ttft"
-            assert good.latency.p50_s is not None
-            assert 0.001 < good.latency.p50_s < 4
-            target.kill()
-            target.wait(5)
-            killed_s = clock.monotonic()
-            bad = wait_for("the probe is red", 2 * INTERVAL_S + 5, lambda: api(Health.MAJOR))
-            assert clock.monotonic() - killed_s <= 2 * INTERVAL_S + 1
-            assert bad.reason is Reason.CONNECT
-        with proxy(tmp_path, port, key):
-            wait_for("the probe is green again", 60, lambda: api(Health.OPERATIONAL))
-            wait_for(
-                "the incident is resolved",
-                60,
-                lambda: reads.snapshot(engine, clock.now(), public=True).past_incidents or None,
-            )
+        def measured() -> Latency | None:
+            component = api(Health.OPERATIONAL)
+            return component.latency if component else None
+
+        wait_for("the worker is ready", 30, lambda: answers(f"http://127.0.0.1:{metrics}/-/ready"))
+        engine = open_engine(database, read_only=True)
+        programs.callback(engine.dispose)
+        latency = wait_for("the probe is green, with a latency", 150, measured)
+        assert latency.what == "ttft"
+        assert latency.p50_s is not None
+        assert 0.001 < latency.p50_s < 4
+        target.kill()
+        target.wait(5)
+        killed_s = clock.monotonic()
+        bad = wait_for("the probe is red", 2 * INTERVAL_S + 5, lambda: api(Health.MAJOR))
+        assert clock.monotonic() - killed_s <= 2 * INTERVAL_S + 1
+        assert bad.reason is Reason.CONNECT
+        programs.enter_context(proxy(tmp_path, port, key))
+        wait_for("the probe is green again", 60, lambda: api(Health.OPERATIONAL))
+        wait_for(
+            "the incident is resolved",
+            60,
+            lambda: reads.snapshot(engine, clock.now(), public=True).past_incidents or None,
+        )
         snapshot = reads.snapshot(engine, clock.now(), public=True)
-        engine.dispose()
     assert len(snapshot.past_incidents) == 1
     assert snapshot.open_incidents == ()
     assert key not in (tmp_path / "worker.log").read_text()
