@@ -32,6 +32,7 @@ COMMON = {
     "client.showErrorLinks": "false",
     "browser.gatherUsageStats": "false",
     "logger.level": "warning",
+    "logger.hideWelcomeMessage": "true",
     "theme.baseRadius": "6px",
     "theme.font": "sans-serif",
     "theme.light.textColor": "#1A1D23",
