@@ -77,7 +77,9 @@ def detect(
 ) -> Reading:
     """Read one answer with one detector; never raises."""
     extra = extra or Extra()
-    if (refused := refusal(status, headers, body)) and not (detector == "matrix" and status in (401, 403)):
+    refused = refusal(status, headers, body)
+    is_matrix_answer = detector == "matrix" and status in (401, 403)  # its protocol answers with these
+    if refused and (refused.reason is Reason.BLOCKED or not is_matrix_answer):
         return refused
     if detector == "page_text":
         readings, warnings = page_text(body.decode("utf-8", "replace"), url)
@@ -86,7 +88,7 @@ def detect(
         document = parse_json(body)
     except ValueError:
         page = "a web page" if is_html(headers, body) else "no JSON"
-        return unread(f"{page} where JSON is due", "registration.source_moved" if status == 200 else "")
+        return unread(f"{page} where JSON is due", *(("registration.source_moved",) if status == 200 else ()))
     if detector == "json":
         return _json(document, extra, url)
     if detector == "matrix":

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from monitor.core.model import Method, MethodReading, Registration, Source
 from monitor.probes.countries import country_codes
-from monitor.probes.plain import clean
+from monitor.probes.plain import clean, printable
 
 EXCERPT_CHARS = 300
 _SENTENCE_CHARS = 600
@@ -155,7 +155,7 @@ _CLAUSE = re.compile(r"[,，、:：]\s*|\s+(?:but|while|however|although|whereas
 
 def sentences(text: str) -> Iterator[str]:
     """Yield the sentences of a text, bounded in number and length."""
-    for number, sentence in enumerate(_SENTENCE.split(text)):
+    for number, sentence in enumerate(_SENTENCE.split(printable(text))):
         if number >= _SENTENCES:
             return
         if sentence and (stripped := sentence.strip()):
@@ -169,7 +169,7 @@ def statements(text: str, source: Source, url: str = "") -> tuple[Statement, ...
 
 def says_existing_users_can_log_in(text: str) -> bool:
     """Tell whether the text reassures those who have an account."""
-    return bool(_REASSURANCE.search(text.casefold()))
+    return bool(_REASSURANCE.search(printable(text).casefold()))
 
 
 def _of_sentence(sentence: str, source: Source, url: str) -> Iterator[Statement]:

@@ -40,6 +40,11 @@ def clean(value: object, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def printable(text: str) -> str:
+    """Return a text of several lines without what a reader cannot see, so that nothing hides between its letters."""
+    return _UNSAFE.sub(lambda found: "\n" if found[0] == "\n" else " " * (found[0] in "\t\r"), text)
+
+
 def as_map(value: object) -> dict[str, Any]:
     """Return a JSON object, or an empty one."""
     return value if isinstance(value, dict) else {}
