@@ -1,0 +1,5 @@
+"""Fixtures of the edges."""
+
+from tests.edges.databases import database_url, engine, postgres_server, sqlite_engine
+
+__all__ = ["database_url", "engine", "postgres_server", "sqlite_engine"]

@@ -1,0 +1,137 @@
+"""Real databases for tests: a SQLite file, and a private PostgreSQL server on a free loopback port."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from monitor.store.engine import migrate, open_engine
+
+_MISSING = "PostgreSQL's server programs are missing: on Debian run apt-get install postgresql"
+
+
+def _programs() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    on_path = shutil.which("initdb")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+def _as_server_user() -> list[str]:
+    """PostgreSQL refuses to run as root; any other user may run it."""
+    if os.geteuid() != 0:
+        return []
+    return ["runuser", "-u", "postgres", "--"]
+
+
+class Server:
+    """A PostgreSQL server of its own in a temporary directory."""
+
+    def __init__(self, directory: Path, programs: Path) -> None:
+        self.directory, self.programs = directory, programs
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "chatwatch", "-E", "UTF8", "--locale=C", "--no-sync")
+        self.start()
+
+    @property
+    def data(self) -> str:
+        return str(self.directory / "data")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [*_as_server_user(), str(self.programs / program), *arguments]
+        # The server inherits what it is given: a pipe would never end.
+        log = self.directory / "programs.log"
+        with log.open("ab") as out:
+            subprocess.run(command, check=True, stdout=out, stderr=out, stdin=subprocess.DEVNULL, cwd=self.directory)
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        options += " -c max_connections=60 -c shared_buffers=32MB"
+        self._run("pg_ctl", "-D", self.data, "-l", str(self.directory / "server.log"), "-w", "-o", options, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
+
+    def url(self, name: str) -> str:
+        return f"postgresql://chatwatch@127.0.0.1:{self.port}/{name}"
+
+    def create(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"d{uuid.uuid4().hex[:12]}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.url(name)
+
+
+@contextmanager
+def private_server() -> Iterator[Server]:
+    """Start a server for the time of the block; skip the test where the programs are missing."""
+    programs = _programs()
+    if programs is None:
+        pytest.skip(_MISSING)
+    if os.geteuid() == 0:
+        try:
+            owner = pwd.getpwnam("postgres")
+        except KeyError:
+            pytest.skip("PostgreSQL does not run as root and there is no user postgres: run the tests as another user")
+    directory = Path(tempfile.mkdtemp(prefix="chatwatch-pg-"))
+    try:
+        if os.geteuid() == 0:
+            os.chown(directory, owner.pw_uid, owner.pw_gid)
+            directory.chmod(0o700)
+        server = Server(directory, programs)
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Server]:
+    """One server for all tests of a run."""
+    with private_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Address of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'chatwatch.db'}"
+    server: Server = request.getfixturevalue("postgres_server")
+    return server.create()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine over a migrated database of each kind."""
+    made = open_engine(database_url)
+    migrate(made)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def sqlite_engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine over a migrated SQLite file."""
+    made = open_engine(f"sqlite:///{tmp_path / 'chatwatch.db'}")
+    migrate(made)
+    yield made
+    made.dispose()
