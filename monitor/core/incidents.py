@@ -205,8 +205,9 @@ def _compare(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]
             draft.add(K.COMPONENT_WORSE, verdict.since or draft.now, **what)
         elif verdict.health.severity < old.severity:
             draft.add(K.COMPONENT_BETTER, draft.now, **what)
-    good = [name for name in before if name not in failing and _is_good(facts.verdicts.get(name))]
-    if len(good) < len(before):
+    watched = [name for name in before if name not in facts.removed]
+    good = [name for name in watched if name not in failing and _is_good(facts.verdicts.get(name))]
+    if len(good) < len(watched):
         for name in good:
             draft.add(K.COMPONENT_BETTER, draft.now, component=name, health=Health.OPERATIONAL.value)
     _raise_impact(draft)

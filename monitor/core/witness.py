@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from monitor.core.events import Incident
 from monitor.core.model import IncidentStatus, UpstreamIncident
@@ -44,11 +44,11 @@ def lead_s(incident: Incident, upstream: Iterable[UpstreamIncident], slack_s: fl
     ``None`` without one. Its announcement is its first update, which may be later than the start it claims.
     """
     slack = timedelta(seconds=slack_s)
-    begin, end = incident.started_at - slack, incident.resolved_at
+    begin, end = incident.started_at - slack, incident.resolved_at or datetime.max.replace(tzinfo=UTC) - slack
     announced = [
         min([update.at for update in item.updates], default=item.started_at)
         for item in upstream
-        if item.started_at <= (end or item.started_at) + slack
+        if item.started_at <= end + slack
         and (item.resolved_at is None or item.resolved_at >= incident.started_at)
         and item.started_at >= begin
     ]

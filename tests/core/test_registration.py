@@ -1,0 +1,175 @@
+"""Readings of sign-up: repeated before they count, the strongest fresh source wins, failing to read closes nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core import registration
+from monitor.core.catalogue import Policy
+from monitor.core.events import RegistrationChange
+from monitor.core.model import Health, Method, MethodReading, Registration, Source
+from monitor.core.registration import RegistrationState
+
+from .making import at
+
+OPEN, DELAYED, RESTRICTED, CLOSED, UNKNOWN = (
+    Registration.OPEN,
+    Registration.DELAYED,
+    Registration.RESTRICTED,
+    Registration.CLOSED,
+    Registration.UNKNOWN,
+)
+
+
+def says(
+    state: Registration,
+    method: Method = Method.EMAIL,
+    source: Source = Source.CONFIG_ENDPOINT,
+    codes: tuple[str, ...] = (),
+    url: str = "",
+) -> MethodReading:
+    return MethodReading(method, state, source, codes, excerpt=f"says {state}", url=url)
+
+
+def read(*rounds: MethodReading | tuple[MethodReading, ...]) -> tuple[RegistrationState, list[RegistrationChange]]:
+    """One round of readings a minute."""
+    state = registration.new_state("deepseek/registration")
+    changes: list[RegistrationChange] = []
+    for number, readings in enumerate(rounds):
+        round_ = readings if isinstance(readings, tuple) else (readings,)
+        state, new = registration.step(state, round_, at(60 * number), Policy())
+        changes += new
+    return state, changes
+
+
+def word(*rounds: MethodReading | tuple[MethodReading, ...]) -> Registration:
+    return registration.overall_state(read(*rounds)[0], at(60 * len(rounds)))
+
+
+def test_the_first_reading_is_taken_at_its_word_and_a_change_must_be_repeated() -> None:
+    assert word(says(OPEN)) is OPEN
+    assert word(says(OPEN), says(CLOSED)) is OPEN
+    assert word(says(OPEN), says(CLOSED), says(CLOSED)) is CLOSED
+    assert word(says(OPEN), says(CLOSED), says(OPEN), says(CLOSED)) is OPEN
+    assert word(says(OPEN), says(CLOSED), says(RESTRICTED), says(CLOSED)) is OPEN
+
+
+def test_a_change_tells_before_and_after() -> None:
+    _, changes = read(says(OPEN), says(RESTRICTED, codes=("86",)), says(RESTRICTED, codes=("86",)))
+    assert [(c.before.state if c.before else None, c.after.state) for c in changes] == [
+        (None, OPEN),
+        (OPEN, RESTRICTED),
+    ]
+    assert changes[1].after.country_codes == ("86",)
+    assert changes[1].at == at(120)
+
+
+def test_other_country_codes_are_a_change_and_their_order_is_none() -> None:
+    first = says(RESTRICTED, codes=("86", "852"))
+    assert len(read(first, says(RESTRICTED, codes=("852", "86")), says(RESTRICTED, codes=("852", "86")))[1]) == 1
+    assert len(read(first, says(RESTRICTED, codes=("86",)), says(RESTRICTED, codes=("86",)))[1]) == 2
+
+
+def test_the_strongest_fresh_source_wins_and_a_weaker_one_speaks_when_it_is_silent() -> None:
+    config, page = says(CLOSED), says(OPEN, source=Source.PAGE_TEXT)
+    assert word((config, page)) is CLOSED
+    assert word((page, config)) is CLOSED
+    state, _ = read((config, page))
+    for minute in range(1, 70):
+        state, _ = registration.step(state, (page,), at(60 * minute), Policy())
+    assert registration.overall_state(state, at(4200)) is OPEN
+
+
+def test_contradiction_of_equal_weight_is_unknown() -> None:
+    assert word((says(OPEN, url="https://a.example/"), says(CLOSED, url="https://b.example/"))) is UNKNOWN
+
+
+def test_what_is_not_renewed_ages_into_unknown_without_a_change() -> None:
+    state, _ = read(says(CLOSED))
+    assert registration.overall(state, at(3600)) is Health.MAJOR
+    aged = registration.settle(state, at(3601))
+    assert aged.methods[0].state is UNKNOWN
+    assert aged.methods[0].since == at(3600)
+    assert registration.overall(state, at(3601)) is Health.UNKNOWN
+    assert registration.verdict(state, at(3601)).good_since is None
+
+
+def test_after_a_silence_a_change_is_told_from_what_was_known_last() -> None:
+    state, _ = read(says(OPEN))
+    state = registration.settle(state, at(9000))
+    state, first = registration.step(state, (says(OPEN),), at(9060), Policy())
+    assert first == ()
+    state = registration.settle(state, at(20000))
+    changes: tuple[RegistrationChange, ...] = ()
+    for moment in (20060, 20120):
+        state, changes = registration.step(state, (says(CLOSED),), at(moment), Policy())
+    assert [(c.before.state if c.before else None, c.after.state) for c in changes] == [(OPEN, CLOSED)]
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ((OPEN, OPEN), OPEN),
+        ((OPEN, DELAYED), DELAYED),
+        ((OPEN, CLOSED), RESTRICTED),
+        ((OPEN, RESTRICTED), RESTRICTED),
+        ((DELAYED, CLOSED), RESTRICTED),
+        ((CLOSED, CLOSED), CLOSED),
+        ((CLOSED, UNKNOWN), CLOSED),
+        ((UNKNOWN, UNKNOWN), UNKNOWN),
+        ((OPEN, UNKNOWN), OPEN),
+    ],
+)
+def test_one_word_over_all_methods(states: tuple[Registration, Registration], expected: Registration) -> None:
+    assert word((says(states[0]), says(states[1], Method.PHONE))) is expected
+
+
+def test_a_stronger_word_about_everything_outweighs_the_methods() -> None:
+    everything = says(CLOSED, Method.ANY, Source.OFFICIAL_TEXT)
+    assert word((says(OPEN, source=Source.PAGE_TEXT), everything)) is CLOSED
+    assert word((says(OPEN), everything)) is RESTRICTED
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([OPEN, DELAYED, RESTRICTED, CLOSED, UNKNOWN, None]),
+            st.sampled_from([Method.EMAIL, Method.ANY]),
+        ),
+        max_size=30,
+    )
+)
+def test_closed_is_never_said_unless_it_was_read_and_states_survive_json(
+    seen: list[tuple[Registration | None, Method]],
+) -> None:
+    state, said_closed = registration.new_state("deepseek/registration"), False
+    for number, (word_, method) in enumerate(seen):
+        said_closed |= word_ is CLOSED
+        readings = () if word_ is None else (says(word_, method),)
+        state, _ = registration.step(state, readings, at(600 * number), Policy())
+        assert RegistrationState.from_json(state.to_json()) == state
+        if not said_closed:
+            assert registration.overall_state(state, at(600 * number)) is not CLOSED
+
+
+def test_old_and_repeated_results_change_nothing() -> None:
+    state, _ = read(says(OPEN), says(OPEN))
+    assert registration.step(state, (says(CLOSED),), at(60), Policy()) == (state, ())
+    assert registration.step(state, (says(CLOSED),), at(0), Policy()) == (state, ())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "worse"),
+    [
+        (says(OPEN), says(DELAYED), True),
+        (says(OPEN), says(RESTRICTED, codes=("86",)), True),
+        (says(RESTRICTED, codes=("86", "852")), says(RESTRICTED, codes=("86",)), True),
+        (says(RESTRICTED, codes=("86",)), says(RESTRICTED, codes=("86", "852")), False),
+        (says(CLOSED), says(RESTRICTED, codes=("86",)), False),
+        (says(CLOSED), says(OPEN), False),
+    ],
+)
+def test_worse_means_that_fewer_people_can_sign_up(before: MethodReading, after: MethodReading, worse: bool) -> None:
+    _, changes = read(before, after, after)
+    assert registration.is_worse(changes[-1]) is worse
+    assert not registration.is_worse(changes[0])
