@@ -119,6 +119,7 @@ class Wire:
             if not tls:
                 return Connection(link.address, link.finish(), warnings=link.warnings)
             secured = await link.secure(stream, self.ground.trust.verified, server_name or host)
+            await secured.flush()
             cipher = secured.ssl.cipher()
             return Connection(
                 link.address,

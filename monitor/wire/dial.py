@@ -16,7 +16,7 @@ from typing import NamedTuple
 from monitor import clock
 from monitor.core.model import Reason
 from monitor.wire.deadline import Deadline
-from monitor.wire.model import Timing, WireError
+from monitor.wire.model import Timing, WireError, longer
 
 STAGGER_S = 0.25
 """RFC 8305's connection attempt delay."""
@@ -157,7 +157,7 @@ async def dial(addresses: Sequence[tuple[int, str]], port: int, deadline: Deadli
         race.start_next()
         await deadline.wait(race.done)
     except WireError:
-        timing.add("connect_s", (clock.monotonic_ns() - started_ns) / 1e9)
+        timing.connect_s = longer(timing.connect_s, clock.monotonic_ns() - started_ns)
         raise
     except BaseException:
         if race.winner is not None:
@@ -167,7 +167,7 @@ async def dial(addresses: Sequence[tuple[int, str]], port: int, deadline: Deadli
         race.close()
     now_ns = clock.monotonic_ns()
     if race.winner is None:
-        timing.add("connect_s", (now_ns - started_ns) / 1e9)
+        timing.connect_s = longer(timing.connect_s, now_ns - started_ns)
         raise _refusal(race.failures)
     sock, address, attempted_ns = race.winner
     timing.rtt_s, clean = _round_trip(sock)
@@ -175,7 +175,7 @@ async def dial(addresses: Sequence[tuple[int, str]], port: int, deadline: Deadli
     if timing.rtt_s is not None and clean:
         timing.lag_s = max(timing.lag_s, took_s - timing.rtt_s)
         took_s = min(took_s, timing.rtt_s)
-    timing.add("connect_s", (attempted_ns - started_ns) / 1e9 + took_s)
+    timing.connect_s = longer(timing.connect_s, attempted_ns - started_ns + took_s * 1e9)
     warnings = tuple(f"connect.fallback: {failed}: {error.strerror}" for failed, error in race.failures)
     return Dialled(sock, (sock.family, address, port), warnings)
 
@@ -220,12 +220,42 @@ def _refusal(failures: Sequence[tuple[str, OSError]]) -> WireError:
     return WireError(Reason.NETWORK, ours[error.errno or 0], address=address)
 
 
+class Clocks:
+    """Carries the kernel's wall-clock stamps over to the monotonic clock, unless the wall clock was stepped."""
+
+    __slots__ = ("_at_ns", "_offset_ns")
+
+    def __init__(self, at_ns: int, offset_ns: int) -> None:
+        self._at_ns = at_ns
+        self._offset_ns = offset_ns
+
+    def carry(self, stamp_ns: int, now_ns: int, offset_ns: int) -> int | None:
+        """Return the stamp in monotonic nanoseconds; ``None`` when a step or a stamp of the future discredits it.
+
+        *offset_ns* is wall minus monotonic clock now. A clock that is slewed moves by 0.5 per mille at most.
+        """
+        moved_ns, elapsed_ns = abs(offset_ns - self._offset_ns), now_ns - self._at_ns
+        self._at_ns, self._offset_ns = now_ns, offset_ns
+        at_ns = stamp_ns - offset_ns
+        return at_ns if moved_ns <= STEP_NS + elapsed_ns // 1000 and at_ns <= now_ns else None
+
+
 class Stream:
     """Reads as soon as the kernel has something, stamps it, and keeps it until somebody asks."""
 
     __slots__ = (
-        "_deadline", "_ended", "_error", "_loop", "_offset_at_ns", "_offset_ns", "_paused", "_pieces", "_size",
-        "_waiter", "lag_ns", "peer", "sock",
+        "_clocks",
+        "_deadline",
+        "_ended",
+        "_error",
+        "_loop",
+        "_paused",
+        "_pieces",
+        "_size",
+        "_waiter",
+        "lag_ns",
+        "peer",
+        "sock",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, peer: tuple[int, str, int], deadline: Deadline) -> None:
@@ -241,8 +271,7 @@ class Stream:
         self._ended = False
         self._error: OSError | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._offset_ns = clock.wall_offset_ns()
-        self._offset_at_ns = clock.monotonic_ns()
+        self._clocks = Clocks(clock.monotonic_ns(), clock.wall_offset_ns())
         self._loop.add_reader(sock, self._on_readable)
 
     def _on_readable(self) -> None:
@@ -265,15 +294,12 @@ class Stream:
 
     def _piece(self, data: bytes, extras: Sequence[tuple[int, int, bytes]]) -> Piece:
         now_ns = clock.monotonic_ns()
-        offset_ns = clock.wall_offset_ns()
-        moved_ns = abs(offset_ns - self._offset_ns)
-        stepped = moved_ns > STEP_NS + (now_ns - self._offset_at_ns) // 1000  # slewing moves 0.5 per mille at most
-        self._offset_ns, self._offset_at_ns = offset_ns, now_ns
         for level, kind, body in extras:
-            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(body) >= TIMESPEC.size and not stepped:
+            if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS and len(body) >= TIMESPEC.size:
                 seconds, nanoseconds = TIMESPEC.unpack_from(body)
-                at_ns = seconds * 1_000_000_000 + nanoseconds - offset_ns
-                if at_ns <= now_ns:
+                stamp_ns = seconds * 1_000_000_000 + nanoseconds
+                at_ns = self._clocks.carry(stamp_ns, now_ns, clock.wall_offset_ns())
+                if at_ns is not None:
                     self.lag_ns = max(self.lag_ns, now_ns - at_ns)
                     return Piece(data, at_ns, True)
         return Piece(data, now_ns, False)

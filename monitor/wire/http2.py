@@ -16,7 +16,7 @@ from monitor.wire.deadline import Step
 from monitor.wire.dial import Stream
 from monitor.wire.http1 import Target, checked_headers
 from monitor.wire.link import Link
-from monitor.wire.model import WireError
+from monitor.wire.model import WireError, longer
 from monitor.wire.timed import Head
 from monitor.wire.tls import TlsStream
 
@@ -70,6 +70,8 @@ class _Stream(httpcore.AsyncNetworkStream):
         if piece is None:
             return b""
         self.received += len(piece.data)
+        if self.received > self._link.limits.wire_bytes + self._link.limits.header_bytes:
+            raise WireError(Reason.TOO_LARGE, f"more than {self._link.limits.wire_bytes} bytes received")
         self.read_ns, self.stamped = piece.at_ns, piece.stamped
         return piece.data
 
@@ -112,7 +114,7 @@ class Http2:
         try:
             self._response = await self._connection.handle_async_request(request)
         except FAULTS as error:
-            raise WireError(Reason.PROTOCOL, _words(error)) from error
+            raise _failure(error, "before the headers") from error
         link.deadline.enter(Step.BODY)
         version = self._response.extensions["http_version"].decode("ascii")
         self.head = Head(self._response.status, list(self._response.headers), version)
@@ -126,7 +128,7 @@ class Http2:
         if name.endswith("send_request_headers.started"):
             timing.sent_ns = clock.monotonic_ns()
         elif name.endswith("send_request_body.complete"):
-            timing.add("request_s", (stream.written_ns - timing.sent_ns) / 1e9)
+            timing.request_s = longer(timing.request_s, stream.written_ns - timing.sent_ns)
             timing.sent_ns = stream.written_ns
         elif name.endswith("receive_response_headers.complete"):
             timing.first_byte(stream.read_ns, stream.stamped)
@@ -141,17 +143,24 @@ class Http2:
                 timing.last_ns = stream.read_ns
                 yield data, stream.read_ns
         except FAULTS as error:
-            raise WireError(Reason.PROTOCOL, f"{_words(error)} in the middle of the body") from error
+            raise _failure(error, "in the middle of the body") from error
         finally:
             with suppress(Exception):  # the answer is over either way, and the link closes the socket
                 await response.aclose()
+
+    def whole(self) -> None:
+        """As :class:`monitor.wire.timed.Conversation`."""
 
     def close(self) -> None:
         """As :class:`monitor.wire.timed.Conversation`."""
 
 
-def _words(error: Exception) -> str:
-    return f"http/2: {type(error).__name__}: {error}"[:160]
+def _failure(error: Exception, where: str) -> WireError:
+    """Return what went wrong, without the library's words: those may hold a header's value."""
+    cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    if isinstance(error, httpcore.LocalProtocolError) and not isinstance(cause, h2.exceptions.H2Error):
+        return WireError(Reason.CONFIG, "the request holds what HTTP forbids")
+    return WireError(Reason.PROTOCOL, f"http/2 broken {where}: {type(cause).__name__}")
 
 
 async def ask_http2(link: Link, target: Target, method: str, headers: Mapping[str, str], content: bytes) -> Http2:

@@ -12,7 +12,7 @@ from monitor.wire.certificates import Facts, facts_of
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Stream, dial
 from monitor.wire.guard import Guard
-from monitor.wire.model import Limits, Timing, WireError
+from monitor.wire.model import Limits, Timing, WireError, longer
 from monitor.wire.resolve import Resolver
 from monitor.wire.tls import TlsStream, Trust, failure
 
@@ -61,9 +61,9 @@ class Link:
                 found, took_s = await self.ground.resolver.resolve(host, port, self.deadline, self.limits.connect_s)
             except WireError as error:
                 if error.reason is Reason.DNS:
-                    self.timing.add("dns_s", (clock.monotonic_ns() - asked_ns) / 1e9)
+                    self.timing.dns_s = longer(self.timing.dns_s, clock.monotonic_ns() - asked_ns)
                 raise
-            self.timing.add("dns_s", took_s)
+            self.timing.dns_s = longer(self.timing.dns_s, took_s * 1e9)
         refusals = [(address, self.ground.guard.refusal(address)) for _, address in found]
         allowed = [one for one, (_, refusal) in zip(found, refusals, strict=True) if not refusal]
         if not allowed:
@@ -76,8 +76,10 @@ class Link:
     async def secure(self, stream: Stream, context: ssl.SSLContext, server_name: str) -> TlsStream:
         """Put TLS on the stream; on a bad certificate look at it once more without trusting it, to know its dates."""
         try:
-            tls = TlsStream(stream, context, server_name)
-            self.stream = tls
+            self.stream = tls = TlsStream(stream, context, server_name)
+        except ValueError as error:
+            raise WireError(Reason.CONFIG, "not a server name") from error
+        try:
             await tls.handshake(self.ground.slots, self.deadline, self.limits.connect_s, self.timing)
         except ssl.SSLCertVerificationError as error:
             stream.close()
@@ -87,8 +89,6 @@ class Link:
             raise failure(error) from error
         except OSError as error:
             raise WireError(Reason.TLS, f"{_words(error)} in the TLS handshake") from error
-        except ValueError as error:
-            raise WireError(Reason.CONFIG, "not a server name") from error
         self._keep(facts_of(tls.ssl, trusted=True))
         return tls
 

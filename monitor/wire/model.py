@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
@@ -125,15 +125,11 @@ class Timing:
     lag_s: float = 0.0
     stamped: bool = False
 
-    def add(self, name: str, seconds: float) -> None:
-        """Add to the phase *name*; never below zero, whatever two clocks say."""
-        setattr(self, name, (getattr(self, name) or 0.0) + max(0.0, seconds))
-
     def first_byte(self, at_ns: int, stamped: bool) -> None:
         """Mark the first byte of an answer."""
         self.first_ns = self.last_ns = at_ns
         self.stamped = stamped
-        self.add("wait_s", (at_ns - self.sent_ns) / 1e9)
+        self.wait_s = longer(self.wait_s, at_ns - self.sent_ns)
 
     def phases(self, now_ns: int) -> Phases:
         """Return the phases so far; our overhead is the rest of the elapsed time that no phase explains."""
@@ -154,6 +150,6 @@ class Timing:
         )
 
 
-def with_limit(limits: Limits, remaining_s: float) -> Limits:
-    """Return *limits* with no more than the time that is left."""
-    return replace(limits, deadline_s=min(limits.deadline_s, remaining_s))
+def longer(so_far_s: float | None, took_ns: float) -> float:
+    """Return a phase made longer by another hop; never by less than nothing, whatever two clocks say."""
+    return (so_far_s or 0.0) + max(0.0, took_ns) / 1e9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from functools import cached_property
@@ -15,9 +16,10 @@ from monitor.wire.deadline import Step
 from monitor.wire.decode import decoder_for
 from monitor.wire.dial import Piece, Stream
 from monitor.wire.http1 import ResponseParser, Target, request_head
+from monitor.wire.lines import LineSplitter
 from monitor.wire.link import Link
-from monitor.wire.model import Answer, Chunk, WireError
-from monitor.wire.tls import TlsStream
+from monitor.wire.model import Answer, Chunk, WireError, longer
+from monitor.wire.tls import TlsStream, failure
 
 
 class Head(NamedTuple):
@@ -40,6 +42,10 @@ class Conversation(Protocol):
 
     def body(self) -> AsyncGenerator[tuple[bytes, int], None]:
         """Yield pieces of the undecoded body, each with its arrival in monotonic nanoseconds."""
+        ...
+
+    def whole(self) -> bytes | None:
+        """Return the body if all of it is here already."""
         ...
 
     def close(self) -> None:
@@ -72,7 +78,7 @@ class Http1:
         except OSError:
             # The server may have answered and hung up before it had the whole request: then that answer counts.
             timing.sent_ns = clock.monotonic_ns()
-        timing.add("request_s", (timing.sent_ns - started_ns) / 1e9)
+        timing.request_s = longer(timing.request_s, timing.sent_ns - started_ns)
         await self._read_head()
         self._link.deadline.enter(Step.BODY)
         parser = self._parser
@@ -93,8 +99,7 @@ class Http1:
                 if parser.interim != interim and not parser.headers_done:
                     interim, first = parser.interim, None  # a 103 is not the answer that is waited for
         except OSError as error:
-            words = "in the middle of the headers" if parser.seen else "before a response"
-            raise WireError(Reason.PROTOCOL, f"connection reset {words}") from error
+            raise broken(error, "in the middle of the headers" if parser.seen else "before a response") from error
         finally:
             if first is not None:
                 last_ns = self._link.timing.last_ns
@@ -104,24 +109,25 @@ class Http1:
     async def body(self) -> AsyncGenerator[tuple[bytes, int], None]:
         """As :class:`Conversation`."""
         parser, timing = self._parser, self._link.timing
-        for data in self._ready:
-            yield data, timing.last_ns
+        yield b"".join(self._ready), timing.last_ns
         self._ready = []
         while not parser.complete:
             try:
                 piece = await self._stream.read()
             except OSError as error:
-                raise WireError(Reason.PROTOCOL, "connection reset in the middle of the body") from error
+                raise broken(error, "in the middle of the body") from error
             if piece is None:
                 parser.end()
                 if isinstance(self._stream, TlsStream) and not self._stream.notified:
                     self._link.warnings += ("tls.no_close_notify: the body may have been cut",)
                 return
             timing.last_ns = piece.at_ns
-            for data in parser.feed(piece.data):
-                yield data, piece.at_ns
-            if parser.seen > self._link.limits.wire_bytes:
-                yield b"", piece.at_ns  # the reader checks the caps, also when a piece holds no body
+            # One piece for all that arrived together; an empty one too, so that the reader checks the caps.
+            yield b"".join(parser.feed(piece.data)), piece.at_ns
+
+    def whole(self) -> bytes | None:
+        """As :class:`Conversation`."""
+        return b"".join(self._ready) if self._parser.complete else None
 
     def close(self) -> None:
         """As :class:`Conversation`."""
@@ -208,33 +214,43 @@ class Exchange:
         Raises ``WireError(TOO_LARGE)`` for a line over ``line_bytes`` and for more than ``events`` blank lines.
         """
         limits = self._link.limits
-        rest, blank, at_s = b"", 0, 0.0
+        splitter, blank, at_s = LineSplitter(), 0, 0.0
         async with aclosing(self.chunks()) as chunks:
             async for data, at_s in chunks:
-                *lines, rest = _split(rest + data)
-                for line in (*lines, rest):
-                    if len(line) > limits.line_bytes:
-                        raise self._too_large(f"a line longer than {limits.line_bytes} bytes")
+                lines = splitter.feed(data)
+                if max(map(len, lines), default=splitter.held) > limits.line_bytes:
+                    raise self._too_large(f"a line longer than {limits.line_bytes} bytes")
                 for line in lines:
                     blank += not line
                     if blank > limits.events:
                         raise self._too_large(f"more than {limits.events} events")
                     yield Chunk(line, at_s)
-        if rest:
-            yield Chunk(rest.rstrip(b"\r"), at_s)
+        for line in splitter.end():
+            yield Chunk(line, at_s)
 
     def _too_large(self, words: str) -> WireError:
         return self._link.explain(WireError(Reason.TOO_LARGE, words), self.status)
 
     async def read(self) -> Answer:
         """Read the whole bounded body."""
-        body = bytearray()
-        async for chunk in self.chunks():
-            body += chunk.data
+        body: bytes | bytearray | None = self._at_once()
+        if body is None:
+            body = bytearray()
+            async for chunk in self.chunks():
+                body += chunk.data
         return Answer(
             self.url, self.status, self.raw_headers, self.http_version, self.address, self.certificate, self.redirects,
             bytes(body), self.phases, self.wire_bytes, self.warnings,
         )  # fmt: skip
+
+    def _at_once(self) -> bytes | None:
+        """Return a body that came whole with its headers, as most do: a third of the cost of the way in pieces."""
+        whole, limits = self._talk.whole(), self._link.limits
+        if whole is None or len(whole) > limits.body_bytes or self.wire_bytes > limits.wire_bytes or self._coding():
+            return None
+        self.complete = True
+        self.close()
+        return whole
 
     def close(self) -> None:
         """Close the connection and fix the phases. Safe to call again."""
@@ -245,12 +261,11 @@ class Exchange:
             self._talk.close()
 
 
-def _split(data: bytes) -> list[bytes]:
-    """Split at LF, CRLF and CR; a CR at the very end stays with the rest, its LF may be still to come."""
-    held = b"\r" if data.endswith(b"\r") else b""
-    parts = data.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    parts[-1] += held
-    return parts
+def broken(error: OSError, where: str) -> WireError:
+    """Return what a stream that broke means: a TLS failure by its own name, else a reset."""
+    if isinstance(error, ssl.SSLError):
+        return failure(error)
+    return WireError(Reason.PROTOCOL, f"connection reset {where}")
 
 
 async def ask_http1(link: Link, target: Target, method: str, headers: Mapping[str, str], content: bytes) -> Http1:

@@ -12,7 +12,7 @@ from monitor import clock
 from monitor.core.model import Reason
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Piece, Stream
-from monitor.wire.model import Timing, WireError
+from monitor.wire.model import Timing, WireError, longer
 
 SLOT_HELD_S = 0.25
 """The cap is there for our processor; a peer that keeps us waiting uses none of it and gives its place back."""
@@ -75,24 +75,24 @@ class TlsStream:
     async def handshake(self, slots: Slots, deadline: Deadline, limit_s: float, timing: Timing) -> None:
         """Shake hands; raises ``ssl.SSLError``, ``OSError`` or a ``WireError``.
 
-        The phase runs from our first to the peer's last message; our processor's part after it is overhead.
+        The phase runs from our first to the peer's last message; our processor's part after it is overhead. TLS 1.3's
+        own last message leaves with the request, in one packet; :meth:`flush` sends it without one.
         """
         deadline.enter(Step.HANDSHAKE_SLOT, limit_s)
         await slots.take(deadline)
         release = _Release(slots)
         timer = deadline.loop.call_later(SLOT_HELD_S, release)
         deadline.enter(Step.TLS, limit_s)
-        started_ns = heard_ns = clock.monotonic_ns()
+        started_ns = heard_ns = 0
         try:
             while True:
                 try:
                     self.ssl.do_handshake()
-                except ssl.SSLWantReadError:
-                    await self._flush()
-                    heard_ns = await self._feed(heard_ns)
-                else:
-                    await self._flush()
                     return
+                except ssl.SSLWantReadError:
+                    sent_ns = await self.flush()
+                    started_ns = started_ns or sent_ns
+                    heard_ns = await self._feed(heard_ns)
         except WireError:
             heard_ns = clock.monotonic_ns()
             raise
@@ -100,7 +100,7 @@ class TlsStream:
             await self._flush_alert()
             raise
         finally:
-            timing.add("tls_s", (heard_ns - started_ns) / 1e9)
+            timing.tls_s = longer(timing.tls_s, (heard_ns or started_ns) - started_ns)
             timer.cancel()
             release()
 
@@ -112,13 +112,14 @@ class TlsStream:
         self._in.write(piece.data)
         return piece.at_ns
 
-    async def _flush(self) -> int:
+    async def flush(self) -> int:
+        """Send what TLS has ready; return when, in monotonic nanoseconds."""
         return await self.stream.write(self._out.read()) if self._out.pending else 0
 
     async def _flush_alert(self) -> None:
         """Tell the peer why we leave, if it still listens."""
         try:
-            await self._flush()
+            await self.flush()
         except OSError:
             return
 
@@ -130,7 +131,7 @@ class TlsStream:
                 data = self.ssl.read(READ_BYTES)
             except ssl.SSLWantReadError:
                 if self._out.pending:  # a key update wants its answer
-                    await self._flush()
+                    await self.flush()
             except ssl.SSLZeroReturnError:
                 return None
             except ssl.SSLEOFError:
@@ -148,7 +149,7 @@ class TlsStream:
     async def write(self, data: bytes) -> int:
         """As :meth:`Stream.write`."""
         self.ssl.write(data)
-        return await self._flush()
+        return await self.flush()
 
     @property
     def has_input(self) -> bool:

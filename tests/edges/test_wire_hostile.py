@@ -14,6 +14,7 @@ import pytest
 from monitor.clock import monotonic
 from monitor.core.model import Reason
 from monitor.wire import Answer, Limits, Resolver, Wire, WireError
+from monitor.wire.lines import LineSplitter
 from tests.edges import hostile
 from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, drips, resets_after, says, serve, with_length
 
@@ -319,6 +320,16 @@ def test_a_line_of_a_megabyte_is_too_large() -> None:
     error = read_lines(b"data: short\n\ndata: " + b"a" * 2**20, Limits())
     assert error.reason is Reason.TOO_LARGE
     assert "line" in error.detail
+
+
+def test_a_long_line_in_a_million_pieces_costs_no_more_than_in_one() -> None:
+    splitter = LineSplitter()
+    started = monotonic()
+    for _ in range(200_000):
+        assert splitter.feed(b"a") == []
+    assert splitter.held == 200_000
+    assert splitter.feed(b"\n") == [b"a" * 200_000]
+    assert monotonic() - started < 1
 
 
 def test_more_events_than_the_limit_are_too_large() -> None:

@@ -109,3 +109,15 @@ def test_http_2_is_guarded_too() -> None:
         return caught.value
 
     assert asyncio.run(main()).reason is Reason.ADDRESS
+
+
+def test_a_flood_of_pings_is_too_large(tmp_path: Path) -> None:
+    async def floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")  # settings
+        while True:
+            writer.write(b"\x00\x00\x08\x06\x01\x00\x00\x00\x00pingpong" * 4000)  # pings that want no answer
+            await writer.drain()
+
+    with pytest.raises(WireError) as caught:
+        fetch(tmp_path, floods)
+    assert caught.value.reason is Reason.TOO_LARGE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import threading
 import time
@@ -15,8 +16,9 @@ import uvloop
 
 from monitor import clock
 from monitor.core.model import Phases, Reason
-from monitor.wire import Answer, Limits, Wire, WireError
+from monitor.wire import Answer, Limits, Resolver, Wire, WireError
 from monitor.wire.deadline import Deadline, Slots, Step
+from monitor.wire.dial import Clocks
 from monitor.wire.model import Timing
 from tests.edges.hostile import LOOPBACK, Behave, request_of, says, serve, with_length
 
@@ -152,3 +154,43 @@ def test_two_clocks_that_disagree_never_make_a_negative_phase() -> None:
     assert told.wait_s == 0.0
     assert told.transfer_s == 0.0
     assert told.overhead_s == 0.0
+
+
+def test_a_stamp_is_carried_over_to_the_monotonic_clock() -> None:
+    clocks = Clocks(at_ns=1_000, offset_ns=500_000_000)
+    assert clocks.carry(stamp_ns=500_002_000, now_ns=3_000, offset_ns=500_000_000) == 2_000
+
+
+def test_a_stepped_wall_clock_discredits_the_stamp_and_only_that_one() -> None:
+    clocks = Clocks(at_ns=0, offset_ns=0)
+    hour_ns = 3_600_000_000_000
+    assert clocks.carry(stamp_ns=1_500, now_ns=2_000, offset_ns=hour_ns) is None
+    assert clocks.carry(stamp_ns=hour_ns + 4_500, now_ns=5_000, offset_ns=hour_ns) == 4_500
+
+
+def test_a_slewed_wall_clock_is_no_step() -> None:
+    clocks = Clocks(at_ns=0, offset_ns=0)
+    minute_ns = 60_000_000_000
+    slewed_ns = minute_ns // 2000
+    assert clocks.carry(minute_ns + slewed_ns - 7, minute_ns, slewed_ns) == minute_ns - 7
+
+
+def test_a_stamp_of_the_future_is_not_believed() -> None:
+    assert Clocks(at_ns=0, offset_ns=0).carry(stamp_ns=9_000, now_ns=5_000, offset_ns=0) is None
+
+
+def test_a_name_is_resolved_in_its_own_phase() -> None:
+    def slowly(host: str, port: int) -> list[tuple[int, str]]:
+        time.sleep(0.1)
+        return [(socket.AF_INET, "127.0.0.1")]
+
+    async def main() -> Phases:
+        async with serve(says(with_length(b"ok"))) as port:
+            wire = Wire(allow_networks=LOOPBACK, resolver=Resolver(slowly))
+            return (await wire.fetch("GET", f"http://slow.example:{port}/")).phases
+
+    told = asyncio.run(main())
+    assert told.dns_s is not None
+    assert 0.1 <= told.dns_s < 0.2
+    assert told.connect_s is not None
+    assert told.connect_s < 0.05

@@ -191,3 +191,28 @@ def test_a_body_that_ends_with_the_connection_and_no_goodbye_is_kept_with_a_warn
     answer = asyncio.run(main())
     assert answer.body == b"all of it"
     assert any(warning.startswith("tls.no_close_notify") for warning in answer.warnings)
+
+
+def test_a_server_that_wants_a_client_certificate_is_a_tls_failure_and_no_reset(authority: Authority) -> None:
+    context = authority.server()
+    context.load_verify_locations(authority.ca_file)
+    context.verify_mode = ssl.CERT_REQUIRED
+
+    def serve_once(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, pytest.raises(ssl.SSLError):
+            context.wrap_socket(connection, server_side=True)
+
+    async def main() -> WireError:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            served = asyncio.create_task(asyncio.to_thread(serve_once, listener))
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+            url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
+            with pytest.raises(WireError) as caught:
+                await wire.fetch("GET", url, limits=LIMITS)
+            await served
+            return caught.value
+
+    error = asyncio.run(main())
+    assert error.reason is Reason.TLS
+    assert "certificate required" in error.detail
