@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -54,24 +55,29 @@ async def run(options: Options, ctx: Context) -> Observation:
             reading = await _with_parts(reading, where.parts, look, ctx)
         reading = await _with_the_end(reading, where.history, look, ctx)
     except UnreadableError as error:
-        found = Observation(_reason_of(answer), str(error), warnings=(error.warning,))
+        found = Observation(_reason_of(answer), str(error), warnings=(error.warning, *look.odd))
         return _about(found, answer, is_evident=True)
     return _about(_judged(reading, options, look), answer)
 
 
 async def _with_parts(reading: UpstreamReading, url: str, look: Look, ctx: Context) -> UpstreamReading:
     """Add the components of a provider that lists them in a document of their own."""
-    try:
-        answer = await fetch(url, ctx)
-        document = parse_json(answer.body) if answer.status == 200 else None
-    except (WireError, ValueError):
-        document = None
+    document = await _document(url, ctx)
     rows = as_rows(as_map(document).get("components"), 400)
     if not rows:
         look.warn("upstream.no_components")
     pairs = ((row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rows)
     listed = look.reading(reading.indicator, pairs)
     return replace(reading, components=listed.components, component_names=listed.component_names)
+
+
+async def _document(url: str, ctx: Context) -> Any:
+    """Fetch a second document; ``None`` if that fails, because the first one already says the most."""
+    try:
+        answer = await fetch(url, ctx)
+        return parse_json(answer.body) if answer.status == 200 else None
+    except (WireError, ValueError):
+        return None
 
 
 async def _with_the_end(reading: UpstreamReading, url: str, look: Look, ctx: Context) -> UpstreamReading:
@@ -82,11 +88,9 @@ async def _with_the_end(reading: UpstreamReading, url: str, look: Look, ctx: Con
     ctx.memory["open"] = going_on
     if not gone or not url:
         return reading
-    try:
-        answer = await fetch(url, ctx)
-        document = parse_json(answer.body) if answer.status == 200 else None
-    except (WireError, ValueError):
-        ctx.memory["open"] = [*going_on, *gone][:INCIDENTS]
+    document = await _document(url, ctx)
+    if document is None:
+        ctx.memory["open"] = [*going_on, *gone][:INCIDENTS]  # ask again at the next look
         return reading
     reader = incident_io_incidents if reading.provider == "incident_io" else statuspage_incidents
     ended = list(_picked(reader(document, look), gone))

@@ -147,7 +147,7 @@ def _severity(tags: str, text: str) -> Health:
 
 def _stamp(entry: Any, look: Look, *names: str) -> datetime | None:
     for name in (*names, "updated_parsed", "published_parsed"):
-        parts = entry.get(name)
+        parts = dict.get(entry, name)  # its own get() would take one date for another
         try:
             if parts and (at := look.time(calendar.timegm(parts))):
                 return at
@@ -256,7 +256,10 @@ def _flashduty_data(body: bytes) -> dict[str, Any]:
 
 
 _PUSH = re.compile(r"self\.__next_f\.push\(\[\s{0,3}1\s{0,3},\s{0,3}")
-_ANCHORS = ('"initialData":', '{"page":{')
+_ANCHORS = (
+    re.compile(r'"initialData"\s{0,5}:\s{0,5}(?=\{)'),
+    re.compile(r'(?=\{\s{0,5}"page"\s{0,5}:\s{0,5}\{)'),
+)
 _TRIES = 10
 
 
@@ -275,12 +278,8 @@ def _streamed(page: str) -> Iterable[Any]:
             pieces.append(piece)
     stream = "".join(pieces)
     for anchor in _ANCHORS:
-        at = -1
-        for _ in range(_TRIES):
-            at = stream.find(anchor, at + 1)
-            if at < 0:
-                break
+        for _number, match in zip(range(_TRIES), anchor.finditer(stream), strict=False):
             try:
-                yield decoder.raw_decode(stream, at + (len(anchor) if anchor.endswith(":") else 0))[0]
+                yield decoder.raw_decode(stream, match.end())[0]
             except (ValueError, RecursionError):
                 continue

@@ -1,0 +1,171 @@
+"""Existing users: signing in with a test account, the edge alone, and whose fault a refusal is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from monitor.core.model import Observation, Outcome, Reason
+from monitor.probes.login import Options
+from monitor.simulator import serve as serve_vendor
+from monitor.simulator.state import Account
+from tests.edges.site import HTML, JSON, Page, Site, fixture, look_at, serve
+
+ACCOUNT = {"email": "alice@example.org", "password": "correct horse battery"}
+SIGN_IN = {"open_webui": "/api/v1/auths/signin", "librechat": "/api/auth/login"}
+REFUSAL = {"open_webui": (400, b'{"detail":"The email or password provided is incorrect."}')}
+REFUSAL["librechat"] = (404, b'{"message":"Email does not exist."}')
+
+
+def sign_in(product: str, page: Page, **options: Any) -> tuple[Observation, Site]:
+    async def story() -> tuple[Observation, Site]:
+        path = SIGN_IN.get(product, "/session")
+        url = "" if product in SIGN_IN else path
+        async with serve({path: page}) as site:
+            return await look_at("login", product=product, url=site.url + url, **(ACCOUNT | options)), site
+
+    return asyncio.run(story())
+
+
+@pytest.mark.parametrize("product", SIGN_IN)
+def test_a_token_means_signed_in_and_nothing_of_the_answer_is_kept(product: str) -> None:
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJpZCI6IjEifQ.c2lnbmF0dXJl"
+    seen, site = sign_in(product, Page(json.dumps({"token": token, "token_type": "Bearer"}).encode()))
+    assert (seen.reason, seen.detail, seen.evidence, seen.warnings) == (Reason.OK, "signed in", None, ())
+    assert token not in repr(seen)
+    (asked,) = site.asked
+    assert (asked.method, json.loads(asked.body)) == ("POST", ACCOUNT)
+
+
+@pytest.mark.parametrize("product", SIGN_IN)
+def test_a_wrong_password_is_our_accounts_trouble_not_the_services(product: str) -> None:
+    status, body = REFUSAL[product]
+    for answer in (Page(body, status), Page(body, 401)):
+        seen, _ = sign_in(product, answer)
+        assert (seen.reason, seen.outcome) == (Reason.AUTH, Outcome.UNKNOWN)
+
+
+CASES = [
+    (Page(b"{}", 500), Reason.SERVER_ERROR),
+    (Page(b"{}", 503), Reason.OVERLOADED),
+    (Page(b"{}", 429, JSON | {"retry-after": "60"}), Reason.RATE_LIMIT),
+    (Page(b"{}", 429), Reason.THROTTLED),
+    (Page(fixture("challenge_cloudflare.html"), 403, HTML), Reason.BLOCKED),
+    (Page(b'{"message":"banned"}', 403), Reason.AUTH),
+    (Page(b"<html>not here</html>", 404, HTML), Reason.CONFIG),
+    (Page(b"<html>the app</html>", 200, HTML), Reason.MALFORMED),
+    (Page(b"not json"), Reason.MALFORMED),
+    (Page(b"[" * 100_000), Reason.MALFORMED),
+    (Page(b"{}"), Reason.CONTENT),
+    (Page(b'{"token": null}'), Reason.CONTENT),
+    (Page(b'["token"]'), Reason.CONTENT),
+    (Page(b"", 302, {"location": "https://elsewhere.example/"}), Reason.REDIRECT),
+]
+
+
+@pytest.mark.parametrize("product", SIGN_IN)
+@pytest.mark.parametrize(("page", "reason"), CASES)
+def test_every_other_answer_has_its_reason(product: str, page: Page, reason: Reason) -> None:
+    seen, site = sign_in(product, page)
+    assert seen.reason is reason, seen.detail
+    assert len(site.asked) == 1
+    assert ACCOUNT["password"] not in repr(seen)
+
+
+def test_a_password_that_comes_back_is_redacted_in_the_evidence() -> None:
+    seen, _ = sign_in("open_webui", Page(json.dumps({"detail": f"bad: {ACCOUNT['password']}"}).encode(), 500))
+    assert seen.evidence is not None
+    assert ACCOUNT["password"] not in seen.evidence.excerpt
+    assert "[redacted]" in seen.evidence.excerpt
+
+
+def test_a_second_factor_means_that_the_password_was_right() -> None:
+    seen, _ = sign_in("librechat", Page(b'{"twoFAPending": true, "tempToken": "x"}'))
+    assert (seen.reason, seen.warnings) == (Reason.OK, ("login.second_factor",))
+
+
+def test_any_json_endpoint_can_be_asked_with_its_own_fields() -> None:
+    options = {"email_field": "user", "password_field": "pass", "expect": "session.id"}
+    seen, site = sign_in("json", Page(b'{"session": {"id": 7}}'), **options)
+    assert seen.reason is Reason.OK
+    assert json.loads(site.asked[0].body) == {"user": ACCOUNT["email"], "pass": ACCOUNT["password"]}
+    assert sign_in("json", Page(b'{"session": {}}'), **options)[0].reason is Reason.CONTENT
+
+
+FORM = [
+    (Page(b"", 302, {"location": "/home", "set-cookie": "sid=1"}), "", Reason.OK),
+    (Page(b"<h1>Welcome</h1>", 200, HTML), "Welcome", Reason.OK),
+    (Page(b"<h1>Wrong password</h1>", 200, HTML), "Welcome", Reason.CONTENT),
+    (Page(b"<h1>Log in</h1>", 200, HTML), "", Reason.CONTENT),
+    (Page(b"no", 401, HTML), "", Reason.AUTH),
+]
+
+
+@pytest.mark.parametrize(("page", "expect", "reason"), FORM)
+def test_a_form_is_judged_by_its_session_or_by_a_text(page: Page, expect: str, reason: Reason) -> None:
+    seen, site = sign_in("form", page, expect=expect)
+    assert seen.reason is reason
+    assert site.asked[0].body == b"email=alice%40example.org&password=correct+horse+battery"
+
+
+EDGE = [
+    (Page(b"<html>Log in</html>", 200, HTML), Reason.OK),
+    (Page(b"", 500), Reason.SERVER_ERROR),
+    (Page(b"", 503), Reason.OVERLOADED),
+    (Page(b"", 404), Reason.CONFIG),
+    (Page(b"<html>no robots</html>", 403, HTML), Reason.BLOCKED),
+    (Page(fixture("challenge_cloudflare.html"), 403, HTML), Reason.BLOCKED),
+]
+
+
+@pytest.mark.parametrize(("page", "reason"), EDGE)
+def test_without_an_account_only_the_edge_is_seen_and_every_look_says_so(page: Page, reason: Reason) -> None:
+    async def story() -> None:
+        async with serve({"/sign_in": page}) as site:
+            seen = await look_at("login", url=f"{site.url}/sign_in")
+        assert (seen.reason, seen.warnings) == (reason, ("login.edge_only",))
+        assert [asked.method for asked in site.asked] == ["GET"]
+
+    asyncio.run(story())
+
+
+def test_a_product_without_an_account_is_asked_for_its_configuration_only() -> None:
+    async def story() -> None:
+        async with serve({"/api/config": Page(fixture("open_webui.json"))}) as site:
+            seen = await look_at("login", product="open_webui", url=site.url)
+        assert (seen.reason, seen.warnings) == (Reason.OK, ("login.edge_only",))
+        assert [(asked.method, asked.path) for asked in site.asked] == [("GET", "/api/config")]
+
+    asyncio.run(story())
+
+
+def test_the_simulated_vendor_signs_its_account_in_and_refuses_others() -> None:
+    async def story() -> None:
+        async with serve_vendor() as vendor:
+            known = Account()
+            given: dict[str, Any] = {"email": known.email, "password": known.password}
+            right = await look_at("login", product="open_webui", url=vendor.url, **given)
+            wrong = await look_at(
+                "login", product="open_webui", url=vendor.url, **(given | {"password": "not this one"})
+            )
+        assert right.reason is Reason.OK
+        assert wrong.reason is Reason.AUTH
+
+    asyncio.run(story())
+
+
+def test_options_want_a_whole_account_and_a_way_to_use_it() -> None:
+    url = "https://chat.example/"
+    for wrong in (
+        {"url": url, "product": "open_webui", "email": "alice@example.org"},
+        {"url": url, **ACCOUNT},
+        {"url": url, "product": "json", **ACCOUNT},
+        {"url": "chat.example"},
+    ):
+        with pytest.raises(ValidationError) as caught:
+            Options.model_validate(wrong)
+        assert ACCOUNT["password"] not in str(caught.value)
