@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 
 from monitor.core.catalogue import Probe
 from monitor.core.looks import ProbeState
@@ -21,6 +22,10 @@ BLIND_RATIO = 0.7
 """Share of independent services that must fail alike."""
 FEWEST_SERVICES = 2
 """With fewer services only control targets can tell."""
+CONTROL = ""
+"""Stands for every control target that is reached by its name."""
+ADDRESS_CONTROL = "@"
+"""Stands for every control target given as an address: its answer proves a network, but no working names."""
 
 
 def is_blind(recent: Sequence[Result], probes: Mapping[str, Probe], now: datetime) -> str:
@@ -44,6 +49,8 @@ def is_blind(recent: Sequence[Result], probes: Mapping[str, Probe], now: datetim
     for id_, result in newest.items():
         if not probes[id_].control:
             services.setdefault(probes[id_].component.partition("/")[0], []).append(_cut_off(result))
+    if why := _no_names(newest, probes):
+        return why
     failing = sum(all(cuts) for cuts in services.values())
     if controls and all(controls) and (not services or failing * 2 >= len(services)):
         return f"all {len(controls)} control targets fail with network errors"
@@ -52,6 +59,24 @@ def is_blind(recent: Sequence[Result], probes: Mapping[str, Probe], now: datetim
     if len(services) >= FEWEST_SERVICES and failing >= BLIND_RATIO * len(services):
         return f"{failing} of {len(services)} independent services fail together with network errors"
     return ""
+
+
+def _no_names(newest: Mapping[str, Result], probes: Mapping[str, Probe]) -> str:
+    """Say so when no name at all resolves: then it is our resolver, whatever answers by its bare address."""
+    named = {id_: result for id_, result in newest.items() if not _by_address(probes[id_])}
+    if not named or any(result.reason is not Reason.DNS for result in named.values()):
+        return ""
+    independent = {id_ if probes[id_].control else probes[id_].component.partition("/")[0] for id_ in named}
+    return f"none of {len(independent)} independent names resolves" if len(independent) > 1 else ""
+
+
+def _by_address(probe: Probe) -> bool:
+    host = probe.target.removeprefix("[").partition("]")[0] if probe.target.startswith("[") else probe.target
+    try:
+        ip_address(host.rpartition(":")[0] if host.count(":") == 1 else host)
+    except ValueError:
+        return False
+    return True
 
 
 def _order(result: Result) -> tuple[datetime, int]:
@@ -64,21 +89,22 @@ def _cut_off(result: Result) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one location can see: when which service, or control (service ``""``), answered it last."""
+    """What one location can see: when which service, or kind of control target, answered it last."""
 
     answered: Mapping[str, datetime]
     watched: frozenset[str]
 
-    def proves(self, service: str, since: datetime, newest: datetime, interval_s: float) -> bool:
+    def proves(self, service: str, reason: Reason, since: datetime, newest: datetime, interval_s: float) -> bool:
         """Say whether a failure of ``service`` seen from ``since`` to ``newest`` cannot be our own network's.
 
         Something else must have answered after it began, and either before its newest failed look or within one
         interval; else a network that came back would make an outage of the last thing that it broke. With nothing
         else to look at there is no telling, and the failure is believed.
         """
-        if not self.watched - {service}:
+        useless = {service, ADDRESS_CONTROL} if reason is Reason.DNS else {service}
+        if not self.watched - useless:
             return True
-        proof = max((at for name, at in self.answered.items() if name != service), default=None)
+        proof = max((at for name, at in self.answered.items() if name not in useless), default=None)
         if proof is None or proof < since:
             return False
         return proof <= newest or proof <= since + timedelta(seconds=interval_s)
@@ -91,7 +117,9 @@ def sights(pairs: Iterable[tuple[Probe, ProbeState]]) -> dict[str, Sight]:
     for probe, state in pairs:
         if probe.disabled:
             continue
-        service = "" if probe.control else probe.component.partition("/")[0]
+        service = probe.component.partition("/")[0]
+        if probe.control:
+            service = ADDRESS_CONTROL if _by_address(probe) else CONTROL
         watched.setdefault(state.location, set()).add(service)
         seen = answered.setdefault(state.location, {})
         if state.answered_at is not None and (service not in seen or seen[service] < state.answered_at):

@@ -125,7 +125,8 @@ def _is_believed(probe: Probe, state: ProbeState, sight: Mapping[str, Sight]) ->
         return True
     if not state.health.severity:
         return True
-    return eyes.proves(probe.component.partition("/")[0], state.since, state.bad_at, probe.interval_s)
+    service = probe.component.partition("/")[0]
+    return eyes.proves(service, state.reason, state.since, state.bad_at, probe.interval_s)
 
 
 def _probe_health(
