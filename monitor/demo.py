@@ -1,0 +1,368 @@
+"""``chatwatch demo``: the whole system on a temporary database against the simulated vendor, with a past and a story.
+
+Order: the doors (so that there is a page at once), the past, the worker, then January 2025.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import random
+import secrets
+import socket
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from sqlalchemy import Engine
+
+from monitor import clock, flow, programs
+from monitor.config import Config, load
+from monitor.core.catalogue import Catalogue, Policy
+from monitor.core.commands import ScheduleMaintenance
+from monitor.core.events import EventKind, IncidentEvent
+from monitor.core.model import Observation
+from monitor.flow.accounts import set_password
+from monitor.probes import KINDS
+from monitor.probes.base import Context, look
+from monitor.simulator import Scenario, Vendor, load_scenario, serve
+from monitor.simulator.past import FINE_S, PLANNED, Past, Planned
+from monitor.simulator.play import play
+from monitor.simulator.scenario import Step
+from monitor.simulator.state import Sign
+from monitor.store import reads
+from monitor.store.engine import migrate, open_engine
+from monitor.store.views import IncidentView
+from monitor.supervise import Group, Supervisor
+from monitor.wire import Wire
+
+PROBES = Path(__file__).parent / "simulator" / "probes.yaml"
+PORTS = {"web": 8500, "live": 8501, "console": 8502, "metrics": 8503, "vendor": 8600}
+USER = "demo"
+BEFORE_STORY_S = 8.0
+"""Between the worker's start and the story: time for a first look at everything."""
+PAST_POLICY = Policy(stale_after_intervals=10, rate_min_looks=6, rate_close_ratio=0.15)
+"""The past looks every 45 minutes where nothing happened, so its evidence holds a little longer than that."""
+LONGEST_QUOTE = 80
+TOLD = {
+    EventKind.OPENED: "incident opened",
+    EventKind.COMPONENT_WORSE: "worse",
+    EventKind.COMPONENT_BETTER: "better",
+    EventKind.IMPACT_CHANGED: "impact",
+    EventKind.REGISTRATION_CHANGED: "registration",
+    EventKind.UPSTREAM_SAID: "the vendor's page says",
+    EventKind.RECOVERING: "good looks again; monitoring",
+    EventKind.RELAPSED: "failed again",
+    EventKind.RESOLVED: "incident resolved",
+    EventKind.REOPENED: "incident reopened",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where this demonstration lives."""
+
+    home: Path
+    ports: Mapping[str, int]
+    password: str
+
+    @property
+    def database(self) -> str:
+        """URL of the temporary database."""
+        return f"sqlite:///{self.home / 'demo.db'}"
+
+    @property
+    def probes(self) -> Path:
+        """The probes.yaml of the demonstration."""
+        return self.home / "probes.yaml"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Environment of the programs; the secrets open nothing but the simulation."""
+        return {
+            "CHATWATCH_DATABASE": self.database,
+            "CHATWATCH_CONFIG": str(self.probes),
+            "DEMO_KEY": "simulated-key-of-the-demo",
+            "DEMO_EMAIL": "probe@example.com",
+            "DEMO_PASSWORD": "simulated",
+            "DEMO_PAGER": f"http://127.0.0.1:{self.ports['vendor']}/_inbox",
+        }
+
+    def url(self, door: str) -> str:
+        """Address of a door."""
+        return f"http://127.0.0.1:{self.ports[door]}"
+
+
+def main(
+    *,
+    scenario: str = "january-2025",
+    speed: float | None = None,
+    days: int = 90,
+    exit_after_s: float | None = None,
+) -> int:
+    """Run the demonstration until Ctrl-C (or for ``exit_after_s`` seconds); returns the exit code.
+
+    ``speed`` is story seconds in a second, ``days`` the length of the invented past. Raises ``ScenarioError``.
+    """
+    story = load_scenario(scenario)
+    with tempfile.TemporaryDirectory(prefix="chatwatch-demo-") as home:
+        stage = Stage(Path(home), {name: free_port(port) for name, port in PORTS.items()}, secrets.token_urlsafe(9))
+        os.environ.update(stage.environ)
+        write_probes(stage)
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_run(stage, story, speed, days, exit_after_s))
+    click.echo("The demonstration has ended; its database is gone.")
+    return 0
+
+
+def free_port(wanted: int) -> int:
+    """Return the wanted port of loopback, or a free one if it is taken."""
+    for port in (wanted, 0):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                trial.bind(("127.0.0.1", port))
+                return int(trial.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+def write_probes(stage: Stage) -> None:
+    """Write the demonstration's probes.yaml with the ports that are really used."""
+    text = PROBES.read_text(encoding="utf-8")
+    for name, port in PORTS.items():
+        text = text.replace(f"127.0.0.1:{port}", f"127.0.0.1:{stage.ports[name]}")
+    stage.probes.write_text(text, encoding="utf-8")
+
+
+async def _run(stage: Stage, story: Scenario, speed: float | None, days: int, exit_after_s: float | None) -> None:
+    engine = open_engine(stage.database)
+    migrate(engine)
+    set_password(engine, USER, stage.password, clock.now())
+    config = load(stage.probes, os.environ)
+    stopped = asyncio.Event()
+    async with serve(stage.ports["vendor"]) as vendor, _programs(programs.doors(config.settings), stopped):
+        prepare(vendor)
+        tell_addresses(stage, vendor)
+        patterns, signs = await see_once(config, vendor)
+        past = Past(coarse(config.catalogue).probes, patterns, signs, clock.now())
+        seeding = asyncio.create_task(asyncio.to_thread(seed, engine, config.catalogue, past, days, stopped))
+        await _first(seeding, stopped)
+        async with _programs((programs.worker(stage.probes),), stopped):
+            telling = asyncio.create_task(Narrator(engine, vendor, story).tell(speed))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(_first(telling, stopped), exit_after_s)
+            telling.cancel()
+            await asyncio.gather(telling, return_exceptions=True)
+    engine.dispose()
+
+
+@contextlib.asynccontextmanager
+async def _programs(groups: tuple[Group, ...], stopped: asyncio.Event) -> AsyncIterator[None]:
+    """Run groups of programs under a supervisor of their own; Ctrl-C sets ``stopped``."""
+    supervisor = Supervisor(groups, lambda line: click.echo(f"chatwatch: {line}", err=True))
+    running = asyncio.create_task(supervisor.run())
+    running.add_done_callback(lambda _task: stopped.set())
+    try:
+        yield
+    finally:
+        supervisor.stop()
+        await running
+
+
+async def _first(task: asyncio.Task[None], stopped: asyncio.Event) -> None:
+    """Wait for the task, or until everything is to end; raises what the task raised."""
+    stop = asyncio.create_task(stopped.wait())
+    await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if task.done():
+        task.result()
+
+
+def tell_addresses(stage: Stage, vendor: Vendor) -> None:
+    """Say where everything is."""
+    click.echo(f"Status page      {stage.url('web')}/")
+    click.echo(f"Live page        {stage.url('live')}/")
+    click.echo(f"On-call console  {stage.url('console')}/   user {USER}, password {stage.password}")
+    click.echo(f"Prometheus       {stage.url('metrics')}/metrics")
+    click.echo(f"Simulated vendor {vendor.url}/deepseek/   its own status page: {vendor.url}/deepseek/status")
+    click.echo("Ctrl-C ends the demonstration.")
+
+
+def prepare(vendor: Vendor) -> None:
+    """Give each simulated service its ordinary pace."""
+    for service, ttft_s in (("deepseek", 0.6), ("chatgpt", 0.4), ("claude", 0.5)):
+        vendor.set(service, ttft_s=ttft_s, chunk_gap_s=0.03, latency_s=0.05)
+
+
+# The past
+
+
+async def see_once(
+    config: Config, vendor: Vendor
+) -> tuple[dict[str, Observation], dict[tuple[str, Sign], Observation]]:
+    """Look once at everything while it is well, and once at registration in each of its states."""
+    wire = Wire(allow_networks=config.settings.allow_networks)
+
+    async def see(name: str) -> Observation:
+        kind = next(probe.kind for probe in config.catalogue.probes if probe.id == name)
+        dice = random.Random(name)  # noqa: S311 - repeatable dice, nothing secret
+        context = Context(wire, config.settings.location, 10.0, 1, clock.now(), dice, {})
+        return await look(KINDS[kind], config.looks[name], context)
+
+    async def see_all(names: list[str]) -> dict[str, Observation]:
+        return dict(zip(names, await asyncio.gather(*map(see, names)), strict=True))
+
+    patterns = await see_all(list(config.looks))
+    signs: dict[tuple[str, Sign], Observation] = {}
+    for sign in Sign:
+        vendor.set("*", registration=sign)
+        seen = await see_all([probe.id for probe in config.catalogue.probes if probe.kind == "registration"])
+        signs |= {(name, sign): observation for name, observation in seen.items()}
+    vendor.set("*", registration=Sign.OPEN)
+    await wire.aclose()
+    return patterns, signs
+
+
+def coarse(catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue under which the past is judged: long intervals and the usual thresholds."""
+    probes = (replace(probe, interval_s=FINE_S, timeout_s=60.0, policy=PAST_POLICY) for probe in catalogue.probes)
+    return replace(catalogue, probes=tuple(probes))
+
+
+def seed(engine: Engine, catalogue: Catalogue, past: Past, days: int, stopped: asyncio.Event) -> None:
+    """Let the past happen through the same rules, then put the real catalogue in force."""
+    started_s, looks = clock.monotonic(), 0
+    flow.publish_catalogue(engine, coarse(catalogue), past.now - timedelta(days=days))
+    for planned in PLANNED:
+        announce(engine, past.now, planned)
+    for batch in past.batches(days):
+        if stopped.is_set():
+            return
+        flow.record(engine, batch.results, batch.now, backfill=True)
+        if batch.close:
+            flow.sweep(engine, batch.now)
+        looks += len(batch.results)
+    flow.roll_up(engine, past.now)
+    flow.publish_catalogue(engine, catalogue, clock.now())
+    click.echo(f"A past of {days} days went through the rules: {looks} looks in {clock.monotonic() - started_s:.0f} s.")
+
+
+def announce(engine: Engine, now: datetime, planned: Planned) -> None:
+    """Announce maintenance of the past a day before it began."""
+    starts_at = now - timedelta(days=planned.days_ago)
+    command = ScheduleMaintenance(
+        planned.service,
+        planned.components,
+        planned.title,
+        starts_at,
+        starts_at + timedelta(hours=planned.hours),
+        planned.text,
+    )
+    flow.command(engine, command, USER, starts_at - timedelta(days=1))
+
+
+# The story
+
+
+class Narrator:
+    """Tells on the terminal what happens to the vendor, and what Chatwatch makes of it."""
+
+    def __init__(self, engine: Engine, vendor: Vendor, story: Scenario) -> None:
+        self._engine = engine
+        self._vendor = vendor
+        self._story = story
+        self._told: dict[str, int] = {}
+        self._notices = 0
+
+    async def tell(self, speed: float | None) -> None:
+        """Play the story once and go on telling what the rules say, until cancelled."""
+        await asyncio.to_thread(self._events)
+        watching = asyncio.create_task(self._watch())
+        try:
+            await asyncio.sleep(BEFORE_STORY_S)
+            title = f"{self._story.title.en}, {self._story.label}" if self._story.label else self._story.title.en
+            click.echo(f"{title}. Left the clock, then the time of the story; » is what Chatwatch says.")
+            await play(self._vendor, self._story, speed=speed, tell=self._step)
+            click.echo("The story is told. Everything goes on running; Ctrl-C ends it.")
+            await watching
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+    def _step(self, step: Step) -> None:
+        when = f"{step.when:%d %b %Y %H:%M}" if step.when else f"{step.at / 60:.0f} min"
+        if step.say:
+            click.echo(f"{_clock()}  {when}  {step.say.en}")
+
+    async def _watch(self) -> None:
+        while True:
+            for line in await asyncio.to_thread(self._events):
+                click.echo(f"{_clock()}    » {line}")
+            notices = list(self._vendor.inbox)
+            for notice in notices[self._notices :]:
+                click.echo(f"{_clock()}    » pager: {notice_line(notice)}")
+            self._notices = len(notices)
+            await asyncio.sleep(1)
+
+    def _events(self) -> list[str]:
+        """Return a line for each incident event that was not told yet, in the order in which they were written."""
+        found: list[tuple[IncidentEvent, IncidentView]] = []
+        for view in reads.incidents(self._engine, public=False, limit=20):
+            told = self._told.get(view.id, 0)
+            found += [(event, view) for event in view.events if event.seq > told]
+            self._told[view.id] = max([told, *(event.seq for event in view.events)])
+        found.sort(key=lambda pair: (pair[0].recorded_at, pair[1].id, pair[0].seq))
+        together = itertools.groupby(found, key=lambda pair: (pair[1].id, pair[0].recorded_at, _kind_or_seq(pair[0])))
+        groups = [list(group) for _key, group in together]
+        return [event_line([event for event, _view in group], group[0][1]) for group in groups]
+
+
+def _kind_or_seq(event: IncidentEvent) -> object:
+    """Registration changes of one look are told in one line, everything else in a line of its own."""
+    return event.kind if event.kind is EventKind.REGISTRATION_CHANGED else event.seq
+
+
+def event_line(events: Sequence[IncidentEvent], view: IncidentView) -> str:
+    """Return incident events of one kind and moment as one short line; the pages have the full sentences."""
+    first = events[0]
+    data, names = first.data, view.component_names
+    touched = [names.get(name, name) for name in data.get("components", ())]
+    touched += [names.get(data["component"], data["component"])] if "component" in data else []
+    match first.kind:
+        case EventKind.REGISTRATION_CHANGED:
+            words = [", ".join(_method(event.data) for event in events) + ":", _quoted(data["excerpt"])]
+        case EventKind.UPSTREAM_SAID:
+            words = [f"{data['status']}:", _quoted(data["body"])]
+        case EventKind.RESOLVED:
+            words = [f"after {data['duration_s']:.0f} s"]
+        case _:
+            health = data.get("health")
+            words = [str(data.get("impact", "")), health.replace("_", " ") if isinstance(health, str) else ""]
+            words.append(_quoted(data["detail"]) if data.get("detail") else "")
+    told = " ".join(word for word in (", ".join(touched), *words) if word)
+    return f"{view.service_name}: {TOLD.get(first.kind, first.kind.value)} {told}".rstrip()
+
+
+def _method(data: Mapping[str, Any]) -> str:
+    codes = "".join(f" +{code}" for code in data["country_codes"])
+    return f"{data['method']} {data['before']} → {data['after']}{codes}"
+
+
+def _quoted(text: str) -> str:
+    return f'"{text if len(text) <= LONGEST_QUOTE else text[:LONGEST_QUOTE] + "…"}"'
+
+
+def notice_line(notice: Mapping[str, Any]) -> str:
+    """Return what a webhook got as one line."""
+    data = notice.get("data", {})
+    return f"{data.get('title', '')} ({data.get('why', '')})"
+
+
+def _clock() -> str:
+    return f"{clock.now().astimezone():%H:%M:%S}"
