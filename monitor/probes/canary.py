@@ -8,8 +8,6 @@ import unicodedata
 from enum import Enum
 from typing import NamedTuple
 
-_GROUPED = re.compile(r"(?<=\d)[,_\u00a0\u202f](?=\d{3}\b)")
-
 
 class Verdict(Enum):
     """What the answer was."""
@@ -39,10 +37,10 @@ def ask(rng: random.Random, *, long: bool = False) -> Canary:
 
 
 def verdict(canary: Canary | None, text: str, *, cut: bool) -> Verdict:
-    """Look for the number, standing by itself, anywhere in the answer; full-width and grouped digits are fine."""
+    """Look for the number, standing by itself, anywhere in the answer; full-width digits are fine."""
     if canary is None:
         return Verdict.NONE
-    plain = _GROUPED.sub("", unicodedata.normalize("NFKC", text))
+    plain = unicodedata.normalize("NFKC", text)
     if re.search(rf"(?<![\d.]){canary.answer}(?!\d|\.\d)", plain):
         return Verdict.RIGHT
     return Verdict.NONE if cut else Verdict.WRONG

@@ -41,7 +41,10 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 def status_range(text: str) -> tuple[int, int]:
     """Turn ``"200-399"`` or ``"204"`` into its bounds; ``ValueError`` outside 100–599."""
     low, _, high = text.partition("-")
-    bounds = int(low), int(high or low)
+    try:
+        bounds = int(low), int(high or low)
+    except ValueError:
+        bounds = 0, 0
     if not 100 <= bounds[0] <= bounds[1] <= 599:
         raise ValueError(f'"{text}" is no range of HTTP statuses; write "200" or "200-399"')
     return bounds

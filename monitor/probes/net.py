@@ -193,9 +193,10 @@ async def _ask(options: DnsOptions, server: dns.nameserver.Do53Nameserver, limit
     answers: tuple[str, ...] = ()
     silent = False
     try:
-        reply = await resolver.resolve(
-            options.name, options.record, raise_on_no_answer=False, search=False, lifetime=limit_s
-        )
+        async with asyncio.timeout(limit_s):  # the library's own limit is passed by its pause between two tries
+            reply = await resolver.resolve(
+                options.name, options.record, raise_on_no_answer=False, search=False, lifetime=limit_s
+            )
         answers = tuple(sorted(item.to_text().strip('"').rstrip(".") for item in reply.rrset or ()))
         failure = _broken(options, answers)
     except dns.resolver.NXDOMAIN:
@@ -203,8 +204,10 @@ async def _ask(options: DnsOptions, server: dns.nameserver.Do53Nameserver, limit
     except dns.resolver.NoNameservers as error:
         failure = "SERVFAIL" if "SERVFAIL" in str(error) else "refused"
         silent = failure == "refused"
+    except (dns.exception.Timeout, TimeoutError):
+        failure, silent = "silent", True
     except (dns.exception.DNSException, OSError) as error:
-        failure, silent = "silent" if isinstance(error, dns.exception.Timeout) else type(error).__name__, True
+        failure, silent = type(error).__name__, True
     return Finding(name, monotonic() - started_s, answers, failure, silent)
 
 
