@@ -14,7 +14,7 @@ from monitor.core.blindness import Sight, sights
 from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
 from monitor.core.health import ComponentHealth, component_health
 from monitor.core.incidents import Facts, UpstreamSaid, decide, is_open, sayings
-from monitor.core.model import Observation, Result, RunId
+from monitor.core.model import Health, Observation, Result, RunId
 from monitor.flow.working import INCIDENT_EVENT, Part, Track, Working
 from monitor.store.codec import us, when
 
@@ -47,10 +47,17 @@ def judge(work: Working, part: Part, at: datetime) -> ComponentChange | None:
     before = part.health
     if (verdict.reason.value, verdict.detail) != (part.reason, part.detail):
         part.reason, part.detail, part.changed = verdict.reason.value, verdict.detail, True
+    seen_us = us(verdict.observed_at) if verdict.observed_at else 0
+    if before is Health.UNKNOWN and part.known_us is None and seen_us >= part.span_us:
+        part.known_us, part.changed = seen_us, True
     if verdict.health is before:
         return None
-    work.set_health(part, verdict.health, verdict.since, at)
+    start = verdict.since or at
+    if before is Health.UNKNOWN and part.known_us is not None:
+        start = max(start, when(part.known_us))  # nothing is known of the time before, whatever comes after it
+    work.set_health(part, verdict.health, start, at)
     part.since = when(part.span_us)
+    part.known_us = part.span_us if verdict.health is Health.UNKNOWN and seen_us >= part.span_us else None
     return ComponentChange(
         part.component.id,
         before,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
 from monitor.core.alerts import (
     NOTHING,
@@ -72,17 +72,15 @@ class Paging:
 
     def is_news(self, condition: Condition) -> bool:
         """Say whether a condition can change anything: most are about what never fired."""
-        return condition.holds or condition.key in self.open
+        return condition.holds or condition.key in self.open or condition.key in self.muted
 
     def meet(self, conditions: Iterable[Condition], at: datetime) -> None:
         """Open, follow and end alerts by these conditions, as of event time ``at``."""
-        news = [condition for condition in conditions if self.is_news(condition)]
+        news = [condition for condition in conditions if self.is_news(condition) and not self._is_muted(condition)]
         if not news:
             return
         for alert in reconcile(self.open.values(), news, at):
             before = self.open.get(alert.key)
-            if before is None and self._known(alert.id):
-                continue  # a person ended it, and it has not been over since
             if before is None or before.state is not alert.state or before.severity is not alert.severity:
                 kind = "fired" if before is None else "resolved" if alert.resolved_at else "changed"
                 self.log(alert.id, at, kind, "", {"severity": alert.severity.value})
@@ -107,9 +105,19 @@ class Paging:
         row = {"alert": alert, "at_us": us(at), "kind": kind, "by": by, "data": json.dumps(dict(data))}
         self.work.connection.execute(insert(ALERT_EVENT).values(row))
 
-    def _known(self, alert_id: str) -> bool:
-        query = select(func.count()).select_from(ALERT).where(ALERT.c.id == alert_id)
-        return bool(self.work.connection.scalar(query))
+    @cached_property
+    def muted(self) -> set[str]:
+        """Keys of alerts that a person resolved while their condition lasts."""
+        return set(self.work.connection.scalars(select(ALERT.c.key).where(ALERT.c.muted.is_(True))))
+
+    def _is_muted(self, condition: Condition) -> bool:
+        """Say whether a person ended this alert before its condition was over; once it is over, listen again."""
+        if condition.key not in self.muted:
+            return False
+        if not condition.holds:
+            self.muted.discard(condition.key)
+            self.work.connection.execute(update(ALERT).where(ALERT.c.key == condition.key).values(muted=False))
+        return True
 
     # Routes
 
@@ -216,7 +224,7 @@ class Paging:
         self.notices += 1
 
 
-def put_alert(work: Working, alert: Alert, told: Mapping[str, Told]) -> None:
+def put_alert(work: Working, alert: Alert, told: Mapping[str, Told], **more: Any) -> None:
     """Write an alert's row."""
     row = {
         "key": alert.key,
@@ -229,10 +237,11 @@ def put_alert(work: Working, alert: Alert, told: Mapping[str, Told]) -> None:
         "resolved_us": us_or_none(alert.resolved_at),
         "body": pack(Alert, alert),
         "told": pack(dict[str, Told], dict(told)),
+        **more,
     }
     done = work.connection.execute(update(ALERT).where(ALERT.c.id == alert.id).values(row))
     if not done.rowcount:
-        work.connection.execute(insert(ALERT).values(row | {"id": alert.id}))
+        work.connection.execute(insert(ALERT).values({"muted": False, **row, "id": alert.id}))
 
 
 def load_alert(work: Working, alert_id: str) -> Alert | None:

@@ -20,7 +20,7 @@ from monitor.core.incidents import incident_id, is_open
 from monitor.core.lifecycle import IllegalTransitionError
 from monitor.core.maintenance import REPEATS, Maintenance, windows
 from monitor.core.model import AlertState, Sending, Severity, Verdict, Why
-from monitor.flow.paging import OUTBOX, SILENCE, Paging, load_alert, put_alert
+from monitor.flow.paging import ALERT, OUTBOX, SILENCE, Paging, load_alert, put_alert
 from monitor.flow.recording import follow
 from monitor.flow.working import Working
 from monitor.store import tables
@@ -128,7 +128,8 @@ def _resolve_alert(desk: Desk, order: c.ResolveAlert) -> Carried:
     alert = desk.alert(order.alert)
     if alert.state is AlertState.RESOLVED:
         return Carried(alert.id, False)
-    desk.paging.end(alert, desk.now, desk.who)
+    desk.paging.end(alert, desk.now, desk.who, resolved_by=desk.who)
+    desk.work.connection.execute(update(ALERT).where(ALERT.c.id == alert.id).values(muted=True))
     return Carried(alert.id, True)
 
 

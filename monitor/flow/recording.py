@@ -122,7 +122,8 @@ class Batch:
             track.result_id, track.result_at_us = result_id, us(result.started_at)
             base = {"result_id": result_id, "series": track.id, "at_us": us(result.started_at)}
             if worth:
-                evidence.append(base | {"incident": "", "body": raw.beside(result.observation)})
+                incident = self.work.open_incident_of(self.work.parts.get(track.probe.component))
+                evidence.append(base | {"incident": incident, "body": raw.beside(result.observation)})
             if digest and digest != track.reading:
                 registration, upstream = raw.pack_readings(result.observation)
                 readings.append(base | {"registration": registration, "upstream": upstream})

@@ -29,7 +29,7 @@ from monitor.store.maintenances import held_windows
 from monitor.store.tables import table
 
 SERIES, COMPONENT, SPAN = table(tables.Series), table(tables.Component), table(tables.Span)
-COMPONENT_DAY = table(tables.ComponentDay)
+COMPONENT_DAY, EVIDENCE = table(tables.ComponentDay), table(tables.Evidence)
 INCIDENT, INCIDENT_EVENT = table(tables.Incident), table(tables.IncidentEvent)
 CERTIFICATE = table(tables.Certificate)
 UPSTREAM, REGISTRATION_LOG = table(tables.Upstream), table(tables.RegistrationLog)
@@ -74,6 +74,7 @@ class Part:
     detail: str
     span_us: int
     registration: RegistrationState | None
+    known_us: int | None = None
     changed: bool = False
 
     @property
@@ -128,7 +129,7 @@ class Working:
                 registration = RegistrationState.from_json(json.loads(row.registration)) if row.registration else None
                 health, since = Health(row.health), when_or_none(row.since_us)
                 self.parts[row.id] = Part(
-                    component, [], health, since, row.reason, row.detail, row.span_us, registration
+                    component, [], health, since, row.reason, row.detail, row.span_us, registration, row.known_us
                 )
         self._load_tracks()
 
@@ -236,6 +237,13 @@ class Working:
         body = self.connection.scalar(select(INCIDENT.c.body).where(INCIDENT.c.id == incident_id))
         return unpack(Incident, body) if body else None
 
+    def open_incident_of(self, part: Part | None) -> str:
+        """Return the id of an open incident that the component is part of; empty if there is none."""
+        if part is None:
+            return ""
+        found = (self.latest(part.component.service, cause) for cause in Cause)
+        return next((item.id for item in found if item and is_open(item) and part.component.id in item.components), "")
+
     def has_open(self, service: str) -> bool:
         """Say whether any incident of the service is open."""
         return any(is_open(self.latest(service, cause)) for cause in Cause)
@@ -300,6 +308,7 @@ class Working:
                 "reason": part.reason,
                 "detail": part.detail,
                 "span_us": part.span_us,
+                "known_us": part.known_us,
                 "registration": json.dumps(part.registration.to_json()) if part.registration else "",
             }
             self.connection.execute(update(COMPONENT).where(COMPONENT.c.id == part.component.id).values(values))
@@ -309,6 +318,16 @@ class Working:
             self.connection.execute(insert(INCIDENT_EVENT), [event_row(event) for event in self.events])
         for incident in self._touched.values():
             put_incident(self.connection, incident)
+            self._hold_evidence(incident)
+
+    def _hold_evidence(self, incident: Incident) -> None:
+        """Keep what was seen from the first failed look on for as long as the incident is kept."""
+        parts = (self.parts[name] for name in incident.components if name in self.parts)
+        series = [track.id for part in parts for track in part.tracks]
+        until = incident.resolved_at or self.now
+        where = (EVIDENCE.c.series.in_(series), EVIDENCE.c.at_us.between(us(incident.started_at), us(until)))
+        unheld = EVIDENCE.c.incident == ""
+        self.connection.execute(update(EVIDENCE).where(*where, unheld).values(incident=incident.id))
 
 
 def bulk_update(connection: Connection, target: Any, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:

@@ -179,10 +179,11 @@ def close_level(connection: Connection, name: str, now_us: int) -> bool:
     limit = mark(connection, "hour") if name == "day" else now_us - GRACE_US
     query = select(lower.c.bucket_us).where(lower.c.bucket_us >= start).order_by(lower.c.bucket_us).limit(1)
     first = connection.scalar(query)
-    if first is None:
-        return False
-    bucket = first - first % size
+    over = limit - limit % size
+    bucket = over if first is None else first - first % size
     if bucket + size > limit:
+        if over > start:
+            set_mark(connection, name, over)  # nothing is left before
         return False
     rows = connection.execute(select(lower).where(lower.c.bucket_us >= bucket, lower.c.bucket_us < bucket + size))
     pour(connection, level, merge([((row.bucket_us, row.series), read_bucket(row)) for row in rows], size))

@@ -194,6 +194,8 @@ class Component(SQLModel, table=True):
     created_us: int = _us()
     span_us: int = _us()
     """Start of the stretch of this health that is not closed yet; the closed ones are in ``component_span``."""
+    known_us: int | None = _us(default=None)
+    """While the health is unknown: the first evidence since, before which the time stays unknown."""
     position: int = 0
     registration: str = _text()
     """State of the registration rules; empty for other components."""
@@ -306,6 +308,8 @@ class Alert(SQLModel, table=True):
     fired_us: int = _us(index=True)
     resolved_us: int | None = _us(default=None)
     body: str = _text()
+    muted: bool = False
+    """A person resolved it while its condition lasts; it fires again only after that was over."""
     told: str = _text("{}")
     """JSON: what each route was told so far."""
 

@@ -35,6 +35,7 @@ def upgrade() -> None:
         sa.Column("fired_us", sa.BigInteger(), nullable=False),
         sa.Column("resolved_us", sa.BigInteger(), nullable=True),
         sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("muted", sa.Boolean(), nullable=False),
         sa.Column("told", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -99,6 +100,7 @@ def upgrade() -> None:
         sa.Column("detail", sa.Text(), nullable=False),
         sa.Column("created_us", sa.BigInteger(), nullable=False),
         sa.Column("span_us", sa.BigInteger(), nullable=False),
+        sa.Column("known_us", sa.BigInteger(), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("registration", sa.Text(), nullable=False),
         sa.Column("latency", sa.Text(), nullable=False),
