@@ -155,6 +155,7 @@ class Scene:
             "prefix": words.language.prefix,
             "home": words.language.prefix + "/",
             "layout": "base.html",
+            "inside": False,
             "history": words.language.prefix + "/history",
             "address": lambda incident: f"{words.language.prefix}/incidents/{slug(incident.id)}",
             "limit_s": STALE_AFTER_S,

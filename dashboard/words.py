@@ -36,6 +36,7 @@ SECTION = {
     "Verdict": "verdict",
     "Severity": "severity",
     "Why": "why",
+    "Sending": "sending",
 }
 
 
