@@ -130,7 +130,7 @@ class Wire:
                 link.warnings,
             )
         except (WireError, OSError) as error:
-            raise link.explain(error) from error
+            raise link.explain(error) from None
         finally:
             deadline.close()
             link.close()
@@ -184,7 +184,7 @@ class _Opening:
             talk = await ask(link, request.target, request.method, request.all_headers, request.content)
         except (WireError, OSError) as error:
             link.close()
-            raise link.explain(error) from error
+            raise link.explain(error) from None
         except BaseException:
             link.close()
             raise

@@ -40,7 +40,19 @@ class Step(Enum):
 class Deadline:
     """The total deadline and the limit of the step at hand. One wait at a time."""
 
-    __slots__ = ("_expired", "_grace", "_timer", "_timer_at", "_waiter", "due", "end", "lag_s", "loop", "step")
+    __slots__ = (
+        "_expired",
+        "_grace",
+        "_overdue",
+        "_timer",
+        "_timer_at",
+        "_waiter",
+        "due",
+        "end",
+        "lag_s",
+        "loop",
+        "step",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, total_s: float) -> None:
         self.loop = loop
@@ -51,6 +63,7 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._waiter: asyncio.Future[None] | None = None
+        self._overdue: asyncio.Future[None] | None = None
         self._expired = False
         self._grace = False
 
@@ -75,8 +88,14 @@ class Deadline:
         self._waiter = waiter
         try:
             await waiter
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._overdue is not waiter or (task is not None and task.cancelling()):
+                raise
         finally:
             self._waiter = None
+        if self._overdue is waiter:
+            raise self.error()
 
     def error(self) -> WireError:
         """Return the error of the step at hand."""
@@ -109,7 +128,9 @@ class Deadline:
             return
         self._expired = True
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_exception(self.error())
+            # Cancelled, because an exception that sits in a future and names it would be a cycle for the collector.
+            self._overdue = self._waiter
+            self._waiter.cancel()
 
 
 class Slots:
@@ -131,7 +152,7 @@ class Slots:
         except BaseException:
             if waiter in self._queue:
                 self._queue.remove(waiter)
-            elif not waiter.cancelled() and waiter.exception() is None:
+            elif not waiter.cancelled():
                 self.give()  # the place came in the moment we gave up
             raise
 

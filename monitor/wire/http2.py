@@ -94,7 +94,7 @@ class Http2:
         self._link = link
         self._backend = _Backend(link, target)
         self._response: httpcore.Response | None = None
-        self._connection = httpcore.AsyncHTTPConnection(
+        self._connection: httpcore.AsyncHTTPConnection | None = httpcore.AsyncHTTPConnection(
             httpcore.Origin(target.scheme.encode(), target.host.encode(), target.port),
             link.ground.trust.http2,
             http2=True,
@@ -110,6 +110,7 @@ class Http2:
         """Send the request and read up to the end of the response's headers."""
         link = self._link
         request.extensions["trace"] = self._trace
+        assert self._connection is not None
         link.deadline.enter(Step.HEADERS)
         try:
             self._response = await self._connection.handle_async_request(request)
@@ -153,6 +154,7 @@ class Http2:
 
     def close(self) -> None:
         """As :class:`monitor.wire.timed.Conversation`."""
+        self._response = self._connection = None
 
 
 def _failure(error: Exception, where: str) -> WireError:
@@ -167,15 +169,17 @@ async def ask_http2(link: Link, target: Target, method: str, headers: Mapping[st
     """Connect to *target* and ask over HTTP/2 where the server speaks it."""
     fields = checked_headers(method, target, headers, content)
     fields.pop("connection")
-    talk = Http2(link, target)
-    await talk.ask(
-        httpcore.Request(
-            method.encode("ascii"),
-            httpcore.URL(
-                scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
-            ),
-            headers=[(name.encode("ascii"), value.encode("utf-8")) for name, value in fields.items()],
-            content=content,
-        )
+    url = httpcore.URL(
+        scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
     )
+    encoded = [(name.encode("ascii"), value.encode("utf-8")) for name, value in fields.items()]
+    request = httpcore.Request(method.encode("ascii"), url, headers=encoded, content=content)
+    talk = Http2(link, target)
+    try:
+        await talk.ask(request)
+    except BaseException:
+        talk.close()
+        raise
+    finally:
+        request.extensions.clear()
     return talk

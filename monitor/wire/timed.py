@@ -199,7 +199,7 @@ class Exchange:
                 decoder.finish()
             self.complete = True
         except (WireError, OSError) as error:
-            raise self._link.explain(error, self.status) from error
+            raise self._link.explain(error, self.status) from None
         finally:
             self.close()
 
@@ -275,5 +275,9 @@ async def ask_http1(link: Link, target: Target, method: str, headers: Mapping[st
     secure = target.scheme == "https"
     stream = await link.secure(plain, link.ground.trust.verified, target.host) if secure else plain
     talk = Http1(link, stream, method)
-    await talk.ask(head, content)
+    try:
+        await talk.ask(head, content)
+    except BaseException:
+        talk.close()
+        raise
     return talk

@@ -18,9 +18,12 @@ def names() -> list[str]:
 def run() -> None:
     """Run the named benchmarks, or all."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("name", nargs="*", choices=[*names(), []], help="default: all")
+    parser.add_argument("name", nargs="*", help=f"one of {', '.join(names())}; all without a name")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter runs")
     chosen = parser.parse_args()
+    unknown = set(chosen.name) - set(names())
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(names())}")
     for name in chosen.name or names():
         importlib.import_module(f"tests.bench.{name}").main(chosen.quick)
 

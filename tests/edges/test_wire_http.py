@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import zlib
+from contextlib import suppress
 from itertools import pairwise
 
 import httpx
@@ -189,3 +191,32 @@ def test_chunks_carry_the_time_they_arrived() -> None:
     times = [chunk.at_s for chunk in asyncio.run(main())]
     assert len(times) == 4
     assert all(0.03 < later - earlier < 0.2 for earlier, later in pairwise(times))
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [says(with_length(b"whole")), says(CHUNKED, b"1\r\na\r\n", b"0\r\n\r\n", pause_s=0.01), says(b"rubbish\r\n\r\n")],
+)
+def test_a_look_leaves_nothing_to_the_garbage_collector(behave: Behave) -> None:
+    """The prober runs without automatic collection, so a cycle per look would be a leak."""
+
+    wire = Wire(allow_networks=LOOPBACK)
+
+    async def main() -> None:
+        async with serve(behave) as port:
+            for deadline_s in (3.0, 3.0, 0.001):
+                with suppress(WireError):
+                    await wire.fetch("GET", f"http://127.0.0.1:{port}/", limits=Limits(deadline_s=deadline_s))
+
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        asyncio.run(main())
+        gc.collect()
+        left = [type(one).__name__ for one in gc.garbage if type(one).__module__.startswith("monitor.wire")]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
