@@ -62,11 +62,13 @@ _WALL_STATUS = frozenset({202, 401, 403, 405, 429, 503})
 
 def robot_wall(status: int, headers: Mapping[str, str], body: bytes) -> str:
     """Return who turned the robot away, or ``""``; pages that are served with a captcha of their own are fine."""
+    if status not in _WALL_STATUS:
+        return ""
     if headers.get("cf-mitigated", "").lower() == "challenge":
         return "Cloudflare"
     if headers.get("x-amzn-waf-action", "").lower() in {"challenge", "captcha"}:
         return "AWS WAF"
-    if status not in _WALL_STATUS or not is_html(headers, body):
+    if not is_html(headers, body):
         return ""
     return next((name for name, mark in _WALLS if mark.search(body[:65536])), "")
 

@@ -15,9 +15,9 @@ import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import Enum
+from functools import cache
 from pathlib import PurePath
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
@@ -146,7 +146,7 @@ def _our_bug(error: Exception) -> Observation:
 
 def tidy(observation: Observation, secrets: Iterable[str]) -> Observation:
     """Redact every text of an observation, bound detail and evidence, and note a lagging loop."""
-    clean = _scrub(observation, _forms(secrets))
+    clean: Observation = _scrub(observation, _forms(secrets))
     warnings = clean.warnings
     if clean.phases and clean.phases.loop_lag_s > LAG_WARNING_S and "probe.lagged" not in warnings:
         warnings = (*warnings, "probe.lagged")
@@ -166,24 +166,31 @@ def _bounded(evidence: Evidence | None) -> Evidence | None:
     return Evidence(url, evidence.excerpt.encode()[:left].decode(errors="ignore"), headers)
 
 
-T = TypeVar("T")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
-def _scrub(value: T, forms: tuple[str, ...]) -> T:
-    """Walk a tree of dataclasses, tuples and mappings and clean every string in it; enum members stay."""
-    changed: Any = value
-    if isinstance(value, str) and not isinstance(value, Enum):
-        changed = _redact(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value), forms)
-    elif isinstance(value, tuple):
-        changed = tuple(_scrub(item, forms) for item in value)
-    elif isinstance(value, Mapping):
-        changed = {_scrub(key, forms): _scrub(item, forms) for key, item in value.items()}
-    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        parts = {f.name: _scrub(getattr(value, f.name), forms) for f in dataclasses.fields(value)}
-        changed = replace(value, **parts)
-    result: T = changed
-    return result
+def _scrub(value: Any, forms: tuple[str, ...]) -> Any:
+    """Walk a tree of dataclasses, tuples and mappings and clean every string in it; all else stays as it is."""
+    kind: Any = type(value)
+    if kind is str:
+        return _redact(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value), forms) if value else value
+    if kind is tuple:
+        return tuple(_scrub(item, forms) for item in value) if value else value
+    if isinstance(value, Mapping):
+        return {_scrub(key, forms): _scrub(item, forms) for key, item in value.items()}
+    changes: dict[str, Any] = {}
+    for name in _fields_of(kind):
+        before = getattr(value, name)
+        after = _scrub(before, forms)
+        if after is not before and after != before:
+            changes[name] = after
+    return replace(value, **changes) if changes else value
+
+
+@cache
+def _fields_of(kind: type) -> tuple[str, ...]:
+    """Return the names of a dataclass's fields; nothing for numbers, enum members and times."""
+    return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
 
 
 _KEY_SHAPE = re.compile(
@@ -200,9 +207,11 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 
 def _redact(text: str, forms: tuple[str, ...]) -> str:
+    if len(text) < _SHORTEST_SECRET:
+        return text
     for form in forms:
         text = _without_torn_end(text.replace(form, REDACTED), form)
-    return _KEY_SHAPE.sub(REDACTED, text) if len(text) > _TORN else text
+    return _KEY_SHAPE.sub(REDACTED, text)
 
 
 def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
@@ -226,8 +235,9 @@ def secrets_of(value: object) -> Iterator[str]:
     if isinstance(value, SecretStr):
         yield value.get_secret_value()
     elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from secrets_of(getattr(value, name))
+        for item in value.__dict__.values():
+            if not isinstance(item, str | int | float | None):
+                yield from secrets_of(item)
     elif isinstance(value, Mapping):
         for item in value.values():
             yield from secrets_of(item)

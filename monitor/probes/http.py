@@ -130,7 +130,7 @@ async def run(options: Options, ctx: Context) -> Observation:
         bytes_received=answer.wire_bytes,
         phases=answer.phases,
         certificate=answer.certificate,
-        retry_after_s=retry_after_s(answer.headers, ctx.now),
+        retry_after_s=retry_after_s(answer.headers, ctx.now) if answer.status >= 300 else None,
         warnings=answer.warnings,
         evidence=None if reason is Reason.OK else evidence(answer.url, answer.headers, answer.body),
     )
