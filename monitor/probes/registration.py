@@ -31,7 +31,7 @@ from monitor.probes.base import Context
 from monitor.probes.countries import is_country_code
 from monitor.probes.detectors import PATHS, Extra, Reading, detect, unread
 from monitor.probes.phrases import Statement, says_existing_users_can_log_in, settled, statements
-from monitor.probes.statuspages import Provider, endpoints, fetch, read, unreachable
+from monitor.probes.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
 from monitor.probes.upstream_parts import OVER, Look, UnreadableError
 from monitor.wire import Answer, WireError
 
@@ -179,7 +179,7 @@ async def _is_delegated(register_url: str, ctx: Context) -> bool | None:
 
 async def _from_status_page(options: Options, ctx: Context) -> Observation:
     assert options.provider is not None
-    shown = base.shown_url(options.url).removesuffix("?…")
+    shown = page_of(options.url)
     look = Look(ctx.now, shown, options.provider)
     try:
         answer = await fetch(endpoints(options.provider, options.url).main, ctx)

@@ -33,6 +33,14 @@ class Endpoints(NamedTuple):
     parts: str = ""
 
 
+def page_of(url: str) -> str:
+    """Return the address of the page that people read, where ``url`` may be that of its data or feed."""
+    parts = urlsplit(base.shown_url(url).removesuffix("?…"))
+    path = parts.path.partition("/api/")[0].partition("/proxy/")[0]
+    folder, _, name = path.rpartition("/")
+    return f"{parts.scheme}://{parts.netloc}{folder + '/' if '.' in name else path}"
+
+
 def endpoints(provider: str, url: str) -> Endpoints:
     """Return the addresses to ask for the page at ``url``."""
     page, direct = url.rstrip("/"), urlsplit(url).path.endswith(".json")

@@ -18,7 +18,7 @@ from monitor.probes import base
 from monitor.probes.answers import evidence, parse_json, robot_wall
 from monitor.probes.base import Context, Seconds
 from monitor.probes.plain import as_map, as_rows
-from monitor.probes.statuspages import Provider, endpoints, fetch, read, unreachable
+from monitor.probes.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
 from monitor.probes.upstream_parts import INCIDENTS, OVER, Look, UnreadableError, mapped
 from monitor.probes.upstream_readers import incident_io_incidents, statuspage_incidents
 from monitor.wire import Answer, WireError
@@ -43,7 +43,7 @@ class Options(base.Options):
 
 async def run(options: Options, ctx: Context) -> Observation:
     """Read the page once, plus its history when an incident we knew as open is no longer listed."""
-    look = Look(ctx.now, base.shown_url(options.url).removesuffix("?…"), options.provider)
+    look = Look(ctx.now, page_of(options.url), options.provider)
     where = endpoints(options.provider, options.url)
     try:
         answer = await fetch(where.main, ctx)

@@ -28,12 +28,12 @@ _ROWS = 60
 
 
 def statuspage(document: Any, look: Look) -> UpstreamReading:
-    """Read ``/api/v2/summary.json``; also the shims that others serve in its shape."""
+    """Read ``/api/v2/summary.json``; also what others serve in its shape, as Rootly's ``/api/v1/status.json``."""
     page = need(document, dict, "object")
     status = need(page.get("status"), dict, "status")
-    rows = [
-        row for row in as_rows(need(page.get("components"), list, "components"), 400) if row.get("group") is not True
-    ]
+    need(page.get("incidents"), list, "incidents")
+    listed = need(page.get("components", []), list, "components")  # Rootly's document has none
+    rows = [row for row in as_rows(listed, 400) if row.get("group") is not True]
     components = [(row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rows]
     if not components:
         look.warn("upstream.no_components")

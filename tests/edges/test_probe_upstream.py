@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from monitor.core.codec import dumps_result, loads_result
 from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result, RunId, UpstreamReading
-from monitor.probes.statuspages import endpoints
+from monitor.probes.statuspages import endpoints, page_of
 from monitor.probes.upstream import Options
 from monitor.probes.upstream_pages import feed, flashduty
 from monitor.probes.upstream_parts import INCIDENTS, Look, UnreadableError, mapped
@@ -75,6 +75,17 @@ def test_the_shim_of_a_moved_page_gives_its_words_but_no_components() -> None:
     assert (reading.indicator, reading.components) == (Health.DEGRADED, {})
     assert reading.incidents[0].status is IncidentStatus.IDENTIFIED
     assert "upstream.no_components" in look.odd
+
+
+def test_a_rootly_page_gives_its_indicator_and_incidents() -> None:
+    look = new_look()
+    page: dict[str, Any] = {"page": {"name": "M"}, "status": {"indicator": "minor"}, "incidents": []}
+    reading = READERS["statuspage"](page, look)
+    assert (reading.indicator, reading.components) == (Health.DEGRADED, {})
+    assert "upstream.no_components" in look.odd
+    for missing in ("status", "incidents"):
+        with pytest.raises(UnreadableError):
+            READERS["statuspage"]({key: value for key, value in page.items() if key != missing}, new_look())
 
 
 def test_incident_io_takes_an_absent_component_for_healthy() -> None:
@@ -428,6 +439,20 @@ def test_addresses_are_made_from_the_page_or_taken_as_given() -> None:
         "https://status.openai.com/proxy/status.openai.com/incidents"
     )
     assert endpoints("incident_io", "http://h:1/i/proxy/status.x").main == "http://h:1/i/proxy/status.x"
+
+
+@pytest.mark.parametrize(
+    ("url", "page"),
+    [
+        ("https://status.x.ai/feed.xml", "https://status.x.ai/"),
+        ("https://status.example/", "https://status.example/"),
+        ("https://h.example/sub/status?x=1", "https://h.example/sub/status"),
+        ("https://h.example/io/proxy/status.x", "https://h.example/io"),
+        ("https://s.example/api/status-page/6410630422455/summary/active", "https://s.example"),
+    ],
+)
+def test_people_are_sent_to_the_page_not_to_its_data(url: str, page: str) -> None:
+    assert page_of(url) == page
 
 
 @pytest.mark.parametrize("provider", MAIN)
