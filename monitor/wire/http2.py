@@ -41,7 +41,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
     ) -> _Stream:
         del host, timeout, local_address, socket_options  # the target says it all
         plain = await self._link.connect(self._target.host, port, self._target.literal)
-        self._link.deadline.enter(Step.HEADERS)
+        self._link.deadline.enter(Step.HEADERS, self._link.limits.headers_s)
         self.stream = _Stream(self._link, self._target, plain)
         return self.stream
 
@@ -61,7 +61,7 @@ class _Stream(httpcore.AsyncNetworkStream):
     ) -> _Stream:
         del server_hostname, timeout
         self._stream = await self._link.secure(self._plain, ssl_context, self._target.host)
-        self._link.deadline.enter(Step.HEADERS)
+        self._link.deadline.enter(Step.HEADERS, self._link.limits.headers_s)
         return self
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -111,7 +111,6 @@ class Http2:
         link = self._link
         request.extensions["trace"] = self._trace
         assert self._connection is not None
-        link.deadline.enter(Step.HEADERS)
         try:
             self._response = await self._connection.handle_async_request(request)
         except FAULTS as error:

@@ -23,15 +23,17 @@ class Limits:
     """The whole look: resolving, connecting, every hop, the last byte."""
     connect_s: float = 5.0
     """Each of resolving, connecting and the TLS handshake, inside the deadline."""
+    headers_s: float | None = None
+    """From the request to the end of the response's headers, inside the deadline; ``None``: as long as that."""
     header_bytes: int = 64 * 1024
     wire_bytes: int = 2 * 2**20
     """Received bytes of the answer before content decoding."""
     body_bytes: int = 2 * 2**20
     """Bytes of the body after content decoding."""
     line_bytes: int = 256 * 1024
-    """Longest line of :meth:`Exchange.lines`."""
+    """For readers of event streams (the wire sees no lines): the longest line."""
     events: int = 20_000
-    """Most events (blank lines) in :meth:`Exchange.lines`."""
+    """For the same: the most events."""
 
 
 class Chunk(NamedTuple):

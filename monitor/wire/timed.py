@@ -16,7 +16,6 @@ from monitor.wire.deadline import Step
 from monitor.wire.decode import decoder_for
 from monitor.wire.dial import Piece, Stream
 from monitor.wire.http1 import ResponseParser, Target, request_head
-from monitor.wire.lines import LineSplitter
 from monitor.wire.link import Link
 from monitor.wire.model import Answer, Chunk, WireError, longer
 from monitor.wire.tls import TlsStream, failure
@@ -71,7 +70,7 @@ class Http1:
     async def ask(self, head: bytes, content: bytes) -> None:
         """Send the request and read up to the end of the response's headers."""
         timing = self._link.timing
-        self._link.deadline.enter(Step.HEADERS)
+        self._link.deadline.enter(Step.HEADERS, self._link.limits.headers_s)
         started_ns = clock.monotonic_ns()
         try:
             timing.sent_ns = await self._stream.write(head + content)
@@ -207,29 +206,6 @@ class Exchange:
         return ",".join(
             value.decode("latin-1") for name, value in self.raw_headers if name.lower() == b"content-encoding"
         )
-
-    async def lines(self) -> AsyncGenerator[Chunk, None]:
-        """Yield the body line by line without line ends (LF, CRLF or CR: server-sent events allow all three).
-
-        Raises ``WireError(TOO_LARGE)`` for a line over ``line_bytes`` and for more than ``events`` blank lines.
-        """
-        limits = self._link.limits
-        splitter, blank, at_s = LineSplitter(), 0, 0.0
-        async with aclosing(self.chunks()) as chunks:
-            async for data, at_s in chunks:
-                lines = splitter.feed(data)
-                if max(map(len, lines), default=splitter.held) > limits.line_bytes:
-                    raise self._too_large(f"a line longer than {limits.line_bytes} bytes")
-                for line in lines:
-                    blank += not line
-                    if blank > limits.events:
-                        raise self._too_large(f"more than {limits.events} events")
-                    yield Chunk(line, at_s)
-        for line in splitter.end():
-            yield Chunk(line, at_s)
-
-    def _too_large(self, words: str) -> WireError:
-        return self._link.explain(WireError(Reason.TOO_LARGE, words), self.status)
 
     async def read(self) -> Answer:
         """Read the whole bounded body."""

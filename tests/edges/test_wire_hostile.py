@@ -14,7 +14,6 @@ import pytest
 from monitor.clock import monotonic
 from monitor.core.model import Reason
 from monitor.wire import Answer, Limits, Resolver, Wire, WireError
-from monitor.wire.lines import LineSplitter
 from tests.edges import hostile
 from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, drips, resets_after, says, serve, with_length
 
@@ -304,33 +303,9 @@ def test_a_broken_ipv6_falls_back_to_ipv4_and_says_so() -> None:
         assert any(warning.startswith("connect.fallback: ::1") for warning in answer.warnings)
 
 
-def read_lines(body: bytes, limits: Limits) -> WireError:
-    async def main() -> None:
-        async with serve(says(with_length(body))) as port:
-            wire = Wire(allow_networks=LOOPBACK)
-            async with wire.stream("GET", f"http://127.0.0.1:{port}/", limits=limits) as exchange:
-                _ = [line async for line in exchange.lines()]
-
-    with pytest.raises(WireError) as caught:
-        asyncio.run(main())
-    return caught.value
-
-
-def test_a_line_of_a_megabyte_is_too_large() -> None:
-    error = read_lines(b"data: short\n\ndata: " + b"a" * 2**20, Limits())
-    assert error.reason is Reason.TOO_LARGE
-    assert "line" in error.detail
-
-
-def test_a_long_line_in_a_million_pieces_costs_no_more_than_in_one() -> None:
-    splitter = LineSplitter()
-    started = monotonic()
-    for _ in range(200_000):
-        assert splitter.feed(b"a") == []
-    assert splitter.held == 200_000
-    assert splitter.feed(b"\n") == [b"a" * 200_000]
-    assert monotonic() - started < 1
-
-
-def test_more_events_than_the_limit_are_too_large() -> None:
-    assert read_lines(b"data: a\n\n" * 50, Limits(events=20)).reason is Reason.TOO_LARGE
+def test_headers_may_have_a_limit_of_their_own() -> None:
+    cost = look(says(b"", pause_s=3), Limits(deadline_s=3, headers_s=0.3))
+    assert cost.error.reason is Reason.TIMEOUT_HEADERS
+    assert cost.took_s < 0.3 + SLACK_S
+    assert cost.error.phases is not None
+    assert cost.error.phases.request_s is not None

@@ -114,17 +114,6 @@ def test_a_large_request_body_is_sent_whole() -> None:
     assert len(recorder.heard[0]) > 5 * 2**20
 
 
-def test_lines_end_in_any_of_three_ways() -> None:
-    async def main() -> list[bytes]:
-        parts = (OK_HEAD + b"\r\n", b"data: a\r", b"\ndata: b\rdata: c\n", b"\ndata: d")
-        async with serve(says(*parts, pause_s=0.03)) as port:
-            wire = Wire(allow_networks=LOOPBACK)
-            async with wire.stream("GET", f"http://127.0.0.1:{port}/") as exchange:
-                return [line.data async for line in exchange.lines()]
-
-    assert asyncio.run(main()) == [b"data: a", b"data: b", b"data: c", b"", b"data: d"]
-
-
 def test_leaving_a_stream_early_closes_it_and_keeps_its_phases() -> None:
     async def main() -> None:
         async with serve(says(CHUNKED, *[b"1\r\na\r\n"] * 50, pause_s=0.02)) as port:
