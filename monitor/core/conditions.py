@@ -7,15 +7,17 @@ alert never ends for want of evidence. One small function per rule.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from monitor.core.baseline import Unusual
 from monitor.core.events import Cause, Incident
 from monitor.core.health import ComponentHealth
 from monitor.core.incidents import is_open
 from monitor.core.model import Health, Reason, Registration, Scope, Severity
+from monitor.core.slo import RULES, Burning
 
 OPERATOR_RULES = frozenset(
     {"account", "configuration", "blind", "overdue", "spool", "delivery", "certificate", "latency_unusual", "suspect"}
@@ -138,6 +140,45 @@ def overdue(probe: str, component: str, verdict: ComponentHealth, now: datetime)
     return (
         Condition("overdue", service, component, True, Severity.TICKET, verdict.since or now, probe, summary=facts),
     )
+
+
+def burn_rate(component: str, burning: Sequence[Burning], now: datetime) -> tuple[Condition, ...]:
+    """Return one condition per burn rule, by the name of its long window; those that do not fire are over.
+
+    Call it only with windows that hold enough looks: no looks are no recovery.
+    """
+    service = component.partition("/")[0]
+    firing = {found.rule: found for found in burning}
+    return tuple(
+        Condition(
+            "burn_rate",
+            service,
+            component,
+            rule in firing,
+            rule.severity,
+            now - timedelta(seconds=rule.short_s) if rule in firing else None,
+            f"{rule.long_s}s",
+            summary={
+                "burn": round(firing[rule].burn, 2),
+                "long_s": rule.long_s,
+                "short_s": rule.short_s,
+                "failed": firing[rule].long.failed,
+                "looks": firing[rule].long.looks,
+            }
+            if rule in firing
+            else {},
+        )
+        for rule in RULES
+    )
+
+
+def latency_unusual(component: str, probe: str, found: Unusual | None, now: datetime) -> Condition:
+    """Return the condition that a probe is slower than usual for this hour of the week; it is never more than INFO."""
+    facts = (
+        {"now_s": found.now_s, "usual_s": found.usual_s, "z": round(found.z, 1), "weeks": found.weeks} if found else {}
+    )
+    service = component.partition("/")[0]
+    return Condition("latency_unusual", service, component, found is not None, Severity.INFO, now, probe, summary=facts)
 
 
 def about_us(rule: str, scope: str, why: str, since: datetime, severity: Severity = Severity.PAGE) -> Condition:

@@ -377,9 +377,9 @@ def _confirms(looks: int, fresh: int, failed_row: int, partial: bool, policy: Po
 def _rate_opens(looks: int, seen: int, failed_at: Sequence[datetime], policy: Policy) -> datetime | None:
     """Failure-rate rule: start of the failures if the ratio is reached over any of the newest m … 2m looks.
 
-    At least three failures must be there, all within ``rate_window_s``; a confirmed outage is one of them.
+    At least three failures, and more than k, must be there, all within ``rate_window_s``; a confirmed outage is one.
     """
-    fewest = RATE_FEWEST
+    fewest = max(RATE_FEWEST, policy.open_after_failures + 1)
     if looks.bit_count() < fewest or seen < policy.rate_min_looks:
         return None
     for n in range(policy.rate_min_looks, min(2 * policy.rate_min_looks, seen) + 1):

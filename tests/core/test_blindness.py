@@ -1,52 +1,61 @@
-"""Is it them, or is it us? Names, addresses and controls told apart."""
-
-from __future__ import annotations
-
 import pytest
 
-from monitor.core.blindness import ADDRESS_CONTROL, Sight, is_blind, sights
-from monitor.core.model import Reason
-from tests.core.making import at, look, probe, state
+from monitor.core.catalogue import Probe
+from monitor.core.health import is_blind
+from monitor.core.model import Reason, Result
 
-WATCHED = {
+from .making import at, look, probe
+
+WORLD: dict[str, Probe] = {
     held.id: held
     for held in (
-        probe("deepseek-web", "deepseek/web", target="chat.deepseek.com"),
-        probe("openai-web", "openai/web", target="chatgpt.com"),
-        probe("by-address", "controls/controls", control=True, target="192.0.2.1:53"),
-        probe("by-six", "controls/controls", control=True, target="[2001:db8::1]:53"),
-        probe("by-name", "controls/controls", control=True, target="www.example.com"),
+        *(probe(name, f"{name}/web") for name in ("deepseek", "openai", "anthropic", "mistral")),
+        probe("deepseek-api", "deepseek/api"),
+        probe("control", "control/dns", control=True),
+        probe("control2", "control/two", control=True),
     )
 }
 
 
-def blind(**reasons: Reason) -> str:
-    seen = [look(0, reason, probe=name.replace("_", "-")) for name, reason in reasons.items()]
-    return is_blind(seen, WATCHED, at(5))
+def blind(now_s: float = 10, /, **seen: Reason) -> str:
+    recent: list[Result] = [look(0, reason, probe=name.replace("_", "-")) for name, reason in seen.items()]
+    return is_blind(recent, WORLD, at(now_s))
 
 
-def test_an_answer_from_a_bare_address_does_not_prove_that_names_resolve() -> None:
-    assert blind(deepseek_web=Reason.DNS, openai_web=Reason.DNS, by_address=Reason.OK, by_six=Reason.OK)
-    assert blind(deepseek_web=Reason.DNS, by_name=Reason.DNS, by_address=Reason.OK)
+D, C, T, X, O = Reason.DNS, Reason.CONNECT, Reason.TIMEOUT_CONNECT, Reason.SERVER_ERROR, Reason.OK  # noqa: E741  # a table
 
 
-def test_one_vendors_missing_name_is_the_vendors() -> None:
-    assert not blind(deepseek_web=Reason.DNS, by_address=Reason.OK)
-    assert not blind(deepseek_web=Reason.DNS, by_name=Reason.OK, by_address=Reason.OK)
-    assert not blind(deepseek_web=Reason.DNS, openai_web=Reason.SERVER_ERROR, by_name=Reason.DNS, by_address=Reason.OK)
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"deepseek": D, "openai": C, "anthropic": T}, "3 of 3 independent services"),
+        ({"deepseek": D, "openai": C, "anthropic": T, "mistral": O}, "3 of 4"),
+        ({"deepseek": D, "openai": C, "anthropic": O}, ""),
+        ({"deepseek": D, "openai": X, "anthropic": X}, ""),
+        ({"deepseek": X, "openai": X, "anthropic": X}, ""),
+        ({"deepseek": D, "deepseek_api": D}, ""),
+        ({"deepseek": D}, ""),
+        ({"control": D}, "all 1 control targets"),
+        ({"control": C, "deepseek": D}, "all 1 control targets"),
+        ({"control": D, "deepseek": D}, "none of 2 independent names resolves"),
+        ({"control": D, "deepseek": O, "openai": O, "anthropic": D}, ""),
+        ({"control": O, "deepseek": D, "openai": D, "anthropic": D}, ""),
+        ({"control": D, "control2": O, "deepseek": D, "openai": D}, ""),
+        ({"deepseek": Reason.NETWORK, "openai": Reason.NETWORK}, "2 of 2"),
+        ({}, ""),
+    ],
+)
+def test_blind_is_when_independent_targets_fail_alike(seen: dict[str, Reason], said: str) -> None:
+    assert blind(10, **seen).startswith(said)
+    assert bool(blind(10, **seen)) is bool(said)
 
 
-def test_refused_connections_are_the_vendors_while_a_bare_address_answers() -> None:
-    assert not blind(deepseek_web=Reason.CONNECT, openai_web=Reason.CONNECT, by_address=Reason.OK)
-    assert blind(deepseek_web=Reason.CONNECT, openai_web=Reason.CONNECT, by_address=Reason.CONNECT)
+def test_old_missed_and_unknown_looks_do_not_count() -> None:
+    assert blind(500, deepseek=D, openai=D) == ""
+    assert blind(deepseek=Reason.NOT_RUNNING, openai=Reason.NOT_RUNNING) == ""
+    assert is_blind([look(0, D, probe="removed")], WORLD, at(1)) == ""
 
 
-@pytest.mark.parametrize(("reason", "believed"), [(Reason.DNS, False), (Reason.CONNECT, True)])
-def test_a_bare_address_confirms_a_refused_connection_but_no_missing_name(reason: Reason, *, believed: bool) -> None:
-    eyes = Sight({ADDRESS_CONTROL: at(10)}, frozenset({"deepseek", "openai", ADDRESS_CONTROL}))
-    assert eyes.proves("deepseek", reason, at(0), at(20), 30) is believed
-
-
-def test_control_targets_are_told_apart_by_how_they_are_reached() -> None:
-    eyes = sights([(held, state("o", held)) for held in WATCHED.values()])["local"]
-    assert eyes.watched == {"deepseek", "openai", "", ADDRESS_CONTROL}
+def test_the_newest_look_of_a_probe_counts() -> None:
+    recent = [look(30, O, probe="deepseek"), look(0, D, probe="deepseek"), look(30, D, probe="openai")]
+    assert is_blind(recent, WORLD, at(40)) == ""
