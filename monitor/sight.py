@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.core.blindness import is_blind
+from monitor.core.blindness import is_blind, no_names
 from monitor.core.catalogue import Probe
 from monitor.core.model import Outcome, Reason, Result
 
@@ -63,9 +63,10 @@ class Sight:
         """Judge by what was seen since the suspicion arose; without controls by all that is not too old."""
         controls = [probe.id for probe in self._controls()]
         seen = [result for result in self._newest.values() if not controls or result.started_at >= since]
-        reason = is_blind(seen, self._trusted(controls), self._now())
+        now = self._now()
+        reason = is_blind(seen, self._trusted(controls), now) or no_names(self._newest.values(), self._probes, now)
         if bool(reason) != bool(self.reason):
-            self.since = self._now() if reason else None
+            self.since = now if reason else None
         self.reason = reason
 
     def _controls(self) -> list[Probe]:

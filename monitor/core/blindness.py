@@ -34,23 +34,14 @@ def is_blind(recent: Sequence[Result], probes: Mapping[str, Probe], now: datetim
     ``recent`` are results of one location in any order, ``probes`` the catalogue by id; for each probe its newest
     look within two intervals counts. Services are independent of each other, probes of one service are not.
     """
-    newest: dict[str, Result] = {}
-    for result in recent:
-        probe = probes.get(result.run.probe)
-        if probe is None or result.outcome is Outcome.MISSED:
-            continue
-        before = newest.get(probe.id)
-        age = now - result.started_at
-        young = age <= timedelta(seconds=2 * probe.interval_s + probe.timeout_s)
-        if young and (before is None or _order(before) < _order(result)):
-            newest[probe.id] = result
+    if why := no_names(recent, probes, now):
+        return why
+    newest = _newest(recent, probes, now)
     controls = [_cut_off(result) for id_, result in newest.items() if probes[id_].control]
     services: dict[str, list[bool]] = {}
     for id_, result in newest.items():
         if not probes[id_].control:
             services.setdefault(probes[id_].component.partition("/")[0], []).append(_cut_off(result))
-    if why := _no_names(newest, probes):
-        return why
     failing = sum(all(cuts) for cuts in services.values())
     if controls and all(controls) and (not services or failing * 2 >= len(services)):
         return f"all {len(controls)} control targets fail with network errors"
@@ -61,13 +52,29 @@ def is_blind(recent: Sequence[Result], probes: Mapping[str, Probe], now: datetim
     return ""
 
 
-def _no_names(newest: Mapping[str, Result], probes: Mapping[str, Probe]) -> str:
+def no_names(recent: Iterable[Result], probes: Mapping[str, Probe], now: datetime) -> str:
     """Say so when no name at all resolves: then it is our resolver, whatever answers by its bare address."""
+    newest = _newest(recent, probes, now)
     named = {id_: result for id_, result in newest.items() if not _by_address(probes[id_])}
     if not named or any(result.reason is not Reason.DNS for result in named.values()):
         return ""
     independent = {id_ if probes[id_].control else probes[id_].component.partition("/")[0] for id_ in named}
     return f"none of {len(independent)} independent names resolves" if len(independent) > 1 else ""
+
+
+def _newest(recent: Iterable[Result], probes: Mapping[str, Probe], now: datetime) -> dict[str, Result]:
+    """Return the newest look of each probe that is not too old to speak."""
+    newest: dict[str, Result] = {}
+    for result in recent:
+        probe = probes.get(result.run.probe)
+        if probe is None or result.outcome is Outcome.MISSED:
+            continue
+        before = newest.get(probe.id)
+        age = now - result.started_at
+        young = age <= timedelta(seconds=2 * probe.interval_s + probe.timeout_s)
+        if young and (before is None or _order(before) < _order(result)):
+            newest[probe.id] = result
+    return newest
 
 
 def _by_address(probe: Probe) -> bool:
