@@ -164,10 +164,11 @@ def draw_failures(figure: go.Figure, points: Sequence[LatencyPoint], words: Word
         figure.add_annotation(
             text=words("chart_no_failures"),
             showarrow=False,
-            x=0.5,
-            y=0.5,
-            xref="x2 domain",
-            yref="y2 domain",
+            x=0,
+            y=0.2,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
             font={"color": TINTS[theme][1], "size": 13},
         )
         figure.update_yaxes(range=[0, 1], showticklabels=False, row=2, col=1)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from dashboard.sentences import state_word
 from dashboard.words import Words
 from monitor.core.model import Health
-from monitor.store.views import DayBar, Latency, LatencyPoint, Uptime
+from monitor.store.views import DayBar, Latency, LatencyPoint, ServiceView, Uptime
 
 STEPS = 20
 LEAST = 5
@@ -104,6 +104,16 @@ def shares(uptime: Uptime, words: Words) -> list[Share]:
     return [Share(words(key), words.duration(seconds)) for key, seconds in parts]
 
 
+def per_component(service: ServiceView) -> Uptime:
+    """Return the mean of a service's components over one window; the reader's numbers must not exceed it."""
+    whole, count = service.uptime, max(1, len(service.components))
+    longest = max((part.uptime.window_s for part in service.components), default=0.0)
+    if whole.window_s <= longest * 1.001:
+        return whole
+    names = ("window_s", "up_s", "degraded_s", "down_s", "maintenance_s", "unknown_s")
+    return Uptime(*(getattr(whole, name) / count for name in names))
+
+
 def window_days(uptime: Uptime, words: Words) -> str:
     """Return the window's length: "90 days"."""
     return words("days", n=max(1, math.ceil(uptime.window_s / 86400 - 1e-9)))
@@ -146,11 +156,11 @@ def spark(latency: Latency, words: Words) -> Markup:
 def with_gaps(points: Sequence[LatencyPoint]) -> list[LatencyPoint]:
     """Return the series with an empty point wherever a bucket is missing, so that no line bridges a gap."""
     steps = [after.at - before.at for before, after in pairwise(points)]
-    step = min(steps, default=timedelta(0))
+    usual = sorted(steps)[len(steps) // 2] if steps else timedelta(0)
     filled = list(points[:1])
     for point, width in zip(points[1:], steps, strict=True):
-        if width > 1.5 * step:
-            filled.append(LatencyPoint(point.at - width + step, None, None, 0, {}))
+        if width > 2.5 * usual:
+            filled.append(LatencyPoint(point.at - width + usual, None, None, 0, {}))
         filled.append(point)
     return filled
 

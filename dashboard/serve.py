@@ -34,7 +34,7 @@ COMMON = {
     "logger.level": "warning",
     "logger.hideWelcomeMessage": "true",
     "theme.baseRadius": "6px",
-    "theme.font": "sans-serif",
+    "theme.font": 'system-ui, -apple-system, "Segoe UI", Roboto, "PingFang SC", "Noto Sans CJK SC", sans-serif',
     "theme.light.textColor": "#1A1D23",
     "theme.light.backgroundColor": "#FFFFFF",
     "theme.light.secondaryBackgroundColor": "#F4F5F7",

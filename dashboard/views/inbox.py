@@ -7,7 +7,6 @@ import html
 import streamlit as st
 
 from dashboard.parts import mark
-from dashboard.sentences import state_word
 from dashboard.views import desk
 from dashboard.words import Words, plain
 from monitor.core.commands import AcknowledgeAlert, ResolveAlert
@@ -138,4 +137,4 @@ def workers(snapshot: Snapshot, words: Words) -> None:
             line += " · " + words("worker_spool", n=worker.spooled)
         st.html(f'<p class="line dim">{mark(state)} {html.escape(line)}</p>')
     if not snapshot.workers:
-        st.html(f'<p class="line">{mark("unknown")} {state_word("unknown", words)}: {words("no_data")}</p>')
+        st.html(f'<p class="line">{mark("unknown")} {words("no_worker")}</p>')

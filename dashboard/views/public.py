@@ -79,7 +79,8 @@ def style() -> None:
         '[data-testid="stMainBlockContainer"]{max-width:1008px;padding:4.5rem 1.5rem 3rem}'
         '[data-testid="stHeader"]{border-bottom:1px solid color-mix(in srgb,currentcolor 12%,transparent)}'
         '@media(max-width:760px){[data-testid="stMainBlockContainer"]{padding:4rem 1rem 3rem}}'
-        ".age{font-size:13px;line-height:20px;opacity:.85;font-variant-numeric:tabular-nums;text-align:right}"
+        ".age{display:flex;gap:4px 20px;flex-wrap:wrap;font-size:13px;line-height:20px}"
+        ".age span:first-child{margin-right:auto}.age a{color:inherit}"
         "</style>"
     )
 
@@ -95,7 +96,10 @@ def frame(draw: Callable[[Visit], None]) -> None:
     else:
         age = words("ago", duration=words.duration((now - as_of).total_seconds()))
         said = f"{words('as_of', time=words.moment(as_of, 'clock'))} UTC · {age}"
-    st.html(f'<div class="age" role="status">{said}</div>')
+    other = Language.EN if words.language is Language.ZH else Language.ZH
+    brand = f"<b>Chatwatch</b> {words('title')}"
+    link = f'<a href="?lang={other}" lang="{other.tag}" target="_self">{words("other_language")}</a>'
+    st.html(f'<div class="age"><span>{brand}</span><span role="status">{said}</span>{link}</div>')
     if holder.failing:
         st.warning(words("cannot_read"), icon=":material/cloud_off:")
     draw(Visit(reading, words, theme_of_visit(), holder.reader))
@@ -118,6 +122,7 @@ def choose_service(visit: Visit) -> str:
             format_func=lambda key: names.get(key, key),
             key="service",
             bind="query-params",
+            width=280,
         )
         or ""
     )
