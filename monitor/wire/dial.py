@@ -7,9 +7,9 @@ import errno
 import os
 import socket
 import struct
+import sys
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ STEP_NS = 1_000_000
 """A wall clock that moved by more than this against the monotonic one was stepped; its stamps are not used."""
 
 SO_TIMESTAMPNS = 35  # Linux, asm-generic/socket.h; the socket module does not name it
+STAMPS = sys.platform == "linux"
+"""Elsewhere the user clock serves."""
 TIMESPEC = struct.Struct("qq")
 STAMP_SPACE = socket.CMSG_SPACE(TIMESPEC.size)
 TCP_INFO_BYTES = 104
@@ -41,7 +43,7 @@ def keep_stamps_on() -> int:
     Linux stamps packets only while some socket wants it, and turns that on too late for a quick first answer.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        with suppress(OSError):  # no kernel stamps on this system: the user clock serves
+        if STAMPS:
             sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         return sock.detach()
 
@@ -101,10 +103,11 @@ class _Race:
             self.done.set_result(None)
 
     def _start(self, family: int, address: str) -> None:
-        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        sock = socket.socket(family, socket.SOCK_STREAM)
         try:
+            sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with suppress(OSError):  # no kernel stamps on this system: the user clock serves
+            if STAMPS:
                 sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             attempt = Attempt(sock, address, clock.monotonic_ns())
             code = sock.connect_ex((address, self._port))
