@@ -78,6 +78,8 @@ class Talk:
     failure: WireError | None = None
     body: bytearray = field(default_factory=bytearray)
     """The beginning of what was received, for people."""
+    lag_s: float = 0.0
+    """How late our own stall clock was when it cut the answer."""
 
 
 async def ask(question: Question, ctx: Context) -> Talk:
@@ -158,8 +160,15 @@ async def _events(question: Question, chunks: AsyncGenerator[Chunk, None], talk:
             if reply.done or reply.error:
                 return End.COMPLETE
     except LineTooLong:
-        raise WireError(Reason.TOO_LARGE, "one event is longer than the cap", status=talk.seen.status) from None
+        raise WireError(Reason.TOO_LARGE, "one event is longer than the cap", phases=_phases(talk)) from None
+    talk.lag_s = clock.lag_s
+    if _is_unread(reply) and talk.body.strip():  # not a stream after all, whatever its type said
+        question.dialect.read_body(reply, bytes(talk.body), 0.0)
     return clock.end
+
+
+def _phases(talk: Talk) -> Phases | None:
+    return talk.exchange.phases if talk.exchange else None
 
 
 async def _whole(question: Question, chunks: AsyncGenerator[Chunk, None], talk: Talk, *, is_data: bool) -> End:
@@ -198,6 +207,7 @@ class _Clock:
 
     def __init__(self, stall_s: float, reply: Reply) -> None:
         self.end = End.COMPLETE
+        self.lag_s = 0.0
         self._reply = reply
         self._stall_s = stall_s
         self._due_s: float | None = None
@@ -215,6 +225,7 @@ class _Clock:
                     chunk = await anext(chunks, None)
             except TimeoutError:
                 self.end = End.STALLED
+                self.lag_s = max(0.0, monotonic() - (due_s or 0.0))
                 return
             except WireError as error:
                 self.end = _end_of(error, self._reply)

@@ -28,7 +28,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from monitor.core.model import Observation, Reason
+from monitor.core.model import Observation, Phases, Reason
 from monitor.probes import budget
 from monitor.probes.answers import evidence, rate_limits, retry_after_s
 from monitor.probes.ask import Question, Talk, ask
@@ -143,12 +143,19 @@ def _observation(talk: Talk, seen: Seen, reason: Reason, usd: float | None) -> O
         http_version=exchange.http_version if exchange else "",
         address=source.address if source else "",
         bytes_received=exchange.wire_bytes if exchange else None,
-        phases=source.phases if source else None,
+        phases=_phases(source.phases, talk.lag_s) if source else None,
         chat=seen.reply.times(seen.headers_s, usd) if answered else None,
         certificate=source.certificate if source else None,
         warnings=exchange.warnings if exchange else (),
         evidence=None if exchange is None or reason is Reason.OK else evidence(exchange.url, exchange.headers, body),
     )
+
+
+def _phases(phases: Phases | None, lag_s: float) -> Phases | None:
+    """Add what the stall clock knows of our loop's lag, so that a stall of our own never alerts."""
+    if phases is None or lag_s <= phases.loop_lag_s:
+        return phases
+    return replace(phases, loop_lag_s=lag_s)
 
 
 def _detail(talk: Talk, seen: Seen, reason: Reason) -> str:

@@ -69,7 +69,7 @@ def _message_start(reply: Reply, document: Any, _at_s: float) -> bool:
 
 def _block_delta(reply: Reply, document: Any, at_s: float) -> bool:
     delta = table(document.get("delta"))
-    if delta.get("thinking"):
+    if delta.get("thinking") or delta.get("signature"):  # hidden thinking shows only its signature
         reply.token(at_s, "", reasoning=True)
     elif delta.get("text") or delta.get("partial_json"):
         reply.token(at_s, str(delta.get("text") or ""))
@@ -89,15 +89,22 @@ def _message_stop(reply: Reply, _document: Any, _at_s: float) -> bool:
     return True
 
 
-def _block_edge(_reply: Reply, _document: Any, _at_s: float) -> bool:
+def _block_start(reply: Reply, document: Any, at_s: float) -> bool:
+    if table(document.get("content_block")).get("type") != "redacted_thinking":
+        return False
+    reply.token(at_s, "", reasoning=True)
+    return True
+
+
+def _block_stop(_reply: Reply, _document: Any, _at_s: float) -> bool:
     return False
 
 
 _EVENTS = {
     "message_start": _message_start,
-    "content_block_start": _block_edge,
+    "content_block_start": _block_start,
     "content_block_delta": _block_delta,
-    "content_block_stop": _block_edge,
+    "content_block_stop": _block_stop,
     "message_delta": _message_delta,
     "message_stop": _message_stop,
 }

@@ -48,7 +48,7 @@ def read_event(reply: Reply, event: Event) -> bool:
         reply.undecodable += 1
         return False
     chunk = table(document)
-    if (error := api_error(document)) and not chunk.get("choices"):
+    if error := api_error(document):  # OpenRouter sends it beside a choice whose finish reason is "error"
         reply.error = error
         return True
     if "choices" not in chunk and "usage" not in chunk:
@@ -61,7 +61,7 @@ def read_event(reply: Reply, event: Event) -> bool:
     progress = _delta(reply, table(choice.get("delta")), event.at_s)
     if reason := choice.get("finish_reason"):
         reply.finish(reason)
-    if choice.get("error"):  # OpenRouter puts a failed choice's error here
+    if choice.get("error"):
         reply.error = api_error(choice)
     return progress or bool(reason)
 

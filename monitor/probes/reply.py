@@ -149,7 +149,7 @@ def api_error(document: object) -> ApiError | None:
         return ApiError(inner[:500], word(top.get("type")), word(top.get("code")))
     if not isinstance(inner, dict) and (top.get("object") == "error" or ("message" in top and "choices" not in top)):
         inner = top
-    if isinstance(inner, dict):
+    if isinstance(inner, dict) and inner:
         return _error_object(inner)
     if "detail" in top and "choices" not in top:
         return ApiError(str(top["detail"])[:500])

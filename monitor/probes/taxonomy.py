@@ -2,7 +2,7 @@
 
 Only what was seen goes in, so every row can be tried on a recorded answer. A mid-stream error is classed by its own
 code (rows 5 to 12) before row 18 takes what is left. Vendors' codes are those of the error pages of OpenAI, Anthropic,
-DeepSeek, OpenRouter and Google, read in November 2026.
+DeepSeek, OpenRouter, Google, Moonshot, Alibaba and Zhipu, read in November 2026.
 """
 
 from __future__ import annotations
@@ -118,8 +118,9 @@ def _region(seen: Seen) -> bool:
 def _policy(seen: Seen) -> bool:
     if seen.reply.finish_reason in ("content_filter", "refusal", "sensitive"):
         return True
+    named = _named(seen, "content_filter", "content_policy_violation", "data_inspection_failed", "1301")
     flagged = _says(seen, "content exists risk", "flagged", "moderation", "content management policy", "guardrail")
-    return _named(seen, "content_filter", "content_policy_violation") or (status(seen) in (400, 403) and flagged)
+    return named or (status(seen) in (400, 403) and flagged)
 
 
 _MONEY = (
@@ -131,6 +132,20 @@ _MONEY = (
     "billing_not_active",
     "billing_hard_limit_reached",
     "enforced_spend_limit_reached",
+    "exceeded_current_quota_error",  # Moonshot
+    "arrearage",  # Alibaba
+    "1113",  # Zhipu: in arrears
+    "1304",  # Zhipu: today's limit
+)
+
+
+_OUT_OF_MONEY = (
+    "spend limit",
+    "credit balance is too low",
+    "insufficient balance",
+    "usage limit",
+    "in arrears",
+    "欠费",
 )
 
 
@@ -140,7 +155,7 @@ def _quota(seen: Seen) -> bool:
         status(seen) == 402
         or _named(seen, *_MONEY)
         or code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded"))
-        or (status(seen) in (400, 403, 429) and _says(seen, "spend limit", "credit balance is too low", "usage limits"))
+        or (status(seen) in (400, 403, 429) and _says(seen, *_OUT_OF_MONEY))
     )
 
 
@@ -149,7 +164,16 @@ def _auth(seen: Seen) -> bool:
     return refused and not _region(seen) and not _policy(seen) and not _quota(seen)
 
 
-_RATE = ("rate_limit_exceeded", "rate_limit_error", "requests", "tokens", "resource_exhausted")
+_RATE = (
+    "rate_limit_exceeded",
+    "rate_limit_error",
+    "rate_limit_reached_error",
+    "requests",
+    "tokens",
+    "resource_exhausted",
+    "limit_requests",
+    "1302",  # Zhipu: concurrency
+)
 
 
 def _own_rate(seen: Seen) -> bool:
@@ -163,15 +187,21 @@ def _ramp(seen: Seen) -> bool:
 
 def _throttled(seen: Seen) -> bool:
     limited = status(seen) == 429 or (seen.status < 400 and _named(seen, "rate_limit_exceeded", "rate_limit_error"))
-    return limited and not _named(seen, "slow_down")
+    return limited and not _named(seen, "slow_down") and not _says_overload(seen)
+
+
+def _says_overload(seen: Seen) -> bool:
+    """Moonshot says this with 429, others with 503, 529 or after a 200."""
+    named = _named(seen, "overloaded_error", "overloaded", "engine_overloaded_error", "service_unavailable_error")
+    return named or _says(seen, "overloaded", "too busy")
 
 
 def _overloaded(seen: Seen) -> bool:
-    busy = ("overloaded_error", "overloaded", "slow_down", "unavailable", "service_unavailable_error")
     return (
         status(seen) in (503, 529)
-        or _named(seen, *busy)
-        or _says(seen, "overloaded", "too busy", "no available provider", "no instances available")
+        or _says_overload(seen)
+        or _named(seen, "slow_down", "unavailable")
+        or _says(seen, "no available provider", "no instances available")
         or seen.reply.finish_reason == "insufficient_system_resource"
         or (status(seen) == 502 and _says(seen, "provider returned error", "provider"))
     )

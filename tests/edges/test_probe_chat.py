@@ -14,11 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from monitor import clock
 from monitor.core.model import Observation, Outcome, Reason
 from monitor.probes.canary import Verdict, ask, verdict
 from monitor.probes.chat import Options
 from monitor.simulator import serve as serve_vendor
-from tests.edges.chat_shapes import ANTHROPIC_BODY, DEEPSEEK, OPENAI, OPENAI_BODY, openai_error
+from tests.edges.chat_shapes import ANTHROPIC, ANTHROPIC_BODY, DEEPSEEK, OPENAI, OPENAI_BODY, openai_error
 from tests.edges.hostile import Behave, serve
 from tests.edges.probing import KEY, NOW, STREAM, chat, context, http, look_once, replays, whole_request
 
@@ -123,6 +124,48 @@ def test_a_server_that_ignores_stream_is_understood() -> None:
 def test_a_stream_without_a_content_type_is_understood() -> None:
     head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
     assert chat(replays(head, *OPENAI.answer())).reason is Reason.OK
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream"])
+def test_json_under_a_wrong_type_is_understood(kind: str) -> None:
+    assert chat(replays(http(200, OPENAI_BODY.replace(b"@SUM@", b"1"), kind=kind))).reason is Reason.QUALITY
+    error = openai_error("Overloaded", "overloaded_error")
+    assert chat(replays(http(200, error, kind=kind))).reason is Reason.OVERLOADED
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":'
+        b'{"type":"redacted_thinking","data":"x"}}\n\n',
+        b'event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":'
+        b'{"type":"signature_delta","signature":"x"}}\n\n',
+    ],
+)
+def test_hidden_thinking_of_anthropic_counts_as_the_first_token(block: bytes) -> None:
+    shape = ANTHROPIC
+    parts = (shape.opening, block, shape.word, shape.finish, shape.end)
+    seen = chat(replays(STREAM, *parts, pauses={3: 0.05}), dialect="anthropic")
+    assert seen.reason is Reason.OK
+    assert seen.chat is not None
+    assert (seen.chat.first_answer_s or 0) - (seen.chat.ttft_s or 0) > 0.03
+
+
+def test_a_stall_that_our_own_loop_made_is_marked_as_lagged() -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await whole_request(reader)
+        writer.write(STREAM + OPENAI.opening + OPENAI.word)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        until_s = clock.monotonic() + 0.7
+        while clock.monotonic() < until_s:  # the server shares our loop: nothing else runs now
+            pass
+
+    seen = chat(behave)
+    assert seen.phases is not None
+    if seen.reason is Reason.STALLED:
+        assert seen.phases.loop_lag_s > 0.3
+        assert "probe.lagged" in seen.warnings
 
 
 def test_a_duplicate_chunk_and_an_unknown_event_change_nothing() -> None:

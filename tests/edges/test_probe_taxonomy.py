@@ -181,6 +181,14 @@ def test_row_18_an_error_in_the_stream_is_classed_by_its_own_code(name: str, aft
     assert seen.http_status == 200
 
 
+def test_row_18_openrouter_puts_the_error_beside_a_choice() -> None:
+    event = (
+        b'data: {"id":"gen-1","object":"chat.completion.chunk","provider":"Novita","error":{"code":429,"message":'
+        b'"Rate limit exceeded"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}\n\n'
+    )
+    assert answered("openrouter", OPENROUTER.opening, OPENROUTER.word, event).reason is Reason.THROTTLED
+
+
 def test_row_18_a_finish_reason_that_says_error_is_one() -> None:
     seen = answered("openrouter", OPENROUTER.opening, OPENROUTER.word, OPENROUTER.finishing("error"), OPENROUTER.end)
     assert seen.reason is Reason.MIDSTREAM_ERROR
