@@ -1,0 +1,201 @@
+"""Results on disk while the database is away: appended, checksummed, bounded, replayed once and in order.
+
+A spool is a directory of segments. A record is its length and CRC-32 (four bytes each, big-endian) and one result as
+JSON. Every append is flushed to the disk before it returns. A segment is deleted after everything in it was taken; what
+is taken twice because we were killed in between is a repetition to the flow.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from monitor.core.codec import CodecError, dumps_result, loads_result
+from monitor.core.model import Result
+
+_HEAD = struct.Struct(">II")
+LONGEST_RECORD = 4 * 2**20
+
+
+class SpoolError(Exception):
+    """The spool cannot be used; the text says what to do."""
+
+
+class Spool:
+    """See the module. One process holds it at a time. Every method may raise ``OSError`` when the disk fails."""
+
+    def __init__(self, directory: Path, *, max_bytes: int = 256 * 2**20, segment_bytes: int = 4 * 2**20) -> None:
+        self.directory, self.max_bytes, self.segment_bytes = directory, max_bytes, segment_bytes
+        self.dropped = 0
+        """Results given up since the start because the spool was full."""
+        self.torn = 0
+        """Records skipped since the start because they were cut short or damaged."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self._damage_counted = False
+        self._lock = (directory / "lock").open("ab")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise SpoolError(f"{directory} is in use by another worker: give each its own directory") from None
+        self._counts = {path: sum(1 for _ in self._read(path)) for path in self._segments()}
+        self._damage_counted = True
+        self._tail: Path | None = None
+        self._thin: set[Path] = set()
+        self._number = max((int(path.stem) for path in self._counts), default=0)
+
+    def __len__(self) -> int:
+        """Return how many results wait."""
+        return sum(self._counts.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk."""
+        return sum(path.stat().st_size for path in self._counts)
+
+    def append(self, results: Sequence[Result]) -> None:
+        """Keep results; they are on the disk when this returns. Makes room by dropping the oldest routine ones."""
+        if not results:
+            return
+        data = b"".join(_record(result) for result in results)
+        self._make_room(len(data))
+        path = self._open_segment(len(data))
+        with path.open("ab") as out:
+            before = out.tell()
+            try:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+            except OSError:
+                # Nothing of a batch that was not acknowledged may stay behind in front of the next one.
+                os.ftruncate(out.fileno(), before)
+                raise
+        self._counts[path] = self._counts.get(path, 0) + len(results)
+
+    def replay(self, take: Callable[[Sequence[Result]], object], batch: int = 500) -> int:
+        """Hand everything over, oldest first; returns how many. What ``take`` raises ends the replay."""
+        done = 0
+        for path in self._segments():
+            self._tail = None if path == self._tail else self._tail
+            for results in _batches(self._read(path), batch):
+                take(results)
+                done += len(results)
+            self._remove(path)
+        return done
+
+    def close(self) -> None:
+        """Let go of the directory; what waits stays."""
+        self._lock.close()
+
+    def _segments(self) -> list[Path]:
+        return sorted(self.directory.glob("*.spool"), key=lambda path: int(path.stem))
+
+    def _open_segment(self, coming: int) -> Path:
+        """Return the segment to append to: never one that an earlier process left, its end may be torn."""
+        if self._tail is None or self._tail.stat().st_size + coming > self.segment_bytes:
+            self._number += 1
+            self._tail = self.directory / f"{self._number:012d}.spool"
+            self._tail.touch()
+            _sync_directory(self.directory)
+        return self._tail
+
+    def _read(self, path: Path) -> Iterator[Result]:
+        """Yield the sound records of a segment. A damaged one is skipped, a torn end is the end."""
+        data = path.read_bytes()
+        at = 0
+        while at < len(data):
+            if at + _HEAD.size > len(data):
+                self._damaged()
+                return
+            length, crc = _HEAD.unpack_from(data, at)
+            body = data[at + _HEAD.size : at + _HEAD.size + length]
+            if length > LONGEST_RECORD or len(body) < length:
+                self._damaged()
+                return
+            at += _HEAD.size + length
+            try:
+                if zlib.crc32(body) != crc:
+                    raise CodecError("damaged")
+                yield loads_result(body)
+            except CodecError:
+                self._damaged()
+
+    def _damaged(self) -> None:
+        """Count damage once, when the segment is first read; what we wrote ourselves since then is sound."""
+        self.torn += not self._damage_counted
+
+    def _make_room(self, coming: int) -> None:
+        """Thin out the oldest segment that still holds routine looks; once none does, drop the oldest."""
+        while len(self._counts) and self.size_bytes + coming > self.max_bytes:
+            segments = self._segments()
+            path = next((path for path in segments if path not in self._thin and path != self._tail), None)
+            if path is None:
+                self.dropped += self._counts[segments[0]]
+                self._remove(segments[0])
+                continue
+            results = list(self._read(path))
+            kept = turning_points(results)
+            if len(kept) < len(results):
+                self._rewrite(path, kept)
+            self._thin.add(path)
+            self.dropped += len(results) - len(kept)
+
+    def _rewrite(self, path: Path, results: Sequence[Result]) -> None:
+        other = path.with_suffix(".new")
+        with other.open("wb") as out:
+            out.write(b"".join(_record(result) for result in results))
+            out.flush()
+            os.fsync(out.fileno())
+        other.replace(path)
+        _sync_directory(self.directory)
+        self._counts[path] = len(results)
+
+    def _remove(self, path: Path) -> None:
+        path.unlink()
+        _sync_directory(self.directory)
+        self._counts.pop(path, None)
+        self._thin.discard(path)
+        if self._tail == path:
+            self._tail = None
+
+
+def turning_points(results: Sequence[Result]) -> list[Result]:
+    """Return the results that differ in their reason from the look before, and the newest look of each probe."""
+    kept: list[Result] = []
+    before: dict[tuple[str, str], Result] = {}
+    newest = {(result.run.probe, result.run.location): result for result in results}
+    for result in results:
+        key = (result.run.probe, result.run.location)
+        last = before.get(key)
+        if last is None or last.reason is not result.reason or newest[key] is result:
+            kept.append(result)
+        before[key] = result
+    return kept
+
+
+def _record(result: Result) -> bytes:
+    body = dumps_result(result)
+    return _HEAD.pack(len(body), zlib.crc32(body)) + body
+
+
+def _batches(results: Iterator[Result], size: int) -> Iterator[list[Result]]:
+    batch: list[Result] = []
+    for result in results:
+        batch.append(result)
+        if len(batch) >= size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _sync_directory(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,204 @@
+"""The spool on a real disk: order, bounds, damage, kills."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from monitor import flow
+from monitor.core.model import Reason, Result
+from monitor.spool import Spool, SpoolError, turning_points
+from monitor.store import reads
+from monitor.store.engine import AWAY, begin, open_engine
+from tests.edges.flowing import MINUTE, T0, look, publish
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    made = Spool(tmp_path / "spool", segment_bytes=4096)
+    yield made
+    made.close()
+
+
+def looks(count: int, start: int = 0, reason: Reason = Reason.OK) -> list[Result]:
+    return [look("ds-api", T0 + i * MINUTE, reason) for i in range(start, start + count)]
+
+
+def drained(spool: Spool) -> list[Result]:
+    found: list[Result] = []
+    spool.replay(found.extend)
+    return found
+
+
+def test_what_was_kept_comes_back_once_and_in_order(spool: Spool) -> None:
+    for start in range(0, 100, 10):
+        spool.append(looks(10, start))
+    assert len(spool) == 100
+    assert drained(spool) == looks(100)
+    assert len(spool) == 0
+    assert drained(spool) == []
+    assert list(spool.directory.glob("*.spool")) == []
+
+
+def test_a_new_process_finds_what_the_old_one_kept(tmp_path: Path) -> None:
+    first = Spool(tmp_path)
+    first.append(looks(3))
+    first.close()
+    second = Spool(tmp_path)
+    second.append(looks(2, 3))
+    assert drained(second) == looks(5)
+    second.close()
+
+
+def test_two_workers_cannot_share_a_spool(spool: Spool) -> None:
+    with pytest.raises(SpoolError, match="its own directory"):
+        Spool(spool.directory)
+
+
+def test_a_torn_end_costs_one_record_wherever_it_is_cut(tmp_path: Path) -> None:
+    first = Spool(tmp_path)
+    first.append(looks(3))
+    first.close()
+    (segment,) = tmp_path.glob("*.spool")
+    whole = segment.read_bytes()
+    third = len(whole) // 3
+    for cut in [0, 1, 7, 8, third - 1, third, third + 5, len(whole) - 1]:
+        segment.write_bytes(whole[:cut])
+        spool = Spool(tmp_path)
+        assert len(spool) == cut // third
+        assert spool.torn == (1 if cut % third else 0)
+        spool.close()
+
+
+def test_a_damaged_record_is_skipped_and_counted(tmp_path: Path) -> None:
+    first = Spool(tmp_path)
+    first.append(looks(3))
+    first.close()
+    (segment,) = tmp_path.glob("*.spool")
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    segment.write_bytes(data)
+    spool = Spool(tmp_path)
+    assert drained(spool) == [looks(3)[0], looks(3)[2]]
+    assert spool.torn >= 1
+    spool.close()
+
+
+def test_a_replay_that_fails_midway_loses_nothing(spool: Spool) -> None:
+    spool.append(looks(50))
+    seen: list[Result] = []
+
+    def take(results: Sequence[Result]) -> None:
+        if len(seen) >= 20:
+            raise ConnectionError
+        seen.extend(results)
+
+    with pytest.raises(ConnectionError):
+        spool.replay(take, batch=10)
+    assert len(spool) == 50
+    assert drained(spool) == looks(50)
+
+
+def test_when_it_is_full_the_oldest_routine_looks_go_first_and_are_counted(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=40_000, segment_bytes=8_000)
+    for start in range(0, 400, 20):
+        reason = Reason.SERVER_ERROR if start in (100, 120) else Reason.OK
+        spool.append(looks(20, start, reason))
+    assert spool.size_bytes <= 40_000
+    left = drained(spool)
+    assert spool.dropped == 400 - len(left)
+    assert left[-20:] == looks(20, 380)
+    assert [item.run.tick for item in left] == sorted(item.run.tick for item in left)
+    changes = [item.reason for item in turning_points(left)]
+    assert Reason.SERVER_ERROR in changes
+    spool.close()
+
+
+def test_a_full_disk_is_said_and_leaves_what_was_kept_readable(tmp_path: Path) -> None:
+    """A file size limit stands in for the disk: a tmpfs cannot be mounted everywhere."""
+    code = f"""
+import resource, signal
+from pathlib import Path
+from monitor.spool import Spool
+from tests.edges.test_spool import looks
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+spool = Spool(Path({str(tmp_path)!r}))
+spool.append(looks(5))
+resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))
+try:
+    spool.append(looks(40, 5))
+except OSError as error:
+    print("said", len(spool))
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+spool.append(looks(3, 45))
+"""
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout == "said 5\n"
+    spool = Spool(tmp_path)
+    assert drained(spool) == looks(5) + looks(3, 45)
+    assert spool.torn == 0
+    spool.close()
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+@pytest.mark.slow
+def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from monitor.spool import Spool
+from tests.edges.test_spool import looks
+spool = Spool(Path(sys.argv[1]), segment_bytes=3000)
+for start in range(0, 100_000, 3):
+    spool.append(looks(3, start))
+    print(start + 3, flush=True)
+"""
+    rng = random.Random(5)
+    for number in range(12):
+        directory = tmp_path / str(number)
+        with subprocess.Popen([sys.executable, "-c", code, str(directory)], stdout=subprocess.PIPE, text=True) as run:
+            assert run.stdout is not None
+            for _ in range(rng.randrange(1, 60)):
+                acknowledged = int(run.stdout.readline())
+            os.kill(run.pid, signal.SIGKILL)
+            acknowledged = max([acknowledged, *(int(line) for line in run.stdout if line.endswith("\n"))])
+        spool = Spool(directory)
+        found = drained(spool)
+        assert found[:acknowledged] == looks(acknowledged)
+        assert acknowledged <= len(found) <= acknowledged + 3
+        spool.close()
+
+
+def test_a_locked_database_is_spooled_for_and_caught_up_without_paging(sqlite_engine: Engine, tmp_path: Path) -> None:
+    publish(sqlite_engine)
+    flow.record(sqlite_engine, looks(3), T0 + 3 * MINUTE)
+    hurried = open_engine(f"sqlite:///{tmp_path / 'chatwatch.db'}")
+    raw = hurried.raw_connection()
+    raw.driver_connection.execute("PRAGMA busy_timeout=50")  # type: ignore[union-attr]  # the driver's own
+    raw.close()
+    spool = Spool(tmp_path / "spool")
+    away = looks(6, 3, Reason.SERVER_ERROR) + looks(6, 9)
+    with begin(sqlite_engine):
+        for result in away:
+            with pytest.raises(AWAY):
+                flow.record(hurried, [result], result.run.tick + timedelta(seconds=1))
+            spool.append([result])
+    now = T0 + 20 * MINUTE
+    assert spool.replay(lambda batch: flow.record(hurried, batch, now, backfill=True)) == 12
+    assert [item.run.tick for item in reads.results(hurried)] == [T0 + i * MINUTE for i in range(15)]
+    (incident,) = reads.incidents(hurried, public=True)
+    assert incident.started_at == T0 + 3 * MINUTE
+    assert incident.resolved_at is not None
+    assert flow.lease_notices(hurried, "a", now) == ()
+    hurried.dispose()
+    spool.close()
