@@ -1,0 +1,222 @@
+"""Every word exists in every language, and what is said is true and harmless."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import timedelta
+from enum import Enum
+from string import Formatter
+
+import pytest
+
+from dashboard import sentences, timeline
+from dashboard.words import SECTION, Language, capital, plain, speak, web_address
+from monitor.core import model
+from monitor.core.catalogue import ComponentKind, Policy
+from monitor.core.events import Cause, EventKind
+from monitor.core.model import Health, Registration, Sending
+from monitor.store.views import IncidentView
+from tests.doors import sample
+
+LANGUAGES = list(Language)
+ENUMS = [getattr(model, name, None) or {"Cause": Cause, "Sending": Sending}[name] for name in SECTION]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", ENUMS, ids=lambda kind: kind.__name__)
+def test_every_member_of_every_enum_has_a_word(language: Language, kind: type[Enum]) -> None:
+    words = speak(language)
+    assert set(words.table[SECTION[kind.__name__]]) == {str(member.value) for member in kind}
+    assert all(words.of(member) for member in kind)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_clauses_kinds_and_policy_fields_are_complete(language: Language) -> None:
+    words = speak(language)
+    assert set(words.table["health_clause"]) == set(words.table["health_clauses"]) == {str(item) for item in Health}
+    assert set(words.table["kind"]) == {str(item) for item in ComponentKind}
+    assert set(words.table["policy"]) == {field.name for field in fields(Policy)}
+    assert {f"method_{state}" for state in Registration} <= set(words.table["text"])
+
+
+def places(entry: str | list[str]) -> set[str]:
+    """The names that a text fills in."""
+    texts = [entry] if isinstance(entry, str) else entry
+    return {name for text in texts for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_the_languages_have_the_same_texts_with_the_same_places() -> None:
+    english, chinese = speak(Language.EN).table, speak(Language.ZH).table
+    assert set(english) == set(chinese)
+    for section, entries in english.items():
+        assert set(entries) == set(chinese[section]), section
+        for key, entry in entries.items():
+            # A Chinese sentence may leave out a number that its grammar does not need, never the other way round.
+            assert places(chinese[section][key]) == places(entry), f"{section}.{key}"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "chinese"),
+    [
+        (0, "0 s", "0 秒"),
+        (45, "45 s", "45 秒"),
+        (60, "1 min", "1 分钟"),
+        (3599.6, "1 h", "1 小时"),
+        (7800, "2 h 10 min", "2 小时 10 分钟"),
+        (86400 * 3 + 7200 + 59, "3 d 2 h", "3 天 2 小时"),
+    ],
+)
+def test_durations_have_at_most_two_units(seconds: float, english: str, chinese: str) -> None:
+    assert speak(Language.EN).duration(seconds) == english
+    assert speak(Language.ZH).duration(seconds) == chinese
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [(1.0, "100.00 %"), (0.9921, "99.21 %"), (0.99996, "99.996 %"), (0.9999999999, "99.99999 %"), (0.0, "0.00 %")],
+)
+def test_uptime_is_never_rounded_up_to_a_hundred(ratio: float, said: str) -> None:
+    assert speak(Language.EN).percent(ratio) == said
+
+
+def test_latency_has_two_significant_digits() -> None:
+    said = [speak(Language.EN).latency(value) for value in (None, 0.0042, 0.423, 0.994, 1.44, 9.96, 123.0)]
+    assert said == ["–", "4.2 ms", "420 ms", "990 ms", "1.4 s", "10 s", "120 s"]
+
+
+def test_country_codes_are_shown_with_names() -> None:
+    assert speak(Language.EN).countries(["86", "49"]) == "China (+86) and Germany (+49)"
+    assert speak(Language.ZH).countries(["86"]) == "中国（+86）"
+    assert speak(Language.EN).country("999") == "+999"
+    assert speak(Language.EN).country("8" * 90) == "+8888888…"
+
+
+@pytest.mark.parametrize("text", sample.HOSTILE)
+def test_text_from_outside_is_made_one_harmless_line(text: str) -> None:
+    line = plain(text)
+    assert len(line) <= 300
+    assert line.isprintable()
+    assert not set(line) & {"\u202e", "\u2066", "\x00", "\x1b", "\n"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["javascript:alert(1)", "//evil.example", "data:text/html,x", 'https://a"b', "https://a b", " https://a", ""],
+)
+def test_only_plain_web_addresses_become_links(text: str) -> None:
+    assert web_address(text) == ""
+
+
+def test_plain_web_addresses_stay() -> None:
+    assert web_address("https://status.deepseek.com/incidents/7cppyxbhctc3") != ""
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "english", "chinese"),
+    [
+        (sample.calm(), "All services are working normally.", "所有服务正常。"),
+        (sample.blind(), "We cannot tell: we are cut off from the network.", "无法判断：我们与网络断开了。"),
+        (sample.stale(), "We cannot tell: our data stopped 19 min ago.", "无法判断：我们的数据停在 19 分钟前。"),
+        (sample.empty(), "We have not looked yet.", "我们还没有看过。"),
+        (sample.nothing(), "Nothing is being watched yet.", "还没有监测任何服务。"),
+    ],
+    ids=["calm", "blind", "stale", "empty", "nothing"],
+)
+def test_the_headline_says_how_it_is(snapshot: sample.Snapshot, english: str, chinese: str) -> None:
+    assert [line.text for line in sentences.headline(snapshot, speak(Language.EN))] == [english]
+    assert [line.text for line in sentences.headline(snapshot, speak(Language.ZH))] == [chinese]
+
+
+def test_the_headline_of_january_says_who_can_still_do_what() -> None:
+    lines = [line.text for line in sentences.headline(sample.january(), speak(Language.EN))]
+    assert lines == [
+        (
+            "DeepSeek: sign-up is limited to phone numbers from China (+86); web chat is partly down; "
+            "the API is slow or unstable. Log-in works."
+        ),
+        "ChatGPT and Claude are working normally.",
+    ]
+
+
+def told(incident: IncidentView, language: Language = Language.EN) -> list[str]:
+    """The sentences of a timeline."""
+    words = speak(language)
+    return [entry.sentence for entry in timeline.entries(incident, words, sentences.names_of(sample.january(), words))]
+
+
+def test_ways_to_sign_up_that_changed_together_are_told_together() -> None:
+    assert told(sample.registration_cut())[0] == "New users can sign up only with phone numbers from China (+86)."
+    assert told(sample.registration_cut(), Language.ZH)[0] == "新用户仅能用中国（+86）的手机号注册。"
+
+
+def test_log_in_is_mentioned_when_the_event_knows_it() -> None:
+    cut = sample.registration_cut()
+    events = tuple(
+        replace(event, data={**event.data, "login": "operational"}) if "method" in event.data else event
+        for event in cut.events
+    )
+    said = told(replace(cut, events=events))[0]
+    assert said == "New users can sign up only with phone numbers from China (+86). Log-in works."
+
+
+def test_only_is_not_said_while_another_way_is_open() -> None:
+    cut = sample.registration_cut()
+    phone = next(event for event in cut.events if event.data.get("method") == "phone")
+    google = replace(phone, data={**phone.data, "method": "google", "after": "open", "country_codes": []})
+    said = told(replace(cut, events=(cut.events[0], phone, google)))[0]
+    assert said.startswith("Sign-up by phone is limited to phone numbers from China (+86).")
+
+
+def test_a_change_back_to_open_is_told() -> None:
+    cut = sample.registration_cut()
+    later = timedelta(hours=3)
+    back = tuple(
+        replace(event, at=event.at + later, data={**event.data, "after": "open", "country_codes": []})
+        for event in cut.events
+        if event.kind is EventKind.REGISTRATION_CHANGED
+    )
+    said = told(replace(cut, events=cut.events + back))[-1]
+    assert said == "New users can sign up with e-mail, phone and Google again."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kind_of_event_can_be_told(language: Language) -> None:
+    base = sample.outage()
+    words = speak(language)
+    for kind in EventKind:
+        data = {
+            "component": "deepseek/api",
+            "health": "major_outage",
+            "reason": "service.overloaded",
+            "impact": "major",
+        }
+        event = sample.event(base.id, 1, base.started_at, kind, "alice", **data, components=["deepseek/api"], text="x")
+        for public in (True, False):
+            for entry in timeline.entries(replace(base, events=(event,), public=public), words, {}):
+                assert entry.sentence or entry.quote
+                assert "{" not in entry.sentence
+
+
+def test_events_that_cannot_be_read_never_break_a_page() -> None:
+    base = sample.outage()
+    for kind in EventKind:
+        event = sample.event(base.id, 1, base.started_at, kind)
+        timeline.entries(replace(base, events=(event,)), speak(Language.EN), {})
+
+
+def test_who_saw_it_first_is_said_with_minutes() -> None:
+    words = speak(Language.EN)
+    said = [
+        sentences.lead_sentence(replace(sample.outage(), lead_s=lead), words) for lead in (840.0, -300.0, 5.0, None)
+    ]
+    assert said == [
+        "We saw it 14 min before the vendor said so",
+        "The vendor said so 5 min before we saw it",
+        "We and the vendor saw it at the same time",
+        "",
+    ]
+
+
+def test_a_sentence_begins_with_a_capital() -> None:
+    assert capital("the API works") == "The API works"
+    assert capital("") == ""
