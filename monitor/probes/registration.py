@@ -6,6 +6,7 @@ Matrix detector, whose protocol asks with an empty POST that starts no registrat
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
@@ -31,7 +32,7 @@ from monitor.probes.base import Context
 from monitor.probes.countries import is_country_code
 from monitor.probes.detectors import PATHS, Extra, Reading, detect, unread
 from monitor.probes.phrases import Statement, says_existing_users_can_log_in, settled, statements
-from monitor.probes.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
+from monitor.probes.statuspages import LARGE_BYTES, Provider, endpoints, fetch, page_of, read, unreachable
 from monitor.probes.upstream_parts import OVER, Look, UnreadableError
 from monitor.wire import Answer, WireError
 
@@ -138,7 +139,8 @@ async def run(options: Options, ctx: Context) -> Observation:
         delegated = await _is_delegated(answer.url, ctx)
     extra = Extra(options.path, {key: meaning.reading() for key, meaning in options.mapping.items()}, delegated)
     shown = base.shown_url(options.url).removesuffix("?…")
-    found = detect(options.detector, answer.status, answer.headers, answer.body, shown, extra)
+    asked = (options.detector, answer.status, answer.headers, answer.body, shown, extra)
+    found = await asyncio.to_thread(detect, *asked) if len(answer.body) > LARGE_BYTES else detect(*asked)
     return _observation(found, answer, ctx)
 
 

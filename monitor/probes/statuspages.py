@@ -20,7 +20,7 @@ from monitor.wire import Answer, WireError
 Provider = Literal["statuspage", "incident_io", "instatus", "better_stack", "google_cloud", "feed", "flashduty"]
 REDIRECTS = 3
 BODY_BYTES = 8 * 2**20
-_LARGE_BYTES = 64 * 1024
+LARGE_BYTES = 64 * 1024
 """Bodies above this are parsed in a thread, so that no other look waits for it."""
 _HEADERS = {"accept": "application/json, application/atom+xml;q=0.9, text/html;q=0.8, */*;q=0.5"}
 
@@ -48,6 +48,8 @@ def endpoints(provider: str, url: str) -> Endpoints:
         root = page.rsplit("/api/v2/", 1)[0]
         return Endpoints(url if direct else f"{root}/api/v2/summary.json", f"{root}/api/v2/incidents.json")
     if provider == "incident_io":
+        if page.endswith("/api/v1/summary"):  # the documented widget: no list of components, no history
+            return Endpoints(page)
         main = page if "/proxy/" in urlsplit(url).path else f"{page}/proxy/{urlsplit(url).hostname}"
         return Endpoints(main, f"{main}/incidents")
     if provider == "instatus":
@@ -86,7 +88,7 @@ async def read(provider: str, answer: Answer, look: Look, watched: tuple[str, ..
     if answer.redirects:
         look.warn("upstream.redirected")
     reader = _reader(provider, is_html(answer.headers, answer.body), watched)
-    if len(answer.body) > _LARGE_BYTES:
+    if len(answer.body) > LARGE_BYTES:
         return await asyncio.to_thread(reader, answer.body, look)
     return reader(answer.body, look)
 

@@ -35,12 +35,14 @@ from monitor.probes.upstream_parts import (
 )
 
 _ENTRIES = 50
-_FEED_BYTES = 512 * 1024
+_FEED_BYTES = 256 * 1024
 _ROWS = 60
 FORGOTTEN_AFTER = timedelta(days=1)
 """A feed's entry that names no status is held to be going on only this long."""
 
 _ENTRY_END = re.compile(rb"</(?:item|entry)\s*>", re.IGNORECASE)
+_ENTRY_BEGIN = re.compile(rb"<(?:item|entry)[\s>]", re.IGNORECASE)
+_LONG_TAG = re.compile(rb"<[^<>]{4096}")
 _STATUS_LINE = re.compile(
     r"(?im)(?:\bstatus:\s*|^\W*|<strong>)(resolved|completed|postmortem|monitoring|identified|investigating)\b"
 )
@@ -95,11 +97,17 @@ def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamRead
 
 
 def _newest_entries(body: bytes) -> bytes:
-    """Cut a long feed after its first entries: newest come first, and parsing time grows with the rest."""
+    """Cut a long feed after its first entries: newest come first, and parsing time grows with the rest.
+
+    The parser is quadratic in the attributes of a tag and slow with entries that never end; neither gets that far.
+    """
+    if _LONG_TAG.search(body):
+        raise UnreadableError("a feed with a tag longer than 4 KB", "upstream.shape_changed")
     ends = [
         match.end() for _number, match in zip(range(_ENTRIES), _ENTRY_END.finditer(body[:_FEED_BYTES]), strict=False)
     ]
-    if len(body) <= _FEED_BYTES and len(ends) < _ENTRIES:
+    begins = sum(1 for _number, _match in zip(range(_ENTRIES + 1), _ENTRY_BEGIN.finditer(body), strict=False))
+    if len(body) <= _FEED_BYTES and begins <= _ENTRIES:
         return body
     if not ends:
         raise UnreadableError("a feed without an end", "upstream.shape_changed")

@@ -73,8 +73,13 @@ def _statuspage_incident(row: dict[str, Any], look: Look) -> UpstreamIncident | 
 
 
 def incident_io(document: Any, look: Look) -> UpstreamReading:
-    """Read ``/proxy/<host>``. A healthy component is simply absent from ``affected_components``."""
-    summary = need(need(document, dict, "object").get("summary"), dict, "summary")
+    """Read ``/proxy/<host>``, or the documented widget ``/api/v1/summary``.
+
+    A healthy component is simply absent from ``affected_components``.
+    """
+    if "page_title" in need(document, dict, "object"):
+        return _widget(document, look)
+    summary = need(document.get("summary"), dict, "summary")
     rows = as_rows(need(summary.get("components"), list, "summary.components"), 400)
     affected = as_rows(need(summary.get("affected_components"), list, "summary.affected_components"), 400)
     ongoing = as_rows(need(summary.get("ongoing_incidents"), list, "summary.ongoing_incidents"), _ROWS)
@@ -89,6 +94,32 @@ def incident_io(document: Any, look: Look) -> UpstreamReading:
     if any(incident is None or incident.status not in OVER for incident in incidents):
         trouble.append(Health.DEGRADED)
     return look.reading(worst(trouble) if trouble else Health.OPERATIONAL, components, incidents)
+
+
+def _widget(document: dict[str, Any], look: Look) -> UpstreamReading:
+    """Read the widget. It lists affected components only, so that nothing can be mapped while all is well."""
+    found, parts, trouble = [], [], []
+    for row in as_rows(need(document.get("ongoing_incidents"), list, "ongoing_incidents"), _ROWS):
+        touched = as_rows(row.get("affected_components"), COMPONENTS)
+        states = _affected(touched, look)
+        worst_word = look.health(row.get("current_worst_impact"))
+        trouble += [worst_word if worst_word.severity else Health.DEGRADED, *states.values()]
+        parts += [
+            (part.get("id"), part.get("name"), states.get(clean(part.get("id"), 100), worst_word)) for part in touched
+        ]
+        found.append(
+            look.incident(
+                id=row.get("id"),
+                name=row.get("name"),
+                status=look.status(row.get("status")),
+                impact=impact_of(worst_word),
+                started=(row.get("last_update_at"),),
+                url=row.get("url"),
+                updates=[look.update(row.get("last_update_at"), row.get("status"), row.get("last_update_message"))],
+                components=states,
+            )
+        )
+    return look.reading(worst(trouble) if trouble else Health.OPERATIONAL, parts, found)
 
 
 def incident_io_incidents(document: Any, look: Look) -> list[UpstreamIncident | None]:

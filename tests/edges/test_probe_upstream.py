@@ -20,6 +20,7 @@ from monitor.probes.upstream import Options
 from monitor.probes.upstream_pages import feed, flashduty
 from monitor.probes.upstream_parts import INCIDENTS, Look, UnreadableError, mapped
 from monitor.probes.upstream_readers import READERS, google_cloud, incident_io_incidents, statuspage_incidents
+from monitor.simulator import serve as serve_vendor
 from tests.edges.site import HTML, JSON, NOW, Page, fixture, fixture_json, look_at, serve
 
 MAIN = {
@@ -100,6 +101,28 @@ def test_incident_io_takes_an_absent_component_for_healthy() -> None:
         "We are investigating.",
     ]
     assert incident.url == "https://status.example/incidents/01JN2BQN4N618RG49BPMBDQGWZ"
+
+
+def test_the_documented_widget_of_incident_io_is_read_too() -> None:
+    incident = {
+        "id": "01K",
+        "name": "Slow answers",
+        "status": "identified",
+        "url": "https://status.example/incidents/01K",
+        "last_update_at": "2026-11-22T14:30:00Z",
+        "last_update_message": "A fix is being made.",
+        "current_worst_impact": "partial_outage",
+        "affected_components": [{"id": "c1", "name": "API", "group_name": "APIs", "current_status": "partial_outage"}],
+    }
+    page = {"page_title": "Example", "page_url": "https://status.example", "ongoing_incidents": [incident]}
+    reading = READERS["incident_io"](page, new_look("incident_io"))
+    assert (reading.indicator, reading.components) == (Health.PARTIAL, {"c1": Health.PARTIAL})
+    assert reading.incidents[0].updates[0].body == "A fix is being made."
+    quiet = READERS["incident_io"](page | {"ongoing_incidents": []}, new_look("incident_io"))
+    assert quiet.indicator is Health.OPERATIONAL
+    with pytest.raises(UnreadableError):
+        READERS["incident_io"](page | {"ongoing_incidents": None}, new_look("incident_io"))
+    assert endpoints("incident_io", "https://s.example/api/v1/summary") == ("https://s.example/api/v1/summary", "", "")
 
 
 @pytest.mark.parametrize("key", ["components", "affected_components", "ongoing_incidents"])
@@ -190,6 +213,20 @@ def test_a_feed_is_never_taken_for_a_files_name(tmp_path: Any) -> None:
     for body in (str(secret).encode(), b"/etc/passwd", b"http://127.0.0.1:1/"):
         with pytest.raises(UnreadableError):
             feed(body, new_look("feed"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'<rss version="2.0" ' + b" ".join(b'a%d="x"' % n for n in range(20_000)) + b"><channel></channel></rss>",
+        b'<rss version="2.0"><channel>' + b"<item><a>" * 50_000,
+    ],
+    ids=["many attributes", "entries without end"],
+)
+@pytest.mark.timeout(5)
+def test_what_would_keep_the_feed_parser_busy_is_refused(body: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        feed(body, new_look("feed"))
 
 
 def test_a_feed_is_cut_after_its_newest_entries_and_stays_whole() -> None:
@@ -621,6 +658,41 @@ def test_instatus_components_are_fetched_where_a_mapping_asks_for_them() -> None
             seen = await look_at("upstream", provider="instatus", url=site.url, components={"API": "p/api"})
         assert seen.upstream
         assert seen.upstream.mapped == {"p/api": Health.PARTIAL}
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("provider", "path"),
+    [("statuspage", "/status"), ("incident_io", "/incident-io/proxy/status.simulated")],
+)
+def test_the_simulated_vendors_page_is_read_and_its_incident_followed_to_its_end(provider: str, path: str) -> None:
+    async def story() -> None:
+        memory: dict[str, Any] = {}
+
+        async def see() -> Any:
+            now = datetime.now(UTC) + timedelta(minutes=1)
+            seen = await look_at(
+                "upstream", memory, now=now, provider=provider, url=vendor.url + path, components={"api": "s/api"}
+            )
+            assert seen.reason is Reason.OK, seen.detail
+            return seen.upstream
+
+        async with serve_vendor() as vendor:
+            vendor.set("*", latency_s=0)
+            assert (await see()).mapped == {"s/api": Health.OPERATIONAL}
+            said: dict[str, Any] = {"title": "Log-in trouble", "impact": "major"}
+            trouble: dict[str, Any] = {"components": {"api": "degraded_performance"}, "text": "We are looking."}
+            vendor.announce(**said, status="investigating", **trouble)
+            during = await see()
+            vendor.announce(**said, status="resolved", text="This is resolved.")
+            after = await see()
+        assert during.mapped == {"s/api": Health.DEGRADED}
+        assert [(i.status, i.name, i.updates[0].body) for i in during.incidents] == [
+            (IncidentStatus.INVESTIGATING, "Log-in trouble", "We are looking.")
+        ]
+        assert after.indicator is Health.OPERATIONAL
+        assert [(i.id, i.status) for i in after.incidents] == [(during.incidents[0].id, IncidentStatus.RESOLVED)]
 
     asyncio.run(story())
 
