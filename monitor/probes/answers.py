@@ -111,6 +111,13 @@ def limit_reached(headers: Mapping[str, str]) -> bool:
     )
 
 
+def limit_low(headers: Mapping[str, str]) -> bool:
+    """Tell whether a tenth or less of one of our limits remains."""
+    limits = rate_limits(headers)
+    pairs = [(limits.get(n.replace("remaining", "limit"), ""), v) for n, v in limits.items() if _REMAINING.fullmatch(n)]
+    return any(top.isdecimal() and rest.isdecimal() and int(rest) * 10 <= int(top) > 0 for top, rest in pairs)
+
+
 def parse_json(body: bytes | str) -> Any:
     """Parse JSON; whatever is wrong with it (encoding and depth included) is a ``ValueError``."""
     try:

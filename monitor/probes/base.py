@@ -30,6 +30,7 @@ EVIDENCE_BYTES = 2048
 DETAIL_CHARS = 300
 LAG_WARNING_S = 0.25
 """Above this loop lag a look carries the warning ``probe.lagged``; whether it may alert is the rules' decision."""
+THROTTLED_WAIT_S = 120.0
 GRACE_S = 0.05
 """The kinds cut themselves at the deadline and say what they saw; so much later :func:`look` cuts them from outside."""
 REDACTED = "[redacted]"
@@ -113,9 +114,21 @@ async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
         observation = _overdue(ctx) if deadline.expired() else _our_bug(error)
     except Exception as error:
         observation = _our_bug(error)
-    if observation.reason in (Reason.RATE_LIMIT, Reason.THROTTLED) and observation.retry_after_s:
-        ctx.memory["not_before"] = ctx.now.timestamp() + observation.retry_after_s
+    _heed(observation, ctx)
     return tidy(observation, secrets)
+
+
+def _heed(observation: Observation, ctx: Context) -> None:
+    """Remember how long to stay away after a 429.
+
+    Where nothing shows that the limit is ours, everybody may be getting this answer: then a long wait would hide an
+    outage, and one question every two minutes burdens nobody.
+    """
+    wait_s = observation.retry_after_s or 0.0
+    if observation.reason is Reason.THROTTLED:
+        wait_s = min(wait_s, THROTTLED_WAIT_S)
+    if wait_s > 0 and observation.reason in (Reason.RATE_LIMIT, Reason.THROTTLED):
+        ctx.memory["not_before"] = ctx.now.timestamp() + wait_s
 
 
 def from_wire(error: WireError) -> Observation:

@@ -3,7 +3,8 @@
 edge → list of models → one short answer → one long answer. The first two cost nothing. Until an answer has proved that
 the service works, every look asks for one; afterwards each rung has its interval. When less than half of the day's
 budget is left the asks are spread over the rest of the day (UTC); when an ask can no longer be afforded, only the edge
-is looked at and the look says so. A failure may use the budget down to a tenth at full pace.
+is looked at and the look says so. A failure may use the budget down to a tenth at full pace. Each
+prober keeps its own ledger, so a budget is per probe and location, and a restart begins it anew.
 """
 
 from __future__ import annotations

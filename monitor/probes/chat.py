@@ -30,7 +30,7 @@ from dataclasses import replace
 
 from monitor.core.model import Observation, Phases, Reason
 from monitor.probes import budget
-from monitor.probes.answers import evidence, rate_limits, retry_after_s
+from monitor.probes.answers import evidence, limit_low, rate_limits, retry_after_s
 from monitor.probes.ask import Question, Talk, ask
 from monitor.probes.base import Context
 from monitor.probes.budget import PROMPT_TOKENS, Ledger, Plan, Rung
@@ -183,6 +183,7 @@ def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Re
     memory, reply, notes = ctx.memory, seen.reply, []
     if talk.exchange is not None:
         memory["rate_limits"] = rate_limits(talk.exchange.headers)
+        notes += ["ratelimit.low"] * limit_low(talk.exchange.headers)
     if reason is Reason.AUTH and memory.get("worked_with") == _identity(options):
         notes.append("auth.worked_before")
     if reason in (Reason.OK, Reason.SLOW, Reason.QUEUED, Reason.QUALITY):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.probes.answers import parse_json
-from monitor.probes.reply import Reply, api_error, count, table, word
+from monitor.probes.reply import ApiError, Reply, api_error, count, table, word
 from monitor.probes.sse import Event
 
 VERSION = "2023-06-01"
@@ -46,12 +46,12 @@ def read_event(reply: Reply, event: Event) -> bool:
     except ValueError:
         reply.undecodable += 1
         return False
-    kind = document.get("type") or event.name
+    kind = word(document.get("type")) or event.name
     if kind == "ping":
         reply.keep_alive()
         return False
     if kind == "error":
-        reply.error = api_error(document)
+        reply.error = api_error(document) or ApiError()
         return True
     if kind not in _EVENTS:
         reply.undecodable += not event.name.startswith(("message", "content_block"))

@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 
 import dns.asyncresolver
 import dns.exception
+import dns.name
 import dns.nameserver
 import dns.resolver
 from pydantic import BeforeValidator, Field, field_validator
@@ -111,6 +112,15 @@ class DnsOptions(base.Options):
     """When given, no other answer may be there."""
     min_answers: int = Field(1, ge=0, le=100)
     slow_s: Seconds | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        try:
+            dns.name.from_text(value)
+        except (dns.exception.DNSException, UnicodeError):
+            raise ValueError(f'"{value[:60]}" is no name that a resolver could be asked for') from None
+        return value
 
     @field_validator("resolvers")
     @classmethod

@@ -209,7 +209,7 @@ def _overloaded(seen: Seen) -> bool:
 
 def _server_error(seen: Seen) -> bool:
     named = _named(seen, "api_error", "server_error", "internal_server_error", "internal", "internal_error")
-    return named or 500 <= status(seen) <= 599
+    return named or status(seen) >= 500
 
 
 def _model_missing(seen: Seen) -> bool:

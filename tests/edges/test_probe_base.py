@@ -144,6 +144,17 @@ def test_after_a_429_that_asks_to_wait_nothing_is_sent_until_then() -> None:
     assert asked == 2
 
 
+def test_a_429_that_may_be_everybodys_keeps_us_away_for_two_minutes_at_most() -> None:
+    for reason, wait_s in ((Reason.THROTTLED, 120.0), (Reason.RATE_LIMIT, 900.0)):
+        memory: dict[str, Any] = {}
+
+        async def run(_options: Options, _ctx: Context, reason: Reason = reason) -> Observation:
+            return Observation(reason, retry_after_s=900.0)
+
+        look_with(run, context(memory))
+        assert memory["not_before"] == context().now.timestamp() + wait_s
+
+
 SPELLINGS = [SECRET, f"  {SECRET}\n", quote(SECRET, safe=""), base64.b64encode(SECRET.encode()).decode()]
 
 

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import random
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitor import clock
 from monitor.core.model import Observation, Outcome, Reason
-from monitor.probes.canary import Verdict, ask, verdict
 from monitor.probes.chat import Options
 from monitor.simulator import serve as serve_vendor
 from tests.edges.chat_shapes import ANTHROPIC, ANTHROPIC_BODY, DEEPSEEK, OPENAI, OPENAI_BODY, openai_error
@@ -354,14 +350,23 @@ def test_rate_limit_headers_are_kept() -> None:
     assert memory["rate_limits"] == {"x-ratelimit-remaining-requests": "59", "x-ratelimit-reset-requests": "6m0s"}
 
 
+@pytest.mark.parametrize(("rest", "is_low"), [(b"6", True), (b"7", False), (b"0", True), (b"-1", False), (b"x", False)])
+def test_a_limit_that_is_nearly_used_up_is_a_warning(rest: bytes, is_low: bool) -> None:
+    more = b"HTTP/1.1 200 OK\r\nx-ratelimit-limit-tokens: 60\r\nx-ratelimit-remaining-tokens: " + rest + b"\r\n"
+    seen = chat(replays(GOOD.replace(b"HTTP/1.1 200 OK\r\n", more)))
+    assert seen.warnings == (("ratelimit.low",) if is_low else ())
+
+
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_vendor_that_echoes_the_key_gets_it_redacted_everywhere(stream: bool) -> None:
+def test_a_key_that_a_vendor_echoes_is_redacted_everywhere(stream: bool, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
     echo = json.dumps({"error": {"message": f"bad key {KEY}", "type": KEY, "code": KEY}})
     for reply in (http(401, echo), http(200, echo), STREAM + b"data: " + echo.encode() + b"\n\n"):
         seen = chat(replays(reply), stream=stream)
         assert KEY not in repr(seen)
     model = GOOD.replace(b"gpt-6-luna-2026-08-12", KEY.encode())
     assert KEY not in repr(chat(replays(model)))
+    assert KEY not in caplog.text
 
 
 def test_options_refuse_what_cannot_work() -> None:
@@ -378,33 +383,6 @@ def test_options_refuse_what_cannot_work() -> None:
     ]:
         with pytest.raises(ValidationError):
             Options(**(good | change))
-
-
-@given(st.randoms(use_true_random=False), st.booleans())
-def test_a_canary_is_right_in_any_dress_and_wrong_otherwise(rng: random.Random, long: bool) -> None:
-    canary = ask(rng, long=long)
-    n = canary.answer
-    for text in (
-        f"{n}",
-        f"The sum is {n}.",
-        f"**{n}**",
-        f"= {n}\n",
-        f"答案是{n}。",
-        "".join(chr(ord(c) + 0xFEE0) for c in str(n)),
-    ):
-        assert verdict(canary, text, cut=False) is Verdict.RIGHT
-    for text in (f"{n + 1}", f"1{n}", f"{n}0", f"{n}.5", f"0.{n}", "", "no"):
-        assert verdict(canary, text, cut=False) is Verdict.WRONG
-        assert verdict(canary, text, cut=True) is Verdict.NONE
-
-
-def test_without_a_canary_there_is_no_verdict() -> None:
-    assert verdict(None, "x", cut=False) is Verdict.NONE
-
-
-def test_canaries_differ_from_look_to_look() -> None:
-    rng = random.Random(1)
-    assert len({ask(rng).question for _ in range(50)}) > 40
 
 
 def test_the_simulated_vendor_is_understood_in_both_protocols() -> None:

@@ -61,6 +61,9 @@ def test_targets_name_host_and_port() -> None:
     assert DnsOptions(name="example.com").target() == "example.com"
     with pytest.raises(ValidationError):
         TcpOptions(host="x", port=0)
+    for bad in ("a..b", "x" * 70 + ".example", "\\"):
+        with pytest.raises(ValidationError, match="is no name"):
+            DnsOptions(name=bad)
 
 
 def tls(folder: Path, *, options: dict[str, Any] | None = None, **leaf: Any) -> Observation:
