@@ -56,10 +56,15 @@ def no_names(recent: Iterable[Result], probes: Mapping[str, Probe], now: datetim
     """Say so when no name at all resolves: then it is our resolver, whatever answers by its bare address."""
     newest = _newest(recent, probes, now)
     named = {id_: result for id_, result in newest.items() if not _by_address(probes[id_])}
-    if not named or any(result.reason is not Reason.DNS for result in named.values()):
+    if any(_answered(result) for result in named.values()):
         return ""
-    independent = {id_ if probes[id_].control else probes[id_].component.partition("/")[0] for id_ in named}
+    failing = [id_ for id_, result in named.items() if result.reason is Reason.DNS]
+    independent = {id_ if probes[id_].control else probes[id_].component.partition("/")[0] for id_ in failing}
     return f"none of {len(independent)} independent names resolves" if len(independent) > 1 else ""
+
+
+def _answered(result: Result) -> bool:
+    return result.observation.http_status is not None or (result.outcome.is_evidence and not _cut_off(result))
 
 
 def _newest(recent: Iterable[Result], probes: Mapping[str, Probe], now: datetime) -> dict[str, Result]:
