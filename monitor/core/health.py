@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from monitor.core.blindness import Sight, is_blind, sights
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.flapping import flap_percent
-from monitor.core.looks import ProbeState, confirm_auth, is_duplicate, needs_second_look, new_probe_state, step
+from monitor.core.looks import ProbeState, confirm_auth, is_duplicate, needs_second_look, new_probe_state, rewind, step
 from monitor.core.model import Health, Reason
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "needs_second_look",
     "new_probe_state",
     "quorum",
+    "rewind",
     "sights",
     "stale_after",
     "step",

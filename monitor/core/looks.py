@@ -26,6 +26,7 @@ DETAIL_CHARS = 200
 QUIET_REASONS = frozenset({Reason.CERTIFICATE_EXPIRING})
 """SLOW reasons that a visitor does not feel: they have alerts of their own and leave the health alone."""
 KEY_REFUSED = frozenset({Reason.AUTH, Reason.AUTH_BROKEN})
+CLOCK_SLACK = timedelta(minutes=2)
 KEY_TRUST = timedelta(hours=1)
 """A key that worked this recently is presumed good."""
 NO_SECOND_LOOK = frozenset({Reason.THROTTLED})
@@ -119,7 +120,7 @@ class ProbeState:
 
 
 _BLANKS = tuple((field.name, field.default) for field in fields(ProbeState))
-_TIMES = frozenset(name for name, _ in _BLANKS if name.endswith(("_since", "_at", "tick")) or name == "since")
+_TIMES = frozenset(n for n, _ in _BLANKS if n.endswith(("since", "_at", "tick")) and n != "failed_at")
 _REASONS = frozenset({"reason", "last_reason"})
 _REASON_BY_CODE = {reason.code: reason for reason in Reason}
 
@@ -163,6 +164,14 @@ def needs_second_look(probe: Probe, result: Result, before: Outcome | None = Non
         and result.outcome is Outcome.FAILED
         and result.reason not in NO_SECOND_LOOK
     )
+
+
+def rewind(state: ProbeState, now: datetime) -> ProbeState:
+    """Undo a clock that ran ahead and was set back: a watermark in the future would swallow every look until then."""
+    if state.tick is None or state.tick - now <= CLOCK_SLACK:
+        return state
+    clipped = {name: now for name in _TIMES if (value := getattr(state, name)) is not None and value > now}
+    return replace(state, **(clipped | {"tick": None, "good_tick": None, "attempt": 0}))  # type: ignore[arg-type]  # names of times
 
 
 def confirm_auth(
@@ -255,7 +264,7 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
     if down and good_row >= policy.close_after_successes:
         down, fresh, since = False, 0, good_since
     if partial and not down and not _rate_holds(looks, policy):
-        partial, since = False, at if since is not good_since else since
+        partial, since = False, good_since
     slow_since = (state.slow_since or at) if slow else (state.slow_since if degraded or _newest(slows, n) else None)
     if degraded and brisk_row >= policy.close_after_successes:
         degraded, slows, slow_since = False, 0, None

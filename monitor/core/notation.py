@@ -1,14 +1,14 @@
 """The notation of scenarios: looks as letters, probes, words and times as a parsed YAML mapping.
 
 A look is a letter of :data:`LETTERS`, a reason as in ``service.stalled``, or a word of the scenario's own ``words``;
-``x*4`` repeats it on the next ticks, ``x/o`` gives the second look of a tick its own outcome, ``(x/o o*3)*5`` repeats
-a group.
+``x*4`` repeats it on the next ticks, ``x/o`` gives the second look of a tick its own outcome, ``x/.`` has none, and
+``(x/o o*3)*5`` repeats a group.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,6 @@ from monitor.core.model import (
     Observation,
     Reason,
     Registration,
-    Result,
     Severity,
     Source,
     UpstreamIncident,
@@ -60,11 +59,11 @@ class ScenarioError(ValueError):
 
 
 def seconds(text: str | float) -> float:
-    """Read ``90s``, ``1h30m`` or ``+5m1s`` as seconds."""
+    """Read ``90s``, ``1h30m``, ``+5m1s`` or ``-2m`` as seconds."""
     parts = re.findall(r"([\d.]+)(ms|s|m|h|d)", str(text))
-    if not parts or "".join(a + b for a, b in parts) != str(text).lstrip("+"):
+    if not parts or "".join(a + b for a, b in parts) != str(text).lstrip("+-"):
         raise ScenarioError(f"not a duration: {text!r}; write 30s, 5m or +1h2m3s")
-    return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    return (-1 if str(text).startswith("-") else 1) * sum(float(number) * _UNIT_S[unit] for number, unit in parts)
 
 
 def offset(at: datetime, start: datetime) -> str:
@@ -135,7 +134,7 @@ def _probe(id_: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) ->
         options["component"],
         options.get("kind", "http"),
         interval_s,
-        min(10.0, interval_s / 2),
+        seconds(options["timeout"]) if "timeout" in options else min(10.0, interval_s / 2),
         tuple(options.get("locations", ("local",))),
         policy({**defaults, **options.get("policy", {})}),
         witness=bool(options.get("witness", False)),
@@ -174,7 +173,9 @@ def _reading(item: Mapping[str, Any]) -> MethodReading:
         Registration(item["state"]),
         Source(item.get("source", "config_endpoint")),
         tuple(str(code) for code in item.get("country_codes", ())),
+        tuple(item.get("email_domains", ())),
         excerpt=item.get("excerpt", ""),
+        url=item.get("url", ""),
         invite_required=bool(item.get("invite_required", False)),
         approval_required=bool(item.get("approval_required", False)),
     )
@@ -207,28 +208,6 @@ def _upstream_incident(item: Mapping[str, Any], start: datetime) -> UpstreamInci
         Impact(item.get("impact", "minor")),
         first,
         resolved_at=done[0] if done else None,
+        url=item.get("url", ""),
         updates=updates,
     )
-
-
-def export_looks(results: Iterable[Result]) -> dict[str, str]:
-    """Write recorded results in the notation of ``looks``, per ``probe@location``; the inverse of playing them."""
-    letters = {reason: letter for letter, reason in LETTERS.items()}
-    ticks: dict[str, dict[datetime, list[str]]] = {}
-    for result in sorted(results, key=lambda item: (item.run.tick, item.run.attempt)):
-        name = f"{result.run.probe}@{result.run.location}"
-        word = letters.get(result.reason, result.reason.value)
-        ticks.setdefault(name, {}).setdefault(result.run.tick, []).append(word)
-    return {name: _compress(["/".join(words) for words in by_tick.values()]) for name, by_tick in ticks.items()}
-
-
-def _compress(words: Sequence[str]) -> str:
-    out: list[list[Any]] = []
-    for word in words:
-        first, _, second = word.partition("/")
-        short = first if second == first else word
-        if out and out[-1][0] == short:
-            out[-1][1] += 1
-        else:
-            out.append([short, 1])
-    return " ".join(word if times == 1 else f"{word}*{times}" for word, times in out)

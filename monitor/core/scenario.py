@@ -52,6 +52,7 @@ class Report:
     withheld: tuple[str, ...]
     """Decisions to tell nobody, with their reason."""
     unmet: tuple[str, ...]
+    played: tuple[Result, ...] = field(repr=False)
     judge: Judge = field(repr=False, compare=False)
 
 
@@ -72,7 +73,7 @@ def run(scenario: Mapping[str, Any]) -> Report:
         *_unmet("withheld", {**expect, "only": False}, withheld),
         *play.unmet,
     ]
-    return Report(timeline, notices, withheld, tuple(unmet), judge)
+    return Report(timeline, notices, withheld, tuple(unmet), tuple(play.played), judge)
 
 
 def _unmet(what: str, expect: Mapping[str, Any], lines: Sequence[str]) -> Iterator[str]:
@@ -126,6 +127,7 @@ class _Play:
         self.probes = {probe.id: probe for probe in self.catalogue.probes}
         self.judge = Judge(self.catalogue, _windows(scenario, self.start), _silences(scenario, self.start))
         self.unmet: list[str] = []
+        self.played: list[Result] = []
         self.outcomes: dict[tuple[str, str], Outcome] = {}
 
     def at(self, text: str) -> datetime:
@@ -155,6 +157,7 @@ class _Play:
             self._check(at, what[1], what[2])
         else:
             for result in self._results(at, *what):
+                self.played.append(result)
                 self.judge.record([result], result.started_at + timedelta(seconds=LOOK_S))
 
     def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[Probe, str, str, str]]]:
@@ -176,7 +179,7 @@ class _Play:
         key = (probe.id, location)
         before = self.outcomes.get(key)
         self.outcomes[key] = first.outcome
-        if two or health.needs_second_look(probe, first, before):
+        if two != "." and (two or health.needs_second_look(probe, first, before)):
             late = at + SECOND_LOOK
             yield Result(RunId(probe.id, location, at, 2), late, LOOK_S, self._observation(two or one))
 

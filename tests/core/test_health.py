@@ -129,6 +129,65 @@ def test_only_evidence_that_is_good_ends_a_failure(seen: list[Reason]) -> None:
             assert result.outcome in (Outcome.FAILED, Outcome.SLOW)
 
 
+class Naive:
+    """The rules of an outage and of slowness, written down once more with unbounded lists and no cleverness."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy, self.down, self.degraded = policy, False, False
+        self.since_recovery: list[bool] = []
+        self.slow: list[bool] = []
+        self.good_ticks: list[int] = []
+        self.brisk_ticks: list[int] = []
+
+    def take(self, tick: int, outcome: Outcome) -> None:
+        k, n, good = self.policy.open_after_failures, self.policy.window_looks, self.policy.close_after_successes
+        if outcome is Outcome.FAILED:
+            self.since_recovery.append(True)
+            self.slow.append(False)
+            self.good_ticks, self.brisk_ticks = [], []
+            self.down = self.down or sum(self.since_recovery[-n:]) >= k
+        elif outcome in (Outcome.OK, Outcome.SLOW):
+            self.since_recovery.append(False)
+            self.slow.append(outcome is Outcome.SLOW)
+            self.good_ticks.append(tick)
+            self.brisk_ticks = [] if outcome is Outcome.SLOW else [*self.brisk_ticks, tick]
+            if self.down and len(set(self.good_ticks)) >= good:
+                self.down, self.since_recovery = False, []
+            if self.degraded and len(set(self.brisk_ticks)) >= good:
+                self.degraded, self.slow = False, []
+            elif outcome is Outcome.SLOW and sum(self.slow[-n:]) >= k:
+                self.degraded = True
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([Reason.OK, Reason.OK, Reason.SERVER_ERROR, Reason.SLOW, Reason.AUTH]), st.booleans())
+    ),
+    st.sampled_from([(1, 1, 1), (2, 3, 2), (2, 2, 1), (3, 3, 2), (3, 5, 3), (4, 5, 2)]),
+)
+def test_the_small_state_says_what_the_whole_history_would(
+    seen: list[tuple[Reason, bool]], kn: tuple[int, int, int]
+) -> None:
+    k, n, good = kn
+    policy = Policy(open_after_failures=k, window_looks=n, close_after_successes=good, rate_min_looks=10**6)
+    naive, held = Naive(policy), health.new_probe_state("chat", "local")
+    for tick, (reason, twice) in enumerate(seen):
+        for attempt in (1, 2) if twice else (1,):
+            held = health.step(held, look(30 * tick, reason, attempt), policy)
+            naive.take(tick, reason.outcome)
+            assert (held.down, held.degraded) == (naive.down, naive.degraded)
+
+
+def test_a_clock_that_ran_ahead_and_was_set_back_swallows_no_looks() -> None:
+    ahead = state("o*300")
+    assert health.step(ahead, look(600, Reason.SERVER_ERROR), Policy()) is ahead
+    back = health.rewind(ahead, at(600))
+    assert back.evidence_at == at(600)
+    held = fold(back, [look(600, Reason.SERVER_ERROR), look(600, Reason.SERVER_ERROR, 2)], Policy())
+    assert held.health is Health.MAJOR
+    assert health.rewind(held, at(590)) is held
+
+
 def looks_until_found(ratio: float, rng: random.Random, limit: int) -> int | None:
     """Looks after a good hour until trouble is seen, each failing independently with the given ratio."""
     held = fold(health.new_probe_state("chat", "local"), looks_of([Reason.OK] * 60), Policy())

@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import pytest
-from hypothesis import given
+import yaml
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core import notation, scenario
+from monitor.core.export import export
 from monitor.core.model import Result
 from monitor.core.notation import LETTERS, ScenarioError, looks, offset, seconds
 
@@ -41,28 +45,49 @@ def test_offsets_read_back(value: int) -> None:
     assert seconds(text.lstrip("-+")) == abs(value)
 
 
-@given(st.lists(st.tuples(st.sampled_from(sorted(LETTERS)), st.booleans()), min_size=1, max_size=40))
-def test_exported_looks_play_back_as_they_were_recorded(seen: list[tuple[str, bool]]) -> None:
+WORLD = notation.catalogue({"probes": {"chat": {"component": "deepseek/api"}, "web": {"component": "deepseek/web"}}})
+
+
+Ticks = list[tuple[str, bool]]
+TICKS = st.lists(st.tuples(st.sampled_from(sorted(LETTERS)), st.booleans()), min_size=1, max_size=20)
+
+
+@given(TICKS, TICKS)
+@settings(deadline=None, max_examples=25)
+def test_exported_looks_play_back_as_they_were_recorded(
+    chat: list[tuple[str, bool]], web: list[tuple[str, bool]]
+) -> None:
     recorded: list[Result] = []
-    for number, (letter, twice) in enumerate(seen):
-        recorded.append(look(30 * number, LETTERS[letter]))
-        if twice:
-            recorded.append(look(30 * number, LETTERS["o"], 2))
-    text = notation.export_looks(recorded)["chat@local"]
-    played = [
-        (tick, attempt)
-        for tick, (first, second) in enumerate(looks(text))
-        for attempt in ([first, second] if second else [first])
-    ]
-    wanted = [(tick, word) for tick, (word, twice) in enumerate(seen) for word in ([word, "o"] if twice else [word])]
-    if all(word != "o" or not twice for word, twice in seen):  # equal second looks are written once
-        assert played == wanted
+    for name, ticks in (("chat", chat), ("web", web)):
+        for number, (letter, twice) in enumerate(ticks):
+            recorded.append(look(30 * number, LETTERS[letter], probe=name))
+            recorded += [look(30 * number, LETTERS["x"], 2, name)] if twice else []
+    played = scenario.run(export(WORLD, recorded, "again") | {"sweep": "1h"}).played
+    bare = [(result.run, result.reason) for result in played]
+    assert sorted(bare, key=str) == sorted(((result.run, result.reason) for result in recorded), key=str)
 
 
 def test_a_recorded_outage_becomes_a_scenario_that_opens_the_same_incident() -> None:
-    text = notation.export_looks(results("o*10 x*4 o*10", probe()))
-    report = scenario.run({"probes": {"chat": {"component": "deepseek/api"}}, "looks": text})
+    saved = export(WORLD, results("o*10 x*4 o*10", probe()), "The API, recorded", "An hour of January.")
+    assert saved["looks"] == {"chat@local": "o*10 x/x x/.*3 o*10"}
+    report = scenario.run(saved)
     assert [line.split()[1] for line in report.timeline] == ["opened", "recovering", "resolved"]
+
+
+def test_every_scenario_of_ours_survives_being_exported() -> None:
+    for path in sorted((Path(__file__).parent.parent / "scenarios").glob("*.yaml")):
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        first = scenario.run(data)
+        again = export(notation.catalogue(data), first.played, data["name"])
+        kept = {key: data[key] for key in ("maintenance", "clicks", "routes", "silences") if key in data}
+        second = scenario.run(yaml.safe_load(yaml.safe_dump(again)) | kept)
+        facts = [line.partition(" ")[2].partition(" since")[0] for line in first.timeline]
+        assert [line.partition(" ")[2].partition(" since")[0] for line in second.timeline] == facts, path.name
+
+
+def test_nothing_recorded_makes_no_scenario() -> None:
+    with pytest.raises(ValueError, match="nothing was recorded"):
+        export(WORLD, [], "empty")
 
 
 @pytest.mark.parametrize(
