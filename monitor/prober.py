@@ -89,6 +89,8 @@ class Watched:
     memory: dict[str, Any]
     last: datetime
     """The newest tick that was looked at or recorded as missed."""
+    attempts: int = 0
+    """Looks out of turn since that tick."""
     looking: bool = False
     held: list[Result] = field(default_factory=list)
     """Missed ticks that wait for the look before them: results of one probe arrive in the order of their ticks."""
@@ -104,6 +106,7 @@ class Prober:
         self._looking: set[asyncio.Task[None]] = set()
         self._rng = random.SystemRandom()
         self.lag_s = 0.0
+        self.started_at = clock.now()
         self.config = config
         self.wire = _wire(config)
         self.sight = Sight(self._ask, clock.now)
@@ -112,7 +115,8 @@ class Prober:
         self._scheduler.add_listener(self._on_overrun, EVENT_JOB_MAX_INSTANCES)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to look; ticks before this moment are not ours."""
+        self.started_at = clock.now()
         self._scheduler.start()
         self.apply(self.config)
 
@@ -146,11 +150,6 @@ class Prober:
         await self.wire.aclose()
 
     @property
-    def probes(self) -> int:
-        """How many probes run."""
-        return len(self._watched)
-
-    @property
     def idle(self) -> bool:
         """True while no look is under way."""
         return not self._looking
@@ -181,7 +180,7 @@ class Prober:
         self._fill(watched, tick)
         if tick <= watched.last:
             return
-        watched.last = tick
+        watched.last, watched.attempts = tick, 0
         task = asyncio.current_task()
         assert task is not None
         self._looking.add(task)
@@ -223,10 +222,19 @@ class Prober:
         return Result(run, started_at, clock.monotonic() - started_s, observation)
 
     async def _ask(self, probe: Probe) -> Result:
-        """Look out of turn; the answer is not recorded."""
-        run = RunId(probe.id, self.config.settings.location, clock.now(), attempt=0)
+        """Look at a control target out of turn, as a further attempt of its last tick.
+
+        An answer is handed over: it proves to the rules that the network worked when something else did not.
+        """
         watched = self._watched.get(probe.id)
-        return missed(run, Reason.NOT_RUNNING) if watched is None else await self._look(watched, run)
+        if watched is None:
+            return missed(RunId(probe.id, self.config.settings.location, clock.now()), Reason.NOT_RUNNING)
+        watched.attempts += 1
+        run = RunId(probe.id, self.config.settings.location, watched.last, 2 + watched.attempts)
+        result = await self._look(watched, run)
+        if not result.reason.is_network_class:
+            self._deliver(result)
+        return result
 
     def _deliver(self, result: Result) -> None:
         """Hand a result over, unless its probe was removed while it looked."""
@@ -331,7 +339,7 @@ async def _report(prober: Prober, handover: Handover) -> None:
                     "lag_s": round(prober.lag_s, 4),
                     "pending": handover.pending,
                     "dropped": handover.dropped,
-                    "probes": prober.probes,
+                    "since": prober.started_at.timestamp(),
                 }
             }
         )

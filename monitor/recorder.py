@@ -1,0 +1,243 @@
+"""What the recorder does with results: store and judge them, keep them on disk while the database is away."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+
+from monitor import clock, flow
+from monitor.config import Config
+from monitor.core.codec import CodecError, loads_result
+from monitor.core.model import Result
+from monitor.delivery import Dispatcher
+from monitor.gaps import missed_since
+from monitor.link import Frame
+from monitor.metrics import Counters, Seen
+from monitor.spool import Spool
+from monitor.store import reads
+from monitor.store.engine import AWAY, migrate
+
+log = logging.getLogger("chatwatch.recorder")
+
+T = TypeVar("T")
+
+RETRY_S = 1.0
+LATE = timedelta(minutes=5)
+"""What is older when it is stored belongs to the past: it is judged, and nobody is paged for it."""
+
+
+def worker_id(location: str) -> str:
+    """Return a name that tells workers apart without telling anybody the machine's name."""
+    return f"{location}-{hashlib.sha256(platform.node().encode()).hexdigest()[:6]}"
+
+
+def spool_directory(database: str, location: str) -> Path:
+    """Return where results wait: beside an SQLite file, else under ``var``."""
+    url = make_url(database)
+    home = Path(url.database).parent if url.get_backend_name() == "sqlite" and url.database else Path("var")
+    return home / "spool" / location
+
+
+class Recorder:
+    """Stores what the prober saw. What writes runs in one thread, one after the other; the event loop never waits."""
+
+    def __init__(self, config: Config, engine: Engine, spool: Spool, seen: Seen, counters: Counters) -> None:
+        self.config = config
+        self.engine = engine
+        self.spool = spool
+        self.seen = seen
+        self.counters = counters
+        self.started_at = clock.now()
+        self.opened = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "database")
+        self._side = ThreadPoolExecutor(1, "chores")
+        owner = f"{worker_id(config.settings.location)}/{os.getpid()}"
+        self.dispatcher = Dispatcher(engine, self.database, owner, config, self._sent)
+        self._dropped = 0
+        self._watched_since: datetime | None = None
+        self._gaps_filled = False
+
+    async def database(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Run a verb of the flow in the database's thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: work(*arguments, **named))
+
+    async def aside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Run what may take long and must not hold up recording."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._side, lambda: work(*arguments, **named))
+
+    def apply(self, config: Config) -> None:
+        """Take a configuration into what the metrics show and where notices go."""
+        self.config = config
+        self.dispatcher.apply(config)
+        self.seen.catalogue = config.catalogue
+        self.seen.location = config.settings.location
+        known = {probe.id for probe in config.catalogue.probes}
+        self.seen.newest = {name: result for name, result in self.seen.newest.items() if name in known}
+
+    async def open(self) -> None:
+        """Bring the database up to date, however long it stays away; results wait on disk meanwhile."""
+        while True:
+            try:
+                await self.database(migrate, self.engine)
+                await self.publish()
+            except AWAY as error:
+                log.warning("the database is away: %s", kind_of(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.opened.set()
+                return
+
+    async def publish(self) -> None:
+        """Put the configuration's catalogue in force."""
+        await self.database(flow.publish_catalogue, self.engine, self.config.catalogue, clock.now())
+        self.seen.stored_at = clock.now()
+
+    async def take(self, frame: Frame) -> None:
+        """Take one message of the prober; a batch is safe on disk when this returns."""
+        alive = frame.head.get("alive")
+        if isinstance(alive, Mapping):
+            self._hear(alive)
+            return
+        results = [result for line in frame.lines if (result := self._read(line)) is not None]
+        self.counters.count(results)
+        for result in results:
+            self.seen.take(result)
+        await self.database(self._keep, results)
+
+    def _hear(self, alive: Mapping[str, Any]) -> None:
+        self.seen.prober_heard_at = clock.now()
+        self.seen.blind = str(alive.get("blind", ""))
+        self.seen.prober_lag_s = float(alive.get("lag_s", 0.0))
+        dropped = int(alive.get("dropped", 0))
+        self.counters.dropped.inc(max(0, dropped - self._dropped))
+        self._dropped = dropped
+        if self._watched_since is None:
+            self._watched_since = datetime.fromtimestamp(float(alive["since"]), UTC)
+
+    def _read(self, line: bytes) -> Result | None:
+        try:
+            return loads_result(line)
+        except CodecError as error:
+            log.error("the prober sent what is no result: %s", error)
+            self.counters.dropped.inc()
+            return None
+
+    def _keep(self, results: Sequence[Result]) -> None:
+        """Store results, or put them on the spool; after a spooled one everything goes there, so that order holds."""
+        if self.opened.is_set() and not len(self.spool):
+            try:
+                self._store(results)
+            except AWAY as error:
+                log.warning("the database is away, results are kept on disk: %s", kind_of(error))
+            else:
+                return
+        self.spool.append(results)
+        self.seen.spooled = len(self.spool)
+
+    def _store(self, results: Sequence[Result]) -> None:
+        """Store results of before the start, then what was missed until it, then what came after it."""
+        since = self._watched_since or self.started_at
+        new = [result for result in results if result.run.tick >= since]
+        if new and not self._gaps_filled:
+            self._judge([result for result in results if result.run.tick < since])
+            self._judge(missed_since(self.engine, self.config.catalogue, self.config.settings.location, since))
+            self._gaps_filled = True
+            results = new
+        self._judge(results)
+
+    def _judge(self, results: Sequence[Result]) -> None:
+        """Judge and store; what is late is stored without paging anyone."""
+        now = clock.now()
+        old = [result for result in results if now - result.started_at > LATE]
+        new = [result for result in results if now - result.started_at <= LATE]
+        for part, backfill in ((old, True), (new, False)):
+            if part:
+                self._record(part, now, backfill)
+        self.seen.stored_at = clock.now()
+
+    def _record(self, results: Sequence[Result], now: datetime, backfill: bool) -> None:
+        """Record a batch; if a bug of ours cannot take it, take one result at a time and give up the faulty one."""
+        try:
+            flow.record(self.engine, results, now, backfill=backfill)
+        except AWAY:
+            raise
+        except Exception:
+            self.counters.failures.labels("record").inc()
+            if len(results) == 1:
+                log.exception("a result of %s cannot be stored and is dropped", results[0].run.probe)
+                self.counters.dropped.inc()
+                return
+            for result in results:
+                self._record([result], now, backfill)
+
+    async def replay(self) -> None:
+        """Store what waits on the spool, oldest first."""
+        if len(self.spool):
+            await self.database(self.spool.replay, self._store)
+            self.seen.spooled = len(self.spool)
+
+    async def sweep(self) -> None:
+        """Judge what follows from time alone."""
+        await self.database(flow.sweep, self.engine, clock.now())
+
+    async def roll_up(self) -> None:
+        """Close minutes, hours and days that are over."""
+        await self.aside(flow.roll_up, self.engine, clock.now())
+
+    async def prune(self) -> None:
+        """Let go of what is past its keeping time."""
+        await self.aside(flow.prune, self.engine, clock.now())
+
+    async def look_around(self) -> None:
+        """Read the snapshot that the metrics show."""
+        self.seen.snapshot = await self.aside(reads.snapshot, self.engine, clock.now(), public=False)
+        self.seen.snapshot_at = clock.now()
+        self.seen.outbox = await self.aside(flow.outbox_counts, self.engine)
+
+    async def sign_of_life(self) -> None:
+        """Tell the database that this worker lives, and how."""
+        if self.seen.prober_heard_at is None:
+            return
+        location = self.config.settings.location
+        await self.database(
+            flow.check_in,
+            self.engine,
+            worker_id(location),
+            location,
+            clock.now(),
+            blind=self.seen.blind,
+            spooled=len(self.spool),
+            loop_lag_s=self.seen.prober_lag_s,
+            started_at=self.started_at,
+        )
+        self.seen.stored_at = clock.now()
+
+    def _sent(self, channel: str, ended: str) -> None:
+        self.counters.notices.labels(channel, ended).inc()
+
+    async def close(self) -> None:
+        """Let deliveries end and the database go."""
+        await self.dispatcher.close()
+        self._thread.shutdown()
+        self._side.shutdown()
+        self.spool.close()
+        self.engine.dispose()
+
+
+def kind_of(error: BaseException) -> str:
+    """Name an error without its text, which may hold a statement's values or an address with a password."""
+    cause = getattr(error, "orig", None) or error
+    return type(cause).__name__
