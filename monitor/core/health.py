@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from monitor.core.blindness import Sight, is_blind, sights
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.flapping import flap_percent
-from monitor.core.looks import ProbeState, confirm_auth, is_duplicate, needs_second_look, new_probe_state, rewind, step
+from monitor.core.looks import ProbeState, is_duplicate, needs_second_look, new_probe_state, rewind, step
 from monitor.core.model import Health, Reason
+from monitor.core.refusal import confirm_auth
 
 __all__ = [
     "UNSEEN",

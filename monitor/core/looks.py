@@ -8,7 +8,7 @@ somebody reads (:mod:`monitor.core.health`). Numbers come from :class:`monitor.c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,10 +25,7 @@ RATE_FEWEST = 3
 DETAIL_CHARS = 200
 QUIET_REASONS = frozenset({Reason.CERTIFICATE_EXPIRING})
 """SLOW reasons that a visitor does not feel: they have alerts of their own and leave the health alone."""
-KEY_REFUSED = frozenset({Reason.AUTH, Reason.AUTH_BROKEN})
 CLOCK_SLACK = timedelta(minutes=2)
-KEY_TRUST = timedelta(hours=1)
-"""A key that worked this recently is presumed good."""
 NO_SECOND_LOOK = frozenset({Reason.THROTTLED})
 """Looking again at once would be part of the trouble."""
 ANSWERS = frozenset(
@@ -172,30 +169,6 @@ def rewind(state: ProbeState, now: datetime) -> ProbeState:
         return state
     clipped = {name: now for name in _TIMES if (value := getattr(state, name)) is not None and value > now}
     return replace(state, **(clipped | {"tick": None, "good_tick": None, "attempt": 0}))  # type: ignore[arg-type]  # names of times
-
-
-def confirm_auth(
-    result: Result, state: ProbeState, peers: Iterable[ProbeState], *, vendor_admits: bool = False
-) -> Result:
-    """Turn a refused key into the vendor's failure where that is proven; every other result comes back as it is.
-
-    Proven means: this key worked within the hour, and the vendor's own page admits trouble or another key that
-    worked within the hour is refused too. ``peers`` are the states of the service's other probes.
-    """
-    if result.reason is not Reason.AUTH:
-        return result
-    proven = state.last_reason is Reason.AUTH_BROKEN  # it goes on, however long ago the key worked
-    if not proven and _worked(state, result.started_at):
-        second = any(peer.last_reason in KEY_REFUSED and _worked(peer, result.started_at) for peer in peers)
-        proven = vendor_admits or second
-    if not proven:
-        return result
-    seen = replace(result.observation, reason=Reason.AUTH_BROKEN)
-    return replace(result, observation=seen)
-
-
-def _worked(state: ProbeState, at: datetime) -> bool:
-    return state.key_worked_at is not None and at - state.key_worked_at <= KEY_TRUST
 
 
 def step(state: ProbeState, result: Result, policy: Policy) -> ProbeState:
