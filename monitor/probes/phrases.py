@@ -149,8 +149,17 @@ _REASSURANCE = re.compile(
 _DOMAIN = re.compile(r"@([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,4})")
 _PERMITS = re.compile(r"\b(?:supported|allowed|accepted|available|possible|permitted)\b|支持|允许|接受|开放").search
 _DOMAIN_ONLY = re.compile(r"\bonly\b.{0,80}?@[a-z0-9-]+\.|(?:仅|只)[^,]{0,20}@[a-z0-9-]+\.")
+_SIMPLIFIED = str.maketrans(
+    "註冊僅暫關閉開請碼號機戶帳復現經時務緩遲較隊單審錄陸無沒將預計為麼對許後內國門嗎問’＋",
+    "注册仅暂关闭开请码号机户账复现经时务缓迟较队单审录陆无没将预计为么对许后内国门吗问'+",
+)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])|[;\n•·|]+")
 _CLAUSE = re.compile(r"[,，、:：]\s*|\s+(?:but|while|however|although|whereas)\s+|但是?|而(?!已)|[–—]")
+
+
+def _plain_letters(text: str) -> str:
+    """Fold case, quotes and the traditional forms of the characters that the patterns use."""
+    return text.casefold().translate(_SIMPLIFIED)
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -169,11 +178,11 @@ def statements(text: str, source: Source, url: str = "") -> tuple[Statement, ...
 
 def says_existing_users_can_log_in(text: str) -> bool:
     """Tell whether the text reassures those who have an account."""
-    return bool(_REASSURANCE.search(printable(text).casefold()))
+    return bool(_REASSURANCE.search(_plain_letters(printable(text))))
 
 
 def _of_sentence(sentence: str, source: Source, url: str) -> Iterator[Statement]:
-    low = sentence.casefold().replace("’", "'").replace("＋", "+")
+    low = _plain_letters(sentence)
     if not _CONTEXT.search(low) and "wait" not in low and "邀请" not in low and "invit" not in low:
         return
     if (

@@ -29,7 +29,7 @@ from monitor.core.model import (
 from monitor.probes import base
 from monitor.probes.answers import evidence, retry_after_s
 from monitor.probes.base import Context
-from monitor.probes.countries import is_country_code
+from monitor.probes.countries import is_country_code, shown
 from monitor.probes.detectors import PATHS, Extra, Reading, detect, unread
 from monitor.probes.phrases import Statement, says_existing_users_can_log_in, settled, statements
 from monitor.probes.statuspages import LARGE_BYTES, Provider, endpoints, fetch, page_of, read, unreachable
@@ -138,8 +138,8 @@ async def run(options: Options, ctx: Context) -> Observation:
     if options.detector == "matrix" and answer.status == 403:
         delegated = await _is_delegated(answer.url, ctx)
     extra = Extra(options.path, {key: meaning.reading() for key, meaning in options.mapping.items()}, delegated)
-    shown = base.shown_url(options.url).removesuffix("?…")
-    asked = (options.detector, answer.status, answer.headers, answer.body, shown, extra)
+    source = base.shown_url(options.url).removesuffix("?…")
+    asked = (options.detector, answer.status, answer.headers, answer.body, source, extra)
     found = await asyncio.to_thread(detect, *asked) if len(answer.body) > LARGE_BYTES else detect(*asked)
     return _observation(found, answer, ctx)
 
@@ -181,8 +181,8 @@ async def _is_delegated(register_url: str, ctx: Context) -> bool | None:
 
 async def _from_status_page(options: Options, ctx: Context) -> Observation:
     assert options.provider is not None
-    shown = page_of(options.url)
-    look = Look(ctx.now, shown, options.provider)
+    page = page_of(options.url)
+    look = Look(ctx.now, page, options.provider)
     try:
         answer = await fetch(endpoints(options.provider, options.url).main, ctx)
     except WireError as error:
@@ -191,7 +191,7 @@ async def _from_status_page(options: Options, ctx: Context) -> Observation:
         reading = await read(options.provider, answer, look)
     except UnreadableError as error:
         return _observation(unread(str(error), error.warning), answer, ctx)
-    return _observation(incident_text(reading, shown, ctx.now), answer, ctx)
+    return _observation(incident_text(reading, page, ctx.now), answer, ctx)
 
 
 def incident_text(reading: UpstreamReading, url: str, now: datetime) -> Reading:
@@ -261,5 +261,5 @@ def _observation(found: Reading, answer: Answer, ctx: Context) -> Observation:
 
 
 def _short(reading: MethodReading) -> str:
-    codes = "".join(f" +{code}" for code in reading.country_codes)
-    return f"{reading.method}: {reading.state}{codes}"
+    codes = ", ".join(shown(code) for code in reading.country_codes)
+    return f"{reading.method}: {reading.state}" + (f" to {codes}" if codes else "")

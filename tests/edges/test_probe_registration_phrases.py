@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from monitor.core.model import Method, Registration, Source
 from monitor.probes.countries import country_codes, country_name, is_country_code, shown
@@ -59,6 +63,8 @@ PRESENT = [
         {Method.EMAIL: (CLOSED, ()), Method.GOOGLE: (OPEN, ()), Method.APPLE: (OPEN, ())},
     ),
     ("微信注册暂停，手机注册正常", {Method.WECHAT: (CLOSED, ()), Method.PHONE: (OPEN, ())}),
+    ("暫停註冊，已註冊用戶可以正常登錄。", {Method.ANY: (CLOSED, ())}),
+    ("目前僅支持中國大陸手機號註冊", {Method.ANY: (RESTRICTED, ()), Method.PHONE: (RESTRICTED, ("86",))}),
     ("Top-ups are suspended; registration is open", {Method.ANY: (OPEN, ())}),
     ("We are seeing delays for new registrations", {Method.ANY: (DELAYED, ())}),
 ]
@@ -175,6 +181,19 @@ def test_existing_users_are_reassured_in_both_languages() -> None:
     assert says_existing_users_can_log_in("Existing users can log in as usual.")
     assert says_existing_users_can_log_in("已注册用户可以正常登录")
     assert not says_existing_users_can_log_in("New users can sign up.")
+
+
+EXAMPLES = [*(text for text, _expected in (*JANUARY_2025, *PRESENT)), *OVER, *SILENT]
+vocabulary = sorted({word for text in EXAMPLES for word in re.findall(r"[\w+@.-]+|[^\w\s]", text)})
+
+
+@given(st.lists(st.sampled_from(vocabulary), max_size=25).map(" ".join))
+def test_no_jumble_of_the_very_words_breaks_the_reader(text: str) -> None:
+    for statement in statements(text, Source.PAGE_TEXT):
+        assert statement.reading.excerpt
+        assert statement.reading.state is not Registration.UNKNOWN
+    readings, _ = settled(statements(text, Source.PAGE_TEXT))
+    assert len({reading.method for reading in readings}) == len(readings)
 
 
 def test_country_codes_are_those_of_the_numbering_plan() -> None:
