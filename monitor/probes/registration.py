@@ -184,7 +184,8 @@ async def _from_status_page(options: Options, ctx: Context) -> Observation:
     page = page_of(options.url)
     look = Look(ctx.now, page, options.provider)
     try:
-        answer = await fetch(endpoints(options.provider, options.url).main, ctx)
+        where = endpoints(options.provider, options.url)
+        answer = await fetch(where.main, ctx, where.body_bytes)
     except WireError as error:
         return unreachable(error)
     try:

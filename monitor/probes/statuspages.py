@@ -19,7 +19,9 @@ from monitor.wire import Answer, WireError
 
 Provider = Literal["statuspage", "incident_io", "instatus", "better_stack", "google_cloud", "feed", "flashduty"]
 REDIRECTS = 3
-BODY_BYTES = 8 * 2**20
+BODY_BYTES = 2 * 2**20
+LONG_BODY_BYTES = 6 * 2**20
+"""Google's list of incidents goes back for years. Decoding JSON holds up the loop, so no other page may be as long."""
 LARGE_BYTES = 64 * 1024
 """Bodies above this are parsed in a thread, so that no other look waits for it."""
 _HEADERS = {"accept": "application/json, application/atom+xml;q=0.9, text/html;q=0.8, */*;q=0.5"}
@@ -31,6 +33,8 @@ class Endpoints(NamedTuple):
     main: str
     history: str = ""
     parts: str = ""
+    body_bytes: int = BODY_BYTES
+    """Longest answer of ``main``."""
 
 
 def page_of(url: str) -> str:
@@ -54,15 +58,16 @@ def endpoints(provider: str, url: str) -> Endpoints:
         return Endpoints(main, f"{main}/incidents")
     if provider == "instatus":
         return Endpoints(url if direct else f"{page}/summary.json", parts=f"{page}/v2/components.json")
-    if provider in ("better_stack", "google_cloud"):
-        name = "index.json" if provider == "better_stack" else "incidents.json"
-        return Endpoints(url if direct else f"{page}/{name}")
+    if provider == "better_stack":
+        return Endpoints(url if direct else f"{page}/index.json")
+    if provider == "google_cloud":
+        return Endpoints(url if direct else f"{page}/incidents.json", body_bytes=LONG_BODY_BYTES)
     return Endpoints(url)
 
 
-async def fetch(url: str, ctx: Context) -> Answer:
+async def fetch(url: str, ctx: Context, body_bytes: int = BODY_BYTES) -> Answer:
     """Ask for a document of a status page."""
-    limits = ctx.limits(body_bytes=BODY_BYTES, wire_bytes=BODY_BYTES)
+    limits = ctx.limits(body_bytes=body_bytes, wire_bytes=body_bytes)
     return await ctx.wire.fetch("GET", url, headers=_HEADERS, limits=limits, redirects=REDIRECTS)
 
 

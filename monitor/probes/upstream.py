@@ -46,7 +46,7 @@ async def run(options: Options, ctx: Context) -> Observation:
     look = Look(ctx.now, page_of(options.url), options.provider)
     where = endpoints(options.provider, options.url)
     try:
-        answer = await fetch(where.main, ctx)
+        answer = await fetch(where.main, ctx, where.body_bytes)
     except WireError as error:
         return unreachable(error)
     try:

@@ -123,6 +123,9 @@ def _tell(entry: Any, told: dict[str, _Told], look: Look) -> None:
     tags = " ".join(clean(tag.get("term"), 60) for tag in (entry.get("tags") or [])[:10])
     text = visible_text(raw)
     at, updated = _stamp(entry, look, "published_parsed"), _stamp(entry, look)
+    if at is None and updated is None:
+        look.warn("upstream.incident_dropped")
+        return
     status = _status_of(title, tags, text)
     if status is None and (at or updated or look.now) < look.now - FORGOTTEN_AFTER:
         return

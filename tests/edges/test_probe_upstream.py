@@ -122,7 +122,7 @@ def test_the_documented_widget_of_incident_io_is_read_too() -> None:
     assert quiet.indicator is Health.OPERATIONAL
     with pytest.raises(UnreadableError):
         READERS["incident_io"](page | {"ongoing_incidents": None}, new_look("incident_io"))
-    assert endpoints("incident_io", "https://s.example/api/v1/summary") == ("https://s.example/api/v1/summary", "", "")
+    assert endpoints("incident_io", "https://s.example/api/v1/summary")[:2] == ("https://s.example/api/v1/summary", "")
 
 
 @pytest.mark.parametrize("key", ["components", "affected_components", "ongoing_incidents"])
