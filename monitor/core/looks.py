@@ -286,10 +286,10 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
     at, k = result.started_at, policy.open_after_failures
     suspect_since = state.suspect_since or at
     fresh = min(state.fresh + 1, MASK_BITS)
-    looks, seen, slows, failed_at = state.looks, state.seen, state.slow, state.failed_at
+    looks, seen, failed_at = state.looks, state.seen, state.failed_at
     counted = not state.down and state.failed_row < k
     if counted:
-        looks, slows = (looks << 1 | 1) & MASK, slows << 1 & MASK
+        looks = (looks << 1 | 1) & MASK
         seen = min(seen + 1, MASK_BITS)
         failed_at = (*failed_at, at)[-KEPT_FAILURES:]
     failed_row = state.failed_row + 1
@@ -297,12 +297,8 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
     if not down and _confirms(looks, fresh, failed_row, partial, policy):
         down, since = True, suspect_since
         extra = min(failed_row, k) - 1
-        looks, seen, slows, failed_at = (
-            looks >> extra,
-            seen - extra,
-            slows >> extra,
-            failed_at[: max(1, len(failed_at) - extra)],
-        )
+        looks, seen = looks >> extra, seen - extra
+        failed_at = failed_at[: max(1, len(failed_at) - extra)]
     if not partial and counted and (start := _rate_opens(looks, seen, failed_at, policy)) is not None:
         partial, since = True, since if down else start
     flips = (state.flips << 1 | 1) & FLAP_MASK if down or partial else state.flips
@@ -312,7 +308,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
         attempt=result.run.attempt,
         looks=looks,
         seen=seen,
-        slow=slows,
+        slow=state.slow << 1 & MASK,
         fresh=fresh,
         failed_row=min(failed_row, MASK_BITS),
         failed_at=failed_at,

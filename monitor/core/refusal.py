@@ -1,4 +1,4 @@
-"""A key is refused: is it ours that is bad, or is it the vendor who refuses good ones?"""
+"""A refused key: ours is bad, or the vendor refuses good ones."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core import health
@@ -165,6 +165,7 @@ class Naive:
     ),
     st.sampled_from([(1, 1, 1), (2, 3, 2), (2, 2, 1), (3, 3, 2), (3, 5, 3), (4, 5, 2)]),
 )
+@settings(max_examples=300, deadline=None)
 def test_the_small_state_says_what_the_whole_history_would(
     seen: list[tuple[Reason, bool]], kn: tuple[int, int, int]
 ) -> None:
