@@ -23,6 +23,7 @@ class Options(base.Options):
     key: SecretStr | None = None
     stream: bool = True
     max_tokens: int = Field(64, ge=1, le=4096)
+    """Of the short answer. A model that reasons needs more, or its answers give no verdict on the canary."""
     long_max_tokens: int = Field(400, ge=1, le=8192)
     token_limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"  # noqa: S105 - a field's name
     """OpenAI's reasoning models refuse ``max_tokens``."""
@@ -38,14 +39,18 @@ class Options(base.Options):
     tpot_slow_s: Seconds | None = None
     answer_slow_s: Seconds | None = None
     canary: bool = True
+    """Ask a fresh sum and check the answer, instead of a plain greeting."""
     budget_tokens_day: int | None = Field(100_000, ge=0)
     budget_usd_day: float | None = Field(None, ge=0)
+    """Needs the two prices below."""
     usd_per_million_input: float = Field(0.0, ge=0)
     usd_per_million_output: float = Field(0.0, ge=0)
     models_every_s: Seconds | None = 6 * 3600.0
+    """How often the list of models is read instead of asking; ``null`` never."""
     short_every_s: Seconds = 0.0
-    """0 asks at every look."""
+    """0 asks at every look; between two questions only the edge is looked at."""
     long_every_s: Seconds | None = None
+    """How often the answer is long enough to measure the pace; ``null`` never."""
 
     @field_validator("base_url")
     @classmethod

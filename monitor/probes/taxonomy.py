@@ -229,6 +229,11 @@ def _over(value_s: float | None, limit_s: float | None) -> bool:
     return value_s is not None and limit_s is not None and value_s > limit_s
 
 
+def _half_arrived(seen: Seen) -> bool:
+    """Tell a whole answer that was on its way when the deadline came from one that was never begun."""
+    return seen.end is End.DEADLINE and seen.reply.payload_s is not None and not _has_token(seen.reply)
+
+
 def _queued_to_death(seen: Seen) -> bool:
     reply = seen.reply
     if reply.error or _has_token(reply) or reply.finish_reason:
@@ -278,6 +283,7 @@ ROWS: tuple[Row, ...] = (
     Row(23, _policy, Reason.POLICY),
     Row(14, lambda s: s.status >= 300 or 400 <= status(s) <= 499, Reason.CONFIG),
     Row(15, lambda s: _good(s) and _over(_queue_s(s), s.objectives.first_token_s), Reason.QUEUED),
+    Row(16, _half_arrived, Reason.TIMEOUT_TOTAL),
     Row(16, _queued_to_death, Reason.TIMEOUT_QUEUED),
     Row(17, lambda s: s.end is End.STALLED and not s.reply.finish_reason, Reason.STALLED),
     Row(18, lambda s: s.reply.error is not None or s.reply.finish_reason == "error", Reason.MIDSTREAM_ERROR),

@@ -156,6 +156,12 @@ def test_row_16_blank_lines_before_a_whole_answer_are_a_queue_too() -> None:
     assert seen.reason is Reason.TIMEOUT_QUEUED
 
 
+def test_row_16_a_whole_answer_that_is_half_here_at_the_deadline_was_not_queued() -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
+    seen = chat(replays(head, b'{"id":"x","choices":[', then=5), context(timeout_s=0.4), stream=False)
+    assert seen.reason is Reason.TIMEOUT_TOTAL
+
+
 MIDSTREAM: dict[str, tuple[Reason, str]] = {
     "openai server_error": (Reason.SERVER_ERROR, openai_error("The server had an error", "server_error")),
     "anthropic overloaded": (Reason.OVERLOADED, anthropic_error("overloaded_error", "Overloaded")),
