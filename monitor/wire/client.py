@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 
 import httpx
@@ -38,9 +38,9 @@ class Request:
 
     method: str
     target: Target
-    headers: Mapping[str, str]
-    secret_headers: Mapping[str, str]
-    content: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    secret_headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
     http2: bool
 
     @property

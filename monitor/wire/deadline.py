@@ -74,11 +74,6 @@ class Deadline:
         if self._timer is not None and self.due < self._timer_at:
             self._arm()
 
-    @property
-    def remaining_s(self) -> float:
-        """Seconds until the total deadline."""
-        return self.end - clock.monotonic()
-
     async def wait(self, waiter: asyncio.Future[None]) -> None:
         """Wait for *waiter* or raise the step's timeout. Who resolves a waiter must see whether it is done already."""
         if self._expired:

@@ -356,11 +356,6 @@ class Stream:
         finally:
             self._loop.remove_writer(self.sock)
 
-    @property
-    def has_input(self) -> bool:
-        """True when something already arrived."""
-        return bool(self._pieces)
-
     def close(self) -> None:
         """Close the socket; what was not read is gone."""
         if self.sock.fileno() >= 0:

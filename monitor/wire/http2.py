@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
@@ -19,6 +20,9 @@ from monitor.wire.link import Link
 from monitor.wire.model import WireError, longer
 from monitor.wire.timed import Head
 from monitor.wire.tls import TlsStream
+
+for _name in ("httpcore", "hpack"):  # at DEBUG they write headers, and with them keys, into the log
+    logging.getLogger(_name).setLevel(logging.INFO)
 
 FAULTS = (httpcore.ProtocolError, httpcore.NetworkError, h2.exceptions.H2Error)
 

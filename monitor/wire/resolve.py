@@ -44,15 +44,16 @@ class Resolver:
         """Return the addresses and how long the lookup took; raises ``WireError(DNS)``."""
         deadline.enter(Step.RESOLVER, limit_s)
         question = self._asked.get((host, port))
+        joined = clock.monotonic() if question is not None else None
         if question is None:
             question = self._asked[host, port] = _Question(deadline.loop)
             await self._start(host, port, question, deadline)
         deadline.enter(Step.DNS, limit_s)
-        joined = clock.monotonic()
         await question.wait(deadline)
         if question.error is not None:
             raise _error(question.error)
-        return question.found, min(question.took_s, clock.monotonic() - joined)
+        took_s = question.took_s if joined is None else min(question.took_s, clock.monotonic() - joined)
+        return question.found, took_s
 
     async def _start(self, host: str, port: int, question: _Question, deadline: Deadline) -> None:
         try:

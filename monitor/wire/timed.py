@@ -220,7 +220,7 @@ class Exchange:
         )  # fmt: skip
 
     def _at_once(self) -> bytes | None:
-        """Return a body that came whole with its headers, as most do: a third of the cost of the way in pieces."""
+        """Return a body that came whole with its headers, as most do: cheaper than the way in pieces."""
         whole, limits = self._talk.whole(), self._link.limits
         if whole is None or len(whole) > limits.body_bytes or self.wire_bytes > limits.wire_bytes or self._coding():
             return None

@@ -151,11 +151,6 @@ class TlsStream:
         self.ssl.write(data)
         return await self.flush()
 
-    @property
-    def has_input(self) -> bool:
-        """True when something already arrived."""
-        return self.stream.has_input
-
     def close(self) -> None:
         """Close the socket."""
         self.stream.close()

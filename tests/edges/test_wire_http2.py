@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 
 import h2.config
@@ -46,7 +47,9 @@ def h2_server(parts: list[bytes], pause_s: float = 0.0, headers: int = 0, reset:
     return behave
 
 
-def fetch(tmp_path: Path, behave: Behave, *, alpn: tuple[str, ...] = ("h2",), limits: Limits | None = None) -> Answer:
+def fetch(
+    tmp_path: Path, behave: Behave, *, alpn: tuple[str, ...] = ("h2",), limits: Limits | None = None, key: str = "k"
+) -> Answer:
     authority = Authority(tmp_path)
 
     async def main() -> Answer:
@@ -55,7 +58,7 @@ def fetch(tmp_path: Path, behave: Behave, *, alpn: tuple[str, ...] = ("h2",), li
             return await wire.fetch(
                 "POST",
                 f"https://127.0.0.1:{port}/ask",
-                secret_headers={"x-api-key": "k"},
+                secret_headers={"x-api-key": key},
                 content=b"question",
                 limits=limits or Limits(deadline_s=3),
                 http2=True,
@@ -121,3 +124,11 @@ def test_a_flood_of_pings_is_too_large(tmp_path: Path) -> None:
     with pytest.raises(WireError) as caught:
         fetch(tmp_path, floods)
     assert caught.value.reason is Reason.TOO_LARGE
+
+
+def test_no_log_at_any_level_holds_a_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = fetch(tmp_path, h2_server([b"fine"]), key="sk-canary-7777")
+    assert answer.status == 200
+    assert "sk-canary-7777" not in caplog.text
+    assert "canary" not in repr(answer)
