@@ -49,6 +49,8 @@ _STATUS = {
     "completed": IncidentStatus.RESOLVED,
     "postmortem": IncidentStatus.POSTMORTEM,
 }
+_STATUSLESS = frozenset({"scheduled", "inprogress", "notstartedyet", "update", *_MAINTENANCE, "maintenancecomplete"})
+"""Words of maintenance and of a bare update, which stand for no status of an incident."""
 OVER = frozenset({IncidentStatus.RESOLVED, IncidentStatus.POSTMORTEM})
 _IMPACT = {
     Health.DEGRADED: Impact.MINOR,
@@ -90,8 +92,9 @@ class Look:
 
     def status(self, word: object) -> IncidentStatus | None:
         """Translate an incident's status; ``None`` for a word we do not know."""
-        found = _STATUS.get(_LETTERS.sub("", clean(word, 60).lower()))
-        if found is None and word is not None:
+        letters = _LETTERS.sub("", clean(word, 60).lower())
+        found = _STATUS.get(letters)
+        if found is None and word is not None and letters not in _STATUSLESS:
             self.warn("upstream.unknown_word")
         return found
 

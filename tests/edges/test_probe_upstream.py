@@ -61,7 +61,9 @@ def test_statuspage_keeps_each_components_own_state_and_skips_groups() -> None:
 
 
 def test_statuspage_incidents_have_their_updates_newest_first() -> None:
-    reading = READERS["statuspage"](fixture_json("statuspage_summary.json"), new_look())
+    look = new_look()
+    reading = READERS["statuspage"](fixture_json("statuspage_summary.json"), look)
+    assert not look.odd
     incident, maintenance = reading.incidents
     assert (incident.id, incident.status, incident.impact) == ("461yvfrzpwtt", IncidentStatus.IDENTIFIED, Impact.MAJOR)
     assert incident.url == "https://stspg.io/9xz4hhmd1jzn"
