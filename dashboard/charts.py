@@ -184,7 +184,7 @@ def style(figure: go.Figure, theme: str) -> None:
     """Give a figure the house's type, colours and quiet axes."""
     ink, line = INK[theme], tint(INK[theme], 0.12)
     figure.update_layout(
-        height=420,
+        height=460,
         barmode="stack",
         bargap=0.1,
         margin={"l": 8, "r": 44, "t": 36, "b": 8},
@@ -193,7 +193,7 @@ def style(figure: go.Figure, theme: str) -> None:
         font={"family": FONT, "size": 13, "color": ink},
         hovermode="x unified",
         hoverlabel={"bgcolor": PAPER[theme], "bordercolor": line, "font": {"color": ink}},
-        legend={"orientation": "h", "y": -0.1, "x": 0, "yanchor": "top", "font": {"size": 12}, "itemclick": False},
+        legend={"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top", "font": {"size": 12}, "itemclick": False},
     )
     figure.update_xaxes(showgrid=False, linecolor=line, ticks="outside", tickcolor=line, automargin=True)
     figure.update_yaxes(gridcolor=line, zeroline=False, rangemode="tozero", automargin=True)

@@ -41,8 +41,9 @@ COMMON = {
     "theme.light.primaryColor": "#3A4A8C",
     "theme.dark.textColor": "#E8EAEE",
     "theme.dark.backgroundColor": "#0F131A",
+    "theme.dark.linkColor": "#A9B8F5",
     "theme.dark.secondaryBackgroundColor": "#181D27",
-    "theme.dark.primaryColor": "#9FB0F2",
+    "theme.dark.primaryColor": "#566AD0",
 }
 CONSOLE = {"theme.base": "dark", "server.disconnectedSessionTTL": "120"}
 

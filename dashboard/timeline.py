@@ -14,10 +14,11 @@ from dashboard.sentences import (
     way_from,
 )
 from dashboard.words import Words, capital, plain, web_address
-from monitor.core.events import EventKind, IncidentEvent
+from monitor.core.events import Cause, EventKind, IncidentEvent
 from monitor.core.model import Health, Impact, Method, Reason, Registration, Source
 from monitor.store.views import IncidentView
 
+OF_HEALTH = (EventKind.COMPONENT_WORSE, EventKind.COMPONENT_BETTER)
 TOGETHER = timedelta(seconds=150)
 REASONS = {str(reason): reason for reason in Reason if reason is not Reason.OK}
 
@@ -74,8 +75,11 @@ def entries(incident: IncidentView, words: Words, names: Mapping[str, str]) -> t
             continue
         told += tell_registration(teller, group, held)
         group = []
+        if incident.cause is Cause.REGISTRATION and event.kind in OF_HEALTH:
+            continue  # the change of registration beside it says the same better
         told += tell(teller, event)
-    return tuple(told + tell_registration(teller, group, held))
+    told += tell_registration(teller, group, held)
+    return tuple(sorted(told, key=lambda entry: entry.at))
 
 
 def health_of(event: IncidentEvent) -> Health:
@@ -137,12 +141,27 @@ def opened(teller: Teller, event: IncidentEvent) -> list[Entry]:
     )
     if reason is None:
         return [fact(event, "partial_outage", teller.words("event_opened_ok", names=called))]
-    sentence = teller.words("event_opened", names=called, reason=teller.words.of(reason))
+    words, worst = teller.words, worst_health(event.data.get("health"))
+    if worst.severity and parts:
+        names = [teller.names.get(part) or plain(teller.incident.component_names.get(part, part), 60) for part in parts]
+        clause = capital(health_clause(worst, names, words))
+        sentence = words("event_worse", clause=clause, reason=words.of(reason))
+    else:
+        sentence = words("event_opened", names=called, reason=words.of(reason))
     places = event.data.get("location_count")
     if isinstance(places, int) and places > 1:
         sentence += " " + teller.words("event_opened_places", n=places)
     state = {"minor": "degraded_performance", "critical": "major_outage"}.get(str(event.data.get("impact")))
+    state = str(worst) if worst.severity else state
     return [fact(event, state or "partial_outage", sentence, str(reason))]
+
+
+def worst_health(held: object) -> Health:
+    """Return the worst of the healths an incident opened with (component → health); unknown if there are none."""
+    if not isinstance(held, Mapping):
+        return Health.UNKNOWN
+    known = [Health(value) for value in held.values() if value in list(Health)]
+    return max(known, key=lambda health: health.severity, default=Health.UNKNOWN)
 
 
 def worse(teller: Teller, event: IncidentEvent) -> Entry:

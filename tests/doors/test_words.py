@@ -15,7 +15,7 @@ from monitor.core import model
 from monitor.core.catalogue import ComponentKind, Policy
 from monitor.core.events import Cause, EventKind
 from monitor.core.model import Health, Registration, Sending
-from monitor.store.views import IncidentView
+from monitor.store.views import IncidentView, Snapshot
 from tests.doors import sample
 
 LANGUAGES = list(Language)
@@ -122,7 +122,7 @@ def test_plain_web_addresses_stay() -> None:
     ],
     ids=["calm", "blind", "stale", "empty", "nothing"],
 )
-def test_the_headline_says_how_it_is(snapshot: sample.Snapshot, english: str, chinese: str) -> None:
+def test_the_headline_says_how_it_is(snapshot: Snapshot, english: str, chinese: str) -> None:
     assert [line.text for line in sentences.headline(snapshot, speak(Language.EN))] == [english]
     assert [line.text for line in sentences.headline(snapshot, speak(Language.ZH))] == [chinese]
 

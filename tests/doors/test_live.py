@@ -1,0 +1,137 @@
+"""The Streamlit status page over a real database, its charts and its settings."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from dashboard import charts, serve
+from dashboard.parts import with_gaps
+from dashboard.render import block
+from dashboard.views import public
+from dashboard.words import Language, speak
+from monitor import clock
+from tests.doors import sample, seeded
+
+LIVE = Path(serve.__file__).with_name("live.py")
+
+
+@contextmanager
+def environment(url: str) -> Iterator[None]:
+    """Name the database in the environment, as the programs find it."""
+    before = os.environ.get("CHATWATCH_DATABASE")
+    os.environ["CHATWATCH_DATABASE"] = url
+    try:
+        yield
+    finally:
+        public.held(url).reader.close()
+        st.cache_resource.clear()
+        if before is None:
+            del os.environ["CHATWATCH_DATABASE"]
+        else:
+            os.environ["CHATWATCH_DATABASE"] = before
+
+
+def drawn(page: AppTest) -> str:
+    """Everything that the page drew as HTML."""
+    assert not page.exception
+    return " ".join(str(piece.proto.body) for piece in page.get("html"))
+
+
+def test_the_status_page_draws_what_the_database_holds(tmp_path: Path) -> None:
+    url = seeded.database(tmp_path, clock.now(), trouble=True)
+    with environment(url):
+        page = AppTest.from_file(str(LIVE), default_timeout=20).run()
+        text = drawn(page)
+    assert "limited to phone numbers from China (+86)" in text
+    assert "the API is down" in text
+    assert "it says that it is overloaded" in text
+    assert "<svg" not in text, "Streamlit strips SVG"
+    assert "ago" in text
+
+
+def test_the_choice_of_a_service_filters_the_page(tmp_path: Path) -> None:
+    url = seeded.database(tmp_path, clock.now(), trouble=True)
+    with environment(url):
+        page = AppTest.from_file(str(LIVE), default_timeout=20).run()
+        page.selectbox(key="service").select("claude").run()
+        text = drawn(page)
+    assert "All services are working normally." in text
+    assert 'id="deepseek"' not in text
+
+
+def test_the_page_speaks_chinese_when_asked(tmp_path: Path) -> None:
+    url = seeded.database(tmp_path, clock.now(), trouble=False)
+    with environment(url):
+        page = AppTest.from_file(str(LIVE), default_timeout=20)
+        page.query_params["lang"] = "zh"
+        text = drawn(page.run())
+    assert "所有服务正常。" in text
+
+
+def test_a_missing_database_is_a_sentence_and_no_exception(tmp_path: Path) -> None:
+    with environment(f"sqlite:///{tmp_path / 'none.db'}"):
+        page = AppTest.from_file(str(LIVE), default_timeout=20).run()
+        text = drawn(page)
+        assert [warning.value for warning in page.warning] == [speak(Language.EN)("cannot_read")]
+    assert "Nothing is being watched yet." in text
+
+
+def test_the_block_stays_the_same_while_only_seconds_pass() -> None:
+    first = block("index.html", sample.january(), Language.EN, "light")
+    later = replace(sample.january(), as_of=sample.NOW + timedelta(seconds=3))
+    assert block("index.html", later, Language.EN, "light") == first
+
+
+def test_charts_show_percentiles_failures_and_incidents() -> None:
+    now = sample.NOW
+    points = sample.latency(now, "ttft", 1.5, 18.0).recent
+    span = charts.Span(now - timedelta(hours=4), now, "partial_outage", "outage")
+    figure = charts.latency_figure(points, [span], "ttft", speak(Language.EN), "dark")
+    names = {trace.name for trace in figure.data if trace.name}
+    assert {"p50", "p95", "It says that it is overloaded"} <= names
+    assert figure.layout.yaxis.type == "log"
+    assert figure.layout.annotations[0].text == "How long until the first token?"
+    assert len(figure.layout.shapes) == 2
+
+
+def test_a_chart_without_failures_says_so() -> None:
+    points = sample.latency(sample.NOW, "response", 0.4).recent
+    figure = charts.latency_figure(points, [], "response", speak(Language.ZH), "light")
+    assert any(note.text == "此时间窗内没有问题。" for note in figure.layout.annotations)
+
+
+def test_no_line_bridges_a_gap() -> None:
+    points = sample.latency(sample.NOW, "ttft", 1.0).recent
+    left_out = [point for point in points if point.looks]
+    assert sum(point.p50_s is None for point in with_gaps(left_out)) == 1
+
+
+def test_the_csv_holds_numbers_and_codes_alone() -> None:
+    lines = charts.as_csv(sample.latency(sample.NOW, "ttft", 1.5, 18.0).recent).decode().splitlines()
+    assert lines[0] == "at_utc,looks,p50_s,p95_s,service.overloaded,service.timeout.queued"
+    assert len(lines) == 97
+    assert not [cell for line in lines[1:] for cell in line.split(",") if cell[:1] in ("=", "+", "-", "@")]
+
+
+@pytest.mark.parametrize("door", ["live", "console"])
+def test_every_setting_we_pass_exists_and_garbage_is_not_collected_after_each_rerun(door: str) -> None:
+    flags = dict(item.removeprefix("--").split("=", 1) for item in serve.arguments(door)[5:])
+    assert flags["runner.postScriptGC"] == "false"
+    assert flags["client.showErrorDetails"] == "none"
+    assert flags["server.enableXsrfProtection"] == flags["server.enableCORS"] == "true"
+    known = config.get_config_options()
+    assert [name for name in flags if name not in known] == []
+
+
+def test_the_public_web_door_is_started_with_its_address() -> None:
+    assert serve.arguments("web", "0.0.0.0", 80)[1:] == ["-m", "dashboard.web", "--host", "0.0.0.0", "--port", "80"]
