@@ -14,27 +14,25 @@ import secrets
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 from sqlalchemy import Engine
 
-from monitor import clock, flow, programs
+from monitor import clock, programs
 from monitor.config import Config, load
-from monitor.core.catalogue import Catalogue, Policy
-from monitor.core.commands import ScheduleMaintenance
 from monitor.core.events import EventKind, IncidentEvent
 from monitor.core.model import Observation
 from monitor.flow.accounts import set_password
 from monitor.probes import KINDS
 from monitor.probes.base import Context, look
 from monitor.simulator import Scenario, Vendor, load_scenario, serve
-from monitor.simulator.past import FINE_S, PLANNED, Past, Planned
+from monitor.simulator.past import Past
 from monitor.simulator.play import play
 from monitor.simulator.scenario import Step
+from monitor.simulator.seeding import Seeding, coarse
 from monitor.simulator.state import Sign
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
@@ -47,8 +45,6 @@ PORTS = {"web": 8500, "live": 8501, "console": 8502, "metrics": 8503, "vendor": 
 USER = "demo"
 BEFORE_STORY_S = 8.0
 """Between the worker's start and the story: time for a first look at everything."""
-PAST_POLICY = Policy(stale_after_intervals=10, rate_min_looks=6, rate_close_ratio=0.15)
-"""The past looks every 45 minutes where nothing happened, so its evidence holds a little longer than that."""
 LONGEST_QUOTE = 80
 TOLD = {
     EventKind.OPENED: "incident opened",
@@ -149,10 +145,11 @@ async def _run(stage: Stage, story: Scenario, speed: float | None, days: int, ex
     async with serve(stage.ports["vendor"]) as vendor, _programs(programs.doors(config.settings), stopped):
         prepare(vendor)
         tell_addresses(stage, vendor)
-        patterns, signs = await see_once(config, vendor)
-        past = Past(coarse(config.catalogue).probes, patterns, signs, clock.now())
-        seeding = asyncio.create_task(asyncio.to_thread(seed, engine, config.catalogue, past, days, stopped))
-        await _first(seeding, stopped)
+        past = Past(coarse(config.catalogue).probes, *await see_once(config, vendor), clock.now())
+        seeding = Seeding(engine, config.catalogue, config.settings.label, USER)
+        await _first(asyncio.create_task(_seed(seeding, past, days, stopped)), stopped)
+        seen, _signs = await see_once(config, vendor)
+        await asyncio.to_thread(seeding.take_over, seen)
         async with _programs((programs.worker(stage.probes),), stopped):
             telling = asyncio.create_task(Narrator(engine, vendor, story).tell(speed))
             with contextlib.suppress(TimeoutError):
@@ -182,6 +179,12 @@ async def _first(task: asyncio.Task[None], stopped: asyncio.Event) -> None:
     stop.cancel()
     if task.done():
         task.result()
+
+
+async def _seed(seeding: Seeding, past: Past, days: int, stopped: asyncio.Event) -> None:
+    started_s = clock.monotonic()
+    looks = await asyncio.to_thread(seeding.seed, past, days, stopped.is_set)
+    click.echo(f"A past of {days} days went through the rules: {looks} looks in {clock.monotonic() - started_s:.0f} s.")
 
 
 def tell_addresses(stage: Stage, vendor: Vendor) -> None:
@@ -227,44 +230,6 @@ async def see_once(
     vendor.set("*", registration=Sign.OPEN)
     await wire.aclose()
     return patterns, signs
-
-
-def coarse(catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue under which the past is judged: long intervals and the usual thresholds."""
-    probes = (replace(probe, interval_s=FINE_S, timeout_s=60.0, policy=PAST_POLICY) for probe in catalogue.probes)
-    return replace(catalogue, probes=tuple(probes))
-
-
-def seed(engine: Engine, catalogue: Catalogue, past: Past, days: int, stopped: asyncio.Event) -> None:
-    """Let the past happen through the same rules, then put the real catalogue in force."""
-    started_s, looks = clock.monotonic(), 0
-    flow.publish_catalogue(engine, coarse(catalogue), past.now - timedelta(days=days))
-    for planned in PLANNED:
-        announce(engine, past.now, planned)
-    for batch in past.batches(days):
-        if stopped.is_set():
-            return
-        flow.record(engine, batch.results, batch.now, backfill=True)
-        if batch.close:
-            flow.sweep(engine, batch.now)
-        looks += len(batch.results)
-    flow.roll_up(engine, past.now)
-    flow.publish_catalogue(engine, catalogue, clock.now())
-    click.echo(f"A past of {days} days went through the rules: {looks} looks in {clock.monotonic() - started_s:.0f} s.")
-
-
-def announce(engine: Engine, now: datetime, planned: Planned) -> None:
-    """Announce maintenance of the past a day before it began."""
-    starts_at = now - timedelta(days=planned.days_ago)
-    command = ScheduleMaintenance(
-        planned.service,
-        planned.components,
-        planned.title,
-        starts_at,
-        starts_at + timedelta(hours=planned.hours),
-        planned.text,
-    )
-    flow.command(engine, command, USER, starts_at - timedelta(days=1))
 
 
 # The story

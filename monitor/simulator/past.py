@@ -106,7 +106,7 @@ EPISODES = (
     # Grey: nobody looked, or we were the trouble ourselves
     Episode("", 44.5, 2.5, Reason.NOT_RUNNING, None, "the worker was not running"),
     Episode("claude-api-chat", 16.8, 4.0, Reason.AUTH, 401, "our key was refused: it had expired"),
-    Episode("", 23.6, 0.6, Reason.NETWORK, None, "our own network was down"),
+    Episode("", 23.6, 2.0, Reason.NETWORK, None, "our own network was down"),
 )
 
 
@@ -123,7 +123,7 @@ class Planned(NamedTuple):
 
 PLANNED = (
     Planned(
-        "claude", ("claude/web",), 30.22, 1.0, "Database maintenance", "The web app may be away for a few minutes."
+        "claude", ("claude/web",), 30.22, 1.5, "Database maintenance", "The web app may be away for a few minutes."
     ),
     Planned("chatgpt", ("chatgpt/api",), 53.1, 1.5, "Network maintenance", "Some requests may take longer."),
 )
