@@ -50,8 +50,11 @@ class Claim:
     """What one source says of one method, as last confirmed, and the reading that may replace it."""
 
     reading: MethodReading
+    since: datetime
+    """When it was read for the first time."""
     read_at: datetime
     candidate: MethodReading | None = None
+    candidate_since: datetime | None = None
     repeats: int = 0
 
 
@@ -72,15 +75,7 @@ class RegistrationState:
             "component": self.component,
             "methods": [_method_json(item) for item in self.methods],
             "known": [_method_json(item) for item in self.known],
-            "claims": [
-                [
-                    _reading_json(c.reading),
-                    micros(c.read_at),
-                    _reading_json(c.candidate) if c.candidate else None,
-                    c.repeats,
-                ]
-                for c in self.claims
-            ],
+            "claims": [_claim_json(claim) for claim in self.claims],
             "seen_at": micros(self.seen_at) if self.seen_at else None,
         }
 
@@ -90,10 +85,7 @@ class RegistrationState:
         return cls(
             data["component"],
             tuple(_method_state(item) for item in data["methods"]),
-            tuple(
-                Claim(_reading(reading), from_micros(at), _reading(candidate) if candidate else None, repeats)
-                for reading, at, candidate, repeats in data["claims"]
-            ),
+            tuple(_claim(item) for item in data["claims"]),
             tuple(_method_state(item) for item in data["known"]),
             from_micros(data["seen_at"]) if data["seen_at"] is not None else None,
         )
@@ -128,6 +120,10 @@ def step(
             if last is not None and _meaning(last) == _meaning(new):
                 new = replace(new, since=last.since)
             else:
+                if old is not None:  # a weaker source may have said so before, but it was not believed then
+                    new = replace(
+                        new, since=max(new.since, old.since if old.state is Registration.UNKNOWN else old.read_at)
+                    )
                 changes.append(RegistrationChange(state.component, at, last, new))
         if new.state is not Registration.UNKNOWN:
             known[method] = new
@@ -222,12 +218,16 @@ def _meaning(item: MethodState | MethodReading) -> tuple[object, ...]:
 
 def _confirm(claim: Claim | None, reading: MethodReading, at: datetime) -> Claim:
     """Hold a new reading as candidate until it is repeated; the very first is taken at its word."""
-    if claim is None or _meaning(claim.reading) == _meaning(reading):
-        return Claim(reading, at)
-    repeats = claim.repeats + 1 if claim.candidate and _meaning(claim.candidate) == _meaning(reading) else 1
+    if claim is None:
+        return Claim(reading, at, at)
+    if _meaning(claim.reading) == _meaning(reading):
+        return Claim(reading, claim.since, at)
+    again = claim.candidate is not None and _meaning(claim.candidate) == _meaning(reading)
+    first = claim.candidate_since or at if again else at
+    repeats = claim.repeats + 1 if again else 1
     if repeats >= CONFIRM_READINGS:
-        return Claim(reading, at)
-    return replace(claim, candidate=reading, repeats=repeats)
+        return Claim(reading, first, at)
+    return replace(claim, candidate=reading, candidate_since=first, repeats=repeats)
 
 
 def _holds(claim: Claim, now: datetime) -> bool:
@@ -251,7 +251,7 @@ def _judge(method: Method, claims: Sequence[Claim], at: datetime) -> MethodState
     return MethodState(
         method,
         reading.state,
-        since=at,
+        since=min(c.since for c in best),
         read_at=read_at,
         source=reading.source,
         country_codes=reading.country_codes,
@@ -271,6 +271,29 @@ def _expired(item: MethodState, now: datetime) -> bool:
 def _aged(item: MethodState) -> MethodState:
     limit = timedelta(seconds=AGE_LIMIT_S[item.source])
     return MethodState(item.method, Registration.UNKNOWN, item.read_at + limit, item.read_at, item.source, url=item.url)
+
+
+def _claim_json(item: Claim) -> list[Any]:
+    return [
+        _reading_json(item.reading),
+        micros(item.since),
+        micros(item.read_at),
+        _reading_json(item.candidate) if item.candidate else None,
+        micros(item.candidate_since) if item.candidate_since else None,
+        item.repeats,
+    ]
+
+
+def _claim(data: Sequence[Any]) -> Claim:
+    reading, since, read_at, candidate, candidate_since, repeats = data
+    return Claim(
+        _reading(reading),
+        from_micros(since),
+        from_micros(read_at),
+        _reading(candidate) if candidate else None,
+        from_micros(candidate_since) if candidate_since is not None else None,
+        repeats,
+    )
 
 
 def _method_json(item: MethodState) -> list[Any]:

@@ -15,7 +15,7 @@ from monitor.core.catalogue import Catalogue, Policy, Probe
 from monitor.core.events import Alert, Cause, Decision, EventKind, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ComponentHealth, ProbeState
 from monitor.core.maintenance import Window
-from monitor.core.model import AlertState, Observation, Outcome, Reason, Registration, Result, UpstreamReading
+from monitor.core.model import AlertState, Health, Observation, Outcome, Reason, Registration, Result, UpstreamReading
 from monitor.core.registration import RegistrationState
 
 Key = tuple[str, Cause]
@@ -54,6 +54,7 @@ class Judge:
     def record(self, results: Sequence[Result], now: datetime, *, late: bool = False) -> None:
         """Take in results that came together, then judge. ``late`` results page nobody."""
         changes: list[RegistrationChange] = []
+        moved = False
         for result in results:
             probe = self.probes.get(result.run.probe)
             if probe is None:
@@ -63,11 +64,18 @@ class Judge:
             state = self.states.get(key) or health.new_probe_state(*key)
             if health.is_duplicate(state, result.run):
                 continue
-            self.states[key] = health.step(state, self._judged(result, state, probe), probe.policy)
+            after = health.step(state, self._judged(result, state, probe), probe.policy)
+            self.states[key] = after
+            moved |= not (_is_calm(state) and _is_calm(after))
             changes += self._read_registration(probe, result)
             if result.observation.upstream is not None:
                 self.pages[probe.component.partition("/")[0]] = result.observation.upstream
-        self._judge(now, changes, late)
+        if moved or changes or self._is_busy():
+            self._judge(now, changes, late)
+
+    def _is_busy(self) -> bool:
+        """Say whether a good look could matter: otherwise months of calm are folded without being judged again."""
+        return bool(self.standing or any(incidents.is_open(item) for item in self.latest.values()))
 
     def sweep(self, now: datetime) -> None:
         """Let time pass without a look."""
@@ -82,6 +90,8 @@ class Judge:
         here = result.run.location
         if result.outcome is not Outcome.MISSED:
             self.recent[result.run.probe, here] = result
+        if not (result.reason.is_network_class or self.blind.get(here)):
+            return
         around = [seen for (_, location), seen in self.recent.items() if location == here]
         self.blind[here] = health.is_blind(around, self.probes, now)
 
@@ -225,6 +235,11 @@ class Judge:
         """Return the word over all ways to sign up."""
         state = self.registrations.get(component)
         return registration.overall_state(state, now) if state else Registration.UNKNOWN
+
+
+def _is_calm(state: ProbeState) -> bool:
+    quiet = state.health is Health.OPERATIONAL and not state.flapping
+    return quiet and state.last_reason is Reason.OK and not state.blank
 
 
 def run(catalogue: Catalogue, results: Iterable[Result], *, sweep_s: float = 30.0) -> Judge:

@@ -64,6 +64,18 @@ def test_a_change_tells_before_and_after() -> None:
     assert changes[1].at == at(120)
 
 
+def test_a_change_began_with_the_first_reading_that_showed_it_but_not_before_it_was_believed() -> None:
+    state, _ = read(says(OPEN), says(OPEN), says(CLOSED), says(CLOSED))
+    assert state.methods[0].since == at(120)
+    config, page = says(CLOSED), says(OPEN, source=Source.PAGE_TEXT)
+    state, _ = read((config, page))
+    for minute in range(1, 70):
+        state, _ = registration.step(state, (page,), at(60 * minute), Policy())
+    assert state.methods[0].state is OPEN
+    assert state.methods[0].since >= at(0)
+    assert registration.verdict(state, at(4200)).since == state.methods[0].since
+
+
 def test_other_country_codes_are_a_change_and_their_order_is_none() -> None:
     first = says(RESTRICTED, codes=("86", "852"))
     assert len(read(first, says(RESTRICTED, codes=("852", "86")), says(RESTRICTED, codes=("852", "86")))[1]) == 1
