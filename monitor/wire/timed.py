@@ -13,7 +13,7 @@ import httpx
 from monitor import clock
 from monitor.core.model import Certificate, Phases, Reason
 from monitor.wire.deadline import Step
-from monitor.wire.decode import decoder_for
+from monitor.wire.decode import Decoder, decoder_for
 from monitor.wire.dial import Piece, Stream
 from monitor.wire.http1 import ResponseParser, Target, request_head
 from monitor.wire.link import Link
@@ -182,11 +182,13 @@ class Exchange:
         """Yield the content-decoded body as it arrives; raises ``WireError``."""
         limits, sent_ns, total = self._link.limits, self._link.timing.sent_ns, 0
         try:
-            decoder = decoder_for(self._coding())
+            decoder: Decoder | None = None
             async with aclosing(self._talk.body()) as pieces:
                 async for raw, at_ns in pieces:
                     if self._talk.received > limits.wire_bytes:
                         raise WireError(Reason.TOO_LARGE, f"more than {limits.wire_bytes} bytes received")
+                    if raw and total == 0 and decoder is None:  # a coding matters only where there is a body
+                        decoder = decoder_for(self._coding())
                     at_s = max(0, at_ns - sent_ns) / 1e9
                     for data in (raw,) if decoder is None else decoder.feed(raw):
                         total += len(data)
@@ -222,7 +224,9 @@ class Exchange:
     def _at_once(self) -> bytes | None:
         """Return a body that came whole with its headers, as most do: cheaper than the way in pieces."""
         whole, limits = self._talk.whole(), self._link.limits
-        if whole is None or len(whole) > limits.body_bytes or self.wire_bytes > limits.wire_bytes or self._coding():
+        if whole is None or len(whole) > limits.body_bytes or self.wire_bytes > limits.wire_bytes:
+            return None
+        if whole and self._coding():
             return None
         self.complete = True
         self.close()

@@ -42,6 +42,7 @@ def test_chunked_close_delimited_and_bare_line_feed_bodies_are_read() -> None:
 
 def test_answers_without_a_body_end_at_once() -> None:
     assert fetch(says(OK_HEAD + b"content-length: 999\r\n\r\n", then=5), "HEAD").body == b""
+    assert fetch(says(OK_HEAD + b"content-encoding: br\r\ncontent-length: 0\r\n\r\n", then=5)).body == b""
     assert fetch(says(b"HTTP/1.1 204 No Content\r\n\r\n", then=5)).status == 204
     assert fetch(says(b"HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n", then=5)).status == 304
 
