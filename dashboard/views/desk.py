@@ -59,8 +59,9 @@ def alert_line(view: AlertView, words: Words) -> str:
     for key, kind in RULE_FACTS.items():
         value = view.alert.summary.get(key)
         facts[key] = words.of(kind(value)).lower() if value in list(kind) else words.of(Health.UNKNOWN)
-    template = words.table["rule"].get(view.alert.rule, "{where}: " + plain(view.alert.rule, 40).replace("_", " "))
-    return str(template).format(**facts)
+    facts["rule"] = plain(view.alert.rule, 40).replace("_", " ")
+    rules = words.table["rule"]
+    return str(rules.get(view.alert.rule) or rules["other"]).format(**facts)
 
 
 def since(words: Words, start: datetime, now: datetime | None = None) -> str:

@@ -1,0 +1,172 @@
+"""The on-call console: shut until somebody signs in; every act leaves its audit row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+from dashboard import act, serve
+from dashboard.views import desk
+from dashboard.words import Language, speak
+from monitor import clock
+from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident
+from monitor.core.model import AlertState, IncidentStatus
+from monitor.flow import accounts
+from monitor.store import reads
+from tests.doors import sample, seeded
+from tests.doors.test_live import drawn, environment
+
+CONSOLE = Path(serve.__file__).with_name("console.py")
+
+
+def at_the_door() -> AppTest:
+    return AppTest.from_file(str(CONSOLE), default_timeout=30).run()
+
+
+def signed_in() -> AppTest:
+    page = at_the_door()
+    page.text_input[0].input(seeded.NAME)
+    page.text_input[1].input(seeded.PASSWORD)
+    return page.button[0].click().run()
+
+
+def with_console(folder: Path, body: Callable[[str, datetime], None], *, account: bool = True) -> None:
+    now = clock.now()
+    url = seeded.database(folder, now, trouble=True, account=account)
+    with environment(url):
+        body(url, now)
+
+
+def test_without_any_account_the_console_stays_shut_and_says_how_to_add_one(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        page = at_the_door()
+        assert "Nobody can sign in yet." in drawn(page)
+        assert page.code[0].value == "chatwatch user add NAME"
+        assert not page.text_input
+
+    with_console(tmp_path, body, account=False)
+
+
+def test_a_wrong_password_is_refused_and_nothing_is_shown(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        page = at_the_door()
+        page.text_input[0].input(seeded.NAME)
+        page.text_input[1].input("wrong password")
+        page.button[0].click().run()
+        assert [error.value for error in page.error] == ["The name or the password is wrong."]
+        assert "firing" not in drawn(page)
+
+    with_console(tmp_path, body)
+
+
+def test_the_inbox_shows_open_alerts_and_acknowledging_takes_one(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        page = signed_in()
+        text = drawn(page)
+        assert "DeepSeek API: down" in text
+        assert "nobody has it" in text
+        first = next(button for button in page.button if str(button.key).startswith("ack-"))
+        alert = str(first.key).removeprefix("ack-")
+        first.click().run()
+        engine = seeded.opened(url)
+        taken = reads.alert(engine, alert)
+        assert taken is not None
+        assert taken.alert.state is AlertState.ACKNOWLEDGED
+        assert taken.alert.acknowledged_by == seeded.NAME
+        actions = [(row.who, row.action) for row in reads.audit(engine)]
+        engine.dispose()
+        assert (seeded.NAME, "AcknowledgeAlert") in actions
+
+    with_console(tmp_path, body)
+
+
+def test_why_somebody_was_or_was_not_told_is_answered(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        text = drawn(signed_in())
+        assert "Who was told, and why or why not" in text
+        assert "No route" in text or "told" in text
+
+    with_console(tmp_path, body)
+
+
+def test_an_update_is_posted_as_a_persons_words(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        shift = a_shift(url, now)
+        engine = shift.desk.engine
+        item = reads.incidents(engine, public=False)[0]
+
+        assert shift.desk.do(PostUpdate(item.id, "We look into it.", IncidentStatus.IDENTIFIED), shift.who) == (
+            True,
+            "",
+        )
+        assert shift.desk.do(HideIncident(item.id), shift.who)[0]
+        assert reads.incident(engine, item.id, public=True) is None
+        assert shift.desk.do(PublishIncident(item.id), shift.who)[0]
+        assert shift.desk.do(ResolveIncident(item.id, "Over."), shift.who)[0]
+        after = reads.incident(engine, item.id, public=True)
+        assert after is not None
+        assert after.status is IncidentStatus.RESOLVED
+        assert [event.by for event in after.events if event.data.get("text") == "We look into it."] == [seeded.NAME]
+        changed, error = shift.desk.do(PostUpdate("none", "x"), shift.who)
+        assert not changed
+        assert error
+        engine.dispose()
+
+    with_console(tmp_path, body)
+
+
+def a_shift(url: str, now: datetime) -> desk.Shift:
+    return desk.Shift(act.Desk(url), seeded.NAME, speak(Language.EN), "dark", now)
+
+
+def test_a_session_ends_when_the_password_changes(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        page = signed_in()
+        assert "firing" in drawn(page)
+        engine = seeded.opened(url)
+        accounts.set_password(engine, seeded.NAME, "a new long password", clock.now())
+        engine.dispose()
+        page.run()
+        assert "firing" not in drawn(page)
+        assert len(page.text_input) == 2
+
+    with_console(tmp_path, body)
+
+
+def test_guessing_passwords_is_slowed_down(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        the_desk = act.Desk(url)
+        for _ in range(act.SLOW_AFTER):
+            assert the_desk.sign_in(seeded.NAME, "wrong password", now) == ""
+        assert the_desk.wait_s() > 0
+        assert the_desk.sign_in(seeded.NAME, seeded.PASSWORD, now) == ""
+        the_desk.engine.dispose()
+
+    with_console(tmp_path, body)
+
+
+def test_every_rule_of_the_alerts_has_words() -> None:
+    english, chinese = speak(Language.EN).table["rule"], speak(Language.ZH).table["rule"]
+    rules = {"component_down", "registration_changed", "suspect", "certificate", "account", "configuration", "upstream"}
+    assert rules | {"blind", "overdue", "spool", "delivery", "latency_unusual", "burn_rate"} <= set(english)
+    assert set(english) == set(chinese)
+
+
+def test_hostile_text_in_an_alert_is_inert(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        engine = seeded.opened(url)
+        view = reads.alerts(engine, open_only=True)[0]
+        engine.dispose()
+        for text in sample.HOSTILE:
+            summary = {"health": text, "why": text, "days_left": text, "registration": text}
+            alert = replace(view.alert, rule=text, summary=summary)
+            bad = replace(view, service_name=text, component_name=text, alert=alert)
+            line = desk.alert_line(bad, speak(Language.EN))
+            assert line.isprintable()
+            assert len(line) < 400
+
+    with_console(tmp_path, body)
