@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.probes import base, chat_anthropic, chat_openai
 from monitor.probes.ask import Dialect
 from monitor.probes.base import Seconds
-from monitor.probes.budget import Plan
+from monitor.probes.budget import PROMPT_TOKENS, Plan
 
 DIALECTS: dict[str, Dialect] = {"openai": chat_openai, "anthropic": chat_anthropic}
 
@@ -40,7 +40,7 @@ class Options(base.Options):
     answer_slow_s: Seconds | None = None
     canary: bool = True
     """Ask a fresh sum and check the answer, instead of a plain greeting."""
-    budget_tokens_day: int | None = Field(100_000, ge=0)
+    budget_tokens_day: int | None = 100_000
     budget_usd_day: float | None = Field(None, ge=0)
     """Needs the two prices below."""
     usd_per_million_input: float = Field(0.0, ge=0)
@@ -61,6 +61,15 @@ class Options(base.Options):
     @classmethod
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
         return base.checked_headers(value)
+
+    @model_validator(mode="after")
+    def _budget(self) -> Self:
+        cost = self.max_tokens + PROMPT_TOKENS
+        if self.budget_tokens_day is not None and self.budget_tokens_day < cost:
+            raise ValueError(f"budget_tokens_day must allow at least one answer, here {cost} tokens")
+        if self.budget_usd_day is not None and not self.plan().has_prices:
+            raise ValueError("budget_usd_day needs usd_per_million_input and usd_per_million_output")
+        return self
 
     def target(self) -> str:
         """Return the host."""

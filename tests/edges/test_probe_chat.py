@@ -378,7 +378,8 @@ def test_options_refuse_what_cannot_work() -> None:
         *bad,
         {"headers": {"Authorization": "x"}},
         {"dialect": "gemini"},
-        {"budget_tokens_day": -1},
+        {"budget_tokens_day": 103},
+        {"budget_usd_day": 1.0},
         {"x": 1},
     ]:
         with pytest.raises(ValidationError):
