@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from monitor.core.catalogue import Policy
 from monitor.core.model import Method, MethodReading, Reason, Registration, Source
+from monitor.core.registration import new_state, overall_state, step
 from monitor.probes.detectors import DETECTORS, Extra, Reading, detect
 from monitor.probes.registration import Meaning, Options, restated
 from monitor.simulator.pages import client_settings, open_webui, sign_up
 from monitor.simulator.state import Sign
-from tests.edges.site import HTML, JSON, Page, fixture, fixture_json, look_at, serve
+from tests.edges.site import HTML, JSON, NOW, Page, fixture, fixture_json, look_at, serve
 
 URL = "https://product.example/"
 JSON_DETECTORS = [*DETECTORS, "matrix", "json"]
@@ -448,6 +451,33 @@ def test_a_restriction_that_follows_an_open_page_closes_what_the_page_offered() 
         }
 
     asyncio.run(story())
+
+
+def test_the_page_of_january_2025_becomes_restricted_then_delayed_then_open_again() -> None:
+    async def story() -> list[tuple[str, set[str]]]:
+        memory: dict[str, Any] = {}
+        state, now, told = new_state("deepseek/registration"), NOW, []
+        async with serve({}) as site:
+            for sign in (Sign.OPEN, Sign.PHONE_86, Sign.BUSY, Sign.OPEN):
+                site.pages["/sign_up"] = Page(sign_up("Chat", sign, chinese=True).encode(), headers=HTML)
+                changed: set[str] = set()
+                for _ in range(2):
+                    now += timedelta(minutes=5)
+                    seen = await look_at("registration", memory, detector="page_text", url=f"{site.url}/sign_up")
+                    state, changes = step(state, seen.registration, now, Policy())
+                    changed |= {
+                        f"{c.after.method} {c.after.state} {' '.join(c.after.country_codes)}".strip() for c in changes
+                    }
+                told.append((overall_state(state, now).value, changed))
+        return told
+
+    first, limited, busy, last = asyncio.run(story())
+    ways = ("any", "email", "phone", "google", "apple")
+    assert first == ("open", {f"{way} open" for way in ways})
+    assert limited[0] == "restricted"
+    assert limited[1] == {"any restricted", "phone restricted 86", "email closed", "google closed", "apple closed"}
+    assert busy == ("delayed", {f"{way} delayed" for way in ways})
+    assert last == first
 
 
 def test_a_failed_look_has_evidence_and_no_reading() -> None:
