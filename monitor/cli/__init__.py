@@ -23,7 +23,15 @@ COMMANDS = {
     "probe": "asking",
     "doctor": "asking",
     "diagram": "asking",
+    "incident": "people",
+    "alert": "people",
+    "silence": "people",
+    "maintenance": "people",
+    "user": "people",
     "migrate": "keeping",
+    "rebuild": "keeping",
+    "backup": "keeping",
+    "restore": "keeping",
 }
 """Command → file. The order is that of ``chatwatch --help``."""
 

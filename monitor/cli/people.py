@@ -1,0 +1,296 @@
+"""What the person on call does in the console, for a terminal: the same commands with the same audit rows."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from monitor import clock
+from monitor.channels.base import plain
+from monitor.cli.common import Failure, example, open_database
+from monitor.core import commands as c
+from monitor.core.model import Impact, IncidentStatus, Verdict
+from monitor.probes.base import seconds
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def with_who(command: F) -> F:
+    """Give a command the options ``--as`` and ``--why``."""
+    command = click.option("--why", default="", help="Why; kept in the audit log.")(command)
+    return click.option("--as", "who", default=_user, show_default="your user name", help="Who does it.")(command)
+
+
+def _user() -> str:
+    return os.environ.get("CHATWATCH_USER") or getpass.getuser()
+
+
+class Span(click.ParamType[timedelta]):
+    """A duration such as 30m."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the time span."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return timedelta(seconds=seconds(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Moment(click.ParamType[datetime]):
+    """A time in ISO 8601 with its zone, or ``now``."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the aware time."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            at = clock.now() if value == "now" else datetime.fromisoformat(value)
+        except ValueError:
+            at = None
+        if at is None or at.tzinfo is None:
+            self.fail("write a time with its zone, as in 2026-01-31T22:00+00:00, or now", param, ctx)
+        return at
+
+
+def carry_out(order: c.Command, who: str, why: str) -> None:
+    """Carry out a command and say what it was about."""
+    from monitor import flow
+
+    engine = open_database()
+    try:
+        done = flow.command(engine, order, who, clock.now(), why)
+    except flow.CommandError as error:
+        raise Failure(str(error)) from None
+    finally:
+        engine.dispose()
+    click.echo(done.subject if done.changed else f"{done.subject} (nothing to change)")
+
+
+def read(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Read from the database and let it go."""
+    engine = open_database(read_only=True)
+    try:
+        return function(engine, *arguments, **named)
+    finally:
+        engine.dispose()
+
+
+@click.group(epilog=example("chatwatch incident list", "chatwatch incident update ID 'The vendor confirms.'"))
+def incident() -> None:
+    """List incidents, add a person's words, publish or hide them."""
+
+
+@incident.command("list", epilog=example("chatwatch incident list --all"))
+@click.option("--all", "everything", is_flag=True, help="Resolved ones of the last 90 days as well.")
+def incident_list(everything: bool) -> None:
+    """List open incidents."""
+    from monitor.store import reads
+
+    snapshot = read(reads.snapshot, clock.now(), public=False)
+    for item in [*snapshot.open_incidents, *(snapshot.past_incidents if everything else ())]:
+        hidden = "" if item.public else "  (hidden)"
+        title = plain(item.title, 80) or ", ".join(item.component_names.values())
+        words = f"{item.started_at:%Y-%m-%d %H:%M}  {item.impact:<8}  {item.status:<13}"
+        click.echo(f"{item.id}  {words}  {item.service_name}: {title}{hidden}")
+
+
+@incident.command("update", epilog=example("chatwatch incident update ID 'We are looking.' --status identified"))
+@click.argument("incident_id", metavar="ID")
+@click.argument("text")
+@click.option("--status", type=click.Choice([item.value for item in IncidentStatus]), default=None)
+@click.option("--impact", type=click.Choice([item.value for item in Impact]), default=None)
+@click.option("--title", default="", help="A title in a person's words.")
+@with_who
+def incident_update(
+    incident_id: str, text: str, status: str | None, impact: str | None, title: str, who: str, why: str
+) -> None:
+    """Add TEXT to an incident's timeline."""
+    status_, impact_ = IncidentStatus(status) if status else None, Impact(impact) if impact else None
+    carry_out(c.PostUpdate(incident_id, text, status_, impact_, title), who, why)
+
+
+def _simple(group: click.Group, name: str, order: Callable[[str], c.Command], text: str) -> None:
+    """Add a command that needs an id only."""
+
+    @group.command(name, help=text, epilog=example(f"chatwatch {group.name} {name} ID"))
+    @click.argument("subject", metavar="ID")
+    @with_who
+    def run(subject: str, who: str, why: str) -> None:
+        carry_out(order(subject), who, why)
+
+
+_simple(incident, "resolve", c.ResolveIncident, "End an incident by a person's word.")
+_simple(incident, "publish", c.PublishIncident, "Show an incident to the public.")
+_simple(incident, "hide", c.HideIncident, "Take an incident from the public page.")
+
+
+@click.group(epilog=example("chatwatch alert list", "chatwatch alert ack ID"))
+def alert() -> None:
+    """List, acknowledge, resolve and judge alerts."""
+
+
+@alert.command("list", epilog=example("chatwatch alert list --all"))
+@click.option("--all", "everything", is_flag=True, help="Resolved ones as well.")
+def alert_list(everything: bool) -> None:
+    """List open alerts, and why nobody was told where that is so."""
+    from monitor.store import reads
+
+    for view in read(reads.alerts, open_only=not everything):
+        item = view.alert
+        told = "; ".join(f"{one.route}: {one.why}" for one in view.decisions[-2:]) or "no route"
+        where = f"{view.component_name or view.service_name or 'Chatwatch'} {item.rule}"
+        click.echo(
+            f"{item.id}  {item.fired_at:%Y-%m-%d %H:%M}  {item.severity:<6}  {item.state:<12}  {where}  [{told}]"
+        )
+
+
+_simple(alert, "ack", c.AcknowledgeAlert, "Say that you have it: no repeats, no escalation.")
+_simple(alert, "resolve", c.ResolveAlert, "Close an alert by hand.")
+
+
+@alert.command("judge", epilog=example("chatwatch alert judge ID noise --text 'a deployment of ours'"))
+@click.argument("alert_id", metavar="ID")
+@click.argument("verdict", type=click.Choice([item.value for item in Verdict]))
+@click.option("--text", default="", help="What to learn from it.")
+@with_who
+def alert_judge(alert_id: str, verdict: str, text: str, who: str, why: str) -> None:
+    """Say afterwards what an alert was worth."""
+    carry_out(c.JudgeAlert(alert_id, Verdict(verdict), text), who, why)
+
+
+@click.group(epilog=example("chatwatch silence add --for 2h --service deepseek --why 'known, being fixed'"))
+def silence() -> None:
+    """Hold notices back for a time; everything is recorded all the same."""
+
+
+@silence.command("add", epilog=example("chatwatch silence add --for 30m --component deepseek/api"))
+@click.option("--for", "span", type=Span(), required=True, help="For how long, as 30m or 2h.")
+@click.option("--service", default="")
+@click.option("--component", default="")
+@click.option("--rule", default="")
+@click.option("--everything", is_flag=True, help="Needed when nothing narrows it down.")
+@with_who
+def silence_add(span: timedelta, service: str, component: str, rule: str, everything: bool, who: str, why: str) -> None:
+    """Begin a silence now."""
+    until = clock.now() + span
+    carry_out(c.Silence(until, service, component, rule, everything=everything), who, why)
+
+
+@silence.command("list", epilog=example("chatwatch silence list"))
+def silence_list() -> None:
+    """List silences in force or to come."""
+    from monitor.store import reads
+
+    for item in read(reads.silences, clock.now()):
+        what = " ".join(part for part in (item.service, item.component, item.rule) if part) or "everything"
+        click.echo(f"{item.id}  until {item.ends_at:%Y-%m-%d %H:%M} UTC  {what}  by {item.by}: {plain(item.why, 80)}")
+
+
+_simple(silence, "end", c.Unsilence, "End a silence now.")
+
+
+@click.group(epilog=example("chatwatch maintenance add deepseek --title 'Upgrade' --from now --for 1h"))
+def maintenance() -> None:
+    """Announce planned work; time inside it counts neither as up nor as down."""
+
+
+@maintenance.command("add", epilog=example("chatwatch maintenance add deepseek --title Upgrade --from now --for 1h"))
+@click.argument("service")
+@click.option("--component", "components", multiple=True, help="Only this component; may be repeated.")
+@click.option("--title", required=True)
+@click.option("--text", default="")
+@click.option("--from", "starts_at", type=Moment(), required=True, help="ISO 8601 with zone, or now.")
+@click.option("--for", "span", type=Span(), required=True, help="How long, as 1h.")
+@with_who
+def maintenance_add(
+    service: str,
+    components: tuple[str, ...],
+    title: str,
+    text: str,
+    starts_at: datetime,
+    span: timedelta,
+    who: str,
+    why: str,
+) -> None:
+    """Announce a window for SERVICE."""
+    carry_out(c.ScheduleMaintenance(service, components, title, starts_at, starts_at + span, text), who, why)
+
+
+@maintenance.command("list", epilog=example("chatwatch maintenance list"))
+def maintenance_list() -> None:
+    """List windows that are open or to come."""
+    from monitor.store import reads
+
+    for item in read(reads.snapshot, clock.now(), public=False).maintenances:
+        span = f"{item.starts_at:%Y-%m-%d %H:%M} to {item.ends_at:%Y-%m-%d %H:%M} UTC"
+        click.echo(f"{item.id}  {span}  {item.service}: {plain(item.title, 80)}")
+
+
+_simple(maintenance, "cancel", c.CancelMaintenance, "Call planned work off, or end it now.")
+
+
+@click.group(epilog=example("chatwatch user add alice"))
+def user() -> None:
+    """Say who may use the console."""
+
+
+@user.command(
+    "add", epilog=example("chatwatch user add alice", 'printf %s "$PASSWORD" | chatwatch user add alice --stdin')
+)
+@click.argument("name")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input.")
+def user_add(name: str, from_stdin: bool) -> None:
+    """Add NAME, or change the password of that name, which ends its sessions."""
+    from monitor import flow
+    from monitor.flow import accounts
+
+    if from_stdin:
+        password = sys.stdin.read().rstrip("\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    engine = open_database()
+    try:
+        new = accounts.set_password(engine, name, password, clock.now(), _user())
+    except flow.CommandError as error:
+        raise Failure(str(error)) from None
+    finally:
+        engine.dispose()
+    click.echo(f"{name} may use the console." if new else f"{name} has a new password; the sessions have ended.")
+
+
+@user.command("list", epilog=example("chatwatch user list"))
+def user_list() -> None:
+    """List the accounts."""
+    from monitor.flow import accounts
+
+    for item in read(accounts.accounts):
+        click.echo(f"{item.name}  since {item.created_at:%Y-%m-%d}{'  (shut out)' if item.disabled else ''}")
+
+
+@user.command("disable", epilog=example("chatwatch user disable alice"))
+@click.argument("name")
+def user_disable(name: str) -> None:
+    """Shut NAME out at once."""
+    from monitor import flow
+    from monitor.flow import accounts
+
+    engine = open_database()
+    try:
+        accounts.disable_account(engine, name, clock.now(), _user())
+    except flow.CommandError as error:
+        raise Failure(str(error)) from None
+    finally:
+        engine.dispose()
+    click.echo(f"{name} is shut out.")

@@ -1,0 +1,213 @@
+"""The command line: help with examples, one-line errors, and exit codes that scripts can rely on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from monitor.cli import COMMANDS, chatwatch
+from monitor.simulator import serve
+
+PROBES = """\
+allow_networks: [127.0.0.0/8]
+services:
+  - id: sim
+    name: Simulated
+    components: [{{id: web, name: Web chat, kind: web}}]
+    probes:
+      - {{id: page, component: web, kind: http, interval: 30s, timeout: 5s, options: {{url: "{url}/"}}}}
+      - {{id: gone, component: web, kind: tcp, interval: 30s, timeout: 5s, options: {{host: 127.0.0.1, port: 9}}}}
+      - id: chat
+        component: web
+        kind: chat
+        interval: 60s
+        timeout: 9s
+        options: {{base_url: "{url}/v1", model: m, key: "${{K}}"}}
+"""
+
+
+def commands() -> Iterator[tuple[list[str], click.Command]]:
+    """Walk every visible command, subcommands included."""
+    context = click.Context(chatwatch)
+    for name in chatwatch.list_commands(context):
+        command = chatwatch.get_command(context, name)
+        assert command is not None
+        if command.hidden:
+            continue
+        yield [name], command
+        for below, inner in getattr(command, "commands", {}).items():
+            yield [name, below], inner
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    (tmp_path / "probes.yaml").write_text(PROBES.format(url="http://127.0.0.1:9"))
+    return tmp_path
+
+
+def run(home: Path, *words: str, typed: str = "", **environ: str) -> Result:
+    own = {"CHATWATCH_DATABASE": f"sqlite:///{home / 'cli.db'}", "CHATWATCH_CONFIG": str(home / "probes.yaml")}
+    return CliRunner().invoke(chatwatch, list(words), input=typed, env={**own, **environ})
+
+
+@pytest.mark.parametrize(("words", "command"), [pytest.param(*row, id=" ".join(row[0])) for row in commands()])
+def test_every_command_explains_itself_with_an_example(words: list[str], command: click.Command) -> None:
+    shown = CliRunner().invoke(chatwatch, [*words, "--help"])
+    assert shown.exit_code == 0
+    assert f"chatwatch {' '.join(words)}" in shown.output.split("Example:")[1]
+    assert command.help
+
+
+def test_every_command_of_the_table_exists() -> None:
+    context = click.Context(chatwatch)
+    assert all(chatwatch.get_command(context, name) for name in COMMANDS)
+
+
+def test_a_mistyped_command_is_told_the_nearest(home: Path) -> None:
+    shown = run(home, "chek")
+    assert shown.exit_code == 2
+    assert 'did you mean "check"?' in shown.output
+
+
+def test_check_shows_what_the_file_expands_to(home: Path) -> None:
+    shown = run(home, "check")
+    assert shown.exit_code == 0
+    assert "sim-page" in shown.output
+    assert "off: secret K is not set" in shown.output
+    assert "Nobody is told of anything" in shown.output
+
+
+def test_check_names_faults_with_line_and_id_and_exits_with_one(home: Path) -> None:
+    path = home / "probes.yaml"
+    path.write_text(path.read_text().replace("interval: 30s", "interval: 30"))
+    shown = run(home, "check")
+    assert shown.exit_code == 1
+    assert f"{path}:7: P013" in shown.output
+    assert "2 faults" in shown.output
+    found = json.loads(run(home, "check", "--json").output)
+    assert {(fault["line"], fault["id"]) for fault in found["faults"]} == {(7, "P013"), (8, "P013")}
+
+
+def test_the_shipped_configuration_is_sound_and_needs_no_key() -> None:
+    shipped = Path(__file__).parents[2] / "probes.yaml"
+    shown = CliRunner().invoke(chatwatch, ["check", "--config", str(shipped), "--json"], env={"DEEPSEEK_API_KEY": None})
+    probes = json.loads(shown.output)["probes"]
+    assert shown.exit_code == 0
+    off = {probe["id"] for probe in probes if probe["disabled"]}
+    assert {"deepseek-api-chat", "openai-api-chat", "anthropic-api-chat"} >= off
+    for service in ("deepseek", "openai", "anthropic"):
+        kinds = {
+            probe["kind"] for probe in probes if probe["component"].startswith(f"{service}/") and not probe["disabled"]
+        }
+        assert kinds >= {"http", "registration", "login", "upstream"}
+
+
+def test_probe_looks_once_and_its_exit_code_tells_good_from_bad(home: Path) -> None:
+    async def play() -> list[Result]:
+        async with serve() as vendor:
+            (home / "probes.yaml").write_text(PROBES.format(url=vendor.url))
+            ways = [
+                ["sim-page"],
+                ["sim-page", "--explain"],
+                ["sim-page", "--json"],
+                ["sim-chat", "--explain"],
+                ["sim-gone"],
+            ]
+            return [await asyncio.to_thread(run, home, "probe", *words, K="sk-canary-0815") for words in ways]
+
+    line, explained, as_json, chat, gone = asyncio.run(play())
+    assert (line.exit_code, line.output.split()[:3]) == (0, ["sim-page", "ok", "ok"])
+    for word in ("connect", "wait", "Address", "Reason", "Rules"):
+        assert word in explained.output
+    assert json.loads(as_json.output)["observation"]["http_status"] == 200
+    assert "ttft_s" in chat.output
+    assert gone.exit_code == 2
+    assert "service.connect" in gone.output
+    assert all("canary" not in shown.output for shown in (line, explained, as_json, chat, gone))
+
+
+def test_an_unknown_probe_is_one_line_with_the_nearest(home: Path) -> None:
+    shown = run(home, "probe", "sim-pge")
+    assert shown.exit_code == 1
+    assert shown.output.count("\n") == 1
+    assert 'did you mean "sim-page"?' in shown.output
+
+
+def test_a_probe_that_is_switched_off_says_why(home: Path) -> None:
+    shown = run(home, "probe", "sim-chat")
+    assert shown.exit_code == 1
+    assert "secret K is not set" in shown.output
+
+
+def test_a_user_is_added_from_standard_input_and_listed(home: Path) -> None:
+    assert "may use" in run(home, "user", "add", "alice", "--stdin", typed="long enough\n").output
+    assert "alice" in run(home, "user", "list").output
+    short = run(home, "user", "add", "bob", "--stdin", typed="short\n")
+    assert short.exit_code == 1
+    assert short.output.startswith("chatwatch: ")
+    assert run(home, "user", "disable", "alice").exit_code == 0
+    assert "shut out" in run(home, "user", "list").output
+
+
+def test_a_silence_is_added_listed_and_ended(home: Path) -> None:
+    refused = run(home, "silence", "add", "--for", "30m")
+    assert refused.exit_code == 1
+    added = run(home, "silence", "add", "--for", "30m", "--service", "sim", "--as", "alice", "--why", "known")
+    assert added.exit_code == 0, added.output
+    listed = run(home, "silence", "list").output
+    assert "sim" in listed
+    assert "by alice: known" in listed
+    assert run(home, "silence", "end", added.output.strip()).exit_code == 0
+    assert run(home, "silence", "list").output == ""
+
+
+def test_a_duration_without_a_unit_is_refused_on_the_command_line(home: Path) -> None:
+    shown = run(home, "silence", "add", "--for", "30", "--service", "sim")
+    assert shown.exit_code == 2
+    assert "unit" in shown.output
+
+
+def test_what_does_not_exist_is_one_line(home: Path) -> None:
+    for words in (["incident", "resolve", "nothing"], ["alert", "ack", "nothing"]):
+        shown = run(home, *words)
+        assert shown.exit_code == 1
+        assert shown.output.startswith("chatwatch: ")
+        assert shown.output.count("\n") == 1
+
+
+def test_a_backup_can_be_restored(home: Path) -> None:
+    run(home, "user", "add", "alice", "--stdin", typed="long enough\n")
+    assert run(home, "backup", str(home / "copy.db")).exit_code == 0
+    assert run(home, "backup", str(home / "copy.db")).exit_code == 1
+    run(home, "user", "disable", "alice")
+    assert run(home, "restore", str(home / "copy.db"), "--yes").exit_code == 0
+    assert "shut out" not in run(home, "user", "list").output
+    (home / "torn.db").write_bytes(b"no database at all")
+    assert run(home, "restore", str(home / "torn.db"), "--yes").exit_code == 1
+    with sqlite3.connect(home / "cli.db") as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+
+
+def test_the_diagram_is_printed_from_the_table(home: Path) -> None:
+    assert "stateDiagram" in run(home, "diagram").output
+
+
+def test_doctor_names_what_is_wrong_and_what_to_do(home: Path) -> None:
+    shown = run(home, "doctor")
+    assert shown.exit_code == 1
+    assert "control targets: none: name some under controls" in shown.output
+    assert "database can be written" in shown.output
+
+
+def test_no_environment_of_ours_leaks_into_the_help() -> None:
+    assert str(Path.home()) not in CliRunner().invoke(chatwatch, ["check", "--help"]).output
+    assert os.sep + "probes.yaml" not in CliRunner().invoke(chatwatch, ["up", "--help"]).output
