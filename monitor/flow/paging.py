@@ -74,6 +74,11 @@ class Paging:
         """Say whether a condition can change anything: most are about what never fired."""
         return condition.holds or condition.key in self.open or condition.key in self.muted
 
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether nothing is open or muted, so that a condition that does not hold can change nothing."""
+        return not self.open and not self.muted
+
     def meet(self, conditions: Iterable[Condition], at: datetime) -> None:
         """Open, follow and end alerts by these conditions, as of event time ``at``."""
         news = [condition for condition in conditions if self.is_news(condition) and not self._is_muted(condition)]

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Engine, insert, select, update
 
 from monitor.core.catalogue import Catalogue
+from monitor.core.schedule import slot
 from monitor.flow.paging import Paging
 from monitor.flow.recording import Recorded, follow
 from monitor.flow.working import COMPONENT, SERIES, Working
@@ -80,10 +81,18 @@ def _components(work: Working, catalogue: Catalogue, now: datetime) -> None:
         connection.execute(insert(COMPONENT).values(row))
 
 
+def _locations(catalogue: Catalogue) -> list[str]:
+    return sorted({location for probe in catalogue.probes for location in probe.locations})
+
+
 def _series(work: Working, catalogue: Catalogue) -> None:
+    probes = {probe.id: probe for probe in catalogue.probes}
     connection = work.connection
     known = {(row.probe, row.location) for row in connection.execute(select(SERIES.c.probe, SERIES.c.location))}
-    wanted = [(probe.id, location) for probe in catalogue.probes for location in probe.locations]
+    # What is due together lies together, so that one batch of results touches few pages.
+    by_slot = sorted(catalogue.probes, key=lambda probe: (probe.interval_s, slot(probe.id, probe.interval_s)))
+    wanted = [(probe.id, location) for location in _locations(catalogue) for probe in by_slot]
+    wanted = [(name, location) for name, location in wanted if location in probes[name].locations]
     rows = [
         {"probe": probe, "location": location, "tick_us": 0, "attempt": 0, "reading": "", "state": ""}
         for probe, location in wanted

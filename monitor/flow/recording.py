@@ -12,8 +12,8 @@ from monitor.core.blindness import is_blind
 from monitor.core.conditions import Condition, alerts_for, certificate, own_trouble, registration_changed
 from monitor.core.events import Cause, ComponentChange, RegistrationChange
 from monitor.core.health import ComponentHealth, is_duplicate, step
-from monitor.core.looks import confirm_auth
 from monitor.core.model import Certificate, Outcome, Reason, Result, Severity, UpstreamReading
+from monitor.core.refusal import confirm_auth
 from monitor.core.registration import overall_state
 from monitor.flow.judging import judge, last_looks, read_registration, tell
 from monitor.flow.paging import Paging
@@ -149,7 +149,7 @@ def take(batch: Batch, paging: Paging, result: Result) -> None:
     before = track.state
     track.state, track.changed = step(before, result, probe.policy), True
     batch.add(result, track, before.last_reason, raw.readings_digest(result.observation))
-    conditions = _about_ourselves(work, track, result)
+    conditions = _about_ourselves(work, paging, track, result)
     if probe.witness:
         conditions += hear(work, track, result, at)
     part = work.parts.get(probe.component)
@@ -222,11 +222,11 @@ def _refused_key(work: Working, track: Track, result: Result) -> Result:
     return confirm_auth(result, track.state, peers, vendor_admits=admits)
 
 
-def _about_ourselves(work: Working, track: Track, result: Result) -> list[Condition]:
+def _about_ourselves(work: Working, paging: Paging, track: Track, result: Result) -> list[Condition]:
     """Return conditions for the operator: our key, money or configuration, and certificates that end."""
     probe, seen = track.probe, result.observation
     conditions: list[Condition] = []
-    if not probe.control:
+    if not probe.control and not (seen.reason is Reason.OK and paging.is_quiet):
         scope = f"{probe.id}@{track.location}"
         conditions += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail)
     if seen.certificate is not None and not probe.control:

@@ -26,6 +26,7 @@ from monitor.store import tables
 from monitor.store.catalogues import Index, load_index
 from monitor.store.codec import DAY, pack, unpack, us, us_or_none, when_or_none
 from monitor.store.maintenances import held_windows
+from monitor.store.states import dump_state, load_state
 from monitor.store.tables import table
 
 SERIES, COMPONENT, SPAN = table(tables.Series), table(tables.Component), table(tables.Span)
@@ -131,6 +132,10 @@ class Working:
                 self.parts[row.id] = Part(
                     component, [], health, since, row.reason, row.detail, row.span_us, registration, row.known_us
                 )
+        query = select(INCIDENT.c.body).where(INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(wanted))
+        for body in self.connection.scalars(query):
+            incident = unpack(Incident, body)
+            self._latest[incident.service, incident.cause] = incident
         self._load_tracks()
 
     def _load_tracks(self) -> None:
@@ -141,7 +146,7 @@ class Working:
                 self._add(self._read_track(row))
 
     def _read_track(self, row: Any) -> Track:
-        state = ProbeState.from_json(json.loads(row.state)) if row.state else new_probe_state(row.probe, row.location)
+        state = load_state(row.state, row.probe, row.location, row.tick_us, row.attempt)
         probe = self.index.probes[row.probe]
         kept = when_or_none(row.evidence_kept_us)
         return Track(row.id, probe, row.location, state, row.result_id, row.result_at_us, row.reading, kept)
@@ -241,12 +246,12 @@ class Working:
         """Return the id of an open incident that the component is part of; empty if there is none."""
         if part is None:
             return ""
-        found = (self.latest(part.component.service, cause) for cause in Cause)
+        found = (self._latest.get((part.component.service, cause)) for cause in Cause)
         return next((item.id for item in found if item and is_open(item) and part.component.id in item.components), "")
 
     def has_open(self, service: str) -> bool:
-        """Say whether any incident of the service is open."""
-        return any(is_open(self.latest(service, cause)) for cause in Cause)
+        """Say whether any incident of a loaded service is open."""
+        return any(is_open(self._latest.get((service, cause))) for cause in Cause)
 
     def happened(self, event: IncidentEvent, incident: Incident | None) -> Incident:
         """Take an event into its incident's history and projection; returns the incident after it."""
@@ -289,7 +294,7 @@ class Working:
                 track.result_at_us,
                 track.reading,
                 us_or_none(track.evidence_kept),
-                json.dumps(track.state.to_json(), separators=(",", ":")),
+                dump_state(track.state),
                 track.id,
             )
             for track in self.tracks.values()
