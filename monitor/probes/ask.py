@@ -20,7 +20,7 @@ from monitor.probes.base import Context
 from monitor.probes.reply import Reply, api_error
 from monitor.probes.sse import Event, LineTooLong, Parser
 from monitor.probes.taxonomy import End, Seen
-from monitor.wire import Chunk, Exchange, WireError
+from monitor.wire import Chunk, Exchange, Limits, WireError
 
 LINGER_S = 5.0
 """After the finish reason the protocol's own end is waited for no longer than this."""
@@ -147,12 +147,15 @@ def _is_unread(reply: Reply) -> bool:
 
 
 async def _events(question: Question, chunks: AsyncGenerator[Chunk, None], talk: Talk) -> End:
-    parser, reply = Parser(), talk.seen.reply
+    parser, reply, left = Parser(), talk.seen.reply, Limits().events
     clock = _Clock(question.stall_s, reply)
     try:
         async for chunk in clock.over(chunks):
             _remember(talk, chunk.data)
             for item in parser.feed(chunk.data, chunk.at_s):
+                left -= 1
+                if left < 0:
+                    raise WireError(Reason.TOO_LARGE, "more events than any answer needs", phases=_phases(talk))
                 if not isinstance(item, Event):
                     reply.keep_alive()
                 elif question.dialect.read_event(reply, item):
