@@ -16,6 +16,8 @@ from monitor.store.codec import DAY, when
 from monitor.store.tables import table
 
 COMPONENT_DAY, SPAN = table(tables.ComponentDay), table(tables.Span)
+Parts = tuple[int, ...]
+"""Microseconds per state, in the order of :data:`STATES`. Plain tuples: a page over 90 days reads many thousands."""
 STATES = ("operational_us", "degraded_us", "partial_us", "major_us", "maintenance_us", "unknown_us")
 
 
@@ -33,20 +35,21 @@ class Line:
 
 def day_parts(
     connection: Connection, lines: Sequence[Line], windows: Sequence[Window], since_us: int, until_us: int
-) -> dict[str, dict[int, Shares]]:
+) -> dict[str, dict[int, Parts]]:
     """Return component → start of day → how the day (or the part of it before ``until_us``) was spent."""
     first = since_us - since_us % DAY
     closed = _closed(connection, first, {line.component for line in lines})
     today = until_us - until_us % DAY
     open_since = {line.component: _first_open(line, closed[line.component], first, today) for line in lines}
     spans = _spans(connection, min(open_since.values(), default=today), open_since)
-    found: dict[str, dict[int, Shares]] = {}
+    found: dict[str, dict[int, Parts]] = {}
     for line in lines:
         days = closed[line.component]
         start = open_since[line.component]
         for day in range(start, today + DAY, DAY):
             if day not in days:
-                days[day] = one_day(line, spans[line.component], windows, day, min(day + DAY, until_us))
+                share = one_day(line, spans[line.component], windows, day, min(day + DAY, until_us))
+                days[day] = tuple(getattr(share, name) for name in STATES)
         found[line.component] = dict(sorted(days.items()))
     return found
 
@@ -63,16 +66,17 @@ def one_day(
     return shares(known, near, line.component, when(start_us), when(until_us))
 
 
-def _closed(connection: Connection, first: int, components: set[str]) -> defaultdict[str, dict[int, Shares]]:
+def _closed(connection: Connection, first: int, components: set[str]) -> defaultdict[str, dict[int, Parts]]:
     query = select(COMPONENT_DAY.c.component, COMPONENT_DAY.c.day_us, *(COMPONENT_DAY.c[name] for name in STATES))
-    found: defaultdict[str, dict[int, Shares]] = defaultdict(dict)
-    for component, day_us, *parts in connection.execute(query.where(COMPONENT_DAY.c.day_us >= first)):
-        if component in components:
-            found[component][day_us] = Shares(*parts)
+    found: defaultdict[str, dict[int, Parts]] = defaultdict(dict)
+    for component, day_us, *parts in connection.execute(query.where(COMPONENT_DAY.c.day_us >= first)).all():
+        found[component][day_us] = tuple(parts)
+    for component in found.keys() - components:
+        del found[component]
     return found
 
 
-def _first_open(line: Line, days: Mapping[int, Shares], first: int, today: int) -> int:
+def _first_open(line: Line, days: Mapping[int, Parts], first: int, today: int) -> int:
     """Return the first day that is not worked out yet."""
     day = max(first, line.created_us - line.created_us % DAY)
     while day in days and day < today:
@@ -91,9 +95,6 @@ def _spans(
     return found
 
 
-def total(days: Iterable[Shares]) -> Shares:
+def total(days: Iterable[Parts]) -> Parts:
     """Return the sum of days."""
-    sums = [0] * len(STATES)
-    for day in days:
-        sums = [have + getattr(day, name) for have, name in zip(sums, STATES, strict=True)]
-    return Shares(*sums)
+    return tuple(map(sum, zip(*days, strict=True))) or (0,) * len(STATES)

@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, select
@@ -19,9 +19,8 @@ from monitor.core.catalogue import Catalogue, Component, Service
 from monitor.core.maintenance import Window, covering
 from monitor.core.model import Health, Reason, UpstreamReading
 from monitor.core.registration import RegistrationState
-from monitor.core.uptime import Shares
 from monitor.store import tables
-from monitor.store.bars import Line, day_parts, total
+from monitor.store.bars import Line, Parts, day_parts, total
 from monitor.store.catalogues import Index, load_index
 from monitor.store.codec import DAY, SECOND, unpack, us, when, when_or_none
 from monitor.store.engine import reading
@@ -177,18 +176,19 @@ def _components(scene: _Scene, shown: Sequence[Component]) -> list[ComponentView
     parts = day_parts(scene.connection, lines, scene.windows, since_us, us(scene.now))
     observed = _observed(scene)
     counts = _incidents_per_day(scene.incidents, scene.now)
+    dates = {day: when(day).date() for day in {day for days in parts.values() for day in days}}
     found = []
     for component in shown:
         row = rows.get(component.id)
         if row is not None:
             days = parts[component.id]
-            bars = tuple(_bar(day, share, counts[component.id, day]) for day, share in days.items())
+            bars = tuple(_bar(dates[day], share, counts.get((component.id, day), 0)) for day, share in days.items())
             found.append(_component(scene, component, row, bars, total(days.values()), observed.get(component.id)))
     return found
 
 
 def _component(
-    scene: _Scene, component: Component, row: Row[Any], bars: tuple[DayBar, ...], whole: Shares, observed: int | None
+    scene: _Scene, component: Component, row: Row[Any], bars: tuple[DayBar, ...], whole: Parts, observed: int | None
 ) -> ComponentView:
     health = Health.UNKNOWN if scene.stale else Health(row.health)
     return ComponentView(
@@ -223,28 +223,15 @@ def _registration(text: str, scene: _Scene) -> RegistrationView | None:
     return RegistrationView(overall, state.methods)
 
 
-def _bar(day_us: int, share: Shares, incidents_on_it: int) -> DayBar:
-    return DayBar(
-        when(day_us).date(),
-        share.operational_us / SECOND,
-        share.degraded_us / SECOND,
-        share.partial_us / SECOND,
-        share.major_us / SECOND,
-        share.maintenance_us / SECOND,
-        share.unknown_us / SECOND,
-        incidents_on_it,
-    )
+def _bar(day: date, parts: Parts, incidents_on_it: int) -> DayBar:
+    operational, degraded, partial, major, maintenance, unknown = [part / SECOND for part in parts]
+    return DayBar(day, operational, degraded, partial, major, maintenance, unknown, incidents_on_it)
 
 
-def _uptime(share: Shares) -> Uptime:
-    return Uptime(
-        window_s=share.total_us / SECOND,
-        up_s=share.operational_us / SECOND,
-        degraded_s=share.degraded_us / SECOND,
-        down_s=(share.partial_us + share.major_us) / SECOND,
-        maintenance_s=share.maintenance_us / SECOND,
-        unknown_s=share.unknown_us / SECOND,
-    )
+def _uptime(parts: Parts) -> Uptime:
+    operational, degraded, partial, major, maintenance, unknown = (part / SECOND for part in parts)
+    window_s = sum(parts) / SECOND
+    return Uptime(window_s, operational, degraded, partial + major, maintenance, unknown)
 
 
 def _observed(scene: _Scene) -> Mapping[str, int]:

@@ -5,25 +5,58 @@ These classes describe columns and nothing else: readers get the views, never a 
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Table, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, Index, Table, text
 from sqlmodel import Field, SQLModel
 
-# A big integer that is still an alias of SQLite's rowid where it is the key.
-BIG = BigInteger().with_variant(Integer(), "sqlite")
+from monitor.store.tables_results import (
+    CLUSTERED,
+    Certificate,
+    Evidence,
+    Mark,
+    Reading,
+    Result,
+    RollupDay,
+    RollupHour,
+    RollupMinute,
+    Series,
+    Word,
+    text_column,
+    us,
+)
 
-
-def _key(**options: Any) -> Any:
-    return Field(default=None, primary_key=True, sa_type=BIG, **options)
-
-
-def _us(**options: Any) -> Any:
-    return Field(sa_type=BigInteger, **options)
-
-
-def _text(default: str = "") -> Any:
-    return Field(default=default, sa_type=Text)
+__all__ = [
+    "Account",
+    "Alert",
+    "AlertEvent",
+    "Audit",
+    "Catalogue",
+    "Certificate",
+    "Component",
+    "ComponentDay",
+    "Decision",
+    "Evidence",
+    "Incident",
+    "IncidentEvent",
+    "Judgement",
+    "Lease",
+    "LoginSession",
+    "Maintenance",
+    "Mark",
+    "Outbox",
+    "Reading",
+    "RegistrationLog",
+    "Result",
+    "RollupDay",
+    "RollupHour",
+    "RollupMinute",
+    "Series",
+    "Silence",
+    "Span",
+    "Upstream",
+    "Word",
+    "Worker",
+    "table",
+]
 
 
 class Catalogue(SQLModel, table=True):
@@ -31,155 +64,9 @@ class Catalogue(SQLModel, table=True):
 
     id: int = Field(default=1, primary_key=True)
     digest: str
-    at_us: int = _us()
-    label: str = _text()
-    body: str = _text()
-
-
-class Series(SQLModel, table=True):
-    """One probe at one location: its watermark, the state of the rules, and where its newest result lies."""
-
-    __table_args__ = (UniqueConstraint("probe", "location"),)
-
-    id: int | None = Field(default=None, primary_key=True)
-    probe: str
-    location: str
-    tick_us: int = _us(default=0)
-    """With ``attempt`` the newest run that was judged; anything at or before it is a repetition."""
-    attempt: int = 0
-    evidence_us: int | None = _us(default=None)
-    result_id: int | None = _us(default=None)
-    result_at_us: int | None = _us(default=None)
-    reading: str = ""
-    """Digest of the readings last stored, so that an unchanged one is not stored again."""
-    evidence_kept_us: int | None = _us(default=None)
-    state: str = _text()
-
-
-class Result(SQLModel, table=True):
-    """One look: integers only, appended in order, no second index. See ``store/raw.py`` for what each one holds."""
-
-    __table_args__ = {"postgresql_partition_by": "RANGE (at_us)"}
-
-    id: int | None = _key()
-    series: int
-    tick_us: int = _us()
-    attempt: int = 1
-    at_us: int = _us()
-    duration_us: int = _us()
-    reason: int
-    flags: int = 0
-    http_status: int | None = None
-    bytes_received: int | None = _us(default=None)
-    address: int | None = None
-    dns_us: int | None = _us(default=None)
-    connect_us: int | None = _us(default=None)
-    tls_us: int | None = _us(default=None)
-    request_us: int | None = _us(default=None)
-    wait_us: int | None = _us(default=None)
-    transfer_us: int | None = _us(default=None)
-    rtt_us: int | None = _us(default=None)
-    overhead_us: int | None = _us(default=None)
-    lag_us: int | None = _us(default=None)
-    ttft_us: int | None = _us(default=None)
-    first_answer_us: int | None = _us(default=None)
-    queue_us: int | None = _us(default=None)
-    last_token_us: int | None = _us(default=None)
-    gap_us: int | None = _us(default=None)
-    itl_us: int | None = _us(default=None)
-    tpot_us: int | None = _us(default=None)
-    rate_milli: int | None = _us(default=None)
-    output_tokens: int | None = None
-    input_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    keepalives: int | None = None
-    chunks: int | None = None
-    cost_nano_usd: int | None = _us(default=None)
-    finish_reason: int | None = None
-    chat_model: int | None = None
-    fingerprint: int | None = None
-
-
-class Word(SQLModel, table=True):
-    """Words that repeat in results (addresses, model names), so that a result holds integers only."""
-
-    id: int | None = Field(default=None, primary_key=True)
-    text: str = Field(unique=True)
-
-
-class Evidence(SQLModel, table=True):
-    """What was seen at a look that was worth keeping; pruned unless an incident holds on to it."""
-
-    result_id: int = Field(primary_key=True, sa_type=BigInteger)
-    series: int
-    at_us: int = _us(index=True)
-    incident: str = Field(default="", index=True)
-    body: str = _text()
-
-
-class Reading(SQLModel, table=True):
-    """What a source said of registration or of the vendor's own incidents, stored when it changes."""
-
-    __table_args__ = (Index("reading_series", "series", "result_id"),)
-
-    result_id: int = Field(primary_key=True, sa_type=BigInteger)
-    series: int
-    at_us: int = _us()
-    registration: str = _text()
-    upstream: str = _text()
-
-
-class Certificate(SQLModel, table=True):
-    """The certificate last seen by a series."""
-
-    series: int = Field(primary_key=True)
-    seen_us: int = _us()
-    body: str = _text()
-
-
-class _Rollup(SQLModel):
-    """Counts per outcome and a latency sketch of one series in one bucket; merging them is exact."""
-
-    bucket_us: int = Field(primary_key=True, sa_type=BigInteger)
-    series: int = Field(primary_key=True)
-    counts: str = _text()
-    """JSON: reason code → number of looks."""
-    response: bytes = Field(default=b"", sa_type=LargeBinary)
-    ttft: bytes = Field(default=b"", sa_type=LargeBinary)
-    tokens_out: int = _us(default=0)
-    cost_micro_usd: int = _us(default=0)
-
-
-# SQLite keeps such a table in the order of its key: one bucket of all series lies together.
-_CLUSTERED = {"sqlite_with_rowid": False}
-
-
-class RollupMinute(_Rollup, table=True):
-    """One minute."""
-
-    __tablename__ = "rollup_minute"
-    __table_args__ = _CLUSTERED
-
-
-class RollupHour(_Rollup, table=True):
-    """One hour."""
-
-    __tablename__ = "rollup_hour"
-    __table_args__ = _CLUSTERED
-
-
-class RollupDay(_Rollup, table=True):
-    """One UTC day."""
-
-    __tablename__ = "rollup_day"
-    __table_args__ = _CLUSTERED
-
-
-class Mark(SQLModel, table=True):
-    """How far a piece of housekeeping has come."""
-
-    name: str = Field(primary_key=True)
-    value: int = _us(default=0)
+    at_us: int = us()
+    label: str = text_column()
+    body: str = text_column()
 
 
 class Component(SQLModel, table=True):
@@ -188,18 +75,18 @@ class Component(SQLModel, table=True):
     id: str = Field(primary_key=True)
     service: str
     health: str = "unknown"
-    since_us: int | None = _us(default=None)
+    since_us: int | None = us(default=None)
     reason: str = ""
-    detail: str = _text()
-    created_us: int = _us()
-    span_us: int = _us()
+    detail: str = text_column()
+    created_us: int = us()
+    span_us: int = us()
     """Start of the stretch of this health that is not closed yet; the closed ones are in ``component_span``."""
-    known_us: int | None = _us(default=None)
+    known_us: int | None = us(default=None)
     """While the health is unknown: the first evidence since, before which the time stays unknown."""
     position: int = 0
-    registration: str = _text()
+    registration: str = text_column()
     """State of the registration rules; empty for other components."""
-    latency: str = _text()
+    latency: str = text_column()
     """The latency view of the last roll-up."""
 
 
@@ -211,8 +98,8 @@ class Span(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     component: str
-    start_us: int = _us()
-    end_us: int = _us()
+    start_us: int = us()
+    end_us: int = us()
     health: str
 
 
@@ -220,16 +107,16 @@ class ComponentDay(SQLModel, table=True):
     """A closed UTC day of a component in microseconds per state, worked out from its spans."""
 
     __tablename__ = "component_day"
-    __table_args__ = _CLUSTERED
+    __table_args__ = CLUSTERED
 
     component: str = Field(primary_key=True)
     day_us: int = Field(primary_key=True, sa_type=BigInteger)
-    operational_us: int = _us(default=0)
-    degraded_us: int = _us(default=0)
-    partial_us: int = _us(default=0)
-    major_us: int = _us(default=0)
-    maintenance_us: int = _us(default=0)
-    unknown_us: int = _us(default=0)
+    operational_us: int = us(default=0)
+    degraded_us: int = us(default=0)
+    partial_us: int = us(default=0)
+    major_us: int = us(default=0)
+    maintenance_us: int = us(default=0)
+    unknown_us: int = us(default=0)
 
 
 class RegistrationLog(SQLModel, table=True):
@@ -239,8 +126,8 @@ class RegistrationLog(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     component: str = Field(index=True)
-    at_us: int = _us()
-    body: str = _text()
+    at_us: int = us()
+    body: str = text_column()
 
 
 class Upstream(SQLModel, table=True):
@@ -248,11 +135,11 @@ class Upstream(SQLModel, table=True):
 
     probe: str = Field(primary_key=True)
     service: str
-    read_us: int | None = _us(default=None)
-    failed_us: int | None = _us(default=None)
+    read_us: int | None = us(default=None)
+    failed_us: int | None = us(default=None)
     reason: str = ""
-    body: str = _text()
-    said: str = _text()
+    body: str = text_column()
+    said: str = text_column()
     """JSON: digests of what was already told, so that only new words become timeline entries."""
 
 
@@ -263,12 +150,12 @@ class Incident(SQLModel, table=True):
     service: str = Field(index=True)
     cause: str
     status: str
-    started_us: int = _us(index=True)
-    resolved_us: int | None = _us(default=None)
+    started_us: int = us(index=True)
+    resolved_us: int | None = us(default=None)
     public: bool = True
-    review_us: int | None = _us(default=None)
+    review_us: int | None = us(default=None)
     """When an incident that waits for review is published by itself."""
-    body: str = _text()
+    body: str = text_column()
 
 
 class IncidentEvent(SQLModel, table=True):
@@ -278,11 +165,11 @@ class IncidentEvent(SQLModel, table=True):
 
     incident: str = Field(primary_key=True)
     seq: int = Field(primary_key=True)
-    at_us: int = _us()
-    recorded_us: int = _us()
+    at_us: int = us()
+    recorded_us: int = us()
     kind: str
     by: str = ""
-    data: str = _text("{}")
+    data: str = text_column("{}")
 
 
 class Alert(SQLModel, table=True):
@@ -305,12 +192,12 @@ class Alert(SQLModel, table=True):
     service: str
     component: str
     incident: str = Field(default="", index=True)
-    fired_us: int = _us(index=True)
-    resolved_us: int | None = _us(default=None)
-    body: str = _text()
+    fired_us: int = us(index=True)
+    resolved_us: int | None = us(default=None)
+    body: str = text_column()
     muted: bool = False
     """A person resolved it while its condition lasts; it fires again only after that was over."""
-    told: str = _text("{}")
+    told: str = text_column("{}")
     """JSON: what each route was told so far."""
 
 
@@ -321,10 +208,10 @@ class AlertEvent(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     alert: str = Field(index=True)
-    at_us: int = _us()
+    at_us: int = us()
     kind: str
     by: str = ""
-    data: str = _text("{}")
+    data: str = text_column("{}")
 
 
 class Decision(SQLModel, table=True):
@@ -335,7 +222,7 @@ class Decision(SQLModel, table=True):
     route: str
     send: bool
     why: str
-    at_us: int = _us()
+    at_us: int = us()
 
 
 class Outbox(SQLModel, table=True):
@@ -351,26 +238,26 @@ class Outbox(SQLModel, table=True):
     channel: str
     why: str
     sending: str
-    created_us: int = _us()
-    due_us: int = _us()
+    created_us: int = us()
+    due_us: int = us()
     tries: int = 0
     owner: str = ""
-    leased_until_us: int | None = _us(default=None)
-    sent_us: int | None = _us(default=None)
-    error: str = _text()
-    body: str = _text()
+    leased_until_us: int | None = us(default=None)
+    sent_us: int | None = us(default=None)
+    error: str = text_column()
+    body: str = text_column()
 
 
 class Silence(SQLModel, table=True):
     """Nobody is told about what it matches; everything is recorded all the same."""
 
     id: str = Field(primary_key=True)
-    starts_us: int = _us()
-    ends_us: int = _us(index=True)
+    starts_us: int = us()
+    ends_us: int = us(index=True)
     by: str
-    why: str = _text()
-    body: str = _text()
-    removed_us: int | None = _us(default=None)
+    why: str = text_column()
+    body: str = text_column()
+    removed_us: int | None = us(default=None)
 
 
 class Maintenance(SQLModel, table=True):
@@ -378,15 +265,15 @@ class Maintenance(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     service: str
-    starts_us: int = _us()
-    until_us: int | None = _us(default=None)
+    starts_us: int = us()
+    until_us: int | None = us(default=None)
     """End of the last occurrence; None repeats without end."""
-    title: str = _text()
-    text: str = _text()
-    body: str = _text()
+    title: str = text_column()
+    text: str = text_column()
+    body: str = text_column()
     """The announcement as the rules know it."""
     by: str = ""
-    cancelled_us: int | None = _us(default=None)
+    cancelled_us: int | None = us(default=None)
 
 
 class Judgement(SQLModel, table=True):
@@ -395,28 +282,28 @@ class Judgement(SQLModel, table=True):
     alert: str = Field(primary_key=True)
     verdict: str
     by: str
-    at_us: int = _us()
-    note: str = _text()
+    at_us: int = us()
+    note: str = text_column()
 
 
 class Audit(SQLModel, table=True):
     """Who did what, when and why. Append-only."""
 
     id: int | None = Field(default=None, primary_key=True)
-    at_us: int = _us(index=True)
+    at_us: int = us(index=True)
     who: str
     action: str
     subject: str = ""
-    why: str = _text()
-    data: str = _text("{}")
+    why: str = text_column()
+    data: str = text_column("{}")
 
 
 class Account(SQLModel, table=True):
     """A person who may use the console."""
 
     name: str = Field(primary_key=True)
-    password_hash: str = _text()
-    created_us: int = _us()
+    password_hash: str = text_column()
+    created_us: int = us()
     epoch: int = 0
     """Raised on every change of password; sessions of an older epoch are void."""
     disabled: bool = False
@@ -430,8 +317,8 @@ class LoginSession(SQLModel, table=True):
     token_hash: str = Field(primary_key=True)
     account: str = Field(index=True)
     epoch: int
-    created_us: int = _us()
-    expires_us: int = _us()
+    created_us: int = us()
+    expires_us: int = us()
 
 
 class Worker(SQLModel, table=True):
@@ -439,11 +326,11 @@ class Worker(SQLModel, table=True):
 
     id: str = Field(primary_key=True)
     location: str
-    seen_us: int = _us()
-    blind_us: int | None = _us(default=None)
-    blind_reason: str = _text()
+    seen_us: int = us()
+    blind_us: int | None = us(default=None)
+    blind_reason: str = text_column()
     spooled: int = 0
-    loop_lag_us: int = _us(default=0)
+    loop_lag_us: int = us(default=0)
 
 
 class Lease(SQLModel, table=True):
@@ -452,7 +339,7 @@ class Lease(SQLModel, table=True):
     probe: str = Field(primary_key=True)
     location: str = Field(primary_key=True)
     owner: str = ""
-    until_us: int = _us(default=0)
+    until_us: int = us(default=0)
     epoch: int = 0
 
 

@@ -144,9 +144,9 @@ def page(probes: int, results: int) -> str:
         flow.check_in(engine, "w", "local", now)
         times = []
         for _ in range(9):
-            begun = time.perf_counter()
+            begun = time.process_time()
             shot = reads.snapshot(engine, now, public=True)
-            times.append(time.perf_counter() - begun)
+            times.append(time.process_time() - begun)
         assert sum(len(view.days) for service in shot.services for view in service.components) == probes * DAYS
         size = Path(directory, "bench.db").stat().st_size / 1e9
         engine.dispose()
