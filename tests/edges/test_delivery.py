@@ -1,0 +1,239 @@
+"""Channels and the dispatcher over a real receiver: what is sent, what is tried again, what is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from monitor.channels import KINDS, Notice, Undeliverable
+from monitor.channels.base import plain, retry_after_s
+from monitor.channels.email import Email, message
+from monitor.channels.slack import body as slack_body
+from monitor.channels.webhook import Webhook
+from monitor.core.events import Alert
+from monitor.core.model import AlertState, Severity, Why
+from monitor.delivery import LONGEST_PAUSE_S, pause
+from monitor.wire import Wire
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+HOSTILE = "<!channel> *bold* <https://evil.example|click> & \u202e\x00 `code`"
+
+
+def notice(**changes: object) -> Notice:
+    alert = Alert(
+        "01ALERT",
+        "k" * 64,
+        "component_down",
+        Severity.PAGE,
+        AlertState.FIRING,
+        "shop",
+        "shop/web",
+        NOW - timedelta(minutes=3),
+        NOW,
+        incident="01INC",
+        summary={"health": "major_outage", "detail": HOSTILE},
+    )
+    base = Notice("key-1", alert, Why.FIRST, NOW, "Shop", "Web")
+    return replace(base, **changes)  # type: ignore[arg-type]  # named by the tests
+
+
+def resolved() -> Notice:
+    first = notice()
+    alert = replace(first.alert, state=AlertState.RESOLVED, resolved_at=NOW + timedelta(minutes=5))
+    return replace(first, alert=alert, why=Why.RESOLVED)
+
+
+@dataclass
+class Receiver:
+    """A real HTTP server that answers as told and keeps what it got."""
+
+    url: str = ""
+    answer: bytes = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"
+    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:] if line)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.requests.append((headers | {":path": head[0].split()[1]}, body))
+        writer.write(self.answer)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def receiving() -> AsyncIterator[tuple[Receiver, Wire]]:
+    receiver = Receiver()
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    receiver.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    wire = Wire(allow_networks=["127.0.0.0/8"])
+    try:
+        yield receiver, wire
+    finally:
+        await wire.aclose()
+        server.close()
+        await server.wait_closed()
+
+
+def deliver(kind: str, options: Callable[[str], dict[str, object]], what: Notice, answer: bytes = b"") -> Receiver:
+    async def play() -> Receiver:
+        async with receiving() as (receiver, wire):
+            receiver.answer = answer or receiver.answer
+            await KINDS[kind].send(KINDS[kind].options.model_validate(options(receiver.url)), what, wire)
+            return receiver
+
+    return asyncio.run(play())
+
+
+def test_a_webhook_is_signed_after_standard_webhooks_and_carries_the_key() -> None:
+    secret = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
+    receiver = deliver("webhook", lambda url: {"url": f"{url}/hook", "signing_secret": secret}, notice())
+    headers, body = receiver.requests[0]
+    signed = f"key-1.{headers['webhook-timestamp']}.".encode() + body
+    expected = base64.b64encode(hmac.new(b"0123456789abcdef01234567", signed, hashlib.sha256).digest()).decode()
+    assert headers["webhook-signature"] == f"v1,{expected}"
+    assert headers["webhook-id"] == headers["idempotency-key"] == "key-1"
+    sent = json.loads(body)
+    assert sent["type"] == "alert.firing"
+    assert sent["data"]["alert"]["component"] == "shop/web"
+
+
+def test_a_signing_secret_that_is_no_base64_is_refused_without_being_repeated() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Webhook(url=SecretStr("https://hook.example/"), signing_secret=SecretStr("whsec_canary!"))
+    assert "canary" not in str(caught.value)
+
+
+def test_slack_reads_nothing_from_outside_as_markup() -> None:
+    text = json.dumps(slack_body(notice()), ensure_ascii=False)
+    assert "<!channel>" not in text
+    assert "<https://evil" not in text
+    assert "\u202e" not in text
+    assert "*bold*" not in text
+    receiver = deliver("slack", lambda url: {"url": url}, notice())
+    assert json.loads(receiver.requests[0][1])["text"] == "Page: Shop Web is down"
+
+
+def test_alertmanager_gets_its_own_shape_and_an_end_when_resolved() -> None:
+    for what, ends in ((notice(), NOW + timedelta(hours=4)), (resolved(), NOW + timedelta(minutes=5))):
+        headers, body = deliver("alertmanager", lambda url: {"url": url}, what).requests[0]
+        assert headers[":path"] == "/api/v2/alerts"
+        (alert,) = json.loads(body)
+        assert alert["labels"]["alertname"] == "Chatwatch_component_down"
+        assert datetime.fromisoformat(alert["endsAt"]) == ends
+        assert "detail" not in alert["labels"]
+
+
+def test_an_end_says_how_long_it_lasted() -> None:
+    sent = json.loads(deliver("webhook", lambda url: {"url": url}, resolved()).requests[0][1])
+    assert sent["data"]["title"].startswith("Resolved: Shop Web")
+    assert sent["data"]["facts"]["Lasted"] == "8 min"
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent"),
+    [
+        ("200 OK", None),
+        *((status, False) for status in ("408 T", "425 E", "429 M", "500 E", "503 S")),
+        *((status, True) for status in ("302 F", "400 B", "401 N", "404 N", "410 G")),
+    ],
+)
+def test_answers_are_told_apart_into_sent_again_and_never(status: str, permanent: bool | None) -> None:
+    answer = (
+        f"HTTP/1.1 {status}\r\ncontent-length: 0\r\nretry-after: 7\r\nlocation: https://x.example/\r\n\r\n".encode()
+    )
+    if permanent is None:
+        deliver("webhook", lambda url: {"url": url}, notice(), answer)
+        return
+    with pytest.raises(Undeliverable) as caught:
+        deliver("webhook", lambda url: {"url": f"{url}/token-canary"}, notice(), answer)
+    assert caught.value.permanent is permanent
+    assert caught.value.retry_after_s == (None if permanent else 7.0)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_dead_receiver_is_tried_again() -> None:
+    answer = b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nshort"
+    with pytest.raises(Undeliverable) as caught:
+        deliver("webhook", lambda url: {"url": url}, notice(), answer)
+    assert not caught.value.permanent
+
+
+def test_retry_after_is_read_in_both_forms_and_capped() -> None:
+    assert retry_after_s("120", NOW) == 120
+    assert retry_after_s("999999999", NOW) == 3600
+    assert retry_after_s("Fri, 02 Jan 2026 12:00:30 GMT", NOW) == 30
+    assert retry_after_s("Fri, 02 Jan 1998 12:00:30 GMT", NOW) == 0
+    assert retry_after_s("soon", NOW) is None
+    assert retry_after_s("-5", NOW) is None
+
+
+def test_mail_is_plain_text_in_one_thread_and_no_header_can_be_injected() -> None:
+    options = Email(host="mail.example", sender="watch@example.com", to=("on@example.com",))
+    mail = message(options, notice(service_name="Shop\r\nBcc: all@example.com"))
+    assert isinstance(mail, EmailMessage)
+    assert mail["Bcc"] is None
+    assert mail.get_content_type() == "text/plain"
+    assert mail["References"] == message(options, resolved())["References"]
+    assert mail["Message-ID"] == message(options, notice())["Message-ID"]
+
+
+def test_mail_is_delivered_over_smtp() -> None:
+    got: list[bytes] = []
+
+    async def play() -> None:
+        server = await asyncio.start_server(lambda r, w: smtp(r, w, got), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        options = Email(host="127.0.0.1", port=port, security="none", sender="w@example.com", to=("on@example.com",))
+        wire = Wire()
+        await KINDS["email"].send(options, notice(), wire)
+        await wire.aclose()
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(play())
+    assert b"Subject: Page: Shop Web is down" in got[0]
+
+
+async def smtp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, got: list[bytes]) -> None:
+    """Speak just enough SMTP."""
+    writer.write(b"220 ready\r\n")
+    while line := await reader.readline():
+        word = line[:4].upper()
+        if word == b"DATA":
+            writer.write(b"354 go\r\n")
+            got.append(await reader.readuntil(b"\r\n.\r\n"))
+        writer.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
+        await writer.drain()
+        if word == b"QUIT":
+            break
+    writer.close()
+    await writer.wait_closed()
+
+
+def test_every_kind_of_channel_can_be_sent_through() -> None:
+    assert sorted(KINDS) == ["alertmanager", "email", "slack", "webhook"]
+
+
+def test_pauses_grow_with_jitter_and_are_bounded() -> None:
+    assert pause(0, 1.0) == 2.0
+    assert pause(3, 1.0) == 16.0
+    assert pause(99, 1.0) == LONGEST_PAUSE_S
+    assert pause(5, 0.0) == 0.5
+
+
+def test_text_from_anywhere_becomes_one_harmless_line() -> None:
+    assert plain("a\r\nb\u202e\x1b[31m") == "a b [31m"
+    assert len(plain("x" * 9999)) == 300
