@@ -184,6 +184,9 @@ def step(state: ProbeState, result: Result, policy: Policy) -> ProbeState:
     if outcome is Outcome.FAILED:
         if reason is Reason.THROTTLED and state.throttled + 1 < policy.throttled_after:
             return _throttled(state, result)
+        held_back = policy.throttled_after - 1 if reason is Reason.THROTTLED and not state.failed_row else 0
+        for _ in range(held_back):  # they were failures all along
+            state = _failed(state, result, reason, policy)
         return _failed(state, result, reason, policy)
     if outcome is Outcome.OK or outcome is Outcome.SLOW:
         return _good(state, result, reason, policy)

@@ -50,7 +50,8 @@ def looks_of(reasons: Sequence[Reason]) -> list[Result]:
         ("o*5 x s s", Health.DEGRADED),
         ("o*5 h h", Health.OPERATIONAL),
         ("o*5 h h o h h", Health.OPERATIONAL),
-        ("o*5 h*4", Health.MAJOR),
+        ("o*5 h*3", Health.MAJOR),
+        ("o*5 h*2 x/o", Health.OPERATIONAL),
         ("o*5 a*20", Health.OPERATIONAL),
     ],
 )
@@ -138,9 +139,13 @@ class Naive:
         self.slow: list[bool] = []
         self.good_ticks: list[int] = []
         self.brisk_ticks: list[int] = []
+        self.blank: set[int] = set()
 
     def take(self, tick: int, outcome: Outcome) -> None:
         k, n, good = self.policy.open_after_failures, self.policy.window_looks, self.policy.close_after_successes
+        self.blank = set() if outcome.is_evidence else {*self.blank, tick}
+        if len(self.blank) >= self.policy.stale_after_intervals:  # blind for so long that good looks are no row
+            self.good_ticks, self.brisk_ticks = [], []
         if outcome is Outcome.FAILED:
             self.since_recovery.append(True)
             self.slow.append(False)
