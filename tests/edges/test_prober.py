@@ -1,0 +1,273 @@
+"""The prober: the grid, what it misses, the order of what it hands over, and whether it can see at all."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from monitor import clock
+from monitor.config import Config, load
+from monitor.core.catalogue import Probe
+from monitor.core.model import Observation, Outcome, Reason, Result, RunId
+from monitor.core.schedule import slot
+from monitor.handover import BATCH_RESULTS, MOST_WAITING, Handover
+from monitor.link import LinkError, open_link, pack, receive
+from monitor.prober import MOST_MISSED, Grid, Prober
+from monitor.sight import Sight
+from monitor.simulator import Vendor, serve
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def config(tmp_path: Path, url: str, interval: str = "1s", timeout: str = "900ms", more: str = "") -> Config:
+    path = tmp_path / "probes.yaml"
+    path.write_text(f"""\
+allow_networks: [127.0.0.0/8]
+services:
+  - id: sim
+    name: Simulated
+    components: [{{id: web, name: Web, kind: web}}]
+    probes:
+      - {{id: page, component: web, kind: http, interval: {interval}, timeout: {timeout}, options: {{url: "{url}/"}}}}
+{more}""")
+    return load(path, {})
+
+
+async def until(good: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if good():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came to that")
+
+
+def watch(tmp_path: Path, seconds: float, act: Callable[[Vendor], None] = lambda vendor: None) -> list[Result]:
+    """Run a prober over a simulated vendor and return what it handed over."""
+    found: list[Result] = []
+
+    async def play() -> None:
+        async with serve() as vendor:
+            prober = Prober(config(tmp_path, vendor.url), found.append)
+            prober.start()
+            act(vendor)
+            await asyncio.sleep(seconds)
+            await prober.stop()
+
+    asyncio.run(play())
+    return found
+
+
+def test_the_grid_goes_on_from_tick_to_tick_and_forgets_a_long_sleep() -> None:
+    probe = Probe("shop-page", "shop/web", "http", 30, 5.0)
+    grid = Grid(probe)
+    first = grid.get_next_fire_time(None, NOW)
+    assert (first - NOW) <= timedelta(seconds=30)
+    assert first.timestamp() % 30 == pytest.approx(slot("shop-page", 30))
+    assert grid.get_next_fire_time(first, first) == first + timedelta(seconds=30)
+    later = first + timedelta(days=300)
+    assert grid.get_next_fire_time(first, later) <= later + timedelta(seconds=30)
+    assert grid.latest(first) == first
+    assert grid.latest(first + timedelta(seconds=29)) == first
+
+
+def test_what_lies_between_two_ticks_is_bounded() -> None:
+    grid = Grid(Probe("shop-page", "shop/web", "http", 30, 5.0))
+    first = grid.get_next_fire_time(None, NOW)
+    assert grid.between(first, first + timedelta(seconds=30)) == []
+    assert grid.between(first, first + timedelta(seconds=90)) == [first + timedelta(seconds=30 * n) for n in (1, 2)]
+    days = grid.between(first, first + timedelta(days=30))
+    assert len(days) == MOST_MISSED
+    assert days[-1] == first + timedelta(days=30, seconds=-30)
+
+
+@pytest.mark.slow
+def test_looks_lie_on_the_grid_and_in_order(tmp_path: Path) -> None:
+    found = watch(tmp_path, 3.5)
+    ticks = [result.run.tick for result in found]
+    assert len(ticks) >= 3
+    assert ticks == sorted(set(ticks))
+    assert {result.outcome for result in found} == {Outcome.OK}
+    assert all(timedelta(0) <= result.started_at - result.run.tick < timedelta(milliseconds=300) for result in found)
+
+
+@pytest.mark.slow
+def test_a_failure_is_looked_at_again_at_once(tmp_path: Path) -> None:
+    found = watch(tmp_path, 2.3, lambda vendor: vendor.set(web={"fault": "status", "status": 503}))
+    assert [result.run.attempt for result in found[:2]] == [1, 2]
+    assert found[0].run.tick == found[1].run.tick
+    assert found[1].started_at - found[0].started_at < timedelta(seconds=1)
+
+
+@pytest.mark.slow
+def test_an_overrun_is_recorded_after_the_look_that_caused_it(tmp_path: Path) -> None:
+    found = watch(tmp_path, 5.0, lambda vendor: vendor.set(web={"fault": "hang"}))
+    assert Reason.OVERRUN in {result.reason for result in found}
+    places = [(result.run.tick, result.run.attempt) for result in found]
+    assert places == sorted(places)
+
+
+@pytest.mark.slow
+def test_a_blocked_loop_leaves_missed_ticks_and_no_burst(tmp_path: Path) -> None:
+    found: list[Result] = []
+
+    async def play() -> None:
+        async with serve() as vendor:
+            prober = Prober(config(tmp_path, vendor.url), found.append)
+            prober.start()
+            await asyncio.sleep(1.5)
+            asyncio.get_running_loop().call_soon(time.sleep, 3.2)  # the event loop is blocked on purpose
+            await asyncio.sleep(4.7)
+            await prober.stop()
+
+    asyncio.run(play())
+    ticks = [result.run.tick for result in found if result.run.attempt == 1]
+    assert ticks == [ticks[0] + timedelta(seconds=number) for number in range(len(ticks))]
+    assert sum(result.outcome is Outcome.MISSED for result in found) >= 2
+
+
+@pytest.mark.slow
+def test_stopping_during_a_look_leaves_a_record(tmp_path: Path) -> None:
+    found: list[Result] = []
+
+    async def play() -> None:
+        async with serve() as vendor:
+            vendor.set(web={"fault": "hang"})
+            prober = Prober(config(tmp_path, vendor.url, "10s", "10s"), found.append)
+            prober.start()
+            await until(lambda: not prober.idle)
+            started_s = clock.monotonic()
+            await prober.stop()
+            assert clock.monotonic() - started_s < 7
+
+    asyncio.run(play())
+    assert [result.reason for result in found] == [Reason.NOT_RUNNING]
+
+
+def result(probe: str, reason: Reason, at: datetime = NOW) -> Result:
+    return Result(RunId(probe, "local", at), at, 0.1, Observation(reason))
+
+
+def sight(answers: dict[str, Reason]) -> tuple[Sight, list[str]]:
+    """Return a sight over one service and two controls that answer as told, and who was asked."""
+    asked: list[str] = []
+
+    async def ask(probe: Probe) -> Result:
+        asked.append(probe.id)
+        return result(probe.id, answers[probe.id])
+
+    made = Sight(ask, lambda: NOW)
+    probes = [
+        Probe("shop-page", "shop/web", "http", 30, 5.0, target="shop.example"),
+        Probe("c-one", "chatwatch/controls", "http", 30, 5.0, control=True, target="one.example"),
+        Probe("c-two", "chatwatch/controls", "http", 30, 5.0, control=True, target="two.example"),
+    ]
+    made.watch({probe.id: probe for probe in probes})
+    return made, asked
+
+
+def test_a_network_failure_is_held_until_the_controls_were_asked() -> None:
+    eyes, asked = sight({"c-one": Reason.CONNECT, "c-two": Reason.TIMEOUT_CONNECT})
+    judged = asyncio.run(eyes.judge(result("shop-page", Reason.CONNECT)))
+    assert asked == ["c-one", "c-two"]
+    assert judged.reason is Reason.NETWORK
+    assert "service.connect" in judged.observation.detail
+    assert "control targets" in eyes.reason
+
+
+def test_one_answering_control_makes_it_the_services_own_failure() -> None:
+    eyes, _ = sight({"c-one": Reason.OK, "c-two": Reason.CONNECT})
+    judged = asyncio.run(eyes.judge(result("shop-page", Reason.CONNECT)))
+    assert judged.reason is Reason.CONNECT
+    assert eyes.reason == ""
+
+
+def test_an_http_answer_is_judged_without_asking_anybody() -> None:
+    eyes, asked = sight({})
+    assert asyncio.run(eyes.judge(result("shop-page", Reason.SERVER_ERROR))).reason is Reason.SERVER_ERROR
+    assert asked == []
+
+
+def test_any_answer_ends_the_blindness() -> None:
+    answers = {"c-one": Reason.CONNECT, "c-two": Reason.CONNECT}
+    eyes, _ = sight(answers)
+
+    async def play() -> None:
+        await eyes.judge(result("shop-page", Reason.CONNECT))
+        assert eyes.reason
+        assert (await eyes.judge(result("shop-page", Reason.CONNECT))).reason is Reason.NETWORK
+        await eyes.judge(result("shop-page", Reason.STATUS, NOW + timedelta(seconds=1)))
+        assert eyes.reason == ""
+
+    asyncio.run(play())
+
+
+def test_controls_behind_a_firewall_do_not_hide_an_outage() -> None:
+    eyes, _ = sight({"c-one": Reason.CONNECT, "c-two": Reason.CONNECT})
+
+    async def play() -> Result:
+        await eyes.judge(result("shop-page", Reason.OK, NOW - timedelta(minutes=5)))
+        return await eyes.judge(result("shop-page", Reason.CONNECT))
+
+    assert asyncio.run(play()).reason is Reason.CONNECT
+
+
+def test_results_wait_until_they_are_acknowledged() -> None:
+    async def play() -> None:
+        ours, theirs = socket.socketpair()
+        handover = Handover(*await open_link(ours.detach()))
+        reader, writer = await open_link(theirs.detach())
+        for number in range(BATCH_RESULTS + 5):
+            handover.put(result("shop-page", Reason.OK, NOW + timedelta(seconds=number)))
+        tasks = [asyncio.create_task(handover.send()), asyncio.create_task(handover.listen())]
+        first, second = await receive(reader), await receive(reader)
+        assert first is not None
+        assert second is not None
+        assert (len(first.lines), len(second.lines)) == (BATCH_RESULTS, 5)
+        assert handover.pending == BATCH_RESULTS + 5
+        writer.write(pack({"ack": first.head["batch"]}))
+        await until(lambda: handover.pending == 5)
+        writer.write(pack({"ack": second.head["batch"]}))
+        await handover.flush(5.0)
+        assert handover.pending == 0
+        tasks[0].cancel()
+        writer.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(play())
+
+
+def test_a_recorder_that_does_not_answer_costs_the_oldest_and_they_are_counted() -> None:
+    async def play() -> None:
+        ours, theirs = socket.socketpair()
+        reader, writer = await open_link(ours.detach())
+        handover = Handover(reader, writer)
+        same = result("shop-page", Reason.OK)
+        for _ in range(MOST_WAITING + 3):
+            handover.put(same)
+        assert (handover.pending, handover.dropped) == (MOST_WAITING, 3)
+        writer.close()
+        theirs.close()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x02hi", b"\x00\x00\x00\x02[]"])
+def test_what_is_no_frame_is_an_error_and_a_torn_one_is_the_end(data: bytes) -> None:
+    async def play() -> None:
+        reader = asyncio.StreamReader()
+        reader.feed_data(data)
+        reader.feed_eof()
+        with pytest.raises(LinkError):
+            await receive(reader)
+        torn = asyncio.StreamReader()
+        torn.feed_data(pack({"batch": 1}, [b"{}"])[:-1])
+        torn.feed_eof()
+        assert await receive(torn) is None
+
+    asyncio.run(play())
