@@ -27,7 +27,7 @@ STYLE = """<style>
 [data-testid="stHtml"] .tag{font-size:12px;border:1px solid color-mix(in srgb,currentcolor 30%,transparent);
   border-radius:3px;padding:0 5px;margin-left:6px}
 [data-testid="stHtml"] [data-state=acknowledged] b{font-weight:400}
-[data-testid="stHtml"] h3{font-size:14px;font-weight:600;padding:.25rem 0 .25rem}
+[data-testid="stHtml"] h3{font-size:14px;font-weight:600;padding:.25rem 0;margin:0}
 [data-testid="stHtml"] table{width:100%;border-collapse:collapse;font-size:13px}
 [data-testid="stHtml"] th{text-align:left;font-weight:600}
 [data-testid="stHtml"] td,[data-testid="stHtml"] th{padding:4px 14px 4px 0;vertical-align:top;overflow-wrap:anywhere;
@@ -106,7 +106,7 @@ def page(draw: Callable[[desk.Shift], None], redrawn: bool) -> Callable[[], None
         if not who:
             st.rerun(scope="app")
         desk.answer()
-        draw(desk.Shift(the_desk, who, public.words_of_visit(), public.theme_of_visit(), now))
+        draw(desk.Shift(the_desk, who, public.words_of_visit(), "dark", now))
 
     return body
 

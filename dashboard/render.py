@@ -177,6 +177,7 @@ class Scene:
             "state_word": sentences.state_word,
             "name_of": sentences.name_of,
             "method_word": sentences.method_word,
+            "shown_ways": sentences.shown_ways,
             "incident_state": sentences.incident_state,
             "strongest": strongest,
             "code": lambda text: Markup("<code>{}</code>").format(text),

@@ -160,6 +160,17 @@ def method_word(state: MethodState, words: Words) -> str:
     return words("method_approval") if state.approval_required else words("method_restricted")
 
 
+def shown_ways(view: RegistrationView) -> list[MethodState]:
+    """Return the methods worth a chip: the whole is left out where the single ways say the same."""
+    single = [state for state in view.methods if state.method is not Method.ANY]
+    whole = [state for state in view.methods if state.method is Method.ANY]
+    return (
+        single
+        if single and {state.state for state in whole} <= {state.state for state in single}
+        else [*whole, *single]
+    )
+
+
 def way_from(event: IncidentEvent) -> Way | None:
     """Return what a REGISTRATION_CHANGED event says; None if it is not readable."""
     data = event.data

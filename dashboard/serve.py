@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -45,7 +46,8 @@ COMMON = {
     "theme.dark.secondaryBackgroundColor": "#181D27",
     "theme.dark.primaryColor": "#566AD0",
 }
-CONSOLE = {"theme.base": "dark", "server.disconnectedSessionTTL": "120"}
+CONSOLE = {"server.disconnectedSessionTTL": "120", "theme.base": "dark"}
+"""The console is dark whatever the browser prefers: the dark colours become the only ones."""
 
 
 def arguments(door: str, host: str = "127.0.0.1", port: int = 0) -> list[str]:
@@ -53,9 +55,16 @@ def arguments(door: str, host: str = "127.0.0.1", port: int = 0) -> list[str]:
     port = port or DOORS[door]
     if door == "web":
         return [sys.executable, "-m", "dashboard.web", "--host", host, "--port", str(port)]
-    settings = {**COMMON, **(CONSOLE if door == "console" else {}), "server.address": host, "server.port": str(port)}
+    settings = dark(COMMON) | CONSOLE if door == "console" else dict(COMMON)
+    settings |= {"server.address": host, "server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in settings.items()]
     return [sys.executable, "-m", "streamlit", "run", str(HERE / f"{door}.py"), *flags]
+
+
+def dark(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings with the dark theme as the only one."""
+    kept = {name: value for name, value in settings.items() if not name.startswith("theme.light.")}
+    return {name.replace("theme.dark.", "theme."): value for name, value in kept.items()}
 
 
 @click.command()

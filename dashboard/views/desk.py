@@ -60,8 +60,10 @@ def alert_line(view: AlertView, words: Words) -> str:
         value = view.alert.summary.get(key)
         facts[key] = words.of(kind(value)).lower() if value in list(kind) else words.of(Health.UNKNOWN)
     facts["rule"] = plain(view.alert.rule, 40).replace("_", " ")
-    rules = words.table["rule"]
-    return str(rules.get(view.alert.rule) or rules["other"]).format(**facts)
+    rules, rule = words.table["rule"], view.alert.rule
+    if rule == "registration_changed" and view.alert.summary.get("registration") == Registration.OPEN:
+        rule = "registration_was"  # the facts of an alert that is over are those of its end
+    return str(rules.get(rule) or rules["other"]).format(**facts)
 
 
 def since(words: Words, start: datetime, now: datetime | None = None) -> str:
