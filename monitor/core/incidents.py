@@ -106,12 +106,12 @@ def decide(incident: Incident | None, facts: Facts, now: datetime, policy: Polic
     draft = _Draft(incident, incident.id, now)
     _tell_registration(draft, facts)
     _tell_upstream(draft, facts)
-    if incident.good_since is None:
+    if incident.good_since is not None and failing:
+        _relapse(draft, K.RELAPSED, failing)
+    elif incident.good_since is None:
         _compare(draft, facts, failing)
         _recover(draft, facts, failing)
-    elif failing:
-        _relapse(draft, K.RELAPSED, failing)
-    else:
+    if draft.now_open.good_since is not None and is_open(draft.now_open):
         _resolve(draft, facts, now, policy)
     _publish(draft, now, policy)
     return tuple(draft.events)

@@ -119,7 +119,7 @@ class Judge:
             return ()
         state = self.registrations.get(probe.component) or registration.new_state(probe.component)
         self.registrations[probe.component], changes = registration.step(
-            state, readings, result.started_at, probe.policy
+            state, readings, result.started_at + timedelta(seconds=result.duration_s), probe.policy
         )
         return changes
 

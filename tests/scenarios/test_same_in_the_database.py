@@ -1,0 +1,58 @@
+"""The scenarios once more, through the recorder and a real SQLite file: what is stored is what the rules say."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from sqlalchemy import Engine
+
+from monitor import flow
+from monitor.core import notation, scenario
+from monitor.core.model import Result
+from monitor.store import reads
+from monitor.store.engine import migrate, open_engine
+
+FILES = [
+    path
+    for path in sorted(Path(__file__).parent.glob("*.yaml"))
+    if not {"clicks", "maintenance"} & set(yaml.safe_load(path.read_text(encoding="utf-8")))
+]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    found = open_engine(f"sqlite:///{tmp_path}/chatwatch.db")
+    migrate(found)
+    yield found
+    found.dispose()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_the_database_holds_the_incidents_that_the_rules_made(path: Path, engine: Engine) -> None:
+    data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    report = scenario.run(data)
+    assert report.played
+    flow.publish_catalogue(engine, notation.catalogue(data), report.played[0].started_at)
+    swept = report.played[0].started_at
+    for result in report.played:
+        while result.started_at - swept >= timedelta(seconds=10):
+            swept += timedelta(seconds=10)
+            flow.sweep(engine, swept)
+        flow.record(engine, [result], ended(result))
+    stored = [
+        (event.kind.value, event.at, event.data.get("component"), event.data.get("health"))
+        for item in sorted(reads.incidents(engine, public=False), key=lambda item: item.detected_at)
+        for event in item.events
+    ]
+    made = [
+        (event.kind.value, event.at, event.data.get("component"), event.data.get("health"))
+        for event in report.judge.events
+    ]
+    assert sorted(stored, key=str) == sorted(made, key=str)
+
+
+def ended(result: Result) -> datetime:
+    return result.started_at + timedelta(seconds=result.duration_s)
