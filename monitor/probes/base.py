@@ -7,7 +7,6 @@ because :func:`look` turns it into its reason; it raises anything else only for 
 from __future__ import annotations
 
 import asyncio
-import base64
 import dataclasses
 import random
 import re
@@ -18,12 +17,13 @@ from datetime import datetime
 from functools import cache
 from pathlib import PurePath
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
 from monitor.core.model import Evidence, Observation, Phases, Reason
+from monitor.probes.redaction import Forms, forms_of, redact, redacted, seen
 from monitor.wire import Limits, Wire, WireError
 
 EVIDENCE_BYTES = 2048
@@ -33,8 +33,6 @@ LAG_WARNING_S = 0.25
 THROTTLED_WAIT_S = 120.0
 GRACE_S = 0.05
 """The kinds cut themselves at the deadline and say what they saw; so much later :func:`look` cuts them from outside."""
-REDACTED = "[redacted]"
-_SHORTEST_SECRET = 4
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -159,7 +157,7 @@ def _our_bug(error: Exception) -> Observation:
 
 def tidy(observation: Observation, secrets: Iterable[str]) -> Observation:
     """Redact every text of an observation, bound detail and evidence, and note a lagging loop."""
-    clean: Observation = _scrub(observation, _forms(secrets))
+    clean: Observation = _scrub(observation, forms_of(tuple(secrets)))
     warnings = clean.warnings
     if clean.phases and clean.phases.loop_lag_s > LAG_WARNING_S and "probe.lagged" not in warnings:
         warnings = (*warnings, "probe.lagged")
@@ -179,14 +177,11 @@ def _bounded(evidence: Evidence | None) -> Evidence | None:
     return Evidence(url, evidence.excerpt.encode()[:left].decode(errors="ignore"), headers)
 
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-
-
-def _scrub(value: Any, forms: tuple[str, ...]) -> Any:
+def _scrub(value: Any, forms: Forms) -> Any:
     """Walk a tree of dataclasses, tuples and mappings and clean every string in it; all else stays as it is."""
     kind: Any = type(value)
     if kind is str:
-        return _redact(_UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value), forms) if value else value
+        return redacted(seen(value), forms) if value else value
     if kind is tuple:
         return tuple(_scrub(item, forms) for item in value) if value else value
     if isinstance(value, Mapping):
@@ -204,43 +199,6 @@ def _scrub(value: Any, forms: tuple[str, ...]) -> Any:
 def _fields_of(kind: type) -> tuple[str, ...]:
     """Return the names of a dataclass's fields; nothing for numbers, enum members and times."""
     return tuple(f.name for f in dataclasses.fields(kind)) if dataclasses.is_dataclass(kind) else ()
-
-
-_KEY_SHAPE = re.compile(
-    r"(?i:\b(?:bearer|basic)\s+[a-z0-9._~+/=-]{8,})"
-    r"|\b(?:sk|pk|rk|xai|gsk|AIza)[-_][A-Za-z0-9_*-]{8,}"
-    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"
-)
-_TORN = 6
-
-
-def redact(text: str, secrets: Iterable[str]) -> str:
-    """Replace the secrets (also URL-quoted, base64, or cut off at the end) and anything shaped like a key."""
-    return _redact(text, _forms(secrets))
-
-
-def _redact(text: str, forms: tuple[str, ...]) -> str:
-    if len(text) < _SHORTEST_SECRET:
-        return text
-    for form in forms:
-        text = _without_torn_end(text.replace(form, REDACTED), form)
-    return _KEY_SHAPE.sub(REDACTED, text)
-
-
-def _forms(secrets: Iterable[str]) -> tuple[str, ...]:
-    """Return every spelling in which a secret may come back, the longest first."""
-    forms: set[str] = set()
-    for secret in secrets:
-        bare = secret.strip()
-        if len(bare) >= _SHORTEST_SECRET:
-            forms |= {bare, quote(bare, safe=""), base64.b64encode(bare.encode()).decode()}
-    return tuple(sorted(forms, key=len, reverse=True))
-
-
-def _without_torn_end(text: str, secret: str) -> str:
-    """Cut the first part of a secret off the end of an excerpt that ends in its middle."""
-    at = text.rfind(secret[:_TORN], max(0, len(text) - len(secret)))
-    return text[:at] + REDACTED if at >= 0 and secret.startswith(text[at:]) else text
 
 
 def secrets_of(value: object) -> Iterator[str]:

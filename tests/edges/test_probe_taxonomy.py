@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from monitor.core.model import Observation, Outcome, Reason, Scope
+from monitor.probes.reply import ApiError, Reply
 from monitor.probes.taxonomy import ROWS, Seen, classify
 from tests.edges.chat_shapes import (
     ANTHROPIC,
@@ -302,6 +303,20 @@ def test_rows_1_to_3_keep_the_wires_own_word(wire: Reason, row: int) -> None:
 def test_row_9_at_a_steady_pace_slow_down_is_the_vendors_overload() -> None:
     response = http(429, openai_error("Slow down", "server_error", "slow_down"))
     assert chat(replays(response), context({"answered": 50})).reason is Reason.OVERLOADED
+
+
+@pytest.mark.parametrize(
+    ("worked", "listed", "reason"),
+    [
+        (True, False, Reason.MODEL_RETIRED),
+        (False, False, Reason.CONFIG),
+        (True, True, Reason.CONFIG),
+        (True, None, Reason.CONFIG),
+    ],
+)
+def test_row_14_a_model_is_retired_only_by_two_facts(worked: bool, listed: bool | None, reason: Reason) -> None:
+    gone = Reply(error=ApiError("The model does not exist", "invalid_request_error", "model_not_found"))
+    assert classify(Seen(status=404, reply=gone, worked_before=worked, listed=listed))[1] is reason
 
 
 def test_every_row_of_the_table_is_there_and_the_last_one_takes_all() -> None:
