@@ -43,7 +43,9 @@ PRUNE_STEP = 5_000
 
 def roll_up(engine: Engine, now: datetime) -> None:
     """Bring minutes, hours, days, day bars and the latency of components up to date."""
-    while _one_step(engine) == STEP:
+    with begin(engine) as connection:
+        settled = raw.settled_id(connection)
+    while _one_step(engine, settled) == STEP:
         pass
     for level in ("hour", "day"):
         while _close(engine, level, now):
@@ -54,9 +56,9 @@ def roll_up(engine: Engine, now: datetime) -> None:
         ensure_partitions(connection, [us(now), us(now) + DAY])
 
 
-def _one_step(engine: Engine) -> int:
+def _one_step(engine: Engine, settled: int) -> int:
     with begin(engine) as connection:
-        return add_results(connection)
+        return add_results(connection, settled)
 
 
 def _close(engine: Engine, level: str, now: datetime) -> bool:

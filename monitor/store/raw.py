@@ -207,13 +207,25 @@ def _decode_chat(row: Row[Any], words: Mapping[int, str]) -> ChatTimes:
     )
 
 
+_APPENDING = 5_426_003
+"""Key of the advisory lock that everybody shares who has ids reserved and not yet committed."""
+
+
 def next_ids(connection: Connection, count: int) -> Sequence[int]:
     """Reserve ``count`` result ids, ascending. On SQLite the write transaction keeps others out."""
     if is_postgresql(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _APPENDING})
         query = text("SELECT nextval('result_id_seq') FROM generate_series(1, :count)")
         return [int(value) for value in connection.scalars(query, {"count": count})]
     last = connection.scalar(select(func.max(RESULT.c.id))) or 0
     return range(last + 1, last + 1 + count)
+
+
+def settled_id(connection: Connection) -> int:
+    """Return the newest id below which nothing is still to be committed. For a transaction that does nothing else."""
+    if is_postgresql(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPENDING})
+    return connection.scalar(select(func.max(RESULT.c.id))) or 0
 
 
 def append(connection: Connection, rows: Sequence[tuple[int | None, ...]]) -> None:

@@ -66,9 +66,10 @@ def _reason(code: int) -> Reason:
     return REASONS.get(code, Reason.INTERNAL)
 
 
-def mark(connection: Connection, name: str) -> int:
-    """Return how far a piece of housekeeping has come."""
-    return connection.scalar(select(MARK.c.value).where(MARK.c.name == name)) or 0
+def mark(connection: Connection, name: str, *, lock: bool = False) -> int:
+    """Return how far a piece of housekeeping has come; ``lock`` keeps other workers from doing the same piece."""
+    query = select(MARK.c.value).where(MARK.c.name == name)
+    return connection.scalar(query.with_for_update() if lock else query) or 0
 
 
 def set_mark(connection: Connection, name: str, value: int) -> None:
@@ -88,10 +89,10 @@ def read_bucket(row: Row[Any]) -> Bucket:
     )
 
 
-def add_results(connection: Connection, limit: int = STEP) -> int:
-    """Roll the next results into minutes; returns how many there were."""
-    at = mark(connection, "minute")
-    rows = connection.execute(_after(at).limit(limit)).all()
+def add_results(connection: Connection, settled: int, limit: int = STEP) -> int:
+    """Roll the next results up to id ``settled`` into minutes; returns how many there were."""
+    at = mark(connection, "minute", lock=True)
+    rows = connection.execute(_after(at).where(RESULT.c.id <= settled).limit(limit)).all()
     if not rows:
         return 0
     deltas: dict[Key, Bucket] = {}
@@ -100,7 +101,7 @@ def add_results(connection: Connection, limit: int = STEP) -> int:
         _count(deltas.setdefault((start, row.series), Bucket()), row)
     pour(connection, MINUTE, deltas)
     for (level, size), name in zip(LEVELS[1:], ("hour", "day"), strict=True):
-        closed = mark(connection, name)
+        closed = mark(connection, name, lock=True)
         late = [(key, bucket) for key, bucket in deltas.items() if key[0] < closed]
         pour(connection, level, merge(late, size))
     set_mark(connection, "minute", rows[-1].id)
@@ -175,7 +176,7 @@ def _row(key: Key, bucket: Bucket) -> dict[str, Any]:
 def close_level(connection: Connection, name: str, now_us: int) -> bool:
     """Merge the next closed bucket of a level from the one below; returns False when there is none."""
     (lower, _), (level, size) = (LEVELS[0], LEVELS[1]) if name == "hour" else (LEVELS[1], LEVELS[2])
-    start = mark(connection, name)
+    start = mark(connection, name, lock=True)
     limit = mark(connection, "hour") if name == "day" else now_us - GRACE_US
     query = select(lower.c.bucket_us).where(lower.c.bucket_us >= start).order_by(lower.c.bucket_us).limit(1)
     first = connection.scalar(query)

@@ -1,0 +1,110 @@
+"""Several workers over one database: the same verdicts as one, nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from monitor import flow
+from monitor.core.catalogue import Catalogue
+from monitor.core.events import EventKind
+from monitor.core.model import Health, Reason, Result
+from monitor.store import reads
+from monitor.store.engine import AWAY, migrate, open_engine
+from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
+
+LOCATIONS = ("berlin", "tokyo")
+
+
+def both_places() -> Catalogue:
+    return replace(CATALOGUE, probes=tuple(replace(probe, locations=LOCATIONS) for probe in CATALOGUE.probes))
+
+
+def stream(location: str) -> list[Result]:
+    """An outage of one service everywhere, and one that only Tokyo sees."""
+    found = []
+    for minute in range(40):
+        at = T0 + minute * MINUTE
+        down = 10 <= minute < 20
+        alone = location == "tokyo" and 5 <= minute < 8
+        found.append(look("ds-api", at, Reason.SERVER_ERROR if down else Reason.OK, location=location))
+        found.append(look("oa-api", at, Reason.SERVER_ERROR if alone else Reason.OK, location=location))
+    return found
+
+
+def insist(engine: Engine, batch: list[Result]) -> None:
+    """Record as a worker does: when the database cannot take it, try again."""
+    for _ in range(50):
+        try:
+            flow.record(engine, batch, batch[-1].run.tick + timedelta(seconds=2))
+        except AWAY:
+            continue
+        return
+    raise AssertionError("the database never took it")
+
+
+def test_three_workers_in_two_places_judge_as_one_would(engine: Engine) -> None:
+    """Two of the three hold the same location by mistake: each look counts once."""
+    publish(engine, both_places())
+    barrier = threading.Barrier(3)
+
+    def work(location: str) -> None:
+        looks = stream(location)
+        for start in range(0, len(looks), 2):
+            barrier.wait(30)
+            insist(engine, looks[start : start + 2])
+            flow.roll_up(engine, looks[start].run.tick)
+
+    threads = [threading.Thread(target=work, args=(place,)) for place in ("berlin", "tokyo", "tokyo")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    runs = [result.run for result in reads.results(engine)]
+    assert len(runs) == len(set(runs)) == 160
+    (incident,) = reads.incidents(engine, public=True)
+    assert incident.service == "deepseek"
+    assert incident.started_at == T0 + 10 * MINUTE
+    assert [event.kind for event in incident.events] == [
+        EventKind.OPENED,
+        EventKind.RECOVERING,
+        EventKind.RESOLVED,
+    ]
+    later = T0 + 60 * MINUTE
+    flow.roll_up(engine, later)
+    points = reads.latency(engine, "openai/api", T0, later, 3600)
+    assert sum(point.looks for point in points) == 80
+
+
+def test_one_place_alone_makes_no_incident_but_is_named_a_suspect(engine: Engine) -> None:
+    publish(engine, both_places())
+    for minute in range(6):
+        at = T0 + minute * MINUTE
+        reason = Reason.SERVER_ERROR if minute >= 3 else Reason.OK
+        insist(engine, [look("oa-api", at, location="berlin"), look("oa-api", at, reason, location="tokyo")])
+    assert reads.incidents(engine, public=False) == ()
+    shot = reads.snapshot(engine, T0 + 5.2 * MINUTE, public=True)
+    assert shot.services[1].components[0].health is Health.DEGRADED
+    (view,) = reads.alerts(engine, open_only=True)
+    assert (view.alert.rule, view.alert.summary["locations"]) == ("suspect", ["tokyo"])
+
+
+def test_the_verdicts_do_not_depend_on_the_database(engine: Engine) -> None:
+    publish(engine)
+    looks = [look("ds-api", T0 + i * MINUTE, Reason.SERVER_ERROR if i % 7 > 3 else Reason.OK) for i in range(80)]
+    for result in looks:
+        flow.record(engine, [result], result.run.tick + timedelta(seconds=1))
+    with tempfile.TemporaryDirectory() as directory:
+        other = open_engine(f"sqlite:///{directory}/other.db")
+        migrate(other)
+        publish(other)
+        for result in looks:
+            flow.record(other, [result], result.run.tick + timedelta(seconds=1))
+        now = T0 + 81 * MINUTE
+        assert reads.snapshot(other, now, public=False) == reads.snapshot(engine, now, public=False)
+        assert reads.alerts(other) == reads.alerts(engine)
+        other.dispose()

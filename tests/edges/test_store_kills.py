@@ -1,0 +1,150 @@
+"""Kill -9 at random moments, a disk that is full or read-only, a server that goes away in mid-transaction."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from monitor import flow
+from monitor.core.model import Reason
+from monitor.store import reads
+from monitor.store.engine import AWAY, begin, migrate, open_engine, reading
+from tests.edges.databases import Server
+from tests.edges.flowing import MINUTE, T0, look, play, publish
+
+ROUNDS = int(os.environ.get("CHATWATCH_KILLS", "12"))
+"""How often to kill; hundreds are for the night."""
+
+
+def run_and_kill(url: str, first: int, rng: random.Random) -> int:
+    """Let a recorder work for a random time, kill it, and return the last minute that it acknowledged."""
+    command = [sys.executable, "-m", "tests.edges.recorder_to_kill", url, str(first)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdout is not None
+        acknowledged = int(run.stdout.readline())
+        time.sleep(rng.random() * 0.25)
+        os.kill(run.pid, signal.SIGKILL)
+        return max([acknowledged, *(int(line) for line in run.stdout if line.endswith("\n"))])
+
+
+def check(engine: Engine, acknowledged: int) -> None:
+    """Acknowledged ≤ stored, nothing twice, history whole."""
+    runs = [result.run for result in reads.results(engine)]
+    assert len(runs) == len(set(runs))
+    minutes = {round((run.tick - T0) / MINUTE) for run in runs if run.probe == "ds-api"}
+    assert set(range(acknowledged + 1)) <= minutes
+    assert len(minutes) <= acknowledged + 2
+    before = reads.incidents(engine, public=False, limit=1000)
+    flow.rebuild(engine)
+    assert reads.incidents(engine, public=False, limit=1000) == before
+    for incident in before:
+        assert [event.seq for event in incident.events] == list(range(1, len(incident.events) + 1))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_nothing_acknowledged_is_lost_or_doubled_by_kill_9(engine: Engine, database_url: str, tmp_path: Path) -> None:
+    publish(engine)
+    rng, minute = random.Random(3), 0
+    for _ in range(ROUNDS):
+        acknowledged = run_and_kill(database_url, minute, rng)
+        check(engine, acknowledged)
+        if database_url.startswith("sqlite"):
+            with reading(engine) as connection:
+                assert connection.scalar(text("PRAGMA integrity_check")) == "ok"
+        minute = acknowledged + 1  # what may have been stored without an answer is simply recorded again
+    flow.roll_up(engine, T0 + (minute + 10) * MINUTE)
+    points = reads.latency(engine, "deepseek/api", T0, T0 + (minute + 10) * MINUTE, 60)
+    assert sum(point.looks for point in points) == len(list(reads.results(engine, "ds-api")))
+    assert tmp_path.exists()
+
+
+def test_a_full_disk_is_an_error_that_passes_and_damages_nothing(sqlite_engine: Engine, tmp_path: Path) -> None:
+    """A file size limit stands in for the disk: a tmpfs cannot be mounted everywhere."""
+    publish(sqlite_engine)
+    play(sqlite_engine, range(3))
+    sqlite_engine.dispose()
+    url = f"sqlite:///{tmp_path / 'chatwatch.db'}"
+    code = f"""
+import resource, signal
+from monitor import flow
+from monitor.store.engine import AWAY, open_engine
+from tests.edges.flowing import MINUTE, T0, look
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+engine = open_engine({url!r})
+limit = 3 * 4096
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+said = 0
+for minute in range(3, 8):
+    try:
+        flow.record(engine, [look("ds-api", T0 + minute * MINUTE)], T0 + minute * MINUTE)
+    except AWAY:
+        said += 1
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+for minute in range(3, 8):
+    flow.record(engine, [look("ds-api", T0 + minute * MINUTE)], T0 + minute * MINUTE)
+print(said > 0)
+"""
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert run.stdout == "True\n"
+    assert [result.run.tick for result in reads.results(sqlite_engine)] == [T0 + i * MINUTE for i in range(8)]
+    with reading(sqlite_engine) as connection:
+        assert connection.scalar(text("PRAGMA integrity_check")) == "ok"
+
+
+def test_a_lock_held_too_long_is_an_error_that_passes(sqlite_engine: Engine, tmp_path: Path) -> None:
+    publish(sqlite_engine)
+    other = open_engine(f"sqlite:///{tmp_path / 'chatwatch.db'}")
+    raw = other.raw_connection()
+    raw.driver_connection.execute("PRAGMA busy_timeout=50")  # type: ignore[union-attr]  # the driver's own
+    raw.close()
+    with begin(sqlite_engine), pytest.raises(AWAY):
+        flow.record(other, [look("ds-api", T0)], T0)
+    assert flow.record(other, [look("ds-api", T0)], T0).stored == 1
+    other.dispose()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere: run as another user")
+def test_a_read_only_directory_is_said_plainly(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    engine = open_engine(f"sqlite:///{tmp_path / 'chatwatch.db'}")
+    with pytest.raises(AWAY):
+        migrate(engine)
+    tmp_path.chmod(0o700)
+    engine.dispose()
+
+
+def break_off(engine: Engine) -> None:
+    """Lose the connection in the middle of a transaction."""
+    with begin(engine) as connection:
+        connection.execute(text("UPDATE component SET detail = 'half'"))
+        connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+
+@pytest.mark.postgres
+def test_a_server_that_restarts_costs_an_error_and_no_result(postgres_server: Server) -> None:
+    engine = open_engine(postgres_server.create())
+    migrate(engine)
+    publish(engine)
+    play(engine, range(3))
+    with pytest.raises(AWAY):
+        break_off(engine)
+    postgres_server.stop()
+    with pytest.raises(AWAY):
+        flow.record(engine, [look("ds-api", T0 + 3 * MINUTE)], T0 + 3 * MINUTE)
+    postgres_server.start()
+    batch = [look("ds-api", T0 + i * MINUTE, Reason.OK) for i in range(6)]
+    done = flow.record(engine, batch, T0 + 6 * MINUTE)
+    assert (done.stored, done.duplicates) == (3, 3)
+    assert len(list(reads.results(engine))) == 6
+    with reading(engine) as connection:
+        assert connection.scalar(text("SELECT count(*) FROM component WHERE detail = 'half'")) == 0
+    engine.dispose()
