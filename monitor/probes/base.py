@@ -23,7 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
 from monitor.core.model import Evidence, Observation, Phases, Reason
-from monitor.probes.redaction import Forms, forms_of, redact, redacted, seen
+from monitor.probes.redaction import Forms, as_seen, forms_of, redacted
 from monitor.wire import Limits, Wire, WireError
 
 EVIDENCE_BYTES = 2048
@@ -181,7 +181,7 @@ def _scrub(value: Any, forms: Forms) -> Any:
     """Walk a tree of dataclasses, tuples and mappings and clean every string in it; all else stays as it is."""
     kind: Any = type(value)
     if kind is str:
-        return redacted(seen(value), forms) if value else value
+        return redacted(as_seen(value), forms) if value else value
     if kind is tuple:
         return tuple(_scrub(item, forms) for item in value) if value else value
     if isinstance(value, Mapping):

@@ -26,7 +26,8 @@ from monitor.core.model import (
     Source,
 )
 from monitor.probes import KINDS, base
-from monitor.probes.base import Context, Kind, Seconds, look, redact, seconds, tidy
+from monitor.probes.base import Context, Kind, Seconds, look, seconds, tidy
+from monitor.probes.redaction import redact
 from monitor.wire import WireError
 from tests.edges.probing import context
 

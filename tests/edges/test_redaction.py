@@ -1,0 +1,88 @@
+"""A secret never comes back through what a server says, however it is spelled, cut or hidden."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.model import Evidence, Observation, Reason
+from monitor.probes.base import tidy
+from monitor.probes.redaction import REDACTED, redact
+
+ODD = "Zq7/\"hunter\\2'&<x>%+ ~canary=="
+PLAIN = "hunter2-canary-0123456789"
+
+
+def basic(name: str, secret: str) -> str:
+    return base64.b64encode(f"{name}:{secret}".encode()).decode()
+
+
+SPELLINGS = {
+    "plain": lambda text: text,
+    "json": lambda text: json.dumps(text)[1:-1],
+    "json in json": lambda text: json.dumps(json.dumps({"k": text})),
+    "json of PHP": lambda text: json.dumps(text).replace("/", "\\/"),
+    "repr": repr,
+    "html": html.escape,
+    "html without quotes": lambda text: html.escape(text, quote=False),
+    "url": lambda text: quote(text, safe=""),
+    "url in lower case": lambda text: quote_plus(text).replace("%2F", "%2f").replace("%5C", "%5c"),
+    "path": quote,
+    "form": quote_plus,
+    "url twice": lambda text: quote(quote(text, safe=""), safe=""),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 for addresses": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "basic one": lambda text: basic("a", text),
+    "basic two": lambda text: basic("al", text),
+    "basic three": lambda text: basic("ali", text) + "more",
+    "hex": lambda text: text.encode().hex(),
+    "no width": "\u200b".join,
+    "soft hyphens": "\xad".join,
+    "private use": "\ue000".join,
+    "turned round": lambda text: "\u202e" + text[:5] + "\u2066" + text[5:] + "\u2069",
+}
+
+
+def unhidden(text: str) -> str:
+    return "".join(letter for letter in text if letter.isascii())
+
+
+@pytest.mark.parametrize("secret", [ODD, PLAIN])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_every_spelling_of_a_secret_is_taken_out(spelling: str, secret: str) -> None:
+    said = f'you sent <{SPELLINGS[spelling](secret)}> and "more"'
+    seen = tidy(Observation(Reason.STATUS, detail=said, evidence=Evidence(excerpt=said)), [secret])
+    assert seen.evidence is not None
+    for text in (seen.detail, seen.evidence.excerpt):
+        assert REDACTED in text, text
+        assert secret[4:12] not in unhidden(text)
+        assert text.startswith("you sent <")
+
+
+def test_the_token_inside_a_header_is_a_secret_by_itself() -> None:
+    assert redact(f"no such token: {PLAIN}", [f"Token {PLAIN}"]) == "no such token: [redacted]"
+    assert redact(f"no such session: {PLAIN}", [f"session={PLAIN}; theme=dark"]) == "no such session: [redacted]"
+    assert redact(f"wrong password {PLAIN}!", [f"Basic {basic('alice', PLAIN)}"]) == "wrong password [redacted]!"
+
+
+@given(cut=st.integers(12, len(PLAIN)))
+def test_a_secret_that_was_cut_is_taken_out_wherever_it_stands(cut: int) -> None:
+    text = redact(f'invalid key "{PLAIN[:cut]}…" given, {PLAIN[:cut]}** known', [PLAIN])
+    assert PLAIN[:8] not in text
+    assert text.startswith('invalid key "[redacted]')
+
+
+def test_text_without_a_secret_keeps_every_letter() -> None:
+    said = "The API is overloaded – 服务器繁忙，请稍后再试。 50 % <of> all"
+    assert redact(said, [ODD, PLAIN, "ab"]) == said
+
+
+def test_escape_sequences_of_a_terminal_are_marked_in_either_form() -> None:
+    seen = tidy(Observation(Reason.STATUS, "a\x1b[31mb\x9b31mc"), [])
+    assert seen.detail == "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}31mc"
