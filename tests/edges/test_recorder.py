@@ -1,0 +1,142 @@
+"""The recorder while its database is away: nothing is lost, nothing is out of order, nobody is paged for the past."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from monitor import clock
+from monitor.config import Config, Settings
+from monitor.core.catalogue import Catalogue
+from monitor.core.codec import dumps_result
+from monitor.core.model import Reason, Result
+from monitor.core.schedule import next_tick, slot
+from monitor.link import Frame
+from monitor.metrics import Seen, registry_for
+from monitor.recorder import Recorder, spool_directory, worker_id
+from monitor.spool import Spool
+from monitor.store import reads
+from monitor.store.engine import open_engine
+from tests.edges.flowing import CATALOGUE, look
+
+
+def batch(number: int, *results: Result) -> Frame:
+    return Frame({"batch": number}, tuple(dumps_result(result) for result in results))
+
+
+def alive(since: datetime) -> Frame:
+    return Frame({"alive": {"since": since.timestamp(), "blind": "", "lag_s": 0.0, "pending": 0, "dropped": 0}})
+
+
+def recording(home: Path, play: Callable[[Recorder], Awaitable[None]], catalogue: Catalogue = CATALOGUE) -> None:
+    """Run ``play`` with a recorder over a real database under ``home``."""
+
+    async def run() -> None:
+        seen = Seen(clock.now)
+        config = Config(catalogue, {}, settings=Settings())
+        url = f"sqlite:///{home / 'test.db'}"
+        recorder = Recorder(config, open_engine(url), Spool(spool_directory(url, "local")), seen, registry_for(seen)[1])
+        recorder.apply(config)
+        try:
+            await play(recorder)
+        finally:
+            await recorder.close()
+
+    asyncio.run(run())
+
+
+def stored(home: Path, probe: str) -> list[Result]:
+    engine: Engine = open_engine(f"sqlite:///{home / 'test.db'}", read_only=True)
+    try:
+        now = clock.now()
+        return list(reads.results(engine, probe, now - timedelta(days=1), now + timedelta(minutes=1)))
+    finally:
+        engine.dispose()
+
+
+def test_before_the_database_is_open_results_wait_on_disk_and_are_stored_in_order(tmp_path: Path) -> None:
+    start = clock.now() - timedelta(minutes=2)
+
+    async def play(recorder: Recorder) -> None:
+        await recorder.take(alive(start))
+        await recorder.take(batch(1, look("oa-api", start)))
+        await recorder.take(batch(2, look("oa-api", start + timedelta(minutes=1), Reason.CONNECT)))
+        assert len(recorder.spool) == 2
+        await recorder.open()
+        await recorder.take(batch(3, look("oa-api", start + timedelta(minutes=2))))
+        assert len(recorder.spool) == 3
+        await recorder.replay()
+        assert len(recorder.spool) == 0
+        await recorder.take(batch(4, look("oa-api", start + timedelta(minutes=3))))
+        assert len(recorder.spool) == 0
+
+    recording(tmp_path, play)
+    found = stored(tmp_path, "oa-api")
+    assert [result.run.tick for result in found] == [start + timedelta(minutes=number) for number in range(4)]
+
+
+@pytest.mark.slow
+def test_a_locked_database_costs_nothing(tmp_path: Path) -> None:
+    start = clock.now() - timedelta(minutes=1)
+
+    async def play(recorder: Recorder) -> None:
+        await recorder.take(alive(start))
+        await recorder.open()
+        blocker = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        await recorder.take(batch(1, look("oa-api", start)))
+        assert recorder.seen.spooled == 1
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        await recorder.replay()
+
+    recording(tmp_path, play)
+    assert len(stored(tmp_path, "oa-api")) == 1
+
+
+def test_what_waits_on_disk_survives_the_process_and_its_gap_is_missed(tmp_path: Path) -> None:
+    probe = next(probe for probe in CATALOGUE.probes if probe.id == "oa-api")
+    first = next_tick(probe.interval_s, slot(probe.id, probe.interval_s), clock.now() - timedelta(minutes=10))
+    ticks = [first + timedelta(minutes=number) for number in range(8)]
+
+    async def before(recorder: Recorder) -> None:
+        await recorder.take(alive(ticks[0]))
+        await recorder.take(batch(1, look("oa-api", ticks[0]), look("oa-api", ticks[1])))
+
+    async def after(recorder: Recorder) -> None:
+        await recorder.take(alive(ticks[5] - timedelta(seconds=1)))
+        await recorder.take(batch(1, look("oa-api", ticks[5])))
+        await recorder.open()
+        await recorder.replay()
+
+    recording(tmp_path, before)
+    recording(tmp_path, after)
+    found = stored(tmp_path, "oa-api")
+    assert [result.run.tick for result in found] == ticks[:6]
+    reasons = [result.reason for result in found]
+    assert reasons == [Reason.OK, Reason.OK, *[Reason.NOT_RUNNING] * 3, Reason.OK]
+
+
+def test_lines_that_are_no_result_are_counted_and_the_rest_is_kept(tmp_path: Path) -> None:
+    start = clock.now()
+
+    async def play(recorder: Recorder) -> None:
+        await recorder.take(alive(start - timedelta(seconds=5)))
+        await recorder.open()
+        await recorder.take(Frame({"batch": 1}, (b"{torn", dumps_result(look("oa-api", start)))))
+
+    recording(tmp_path, play)
+    assert len(stored(tmp_path, "oa-api")) == 1
+
+
+def test_a_workers_name_tells_workers_apart_and_no_machine() -> None:
+    import platform
+
+    assert worker_id("fra") == worker_id("fra") != worker_id("sgp")
+    assert platform.node() not in worker_id("fra")
