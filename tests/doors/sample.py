@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Service
-from monitor.core.events import Cause, EventKind, IncidentEvent, MethodState
+from monitor.core.events import MethodState
 from monitor.core.model import (
     Health,
     Impact,
@@ -25,7 +25,6 @@ from monitor.core.model import (
 from monitor.store.views import (
     ComponentView,
     DayBar,
-    IncidentView,
     Latency,
     LatencyPoint,
     MaintenanceView,
@@ -36,6 +35,9 @@ from monitor.store.views import (
     Uptime,
     WorkerView,
 )
+from tests.doors.sample_story import CUT, LIMITING, at, event, incident, outage, overload, registration_cut
+
+__all__ = ["event", "incident"]
 
 NOW = datetime(2025, 1, 27, 17, 40, 12, tzinfo=UTC)
 DAY_S = 86400.0
@@ -45,27 +47,6 @@ KINDS = (
     ("registration", "Registration", "注册", ComponentKind.REGISTRATION),
     ("login", "Log-in", "登录", ComponentKind.LOGIN),
 )
-
-HOSTILE = (
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "[link](javascript:alert(1))",
-    '<a href="javascript:alert(1)">click</a>',
-    "![beacon](https://evil.example/pixel.png)",
-    "abc\u202edcb\u2066hidden\u2069",
-    "nul\x00byte and \x1b[31mansi\x1b[0m",
-    "{{7*7}} ${7*7} <%= 7*7 %>",
-    "/etc/passwd",
-    "=cmd|' /C calc'!A0",
-    "| a | b |\n|---|---|\n$\\frac{1}{2}$ :red[x]",
-    "</style></details></main><style>body{display:none}</style>",
-    "x" * 200_000,
-)
-
-
-def at(text: str) -> datetime:
-    """Read ``01-27 15:30`` as UTC in 2025."""
-    return datetime.strptime(f"2025-{text}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
 
 
 def days(
@@ -139,8 +120,7 @@ def open_registration(now: datetime) -> RegistrationView:
 
 def cut_registration(now: datetime) -> RegistrationView:
     """Only Chinese phone numbers."""
-    words = "线上服务受到大规模恶意攻击，为持续提供服务，暂时限制了+86手机号以外的注册方式，已注册用户可以正常登录。"
-    page = {"excerpt": words, "url": "https://status.deepseek.com/incidents/7cppyxbhctc3"}
+    page = {"excerpt": CUT, "url": "https://status.deepseek.com/incidents/7cppyxbhctc3"}
     return RegistrationView(
         Health.PARTIAL,
         (
@@ -244,214 +224,6 @@ def calm(now: datetime = NOW) -> Snapshot:
     )
 
 
-def event(name: str, seq: int, when: datetime, kind: EventKind, by: str = "", /, **data: Any) -> IncidentEvent:
-    """One line of a timeline, recorded 20 s after it happened."""
-    return IncidentEvent(name, seq, when, when + timedelta(seconds=20), kind, by, data)
-
-
-def incident(name: str, cause: Cause, events: Sequence[IncidentEvent], **more: Any) -> IncidentView:
-    """An incident of DeepSeek."""
-    settings: dict[str, Any] = {
-        "title": "",
-        "status": IncidentStatus.INVESTIGATING,
-        "impact": Impact.MAJOR,
-        "resolved_at": None,
-        "components": ("deepseek/web", "deepseek/api"),
-        "public": True,
-        "lead_s": None,
-    } | more
-    names = {f"deepseek/{row[0]}": row[1] for row in KINDS}
-    return IncidentView(
-        id=name,
-        service="deepseek",
-        service_name="DeepSeek",
-        cause=cause,
-        started_at=events[0].at,
-        detected_at=events[0].recorded_at,
-        updated_at=events[-1].recorded_at,
-        component_names={part: names[part] for part in settings["components"]},
-        events=tuple(events),
-        **settings,
-    )
-
-
-def overload() -> IncidentView:
-    """25 January: overload, resolved."""
-    first = event(
-        "overload-0125",
-        1,
-        at("01-25 07:33"),
-        EventKind.OPENED,
-        components=["deepseek/api"],
-        reason="service.overloaded",
-        location_count=2,
-        first_failed_at="2025-01-25T07:33:00+00:00",
-        impact="major",
-    )
-    events = (
-        first,
-        event(
-            "overload-0125",
-            2,
-            at("01-25 08:08"),
-            EventKind.COMPONENT_BETTER,
-            component="deepseek/api",
-            health="operational",
-        ),
-        event("overload-0125", 3, at("01-25 08:08"), EventKind.RECOVERING),
-        event("overload-0125", 4, at("01-25 08:10"), EventKind.RESOLVED, duration_s=2220.0, by_rule=True),
-    )
-    return incident(
-        "overload-0125",
-        Cause.OUTAGE,
-        events,
-        status=IncidentStatus.RESOLVED,
-        resolved_at=at("01-25 08:10"),
-        components=("deepseek/api",),
-    )
-
-
-def outage() -> IncidentView:
-    """27 January: web chat slow, API down for a while."""
-    key = "outage-0127"
-    said = "We are investigating issues with sign-up and log-in."
-    events = (
-        event(
-            key,
-            1,
-            at("01-27 13:19"),
-            EventKind.OPENED,
-            components=["deepseek/web"],
-            reason="service.timeout.headers",
-            location_count=2,
-            first_failed_at="2025-01-27T13:19:00+00:00",
-            impact="minor",
-        ),
-        event(
-            key,
-            2,
-            at("01-27 13:33"),
-            EventKind.UPSTREAM_SAID,
-            provider="statuspage",
-            incident="7cppyxbhctc3",
-            name="DeepSeek 网页/API不可用(DeepSeek Web/API Service Not Available)",
-            status="investigating",
-            body=said,
-            url="https://status.deepseek.com/incidents/7cppyxbhctc3",
-            said_at="2025-01-27T13:33:00+00:00",
-        ),
-        event(
-            key,
-            3,
-            at("01-27 13:40"),
-            EventKind.COMPONENT_WORSE,
-            component="deepseek/api",
-            health="major_outage",
-            reason="service.overloaded",
-        ),
-        event(key, 4, at("01-27 13:41"), EventKind.IMPACT_CHANGED, impact="major"),
-        event(
-            key,
-            5,
-            at("01-27 14:20"),
-            EventKind.NOTE,
-            "alice",
-            text="We see the same from two networks. The vendor speaks of a large attack.",
-            status="identified",
-        ),
-        event(
-            key,
-            6,
-            at("01-27 15:02"),
-            EventKind.COMPONENT_BETTER,
-            component="deepseek/api",
-            health="degraded_performance",
-        ),
-    )
-    return incident(key, Cause.OUTAGE, events, status=IncidentStatus.IDENTIFIED, lead_s=840.0)
-
-
-def registration_cut() -> IncidentView:
-    """27 January: registration cut to +86."""
-    key = "registration-0127"
-    words = cut_registration(NOW).methods[0].excerpt
-    common: dict[str, Any] = {
-        "component": "deepseek/registration",
-        "before": "open",
-        "email_domains": [],
-        "invite_required": False,
-        "approval_required": False,
-        "source": "official_text",
-        "excerpt": words,
-        "url": "https://status.deepseek.com/incidents/7cppyxbhctc3",
-    }
-    events = (
-        event(
-            key,
-            1,
-            at("01-27 15:30"),
-            EventKind.OPENED,
-            components=["deepseek/registration"],
-            reason="ok",
-            location_count=1,
-            first_failed_at="2025-01-27T15:30:00+00:00",
-            impact="minor",
-        ),
-        event(
-            key,
-            2,
-            at("01-27 15:30"),
-            EventKind.REGISTRATION_CHANGED,
-            method="email",
-            after="closed",
-            country_codes=[],
-            **common,
-        ),
-        event(
-            key,
-            3,
-            at("01-27 15:30"),
-            EventKind.REGISTRATION_CHANGED,
-            method="phone",
-            after="restricted",
-            country_codes=["86"],
-            **common,
-        ),
-        event(
-            key,
-            4,
-            at("01-27 15:30"),
-            EventKind.REGISTRATION_CHANGED,
-            method="google",
-            after="closed",
-            country_codes=[],
-            **common,
-        ),
-        event(
-            key,
-            5,
-            at("01-27 15:45"),
-            EventKind.UPSTREAM_SAID,
-            provider="statuspage",
-            incident="7cppyxbhctc3",
-            name="DeepSeek Web/API Service Not Available",
-            status="identified",
-            body="Due to large-scale malicious attacks on DeepSeek's services, we are temporarily limiting registrations to ensure continued service. Existing users can log in as usual.",
-            url="https://status.deepseek.com/incidents/7cppyxbhctc3",
-            said_at="2025-01-27T15:45:00+00:00",
-        ),
-    )
-    return incident(
-        key,
-        Cause.REGISTRATION,
-        events,
-        status=IncidentStatus.IDENTIFIED,
-        impact=Impact.MINOR,
-        components=("deepseek/registration",),
-        lead_s=900.0,
-    )
-
-
 def january(now: datetime = NOW) -> Snapshot:
     """27 January 2025, 17:40 UTC: sign-up cut to +86, web chat partly down, API slow."""
     start = at("01-27 13:19")
@@ -497,7 +269,7 @@ def january(now: datetime = NOW) -> Snapshot:
             UpstreamUpdate(
                 at("01-27 15:45"),
                 IncidentStatus.IDENTIFIED,
-                "Due to large-scale malicious attacks on DeepSeek's services, we are temporarily limiting registrations.",
+                LIMITING,
             ),
         ),
     )
@@ -544,7 +316,7 @@ def stale(now: datetime = NOW) -> Snapshot:
 
 def empty(now: datetime = NOW) -> Snapshot:
     """A new installation: services are known, nobody has looked yet, one probe waits for its key."""
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         row[0]: {
             "health": Health.UNKNOWN,
             "since": None,
@@ -562,89 +334,6 @@ def empty(now: datetime = NOW) -> Snapshot:
 def nothing(now: datetime = NOW) -> Snapshot:
     """No service at all."""
     return Snapshot(now, None, False, (), (), (), (), ())
-
-
-def hostile(now: datetime = NOW) -> Snapshot:
-    """January with every text that comes from outside replaced by an attack."""
-    base = january(now)
-    attacks = tuple(
-        event(
-            f"hostile-{index}",
-            1,
-            now,
-            EventKind.UPSTREAM_SAID,
-            provider=text,
-            incident=text,
-            name=text,
-            status=text,
-            body=text,
-            url=text,
-            said_at=text,
-        )
-        for index, text in enumerate(HOSTILE)
-    )
-    changed = tuple(
-        event(
-            "hostile-r",
-            index,
-            now,
-            EventKind.REGISTRATION_CHANGED,
-            component=text,
-            method=text,
-            before=text,
-            after=text,
-            country_codes=[text],
-            email_domains=[text],
-            source=text,
-            excerpt=text,
-            url=text,
-        )
-        for index, text in enumerate(HOSTILE)
-    )
-    notes = tuple(event("hostile-n", 1, now, EventKind.NOTE, text, text=text, status=text) for text in HOSTILE)
-    bad = replace(outage(), id="hostile", events=attacks + changed + notes, title="")
-    others = tuple(replace(bad, id=f"hostile-{index}", title=text) for index, text in enumerate(HOSTILE))
-    first = base.services[0]
-    parts = tuple(
-        replace(
-            part,
-            name=HOSTILE[index],
-            detail=HOSTILE[index + 1],
-            disabled=HOSTILE,
-            registration=RegistrationView(
-                Health.PARTIAL,
-                tuple(
-                    method(
-                        Method.PHONE,
-                        Registration.RESTRICTED,
-                        now,
-                        excerpt=text,
-                        url=text,
-                        country_codes=(text[:40],),
-                        email_domains=(text,),
-                    )
-                    for text in HOSTILE
-                ),
-            ),
-        )
-        for index, part in enumerate(first.components)
-    )
-    said = tuple(
-        UpstreamIncident(text, text, None, Impact.MINOR, now, url=text, updates=(UpstreamUpdate(now, None, text),))
-        for text in HOSTILE
-    )
-    upstream = UpstreamView(
-        UpstreamReading("statuspage", HOSTILE[3], Health.DEGRADED, incidents=said), now, None, Reason.OK
-    )
-    return replace(
-        base,
-        services=(
-            replace(first, components=parts, upstream=upstream, name=HOSTILE[1], url=HOSTILE[3]),
-            *base.services[1:],
-        ),
-        open_incidents=(bad, *others),
-        label=HOSTILE[0],
-    )
 
 
 def catalogue() -> Catalogue:

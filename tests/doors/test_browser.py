@@ -22,6 +22,7 @@ from dashboard.web import Site, application
 from monitor import clock
 from monitor.store.views import Snapshot
 from tests.doors import sample, seeded
+from tests.doors.hostile import hostile
 from tests.doors.serving import served
 
 CHROMIUM = "/usr/bin/chromium"
@@ -160,7 +161,7 @@ def test_the_page_says_everything_without_script(browser: Any) -> None:
 
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_no_page_scrolls_sideways(browser: Any, width: int) -> None:
-    with site(sample.hostile()) as url, visit(browser, viewport={"width": width, "height": 900}) as (page, _, _):
+    with site(hostile()) as url, visit(browser, viewport={"width": width, "height": 900}) as (page, _, _):
         for path in ("/", "/zh/", "/history", "/method", "/incidents/hostile"):
             page.goto(url + path)
             over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -168,7 +169,7 @@ def test_no_page_scrolls_sideways(browser: Any, width: int) -> None:
 
 
 def test_hostile_text_runs_nothing_and_loads_nothing(browser: Any) -> None:
-    with site(sample.hostile()) as url, visit(browser) as (page, asked, complaints):
+    with site(hostile()) as url, visit(browser) as (page, asked, complaints):
         dialogs: list[str] = []
 
         def refuse(dialog: Any) -> None:

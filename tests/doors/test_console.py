@@ -17,7 +17,8 @@ from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, Res
 from monitor.core.model import AlertState, IncidentStatus
 from monitor.flow import accounts
 from monitor.store import reads
-from tests.doors import sample, seeded
+from tests.doors import seeded
+from tests.doors.hostile import HOSTILE
 from tests.doors.test_live import drawn, environment
 
 CONSOLE = Path(serve.__file__).with_name("console.py")
@@ -161,7 +162,7 @@ def test_hostile_text_in_an_alert_is_inert(tmp_path: Path) -> None:
         engine = seeded.opened(url)
         view = reads.alerts(engine, open_only=True)[0]
         engine.dispose()
-        for text in sample.HOSTILE:
+        for text in HOSTILE:
             summary = {"health": text, "why": text, "days_left": text, "registration": text}
             alert = replace(view.alert, rule=text, summary=summary)
             bad = replace(view, service_name=text, component_name=text, alert=alert)

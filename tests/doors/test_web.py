@@ -26,6 +26,7 @@ from monitor.core.catalogue import Policy
 from monitor.core.model import Outcome, Reason
 from monitor.store.views import Snapshot
 from tests.doors import sample
+from tests.doors.hostile import hostile
 from tests.doors.serving import served
 
 PAGES = ("/", "/zh/", "/history", "/method", "/zh/method", "/incidents/outage-0127", "/zh/incidents/registration-0127")
@@ -136,7 +137,7 @@ def test_only_reading_is_possible(january: httpx.Client) -> None:
 @pytest.mark.parametrize("path", ["/", "/zh/", "/incidents/hostile", "/incidents/hostile-1", "/history", "/method"])
 def test_hostile_text_is_inert_on_every_page(path: str) -> None:
     def source(now: datetime) -> Reading:
-        return reading(replace(sample.hostile(), taken_at=now, as_of=now))
+        return reading(replace(hostile(), taken_at=now, as_of=now))
 
     with visitor(source) as client:
         body = client.get(path).text
@@ -283,9 +284,7 @@ def test_our_own_document_has_what_statuspage_has_no_words_for(january: httpx.Cl
     assert whole == pytest.approx(uptime["window_s"])
 
 
-@pytest.mark.parametrize(
-    "snapshot", [sample.january(), sample.hostile(), sample.calm()], ids=["january", "hostile", "calm"]
-)
+@pytest.mark.parametrize("snapshot", [sample.january(), hostile(), sample.calm()], ids=["january", "hostile", "calm"])
 def test_feeds_are_well_formed(snapshot: Snapshot) -> None:
     with visitor(lambda now: reading(replace(snapshot, taken_at=now, as_of=now))) as client:
         for path in ("/feed.atom", "/feed.rss"):

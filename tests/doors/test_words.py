@@ -17,6 +17,8 @@ from monitor.core.events import Cause, EventKind
 from monitor.core.model import Health, Registration, Sending
 from monitor.store.views import IncidentView, Snapshot
 from tests.doors import sample
+from tests.doors.hostile import HOSTILE
+from tests.doors.sample_story import event, outage, registration_cut
 
 LANGUAGES = list(Language)
 ENUMS = [getattr(model, name, None) or {"Cause": Cause, "Sending": Sending}[name] for name in SECTION]
@@ -91,7 +93,7 @@ def test_country_codes_are_shown_with_names() -> None:
     assert speak(Language.EN).country("8" * 90) == "+8888888…"
 
 
-@pytest.mark.parametrize("text", sample.HOSTILE)
+@pytest.mark.parametrize("text", HOSTILE)
 def test_text_from_outside_is_made_one_harmless_line(text: str) -> None:
     line = plain(text)
     assert len(line) <= 300
@@ -145,12 +147,12 @@ def told(incident: IncidentView, language: Language = Language.EN) -> list[str]:
 
 
 def test_ways_to_sign_up_that_changed_together_are_told_together() -> None:
-    assert told(sample.registration_cut())[0] == "New users can sign up only with phone numbers from China (+86)."
-    assert told(sample.registration_cut(), Language.ZH)[0] == "新用户仅能用中国（+86）的手机号注册。"
+    assert told(registration_cut())[0] == "New users can sign up only with phone numbers from China (+86)."
+    assert told(registration_cut(), Language.ZH)[0] == "新用户仅能用中国（+86）的手机号注册。"
 
 
 def test_log_in_is_mentioned_when_the_event_knows_it() -> None:
-    cut = sample.registration_cut()
+    cut = registration_cut()
     events = tuple(
         replace(event, data={**event.data, "login": "operational"}) if "method" in event.data else event
         for event in cut.events
@@ -160,7 +162,7 @@ def test_log_in_is_mentioned_when_the_event_knows_it() -> None:
 
 
 def test_only_is_not_said_while_another_way_is_open() -> None:
-    cut = sample.registration_cut()
+    cut = registration_cut()
     phone = next(event for event in cut.events if event.data.get("method") == "phone")
     google = replace(phone, data={**phone.data, "method": "google", "after": "open", "country_codes": []})
     said = told(replace(cut, events=(cut.events[0], phone, google)))[0]
@@ -168,7 +170,7 @@ def test_only_is_not_said_while_another_way_is_open() -> None:
 
 
 def test_a_change_back_to_open_is_told() -> None:
-    cut = sample.registration_cut()
+    cut = registration_cut()
     later = timedelta(hours=3)
     back = tuple(
         replace(event, at=event.at + later, data={**event.data, "after": "open", "country_codes": []})
@@ -181,7 +183,7 @@ def test_a_change_back_to_open_is_told() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_kind_of_event_can_be_told(language: Language) -> None:
-    base = sample.outage()
+    base = outage()
     words = speak(language)
     for kind in EventKind:
         data = {
@@ -190,25 +192,23 @@ def test_every_kind_of_event_can_be_told(language: Language) -> None:
             "reason": "service.overloaded",
             "impact": "major",
         }
-        event = sample.event(base.id, 1, base.started_at, kind, "alice", **data, components=["deepseek/api"], text="x")
+        happened = event(base.id, 1, base.started_at, kind, "alice", **data, components=["deepseek/api"], text="x")
         for public in (True, False):
-            for entry in timeline.entries(replace(base, events=(event,), public=public), words, {}):
+            for entry in timeline.entries(replace(base, events=(happened,), public=public), words, {}):
                 assert entry.sentence or entry.quote
                 assert "{" not in entry.sentence
 
 
 def test_events_that_cannot_be_read_never_break_a_page() -> None:
-    base = sample.outage()
+    base = outage()
     for kind in EventKind:
-        event = sample.event(base.id, 1, base.started_at, kind)
-        timeline.entries(replace(base, events=(event,)), speak(Language.EN), {})
+        happened = event(base.id, 1, base.started_at, kind)
+        timeline.entries(replace(base, events=(happened,)), speak(Language.EN), {})
 
 
 def test_who_saw_it_first_is_said_with_minutes() -> None:
     words = speak(Language.EN)
-    said = [
-        sentences.lead_sentence(replace(sample.outage(), lead_s=lead), words) for lead in (840.0, -300.0, 5.0, None)
-    ]
+    said = [sentences.lead_sentence(replace(outage(), lead_s=lead), words) for lead in (840.0, -300.0, 5.0, None)]
     assert said == [
         "We saw it 14 min before the vendor said so",
         "The vendor said so 5 min before we saw it",
