@@ -46,7 +46,9 @@ class Reader:
         if self._engine is None:
             self._engine = open_engine(self.url, read_only=True)
         try:
-            return Reading(reads.snapshot(self._engine, now, public=True), reads.catalogue(self._engine))
+            return Reading(
+                reads.snapshot(self._engine, now, public=True), for_the_public(reads.catalogue(self._engine))
+            )
         except Exception:
             self.close()
             raise
@@ -71,6 +73,16 @@ ADAPTER = TypeAdapter(Reading)
 def database_url() -> str:
     """Return the database that the environment names."""
     return os.environ.get("CHATWATCH_DATABASE") or DEFAULT_DATABASE
+
+
+def for_the_public(catalogue: Catalogue) -> Catalogue:
+    """Return the catalogue without what is not public: services, components, their probes, and who is told."""
+    services = tuple(service for service in catalogue.services if service.public)
+    shown = {service.id for service in services}
+    components = tuple(part for part in catalogue.components if part.public and part.service in shown)
+    known = {part.id for part in components}
+    probes = tuple(probe for probe in catalogue.probes if probe.component in known)
+    return replace(catalogue, services=services, components=components, probes=probes, routes=())
 
 
 def nothing(now: datetime) -> Reading:

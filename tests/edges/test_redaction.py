@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -23,7 +24,7 @@ def basic(name: str, secret: str) -> str:
     return base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
-SPELLINGS = {
+SPELLINGS: dict[str, Callable[[str], str]] = {
     "plain": lambda text: text,
     "json": lambda text: json.dumps(text)[1:-1],
     "json in json": lambda text: json.dumps(json.dumps({"k": text})),
