@@ -200,6 +200,13 @@ class Judge:
                 found += conditions.own_trouble(
                     f"{id_}@{location}", probe.component, held.last_reason, held.tick, held.last_detail
                 )
+        watched: dict[str, Probe] = {}
+        for id_, _ in self.states:
+            probe = self.probes.get(id_)
+            if probe is not None and not (probe.witness or probe.control or probe.disabled):
+                watched.setdefault(probe.component, probe)
+        for name, probe in watched.items():
+            found += conditions.overdue(probe.id, name, self.verdicts.get(name, health.UNSEEN), now)
         found += [conditions.about_us("blind", location, why, now) for location, why in self.blind.items()]
         return found
 

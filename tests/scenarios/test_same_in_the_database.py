@@ -7,14 +7,20 @@ from typing import Any
 
 import pytest
 import yaml
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
 from monitor import flow
 from monitor.core import notation, scenario
+from monitor.core.events import Alert
 from monitor.core.model import Result
-from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store import reads, tables
+from monitor.store.codec import unpack
+from monitor.store.engine import migrate, open_engine, reading
+from monitor.store.tables import table
 
+WORKERS_OWN = ("blind", "upstream")
+"""Rules that rest on a worker's sign of life or on the vendor's page alone, which a scenario does not play."""
+ALERT, DECISION = table(tables.Alert), table(tables.Decision)
 FILES = [
     path
     for path in sorted(Path(__file__).parent.glob("*.yaml"))
@@ -52,6 +58,20 @@ def test_the_database_holds_the_incidents_that_the_rules_made(path: Path, engine
         for event in report.judge.events
     ]
     assert sorted(stored, key=str) == sorted(made, key=str)
+    fired = {alert.id: alert for alert in report.judge.fired}
+    told = [
+        (fired[d.alert].rule, fired[d.alert].component, d.route, d.why.value)
+        for d in report.judge.decisions
+        if fired[d.alert].rule not in WORKERS_OWN
+    ]
+    assert sorted(decisions(engine)) == sorted(told)
+
+
+def decisions(engine: Engine) -> list[tuple[str, str, str, str]]:
+    query = select(DECISION.c.route, DECISION.c.why, ALERT.c.body).join(ALERT, ALERT.c.id == DECISION.c.alert)
+    with reading(engine) as connection:
+        rows = [(unpack(Alert, row.body), row.route, row.why) for row in connection.execute(query)]
+    return [(a.rule, a.component, route, why) for a, route, why in rows if a.rule not in WORKERS_OWN]
 
 
 def ended(result: Result) -> datetime:
