@@ -18,8 +18,8 @@ from monitor.metrics import Seen, registry_for
 from monitor.programs import split
 from monitor.recorder import RETRY_S, Recorder, kind_of, spool_directory
 from monitor.scrape import application, serve
-from monitor.spool import Spool
-from monitor.store.engine import AWAY, open_engine
+from monitor.spool import Spool, SpoolError
+from monitor.store.engine import AWAY, StoreError, open_engine
 
 log = logging.getLogger("chatwatch.recorder")
 
@@ -70,11 +70,19 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
         task.cancel()
     for outcome in await asyncio.gather(intake, stop, *tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
-            log.error("the recorder failed", exc_info=outcome)
+            _tell(outcome)
             clean = False
     writer.close()
     await recorder.close()
     return 0 if clean else 1
+
+
+def _tell(error: Exception) -> None:
+    """Say in one line what a person can mend, and everything about a fault of ours."""
+    if isinstance(error, StoreError | SpoolError | OSError):
+        log.error("the recorder cannot work: %s", error)
+    else:
+        log.error("the recorder failed", exc_info=error)
 
 
 async def _open(recorder: Recorder) -> None:
@@ -171,4 +179,8 @@ async def _tried(name: str, recorder: Recorder, chore: Callable[[], Awaitable[No
 def main(path: Path, location: str | None, descriptor: int, database: str) -> int:
     """Run the recorder."""
     with asyncio.Runner() as runner:
-        return runner.run(run(path, location, descriptor, database))
+        try:
+            return runner.run(run(path, location, descriptor, database))
+        except (StoreError, SpoolError, OSError) as error:
+            _tell(error)
+            return 1

@@ -92,6 +92,10 @@ def _supervise(groups: tuple[Group, ...], path: Path, location: str | None) -> N
     def say(line: str) -> None:
         click.echo(f"chatwatch: {line}", err=True)
 
+    from monitor.store.engine import open_engine
+
+    open_engine(database_url()).dispose()  # an address that cannot be right is told before anything starts
+
     async def run() -> None:
         await Supervisor(groups, say, sound).run()
 

@@ -201,6 +201,12 @@ def test_the_diagram_is_printed_from_the_table(home: Path) -> None:
     assert "stateDiagram" in run(home, "diagram").output
 
 
+def test_a_database_address_that_cannot_be_right_is_told_before_anything_starts(home: Path) -> None:
+    shown = run(home, "worker", CHATWATCH_DATABASE="mysql://chatwatch:canary@db/x")
+    assert shown.exit_code == 1
+    assert "canary" not in shown.output
+
+
 def test_doctor_names_what_is_wrong_and_what_to_do(home: Path) -> None:
     shown = run(home, "doctor")
     assert shown.exit_code == 1
