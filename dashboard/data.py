@@ -5,6 +5,7 @@ Read-only. The database is asked by one background task (web) or one cached func
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from contextlib import suppress
@@ -107,6 +108,13 @@ def aged(reading: Reading, now: datetime) -> Reading:
         for service in snapshot.services
     )
     return Reading(replace(snapshot, stale=True, services=services), reading.catalogue)
+
+
+def last_good_path(url: str) -> Path:
+    """Return where the last good reading of this database is kept: beside a SQLite file, else under ``var``."""
+    name = f"last-{hashlib.sha256(url.encode()).hexdigest()[:12]}.json"
+    file = url.partition("sqlite:///")[2]
+    return (Path(file).parent if file else Path("var")) / "web" / name
 
 
 def save(reading: Reading, path: Path) -> None:

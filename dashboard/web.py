@@ -26,14 +26,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dashboard import api, feeds
-from dashboard.data import Reader, Reading, aged, database_url, load, nothing, save
+from dashboard.data import Reader, Reading, aged, database_url, last_good_path, load, nothing, save
 from dashboard.render import pages, security_policy
 from dashboard.words import Language
 from monitor import clock
 
 EVERY_S = 5.0
 SAVE_EVERY_S = 30.0
-LAST_GOOD = Path("var/web/last.json")
 Source = Callable[[datetime], Reading]
 
 log = logging.getLogger("chatwatch.web")
@@ -194,7 +193,7 @@ def application(site: Site) -> Starlette:
 @click.option("--url", default="", help="The page's public address, for feeds and JSON.")
 def main(host: str, port: int, url: str) -> None:
     """Serve the public status page."""
-    site = Site(Reader(database_url()).read, url or f"http://{host}:{port}", LAST_GOOD)
+    site = Site(Reader(database_url()).read, url or f"http://{host}:{port}", last_good_path(database_url()))
     uvicorn.run(application(site), host=host, port=port, log_level="warning", server_header=False, access_log=False)
 
 

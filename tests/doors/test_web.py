@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from dashboard import api, render
-from dashboard.data import STALE_AFTER, Reading, aged, load, save
+from dashboard.data import STALE_AFTER, Reading, aged, last_good_path, load, save
 from dashboard.web import Site, application
 from monitor import clock
 from monitor.core.catalogue import Policy
@@ -185,6 +185,13 @@ def test_without_any_data_the_page_says_what_to_do(tmp_path: Path) -> None:
         page = client.get("/").text
     assert "chatwatch up" in page
     assert "secret DEEPSEEK_API_KEY is not set" in page
+
+
+def test_each_database_has_its_own_last_good_page() -> None:
+    first, second = (last_good_path(f"sqlite:///some/where/{name}.db") for name in ("a", "b"))
+    assert first.parent == second.parent == Path("some/where/web")
+    assert first != second
+    assert "secret" not in str(last_good_path("postgresql://user:secret@db/chatwatch"))
 
 
 def test_a_torn_file_of_the_last_run_is_ignored(tmp_path: Path) -> None:
