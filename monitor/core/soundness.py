@@ -1,0 +1,52 @@
+"""Policies that cannot work: found when the configuration is read, not when the first outage is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.core import slo
+from monitor.core.catalogue import Policy, Probe
+
+MOST_LOOKS = 60
+"""The state of a probe remembers no more looks than this."""
+
+
+def policy_faults(policy: Policy) -> tuple[str, ...]:
+    """Return what is impossible about a policy, one sentence each; empty if it can work."""
+    return tuple(_faults(policy))
+
+
+def _faults(policy: Policy) -> Iterator[str]:
+    k, n = policy.open_after_failures, policy.window_looks
+    if not 1 <= k <= n <= MOST_LOOKS:
+        yield f"open_after_failures ({k}) must lie between 1 and window_looks ({n}), which is at most {MOST_LOOKS}"
+    if policy.close_after_successes < 1 or policy.throttled_after < 1 or policy.quorum_locations < 1:
+        yield "close_after_successes, throttled_after and quorum_locations are at least 1"
+    if not 3 <= policy.rate_min_looks <= MOST_LOOKS // 2:
+        yield f"rate_min_looks ({policy.rate_min_looks}) must lie between 3 and {MOST_LOOKS // 2}"
+    if not 0 <= policy.rate_close_ratio < policy.rate_open_ratio <= 1:
+        yield "rate_close_ratio must be below rate_open_ratio, both between 0 and 1"
+    if not 0 < policy.flap_stop_percent < policy.flap_start_percent <= 100:
+        yield "flap_stop_percent must be below flap_start_percent, both between 0 and 100"
+    if policy.stale_after_intervals < 1:
+        yield "stale_after_intervals below 1 would make every probe unknown between two looks"
+    if not 0 < policy.slo_target_ratio < 1:
+        yield f"slo_target_ratio ({policy.slo_target_ratio}) must lie between 0 and 1, as 0.99"
+    elif never := slo.impossible(policy.slo_target_ratio):
+        speeds = ", ".join(f"{rule.burn:g}" for rule in never)
+        yield (
+            f"with an objective of {policy.slo_target_ratio:g} nothing burns faster than "
+            f"{1 / (1 - policy.slo_target_ratio):.3g} times: the burn-rate alerts at {speeds} can never fire"
+        )
+
+
+def probe_warnings(probe: Probe) -> tuple[str, ...]:
+    """Return what works less well than it looks: burn-rate windows with hardly a look in them."""
+    if policy_faults(probe.policy):
+        return ()
+    thin = slo.trigger_happy(probe.policy.slo_target_ratio, probe.interval_s, len(probe.locations))
+    return tuple(
+        f"at one look in {probe.interval_s} s the window of {rule.short_s} s holds too few looks for a burn rate; "
+        "that alert stays silent"
+        for rule in thin
+    )

@@ -1,0 +1,39 @@
+from typing import Any
+
+import pytest
+
+from monitor.core.catalogue import Policy
+from monitor.core.soundness import policy_faults, probe_warnings
+
+from .making import probe
+
+
+def test_the_policy_out_of_the_box_is_sound() -> None:
+    assert policy_faults(Policy()) == ()
+    assert probe_warnings(probe()) == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ({"open_after_failures": 4}, "window_looks"),
+        ({"open_after_failures": 0}, "window_looks"),
+        ({"window_looks": 99}, "at most 60"),
+        ({"close_after_successes": 0}, "at least 1"),
+        ({"rate_min_looks": 40}, "rate_min_looks"),
+        ({"rate_open_ratio": 0.01}, "below rate_open_ratio"),
+        ({"flap_start_percent": 10.0}, "below flap_start_percent"),
+        ({"stale_after_intervals": 0.5}, "between two looks"),
+        ({"slo_target_ratio": 99.0}, "between 0 and 1"),
+        ({"slo_target_ratio": 0.9}, "at 14.4 can never fire"),
+        ({"slo_target_ratio": 0.8}, "at 14.4, 6 can never fire"),
+    ],
+)
+def test_what_cannot_work_is_named(wrong: dict[str, Any], word: str) -> None:
+    (fault,) = policy_faults(Policy(**wrong))
+    assert word in fault
+
+
+def test_a_window_with_hardly_a_look_is_warned_of() -> None:
+    assert "window of 300 s" in probe_warnings(probe(interval_s=300))[0]
+    assert probe_warnings(probe(policy=Policy(slo_target_ratio=0.5))) == ()
