@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, insert
 
 from monitor.core import sketch
 from monitor.core.model import Health
-from monitor.flow.working import COMPONENT, COMPONENT_DAY
+from monitor.flow.working import COMPONENT, COMPONENT_DAY, days_changed
 from monitor.store import raw, tables
 from monitor.store.bars import STATES, Line, one_day
 from monitor.store.catalogues import load_index
@@ -70,6 +70,7 @@ def _close_days(engine: Engine, now: datetime) -> None:
     """Fix the bars of days that are over."""
     limit = us(now - DAY_GRACE)
     with begin(engine) as connection:
+        mark(connection, "day", lock=True)
         windows = None
         done = dict(
             connection.execute(
@@ -91,6 +92,8 @@ def _close_days(engine: Engine, now: datetime) -> None:
                 rows.append({"component": part.id, "day_us": day, **states})
         if rows:
             connection.execute(insert(COMPONENT_DAY), rows)
+        for component in {row["component"] for row in rows}:
+            days_changed(connection, component)
 
 
 def _spans_of(connection: Connection, component: str, since_us: int) -> list[tuple[int, int, Health]]:

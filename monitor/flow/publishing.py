@@ -73,6 +73,7 @@ def _components(work: Working, catalogue: Catalogue, now: datetime) -> None:
             "health": "unknown",
             "created_us": us(now),
             "span_us": us(now),
+            "days_revision": 0,
             "reason": "",
             "detail": "",
             "registration": "",

@@ -7,6 +7,7 @@ are locked, in order, before anything about them is read.
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -279,6 +280,7 @@ class Working:
         for component, day_us in self.reopened_days:
             where = (COMPONENT_DAY.c.component == component, COMPONENT_DAY.c.day_us >= day_us)
             self.connection.execute(delete(COMPONENT_DAY).where(*where))
+            days_changed(self.connection, component)
         for change in self.registrations:
             row = {"component": change.component, "at_us": us(change.at), "body": pack(RegistrationChange, change)}
             self.connection.execute(insert(REGISTRATION_LOG).values(row))
@@ -333,6 +335,12 @@ class Working:
         where = (EVIDENCE.c.series.in_(series), EVIDENCE.c.at_us.between(us(incident.started_at), us(until)))
         unheld = EVIDENCE.c.incident == ""
         self.connection.execute(update(EVIDENCE).where(*where, unheld).values(incident=incident.id))
+
+
+def days_changed(connection: Connection, component: str) -> None:
+    """Tell readers that what they keep of a component's closed days is out of date."""
+    values = {"days_revision": secrets.randbits(62) | 1}
+    connection.execute(update(COMPONENT).where(COMPONENT.c.id == component).values(values))
 
 
 def bulk_update(connection: Connection, target: Any, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:

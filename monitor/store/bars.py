@@ -31,6 +31,8 @@ class Line:
     health: Health
     known_until_us: int
     """The end of knowledge: now, or the last sign of life of the workers."""
+    revision: int = 0
+    """Changes with every change of the component's closed days; 0 is never kept."""
 
 
 def day_parts(
@@ -38,7 +40,7 @@ def day_parts(
 ) -> dict[str, dict[int, Parts]]:
     """Return component → start of day → how the day (or the part of it before ``until_us``) was spent."""
     first = since_us - since_us % DAY
-    closed = _closed(connection, first, {line.component for line in lines})
+    closed = _closed(connection, first, lines)
     today = until_us - until_us % DAY
     open_since = {line.component: _first_open(line, closed[line.component], first, today) for line in lines}
     spans = _spans(connection, min(open_since.values(), default=today), open_since)
@@ -66,13 +68,30 @@ def one_day(
     return shares(known, near, line.component, when(start_us), when(until_us))
 
 
-def _closed(connection: Connection, first: int, components: set[str]) -> defaultdict[str, dict[int, Parts]]:
+_KEPT: dict[int, dict[int, Parts]] = {}
+"""Revision → a component's closed days as they were read under it."""
+_MOST_KEPT = 10_000
+
+
+def _closed(connection: Connection, first: int, lines: Sequence[Line]) -> dict[str, dict[int, Parts]]:
+    """Return the closed days of each component; what did not change since the last time is not read again."""
+    found = {
+        line.component: {day: parts for day, parts in _KEPT.get(line.revision, {}).items() if day >= first}
+        for line in lines
+    }
+    wanted = {line.component: line.revision for line in lines if line.revision and line.revision not in _KEPT}
+    if not wanted:
+        return found
     query = select(COMPONENT_DAY.c.component, COMPONENT_DAY.c.day_us, *(COMPONENT_DAY.c[name] for name in STATES))
-    found: defaultdict[str, dict[int, Parts]] = defaultdict(dict)
-    for component, day_us, *parts in connection.execute(query.where(COMPONENT_DAY.c.day_us >= first)).all():
-        found[component][day_us] = tuple(parts)
-    for component in found.keys() - components:
-        del found[component]
+    query = query.where(COMPONENT_DAY.c.day_us >= first)
+    if len(wanted) <= 100:
+        query = query.where(COMPONENT_DAY.c.component.in_(sorted(wanted)))
+    for component, day_us, *parts in connection.execute(query).all():
+        if component in wanted:
+            found[component][day_us] = tuple(parts)
+    if len(_KEPT) > _MOST_KEPT:
+        _KEPT.clear()
+    _KEPT.update({revision: dict(found[component]) for component, revision in wanted.items()})
     return found
 
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, func, select
@@ -169,7 +170,14 @@ def _components(scene: _Scene, shown: Sequence[Component]) -> list[ComponentView
     rows = {row.id: row for row in scene.connection.execute(select(COMPONENT)) if row.id in wanted}
     limit = us(scene.as_of) if scene.stale and scene.as_of else us(scene.now)
     lines = [
-        Line(row.id, row.created_us, row.span_us, Health(row.health), 0 if scene.as_of is None else limit)
+        Line(
+            row.id,
+            row.created_us,
+            row.span_us,
+            Health(row.health),
+            0 if scene.as_of is None else limit,
+            row.days_revision,
+        )
         for row in rows.values()
     ]
     since_us = us(scene.now) - (BARS - 1) * DAY
@@ -223,6 +231,7 @@ def _registration(text: str, scene: _Scene) -> RegistrationView | None:
     return RegistrationView(overall, state.methods)
 
 
+@lru_cache(65_536)
 def _bar(day: date, parts: Parts, incidents_on_it: int) -> DayBar:
     operational, degraded, partial, major, maintenance, unknown = [part / SECOND for part in parts]
     return DayBar(day, operational, degraded, partial, major, maintenance, unknown, incidents_on_it)

@@ -74,8 +74,7 @@ def mark(connection: Connection, name: str, *, lock: bool = False) -> int:
 
 def set_mark(connection: Connection, name: str, value: int) -> None:
     """Write down how far a piece of housekeeping has come."""
-    if not connection.execute(update(MARK).where(MARK.c.name == name).values(value=value)).rowcount:
-        connection.execute(insert(MARK).values(name=name, value=value))
+    connection.execute(update(MARK).where(MARK.c.name == name).values(value=value))
 
 
 def read_bucket(row: Row[Any]) -> Bucket:

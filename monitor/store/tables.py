@@ -84,6 +84,8 @@ class Component(SQLModel, table=True):
     known_us: int | None = us(default=None)
     """While the health is unknown: the first evidence since, before which the time stays unknown."""
     position: int = 0
+    days_revision: int = us(default=0)
+    """A new random number whenever its rows in ``component_day`` change; 0 while there are none."""
     registration: str = text_column()
     """State of the registration rules; empty for other components."""
     latency: str = text_column()

@@ -23,6 +23,7 @@ from monitor.core.schedule import slot
 from monitor.store import reads, tables
 from monitor.store.codec import DAY, us
 from monitor.store.engine import begin, migrate, open_engine
+from monitor.store.rolling import set_mark
 from monitor.store.tables import table
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -111,6 +112,7 @@ def seed(engine: Engine, probes: int, results: int) -> None:
             for d in range(DAYS - 1)
         ]
         connection.execute(insert(bars), rows)
+        connection.execute(text("UPDATE component SET days_revision = abs(random()) | 1"))
     template = "INSERT INTO result (series, tick_us, attempt, at_us, duration_us, reason, flags, wait_us, ttft_us) "
     step = DAYS * DAY // max(1, results // probes)
     source = (
@@ -137,9 +139,8 @@ def page(probes: int, results: int) -> str:
         flow.record(engine, last, now)
         with begin(engine) as connection:
             newest = connection.scalar(text("SELECT max(id) FROM result"))
-            connection.execute(
-                text("INSERT INTO mark VALUES ('minute', :id), ('hour', :at)"), {"id": newest, "at": us(now)}
-            )
+            set_mark(connection, "minute", newest)
+            set_mark(connection, "hour", us(now))
         flow.roll_up(engine, now)
         flow.check_in(engine, "w", "local", now)
         times = []

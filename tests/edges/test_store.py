@@ -55,18 +55,18 @@ def test_no_update_is_lost_between_threads(engine: Engine) -> None:
     for thread in threads:
         thread.join()
     with reading(engine) as connection:
-        assert connection.scalar(select(mark.c.value)) == 200
+        assert connection.scalar(select(mark.c.value).where(mark.c.name == "count")) == 200
 
 
 def test_a_read_transaction_sees_one_moment(engine: Engine) -> None:
     mark = table(tables.Mark)
     with reading(engine) as reader:
-        assert reader.scalar(select(func.count()).select_from(mark)) == 0
+        before = reader.scalar(select(func.count()).select_from(mark))
         with begin(engine) as writer:
             writer.execute(mark.insert().values(name="a", value=1))
-        assert reader.scalar(select(func.count()).select_from(mark)) == 0
+        assert reader.scalar(select(func.count()).select_from(mark)) == before
     with reading(engine) as reader:
-        assert reader.scalar(select(func.count()).select_from(mark)) == 1
+        assert reader.scalar(select(func.count()).select_from(mark)) == (before or 0) + 1
 
 
 def test_a_read_only_engine_cannot_write(engine: Engine, database_url: str) -> None:
@@ -74,7 +74,7 @@ def test_a_read_only_engine_cannot_write(engine: Engine, database_url: str) -> N
     with pytest.raises(AWAY), begin(other) as connection:
         connection.execute(table(tables.Mark).insert().values(name="a", value=1))
     with reading(other) as connection:
-        assert connection.scalar(select(func.count()).select_from(table(tables.Mark))) == 0
+        assert connection.scalar(select(func.count()).select_from(table(tables.Mark))) == 4
     other.dispose()
 
 
