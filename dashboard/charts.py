@@ -153,7 +153,7 @@ def draw_failures(figure: go.Figure, points: Sequence[LatencyPoint], words: Word
             name=name,
             marker={
                 "color": HATCH[theme] if ours else TINTS[theme][index],
-                "pattern": {"shape": "/" if ours else "", "fgcolor": PAPER[theme], "size": 5},
+                "pattern": {"shape": "/" if ours else "", "fgcolor": HATCH[theme], "size": 5},
                 "line": {"width": 0},
             },
             hovertemplate=f"{name}: %{{y}}<extra></extra>",

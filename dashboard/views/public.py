@@ -108,8 +108,9 @@ def frame(draw: Callable[[Visit], None]) -> None:
 def show(visit: Visit, template: str, snapshot: Snapshot | None = None, **more: object) -> None:
     """Draw a page's middle as one block."""
     shown = snapshot or visit.snapshot
-    minute = replace(shown, taken_at=shown.taken_at.replace(second=0, microsecond=0))
-    st.html(block(template, minute, visit.words.language, visit.theme, **more))
+    if not shown.open_incidents:  # nothing on the page counts seconds, so the block may stay the same for a minute
+        shown = replace(shown, taken_at=shown.taken_at.replace(second=0, microsecond=0))
+    st.html(block(template, shown, visit.words.language, visit.theme, **more))
 
 
 def choose_service(visit: Visit) -> str:
