@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from monitor import clock
@@ -75,8 +76,9 @@ class Handover:
         await self._write(pack(head))
 
     async def _write(self, data: bytes) -> None:
-        self._writer.write(data)
-        await self._writer.drain()
+        with suppress(ConnectionError):  # the listener notices that the recorder is gone
+            self._writer.write(data)
+            await self._writer.drain()
 
     async def listen(self) -> None:
         """Take acknowledgements; returns when the recorder is gone."""
