@@ -43,6 +43,9 @@ MOST_MISSED = 200
 DRAIN_S = 5.0
 FLUSH_S = 2.0
 CLOCK_STEP_S = 1.0
+CLOCK_EVERY_S = 1.0
+LATEST_START_S = 5
+"""A tick that is older waits for the next one: after a sleep all probes at once would be a stampede."""
 COLLECT_EVERY_S = 5.0
 COLLECT_BY_FORCE = 100_000
 ALIVE_EVERY_S = 1.0
@@ -61,6 +64,10 @@ class Grid(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
         oldest = now - timedelta(seconds=self._interval_s)
         after = now if previous_fire_time is None else max(previous_fire_time, oldest)
         return next_tick(self._interval_s, self._slot_s, after.astimezone(UTC))
+
+    def move(self, by_s: float) -> None:
+        """Move the grid a little, so that ticks of a time that is lived twice differ."""
+        self._slot_s += by_s
 
     def latest(self, now: datetime) -> datetime:
         """Return the newest tick at or before ``now``."""
@@ -141,12 +148,13 @@ class Prober:
 
     async def stop(self) -> None:
         """Stop looking; what is under way gets a few seconds, the rest is recorded as not looked at."""
-        self._scheduler.shutdown(wait=False)
+        self._scheduler.remove_all_jobs()
         if self._looking:
             _, late = await asyncio.wait(self._looking, timeout=DRAIN_S)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+        self._scheduler.shutdown(wait=False)
         await self.wire.aclose()
 
     @property
@@ -154,19 +162,23 @@ class Prober:
         """True while no look is under way."""
         return not self._looking
 
-    def rearm(self) -> None:
-        """Put every job on the grid again after the wall clock was set."""
+    def rearm(self, step_s: float) -> None:
+        """Put every job on the grid again after the wall clock was set by ``step_s``, up to a second ago."""
+        since = clock.now() - timedelta(seconds=CLOCK_EVERY_S)
         for watched in self._watched.values():
-            watched.last = min(watched.last, clock.now())
-            self._schedule(watched)
+            if step_s < 0:
+                watched.grid.move(0.001)
+            watched.last = min(watched.last, since)
+            self._schedule(watched, since)
 
-    def _schedule(self, watched: Watched) -> None:
+    def _schedule(self, watched: Watched, since: datetime | None = None) -> None:
         self._scheduler.add_job(
             self._fire,
             watched.grid,
             args=(watched.probe.id,),
             id=watched.probe.id,
-            misfire_grace_time=max(1, watched.probe.interval_s),
+            next_run_time=watched.grid.get_next_fire_time(None, since or clock.now()),
+            misfire_grace_time=min(watched.probe.interval_s, LATEST_START_S),
             coalesce=True,
             max_instances=1,
             replace_existing=True,
@@ -188,8 +200,8 @@ class Prober:
         try:
             await self._look_twice(watched, RunId(name, self.config.settings.location, tick))
         except asyncio.CancelledError:
+            # The task ends here in any case; APScheduler would report the cancellation as an error.
             self._hand_over(missed(RunId(name, self.config.settings.location, tick), Reason.NOT_RUNNING, "stopped"))
-            raise
         finally:
             self._looking.discard(task)
             watched.looking = False
@@ -332,17 +344,8 @@ def _reload(prober: Prober, path: Path, location: str | None) -> None:
 async def _report(prober: Prober, handover: Handover) -> None:
     """Tell the recorder that we live, and how."""
     while True:
-        await handover.tell(
-            {
-                "alive": {
-                    "blind": prober.sight.reason,
-                    "lag_s": round(prober.lag_s, 4),
-                    "pending": handover.pending,
-                    "dropped": handover.dropped,
-                    "since": prober.started_at.timestamp(),
-                }
-            }
-        )
+        alive = {"blind": prober.sight.reason, "lag_s": round(prober.lag_s, 4), "since": prober.started_at.timestamp()}
+        await handover.tell({"alive": alive | {"pending": handover.pending, "dropped": handover.dropped}})
         await asyncio.sleep(ALIVE_EVERY_S)
 
 
@@ -360,11 +363,11 @@ async def _watch_clock(prober: Prober) -> None:
     """Notice a step of the wall clock by comparing it with the one that never steps."""
     offset_ns = clock.wall_offset_ns()
     while True:
-        await asyncio.sleep(1)
+        await asyncio.sleep(CLOCK_EVERY_S)
         step_s = (clock.wall_offset_ns() - offset_ns) / 1e9
         if abs(step_s) > CLOCK_STEP_S:
             log.warning("the clock was set by %+.1f s; the schedule is laid out again", step_s)
-            prober.rearm()
+            prober.rearm(step_s)
         offset_ns = clock.wall_offset_ns()
 
 
@@ -377,9 +380,12 @@ async def _collect(prober: Prober) -> None:
 
 
 async def _recorder_hangs(handover: Handover) -> None:
+    """Return when the recorder hangs. Asked three times: after a stop of ours its answers only wait to be read."""
+    found = 0
     while True:
         await asyncio.sleep(1)
-        if handover.silent_s > RECORDER_SILENT_S:
+        found = found + 1 if handover.silent_s > RECORDER_SILENT_S else 0
+        if found == 3:
             log.error("the recorder has not answered for %.0f s", handover.silent_s)
             return
 
