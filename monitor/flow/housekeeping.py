@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, insert
 
 from monitor.core import sketch
 from monitor.core.model import Health
+from monitor.flow.burning import watch_budgets
 from monitor.flow.working import COMPONENT, COMPONENT_DAY, days_changed
 from monitor.store import raw, tables
 from monitor.store.bars import STATES, Line, one_day
@@ -51,7 +52,8 @@ def roll_up(engine: Engine, now: datetime) -> None:
         while _close(engine, level, now):
             pass
     _close_days(engine, now)
-    _latencies(engine, now)
+    if _latencies(engine, now):
+        watch_budgets(engine, now)
     with begin(engine) as connection:
         ensure_partitions(connection, [us(now), us(now) + DAY])
 
@@ -102,11 +104,14 @@ def _spans_of(connection: Connection, component: str, since_us: int) -> list[tup
     return [(row.start_us, row.end_us, Health(row.health)) for row in rows]
 
 
-def _latencies(engine: Engine, now: datetime) -> None:
-    """Work out the latency view of every component from the last 24 hours: read first, then write briefly."""
+def _latencies(engine: Engine, now: datetime) -> bool:
+    """Work out the latency view of every component from the last 24 hours: read first, then write briefly.
+
+    Returns False when the last time was less than :data:`LATENCY_EVERY_S` ago.
+    """
     with reading(engine) as connection:
         if us(now) - mark(connection, "latency") < LATENCY_EVERY_S * 1_000_000:
-            return
+            return False
         index = load_index(connection)
         found = []
         for component in index.catalogue.components:
@@ -117,6 +122,7 @@ def _latencies(engine: Engine, now: datetime) -> None:
         for component_id, body in found:
             connection.execute(update(COMPONENT).where(COMPONENT.c.id == component_id).values(latency=body))
         set_mark(connection, "latency", us(now))
+    return True
 
 
 def _latency(connection: Connection, series: Sequence[int], now: datetime) -> Latency | None:

@@ -591,3 +591,20 @@ def test_ageing_out_keeps_what_pages_and_incidents_need(engine: Engine) -> None:
         kept = connection.scalars(select(evidence.c.incident).where(evidence.c.incident != "")).all()
     assert set(kept) == {the_incident(engine).id}
     assert flow.prune(engine, later) == 0
+
+
+def test_a_budget_that_burns_too_fast_alerts_and_stops(engine: Engine) -> None:
+    publish(engine, with_policy(rate_open_ratio=0.9, slo_target_ratio=0.99))
+    now = T0
+    for minute in range(180):
+        now = T0 + minute * MINUTE
+        broken = 60 <= minute < 120 and minute % 2 == 0
+        flow.record(engine, [look("ds-api", now, Reason.SERVER_ERROR if broken else Reason.OK)], now)
+        if minute % 5 == 4:
+            flow.roll_up(engine, now + timedelta(seconds=30))
+        if minute == 119:
+            assert "burn_rate" in {view.alert.rule for view in reads.alerts(engine, open_only=True)}
+    flow.record(engine, [look("ds-api", T0 + minute * MINUTE) for minute in range(180, 560)], now)
+    now = T0 + 560 * MINUTE
+    flow.roll_up(engine, now + timedelta(seconds=30))
+    assert "burn_rate" not in {view.alert.rule for view in reads.alerts(engine, open_only=True)}

@@ -1,0 +1,94 @@
+"""Error budgets from the roll-ups: alerts when one burns too fast over a long and a short window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import Connection, Engine, Table, select
+
+from monitor.core.catalogue import Probe
+from monitor.core.conditions import Condition, burn_rate
+from monitor.core.model import Outcome
+from monitor.core.slo import Count, burning
+from monitor.flow.paging import Paging
+from monitor.flow.working import SERIES, Working
+from monitor.store.codec import us
+from monitor.store.engine import begin, reading
+from monitor.store.raw import outcome_of
+from monitor.store.rolling import HOUR, MINUTE
+
+SECOND_US = 1_000_000
+FINE_S = 7_200
+"""Windows up to this length are counted in minutes, longer ones in hours."""
+LONGEST_S = 259_200
+Looks = tuple[int, int, int]
+"""Start of the bucket in microseconds, looks, failed."""
+
+
+def watch_budgets(engine: Engine, now: datetime) -> int:
+    """Fire and end the burn-rate alerts of every component; returns how many notices became due."""
+    with reading(engine) as connection:
+        probes = Working(connection, now).index.probes
+        fine = _tally(connection, MINUTE, us(now) - FINE_S * SECOND_US, probes)
+        coarse = _tally(connection, HOUR, us(now) - LONGEST_S * SECOND_US, probes)
+    with begin(engine) as connection:
+        work = Working(connection, now)
+        paging = Paging(work)
+        conditions: list[Condition] = []
+        for component in work.catalogue.components:
+            policy = next((p.policy for p in work.index.probes_of.get(component.id, ()) if not p.witness), None)
+            if policy is not None:
+                counts = partial(_count, fine.get(component.id, []), coarse.get(component.id, []), us(now))
+                if not counts(FINE_S).looks:
+                    continue  # no looks are no recovery
+                conditions += burn_rate(component.id, burning(counts, policy.slo_target_ratio), now)
+        paging.meet(conditions, now)
+        paging.decide()
+    return paging.notices
+
+
+def _tally(
+    connection: Connection, source: Table, since_us: int, probes: Mapping[str, Probe]
+) -> Mapping[str, list[Looks]]:
+    """Return the looks of every component in the buckets since then."""
+    speaking = {
+        row.id: probes[row.probe].component
+        for row in connection.execute(select(SERIES.c.id, SERIES.c.probe))
+        if row.probe in probes and not (probes[row.probe].witness or probes[row.probe].control)
+    }
+    found: dict[str, list[Looks]] = {}
+    query = select(source.c.bucket_us, source.c.series, source.c.counts).where(source.c.bucket_us >= since_us)
+    for bucket_us, series, counts in connection.execute(query).all():
+        if series in speaking:
+            looks, failed = _parse(counts)
+            found.setdefault(speaking[series], []).append((bucket_us, looks, failed))
+    return found
+
+
+_PARSED: dict[str, tuple[int, int]] = {}
+
+
+def _parse(counts: str) -> tuple[int, int]:
+    """Return (looks that told something, failed); most buckets read alike, so the answers are kept."""
+    if counts not in _PARSED:
+        if len(_PARSED) > 10_000:
+            _PARSED.clear()
+        outcomes = [(outcome_of(int(code)), amount) for code, amount in json.loads(counts).items()]
+        looks = sum(amount for outcome, amount in outcomes if outcome.is_evidence)
+        _PARSED[counts] = looks, sum(amount for outcome, amount in outcomes if outcome is Outcome.FAILED)
+    return _PARSED[counts]
+
+
+def _count(fine: list[Looks], coarse: list[Looks], now_us: int, length_s: int) -> Count:
+    """Count the newest ``length_s`` seconds: whole hours that are closed, and minutes for what came after."""
+    since = now_us - length_s * SECOND_US
+    if length_s <= FINE_S:
+        chosen = [item for item in fine if item[0] >= since]
+    else:
+        closed = max((start for start, _, _ in coarse), default=0) + 3600 * SECOND_US
+        chosen = [item for item in coarse if item[0] >= since]
+        chosen += [item for item in fine if item[0] >= max(since, closed if coarse else 0)]
+    return Count(sum(looks for _, looks, _ in chosen), sum(failed for _, _, failed in chosen))
