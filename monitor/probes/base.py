@@ -71,7 +71,7 @@ class Context:
     now: datetime
     rng: random.Random
     memory: dict[str, Any]
-    """Kept per probe between looks in the prober; JSON-like values only. Lost when the prober restarts."""
+    """Kept per probe between looks in the prober; JSON-like values only, never a secret; outlives a restart."""
     started_s: float = field(default_factory=monotonic)
     """Monotonic start of the look; :func:`look` sets it."""
 
@@ -226,6 +226,11 @@ def host_of(url: str) -> str:
         return ""
     usual = {"http": 80, "https": 443}.get(parts.scheme)
     return (parts.hostname or "") + (f":{port}" if port and port != usual else "")
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Say whether two URLs have the same scheme, host and port, so that a secret may go to both."""
+    return host_of(one) == host_of(other) and urlsplit(one).scheme == urlsplit(other).scheme
 
 
 def checked_url(value: str) -> str:

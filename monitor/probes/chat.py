@@ -18,9 +18,8 @@ there are any:
 Percentiles of any of these are taken over successful looks only.
 
 Without a key only the edge can be looked at, and the look says so. The ladder and the budget are in
-:mod:`~monitor.probes.budget`, the classification is in :mod:`~monitor.probes.taxonomy`. Kept in ``ctx.memory``, so lost
-with the prober: the ledger, when a request like this worked last, whether the model was listed, and the model's
-identity.
+:mod:`~monitor.probes.budget`, the classification is in :mod:`~monitor.probes.taxonomy`. Kept in ``ctx.memory``: the
+ledger, when a request like this worked last, whether the model was listed, and the model's identity.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from monitor.core.model import Observation, Phases, Reason
 from monitor.probes import budget
 from monitor.probes.answers import evidence, limit_low, rate_limits, retry_after_s
 from monitor.probes.ask import Question, Talk, ask
+from monitor.probes.balance import empty_account
 from monitor.probes.base import Context
 from monitor.probes.budget import PROMPT_TOKENS, Ledger, Plan, Rung
 from monitor.probes.canary import Canary, Verdict, verdict
@@ -53,6 +53,9 @@ async def run(options: Options, ctx: Context) -> Observation:
     plan, ledger = options.plan(), Ledger.read(ctx.memory.get("ledger"), ctx.now)
     choice = budget.choose(plan, ledger, ctx.now)
     if choice.rung.asks:
+        broke = await empty_account(options, ctx)
+        if broke is not None:
+            return broke
         return await _question(options, ctx, plan, ledger, choice.rung)
     ctx.memory["ledger"] = ledger.climbed(choice.rung, ctx.now).stored()
     return await look_at_edge(options, ctx, choice)

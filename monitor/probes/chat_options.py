@@ -51,11 +51,19 @@ class Options(base.Options):
     """0 asks at every look; between two questions only the edge is looked at."""
     long_every_s: Seconds | None = None
     """How often the answer is long enough to measure the pace; ``null`` never."""
+    balance_url: str | None = None
+    """Where the vendor tells, for free, whether the account has money (DeepSeek's ``/user/balance``). Read before a
+    question: with an empty account it is not asked, and the look says so instead of failing."""
 
     @field_validator("base_url")
     @classmethod
     def _url(cls, value: str) -> str:
         return base.checked_url(value).rstrip("/")
+
+    @field_validator("balance_url")
+    @classmethod
+    def _balance_url(cls, value: str | None) -> str | None:
+        return None if value is None else base.checked_url(value)
 
     @field_validator("headers")
     @classmethod
@@ -69,6 +77,8 @@ class Options(base.Options):
             raise ValueError(f"budget_tokens_day must allow at least one answer, here {cost} tokens")
         if self.budget_usd_day is not None and not self.plan().has_prices:
             raise ValueError("budget_usd_day needs usd_per_million_input and usd_per_million_output")
+        if self.balance_url and not base.same_origin(self.balance_url, self.base_url):
+            raise ValueError("balance_url must be on the host of base_url: the key goes there too")
         return self
 
     def target(self) -> str:

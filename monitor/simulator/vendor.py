@@ -114,7 +114,9 @@ def _refusal(call: Call, dialect: Dialect, model: str) -> Fault | None:
 def _let_in(call: Call, dialect: Dialect) -> bool:
     headers, key = call.request.headers, call.service.state.key
     bearer = headers.get("authorization", "").removeprefix("Bearer ").strip()
-    given = headers.get("x-api-key", "") or bearer if dialect == "anthropic" else bearer
+    # One model list serves both dialects: a request that names Anthropic's version may carry Anthropic's key header.
+    own_header = dialect == "anthropic" or "anthropic-version" in headers
+    given = headers.get("x-api-key", "") or bearer if own_header else bearer
     return given == key if key else bool(given)
 
 
