@@ -30,7 +30,8 @@ from monitor.core.schedule import count_between, next_tick, slot, ticks_between
 from monitor.handover import Handover
 from monitor.link import open_link, watch_parent
 from monitor.probes import KINDS
-from monitor.probes.base import Context, look
+from monitor.probes.base import Context, look, secrets_of
+from monitor.probes.memory import Memories, memory_path
 from monitor.sight import Sight
 from monitor.wire import Wire
 
@@ -50,6 +51,7 @@ COLLECT_EVERY_S = 5.0
 COLLECT_BY_FORCE = 100_000
 ALIVE_EVERY_S = 1.0
 LAG_EVERY_S = 0.1
+REMEMBER_EVERY_S = 10.0
 
 
 class Grid(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
@@ -106,8 +108,9 @@ class Watched:
 class Prober:
     """Runs the probes of one location; ``hand_over`` takes each result."""
 
-    def __init__(self, config: Config, hand_over: Callable[[Result], None]) -> None:
+    def __init__(self, config: Config, hand_over: Callable[[Result], None], memories: Memories | None = None) -> None:
         self._hand_over = hand_over
+        self.memories = memories or Memories()
         self._watched: dict[str, Watched] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._looking: set[asyncio.Task[None]] = set()
@@ -140,11 +143,19 @@ class Prober:
         for name, probe in wanted.items():
             before = self._watched.get(name)
             if before is None or (before.probe.interval_s, before.probe.kind) != (probe.interval_s, probe.kind):
-                self._watched[name] = Watched(probe, config.looks[name], Grid(probe), {}, clock.now())
+                memory = self._memory(probe, before)
+                self._watched[name] = Watched(probe, config.looks[name], Grid(probe), memory, clock.now())
                 self._schedule(self._watched[name])
             else:
                 before.probe, before.options = probe, config.looks[name]
+        self.memories.forget(wanted)
         self.sight.watch(wanted)
+
+    def _memory(self, probe: Probe, before: Watched | None) -> dict[str, Any]:
+        """Return what a probe remembers: of this process if its kind is the same, else of the one before."""
+        if before is not None:
+            return before.memory if before.probe.kind == probe.kind else {}
+        return self.memories.of(probe.id, probe.kind)
 
     async def stop(self) -> None:
         """Stop looking; what is under way gets a few seconds, the rest is recorded as not looked at."""
@@ -231,6 +242,7 @@ class Prober:
             memory=watched.memory,
         )
         observation = await look(KINDS[probe.kind], watched.options, context)
+        self.memories.keep(probe.id, probe.kind, watched.memory, secrets_of(watched.options))
         return Result(run, started_at, clock.monotonic() - started_s, observation)
 
     async def _ask(self, probe: Probe) -> Result:
@@ -292,11 +304,11 @@ def _wire(config: Config) -> Wire:
     return Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
 
 
-async def run(path: Path, location: str | None, descriptor: int) -> int:
+async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
     """Be the prober process: 0 after a clean stop, 1 when the recorder is gone or the configuration is faulty."""
     config = load(path, os.environ, location)
     handover = Handover(*await open_link(descriptor))
-    prober = Prober(config, handover.put)
+    prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -316,12 +328,14 @@ async def run(path: Path, location: str | None, descriptor: int) -> int:
             _measure_lag(prober),
             _watch_clock(prober),
             _collect(prober),
+            _remember(prober),
         )
     ]
     ending = [asyncio.create_task(stopping.wait()), asyncio.create_task(_recorder_hangs(handover)), listening]
     await asyncio.wait([*ending, *chores], return_when=asyncio.FIRST_COMPLETED)
     clean = stopping.is_set()
     await prober.stop()
+    await remember(prober.memories)
     if not listening.done():
         await handover.flush(FLUSH_S)
     for task in (*chores, *ending):
@@ -379,6 +393,24 @@ async def _collect(prober: Prober) -> None:
             gc.collect()
 
 
+async def _remember(prober: Prober) -> None:
+    while True:
+        await asyncio.sleep(REMEMBER_EVERY_S)
+        await remember(prober.memories)
+
+
+async def remember(memories: Memories) -> None:
+    """Write down what the probes remember, if there is anything new; the loop does not wait for the disk."""
+    content = memories.copy()
+    if content is None:
+        return
+    try:
+        await asyncio.to_thread(memories.write, content)
+    except OSError as error:
+        memories.failed()
+        log.warning("what the probes remember cannot be kept: %s", error.strerror or type(error).__name__)
+
+
 async def _recorder_hangs(handover: Handover) -> None:
     """Return when the recorder hangs. Asked three times: after a stop of ours its answers only wait to be read."""
     found = 0
@@ -390,10 +422,10 @@ async def _recorder_hangs(handover: Handover) -> None:
             return
 
 
-def main(path: Path, location: str | None, descriptor: int) -> int:
+def main(path: Path, location: str | None, descriptor: int, database: str) -> int:
     """Run the prober on the quickest loop there is."""
     make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     with suppress(ImportError):
         make_loop = importlib.import_module("uvloop").new_event_loop
     with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(run(path, location, descriptor))
+        return runner.run(run(path, location, descriptor, database))

@@ -111,7 +111,7 @@ def prober(path: Path, location: str | None, descriptor: int) -> None:
     from monitor.prober import main
 
     log_to_stderr("prober")
-    sys.exit(_with_config(lambda: main(path, location, descriptor)))
+    sys.exit(_with_config(lambda: main(path, location, descriptor, database_url())))
 
 
 @click.command(hidden=True)

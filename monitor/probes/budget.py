@@ -4,7 +4,7 @@ edge → list of models → one short answer → one long answer. The first two 
 the service works, every look asks for one; afterwards each rung has its interval. When less than half of the day's
 budget is left the asks are spread over the rest of the day (UTC); when an ask can no longer be afforded, only the edge
 is looked at and the look says so. A failure may use the budget down to a tenth at full pace. Each
-prober keeps its own ledger, so a budget is per probe and location, and a restart begins it anew.
+prober keeps its own ledger, also over a restart, so a budget is per probe and location.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Ledger:
     @classmethod
     def read(cls, stored: Any, now: datetime) -> Ledger:
         """Return the stored ledger, its sums zeroed when a new UTC day has begun."""
-        ledger = cls(**stored) if stored else cls(last={Rung.MODELS: now.timestamp(), Rung.LONG: now.timestamp()})
+        ledger = _known(stored) or cls(last={Rung.MODELS: now.timestamp(), Rung.LONG: now.timestamp()})
         day = now.astimezone(UTC).date().isoformat()
         return ledger if ledger.day == day else replace(ledger, day=day, tokens=0, usd=0.0, asks=0)
 
@@ -96,6 +96,16 @@ class Ledger:
     def stored(self) -> dict[str, Any]:
         """Return what :meth:`read` takes."""
         return asdict(self)
+
+
+def _known(stored: Any) -> Ledger | None:
+    """Return a stored ledger; ``None`` for what an older version, or somebody else, wrote."""
+    try:
+        ledger = Ledger(**stored)
+        sound = ledger.tokens >= 0 and ledger.usd >= 0 and all(at >= 0 for at in ledger.last.values())
+    except (TypeError, AttributeError):
+        return None
+    return ledger if sound and isinstance(ledger.day, str) else None
 
 
 class Choice(NamedTuple):
