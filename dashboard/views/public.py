@@ -80,6 +80,7 @@ def style() -> None:
         '[data-testid="stHeader"]{border-bottom:1px solid color-mix(in srgb,currentcolor 12%,transparent)}'
         '@media(max-width:760px){[data-testid="stMainBlockContainer"]{padding:4rem 1rem 3rem}}'
         ".age{display:flex;gap:4px 20px;flex-wrap:wrap;font-size:13px;line-height:20px}"
+        '[data-testid="stButtonGroup"] button{color:inherit!important}'
         ".age span:first-child{margin-right:auto}.age a{color:inherit}"
         "</style>"
     )

@@ -222,9 +222,10 @@ def test_no_serious_barrier_on_the_public_pages(browser: Any, axe: str, scheme: 
     assert found == []
 
 
-def test_the_interactive_page_draws_its_bars_and_a_chart(browser: Any, axe: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_interactive_page_draws_its_bars_and_a_chart(browser: Any, axe: str, tmp_path: Path, scheme: str) -> None:
     url = seeded.database(tmp_path, clock.now(), trouble=True)
-    with door("live", url) as address, visit(browser) as (page, asked, _):
+    with door("live", url) as address, visit(browser, color_scheme=scheme) as (page, asked, _):
         page.goto(address)
         page.locator(".cells i").first.wait_for(timeout=30_000)
         assert page.locator(".cells i").count() == 12 * 90
