@@ -28,15 +28,15 @@ def dumps_result(result: Result) -> bytes:
     """Return ``result`` as one line of ASCII JSON without the line end; NaN and infinity raise :class:`CodecError`."""
     try:
         return json.dumps(_pair(Result)[0](result), separators=(",", ":"), allow_nan=False).encode("ascii")
-    except ValueError as error:
-        raise CodecError(f"not a number that JSON knows: {error}") from error
+    except (ValueError, OverflowError) as error:
+        raise CodecError(f"a number or time that cannot be written: {error}") from error
 
 
 def loads_result(data: bytes) -> Result:
     """Return the result that :func:`dumps_result` wrote; anything else raises :class:`CodecError`."""
     try:
         value = _pair(Result)[1](json.loads(data))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CodecError(f"not a result: {type(error).__name__}") from error
     assert isinstance(value, Result)
     return value

@@ -24,7 +24,11 @@ from monitor.core.model import (
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
-times = st.datetimes(timezones=st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(-timedelta(hours=3))]))
+times = st.datetimes(
+    NOON.replace(year=1970, tzinfo=None),
+    NOON.replace(year=2200, tzinfo=None),
+    timezones=st.sampled_from([UTC, timezone(timedelta(hours=8)), timezone(-timedelta(hours=3))]),
+)
 # Text from outside may hold anything, lone surrogates included.
 texts = st.text(max_size=20) | st.just("\ud800\x00\u202e")
 st.register_type_strategy(float, finite)
@@ -92,6 +96,14 @@ def test_deep_nesting_is_refused_without_falling_over() -> None:
 def test_infinity_cannot_be_written() -> None:
     with pytest.raises(CodecError):
         dumps_result(result(retry_after_s=float("inf")))
+
+
+def test_a_time_that_no_utc_can_hold_cannot_be_written_or_read() -> None:
+    edge = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=8)))
+    with pytest.raises(CodecError):
+        dumps_result(Result(RunId("p", "local", edge), edge, 0.0, Observation(Reason.OK)))
+    with pytest.raises(CodecError):
+        loads_result(dumps_result(result()).replace(b"2026-01-02T12:00:00+00:00", b"0001-01-01T00:00:00+08:00"))
 
 
 def test_times_come_back_as_utc() -> None:
