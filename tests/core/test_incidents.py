@@ -329,9 +329,15 @@ def test_live_equals_replay_whenever_somebody_looked_in_between(rows: list[tuple
     for result in seen:
         replay.record([result], result.started_at)
     assert told(live) == told(replay)
-    assert [alert.id for alert in live.fired] == [alert.id for alert in replay.fired]
-    sent = [(d.alert, d.route, d.why) for d in live.decisions if d.send]
-    assert sent == [(d.alert, d.route, d.why) for d in replay.decisions if d.send]
+    # That nobody looks is noticed by looking at the clock, so only then: everything else follows from the looks alone.
+    overdue = {alert.id for judge in (live, replay) for alert in judge.fired if alert.rule == "overdue"}
+    fired = [[alert.id for alert in judge.fired if alert.id not in overdue] for judge in (live, replay)]
+    assert fired[0] == fired[1]
+    sent = [
+        [(d.alert, d.route, d.why) for d in judge.decisions if d.send and d.alert not in overdue]
+        for judge in (live, replay)
+    ]
+    assert sent[0] == sent[1]
 
 
 @given(HISTORY, st.randoms())
