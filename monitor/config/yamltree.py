@@ -106,7 +106,9 @@ def _scan(text: str) -> list[Flaw]:
             return [*flaws, Flaw("bomb", line, "is nested too deeply or holds too many parts or aliases")]
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
-            flaws.append(Flaw("tag", line, f"tag {tag} is not allowed here", "remove the word that begins with !"))
+            flaws.append(
+                Flaw("tag", line, "a tag is not allowed here", "remove the word that begins with !, or quote it")
+            )
     return flaws
 
 
