@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
 
 from monitor import clock, flow
 from monitor.config import Config
@@ -26,7 +25,7 @@ from monitor.link import Frame
 from monitor.metrics import Counters, Seen
 from monitor.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import AWAY, migrate
+from monitor.store.engine import AWAY, migrate, parsed_url
 
 log = logging.getLogger("chatwatch.recorder")
 
@@ -44,7 +43,7 @@ def worker_id(location: str) -> str:
 
 def spool_directory(database: str, location: str) -> Path:
     """Return where results wait: beside an SQLite file, else under ``var``."""
-    url = make_url(database)
+    url = parsed_url(database)
     home = Path(url.database).parent if url.get_backend_name() == "sqlite" and url.database else Path("var")
     return home / "spool" / location
 

@@ -78,9 +78,9 @@ def restore(source: Path, yes: bool) -> None:
 
 
 def _sqlite_file() -> Path:
-    from sqlalchemy.engine import make_url
+    from monitor.store.engine import parsed_url
 
-    url = make_url(database_url())
+    url = parsed_url(database_url())
     if url.get_backend_name() != "sqlite" or not url.database:
         raise Failure("this is for SQLite; with PostgreSQL use pg_dump and pg_restore")
     return Path(url.database)

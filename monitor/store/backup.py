@@ -9,9 +9,8 @@ import subprocess
 from pathlib import Path
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import make_url
 
-from monitor.store.engine import StoreError, is_postgresql, open_engine
+from monitor.store.engine import StoreError, is_postgresql, open_engine, parsed_url
 from monitor.store.schema import check_schema, migrate
 
 
@@ -52,7 +51,7 @@ def restore(path: Path, url: str) -> None:
     """
     if not path.is_file():
         raise StoreError(f"there is no backup {path}")
-    parsed = make_url(url)
+    parsed = parsed_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database:
         _restore_file(path, Path(parsed.database))
         engine = open_engine(url)

@@ -32,19 +32,25 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
     SQLite: write-ahead log, and every transaction of :func:`begin` starts with BEGIN IMMEDIATE. Without that the
     driver sends no BEGIN before a SELECT, and two read-then-write transactions overwrite each other without an error.
     """
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        # The URL itself may hold a password, so it is not repeated.
-        raise StoreError(
-            "the database address is not readable: write sqlite:///var/chatwatch.db or postgresql://user@host/name"
-        ) from None
+    parsed = parsed_url(url)
     backend = parsed.get_backend_name()
     if backend == "sqlite":
         return _sqlite(parsed, read_only)
     if backend == "postgresql":
         return _postgresql(parsed, read_only)
     raise StoreError(f"no support for {backend}: use sqlite:///PATH or postgresql://USER@HOST/NAME")
+
+
+def parsed_url(url: str) -> URL:
+    """Return the parts of a database's address; raises :class:`StoreError`."""
+    try:
+        return make_url(url)
+    except (ArgumentError, ValueError):
+        # The address may hold a password, and an @ or a slash in it shifts the parts, so nothing is repeated.
+        raise StoreError(
+            "the database address is not readable: write sqlite:///var/chatwatch.db or postgresql://user@host/name,"
+            " with every special character of a password as %XX"
+        ) from None
 
 
 def _sqlite(url: URL, read_only: bool) -> Engine:
