@@ -94,7 +94,7 @@ def _close_days(engine: Engine, now: datetime) -> None:
                 rows.append({"component": part.id, "day_us": day, **states})
         if rows:
             connection.execute(insert(COMPONENT_DAY), rows)
-        for component in {row["component"] for row in rows}:
+        for component in sorted({row["component"] for row in rows}):
             days_changed(connection, component)
 
 
@@ -119,7 +119,7 @@ def _latencies(engine: Engine, now: datetime) -> bool:
             if view is not None:
                 found.append((component.id, pack(Latency, view)))
     with begin(engine) as connection:
-        for component_id, body in found:
+        for component_id, body in sorted(found):  # everybody locks components in this order
             connection.execute(update(COMPONENT).where(COMPONENT.c.id == component_id).values(latency=body))
         set_mark(connection, "latency", us(now))
     return True

@@ -13,6 +13,7 @@ from monitor.core.conditions import Condition, alerts_for, certificate, own_trou
 from monitor.core.events import Cause, ComponentChange, RegistrationChange
 from monitor.core.health import ComponentHealth, is_duplicate, step
 from monitor.core.model import Certificate, Outcome, Reason, Result, Severity, UpstreamReading
+from monitor.core.notes import noticed
 from monitor.core.refusal import confirm_auth
 from monitor.core.registration import overall_state
 from monitor.flow.judging import judge, last_looks, read_registration, tell
@@ -226,9 +227,12 @@ def _about_ourselves(work: Working, paging: Paging, track: Track, result: Result
     """Return conditions for the operator: our key, money or configuration, and certificates that end."""
     probe, seen = track.probe, result.observation
     conditions: list[Condition] = []
-    if not probe.control and not (seen.reason is Reason.OK and paging.is_quiet):
+    if not probe.control and not (seen.reason is Reason.OK and not seen.warnings and paging.is_quiet):
         scope = f"{probe.id}@{track.location}"
-        conditions += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail)
+        blank = track.state.blank
+        conditions += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, blank)
+        if seen.warnings or not paging.is_quiet:
+            conditions += noticed(scope, probe.component, result, blank, paging.open, paging.muted)
     if seen.certificate is not None and not probe.control:
         _keep_certificate(work, track, seen.certificate, result.started_at)
         conditions += certificate(probe.id, probe.component, seen.certificate.not_after, result.started_at)

@@ -277,7 +277,7 @@ class Working:
         self._flush_parts()
         if self.spans:
             self.connection.execute(insert(SPAN), self.spans)
-        for component, day_us in self.reopened_days:
+        for component, day_us in sorted(self.reopened_days):
             where = (COMPONENT_DAY.c.component == component, COMPONENT_DAY.c.day_us >= day_us)
             self.connection.execute(delete(COMPONENT_DAY).where(*where))
             days_changed(self.connection, component)
@@ -306,7 +306,7 @@ class Working:
             bulk_update(self.connection, SERIES, _TRACK_COLUMNS, rows)
 
     def _flush_parts(self) -> None:
-        for part in self.parts.values():
+        for part in sorted(self.parts.values(), key=lambda part: part.component.id):
             if not part.changed:
                 continue
             values: dict[str, Any] = {
