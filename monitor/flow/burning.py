@@ -18,7 +18,7 @@ from monitor.flow.working import SERIES, Working
 from monitor.store.codec import us
 from monitor.store.engine import begin, reading
 from monitor.store.raw import outcome_of
-from monitor.store.rolling import HOUR, MINUTE
+from monitor.store.rolling import HOUR, MINUTE, mark
 
 SECOND_US = 1_000_000
 FINE_S = 7_200
@@ -35,6 +35,7 @@ def watch_budgets(engine: Engine, now: datetime) -> int:
         fine = _tally(connection, MINUTE, us(now) - FINE_S * SECOND_US, probes)
         coarse = _tally(connection, HOUR, us(now) - LONGEST_S * SECOND_US, probes)
     with begin(engine) as connection:
+        mark(connection, "latency", lock=True)  # one worker at a time, or two would fire the same alert
         work = Working(connection, now)
         paging = Paging(work)
         conditions: list[Condition] = []

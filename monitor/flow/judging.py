@@ -43,7 +43,8 @@ def shown_health(part: Part, seen: ComponentHealth, at: datetime) -> ComponentHe
 
 def judge(work: Working, part: Part, at: datetime) -> ComponentChange | None:
     """Write down a component's verdict of now; returns the change if there is one."""
-    verdict = shown_health(part, seen_health(work, part, at), at)
+    seen = seen_health(work, part, at)
+    verdict = shown_health(part, seen, at)
     before = part.health
     if (verdict.reason.value, verdict.detail) != (part.reason, part.detail):
         part.reason, part.detail, part.changed = verdict.reason.value, verdict.detail, True
@@ -53,6 +54,8 @@ def judge(work: Working, part: Part, at: datetime) -> ComponentChange | None:
     if verdict.health is before:
         return None
     start = verdict.since or at
+    if verdict.health.severity < before.severity and verdict.health is not Health.UNKNOWN:
+        start = max(start, seen.changed_at or start)  # better than before: not since ever, but since that ended
     if before is Health.UNKNOWN and part.known_us is not None:
         start = max(start, when(part.known_us))  # nothing is known of the time before, whatever comes after it
     work.set_health(part, verdict.health, start, at)
