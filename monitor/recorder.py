@@ -101,7 +101,8 @@ class Recorder:
 
     async def publish(self) -> None:
         """Put the configuration's catalogue in force."""
-        await self.database(flow.publish_catalogue, self.engine, self.config.catalogue, clock.now())
+        label = self.config.settings.label
+        await self.database(flow.publish_catalogue, self.engine, self.config.catalogue, clock.now(), label=label)
         self.seen.stored_at = clock.now()
 
     async def take(self, frame: Frame) -> None:

@@ -62,6 +62,8 @@ class ComponentHealth:
     suspects: tuple[str, ...] = ()
     """The locations that stand alone."""
     flapping: bool = False
+    changed_at: datetime | None = None
+    """When the newest of its probes changed: the end of a trouble that this verdict is better than."""
 
 
 UNSEEN = ComponentHealth(Health.UNKNOWN, reason=Reason.NOT_RUNNING)
@@ -112,8 +114,12 @@ def component_health(
         pick = (held or unknown)[0]
         return replace(pick, observed_at=observed)
     good = [verdict.good_since for verdict in known]
+    alike = [v.since for v in known if v.health.severity == worst.health.severity and v.since is not None]
+    changed = max((verdict.since for verdict in known if verdict.since is not None), default=None)
     return replace(
         worst,
+        since=min(alike, default=None) if worst.health.severity else changed,
+        changed_at=changed,
         observed_at=observed,
         good_since=None if None in good else max(at for at in good if at is not None),
         flapping=any(verdict.flapping for verdict in known),

@@ -1,0 +1,46 @@
+"""A component with two probes keeps its downtime, whichever of them saw it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from monitor import flow
+from monitor.core.catalogue import Probe
+from monitor.core.model import Health, Reason
+from monitor.store import reads
+from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
+
+EDGE = Probe("ds-edge", "deepseek/api", "http", 60, 10.0)
+BOTH = replace(CATALOGUE, probes=(*CATALOGUE.probes, EDGE))
+
+
+def play(engine: Engine, story: str, edge: str | None = None) -> None:
+    """Record one look a minute of both probes: ``o`` good, ``x`` failed, ``s`` slow."""
+    words = {"o": Reason.OK, "x": Reason.SERVER_ERROR, "s": Reason.SLOW}
+    for minute, letter in enumerate(story):
+        at = T0 + minute * MINUTE
+        other = (edge or "o" * len(story))[minute]
+        now = at + timedelta(seconds=5)
+        flow.check_in(engine, "w1", "local", now)
+        flow.record(engine, [look("ds-api", at, words[letter]), look("ds-edge", at, words[other])], now)
+
+
+def test_downtime_seen_by_one_of_two_probes_is_counted(engine: Engine) -> None:
+    publish(engine, BOTH)
+    play(engine, "ooooxxxxxxoooooo")
+    api = reads.snapshot(engine, T0 + 16 * MINUTE, public=True).services[0].components[0]
+    assert api.health is Health.OPERATIONAL
+    assert api.uptime.down_s == 6 * 60
+    assert api.since is not None
+    assert api.since >= T0 + 10 * MINUTE
+
+
+def test_a_component_that_was_slow_before_it_went_down_was_down_in_between(engine: Engine) -> None:
+    publish(engine, BOTH)
+    play(engine, "ooooooxxxxxxoooooo", edge="oossssssssssssssss")
+    api = reads.snapshot(engine, T0 + 18 * MINUTE, public=True).services[0].components[0]
+    assert api.health is Health.DEGRADED
+    assert api.uptime.down_s == 6 * 60
