@@ -17,7 +17,6 @@ from monitor.core.model import Health, Registration
 from monitor.store.views import AlertView
 
 RULE_FACTS: Mapping[str, type[Health] | type[Registration]] = {"health": Health, "registration": Registration}
-OPERATOR_RULES = frozenset({"account", "configuration", "blind", "overdue", "spool", "delivery", "certificate"})
 
 
 class Shift(NamedTuple):
@@ -59,6 +58,8 @@ def alert_line(view: AlertView, words: Words) -> str:
     for key, kind in RULE_FACTS.items():
         value = view.alert.summary.get(key)
         facts[key] = words.of(kind(value)).lower() if value in list(kind) else words.of(Health.UNKNOWN)
+    code = plain(view.alert.summary.get("warning", ""), 60)
+    facts["warning"] = words.table["warning"].get(code, code)
     facts["rule"] = plain(view.alert.rule, 40).replace("_", " ")
     rules, rule = words.table["rule"], view.alert.rule
     if rule == "registration_changed" and view.alert.summary.get("registration") == Registration.OPEN:

@@ -14,6 +14,8 @@ _RULES = {
     "burn_rate": "burns its error budget",
     "certificate": "certificate runs out",
     "account": "cannot be judged: our account",
+    "configuration": "cannot be judged: our set-up",
+    "warning": "needs a look at its set-up",
     "blind": "cannot be seen: our network",
     "overdue": "has no fresh results",
 }

@@ -20,12 +20,25 @@ from monitor.core.model import Health, Reason, Registration, Scope, Severity
 from monitor.core.slo import RULES, Burning
 
 OPERATOR_RULES = frozenset(
-    {"account", "configuration", "blind", "overdue", "spool", "delivery", "certificate", "latency_unusual", "suspect"}
+    {
+        "account",
+        "blind",
+        "certificate",
+        "configuration",
+        "delivery",
+        "latency_unusual",
+        "overdue",
+        "spool",
+        "suspect",
+        "warning",
+    }
 )
 """Rules about ourselves or for the operator only; they are what our faults turn into instead of outages."""
 ACCOUNT_RULE = {Scope.ACCOUNT: "account", Scope.PROBE: "configuration"}
 TRANSIENT = frozenset({Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET})
 """Reasons that pass by themselves or have alerts of their own."""
+LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3}
+"""Of these, so many looks in a row that told nothing are the operator's after all; a spent budget is only INFO."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +118,24 @@ def registration_changed(component: str, state: Registration, incident: Incident
     return (Condition("registration_changed", service, component, True, loud, since, "", incident.id, facts),)
 
 
-def own_trouble(probe: str, component: str, reason: Reason, since: datetime, detail: str = "") -> tuple[Condition, ...]:
+def own_trouble(
+    probe: str, component: str, reason: Reason, since: datetime, detail: str = "", blank: int = 0
+) -> tuple[Condition, ...]:
     """Return the operator's conditions from a probe's newest look: our key, money, region, configuration or bug.
 
-    Only an answer that worked ends them; a missed look says nothing.
+    ``blank`` is how many looks in a row told nothing. Only an answer that worked ends the conditions; a missed look
+    says nothing.
     """
     service = component.partition("/")[0]
     if reason.outcome.is_evidence:
         return tuple(Condition(rule, service, component, False, scope=probe) for rule in ACCOUNT_RULE.values())
     rule = ACCOUNT_RULE.get(reason.scope)
-    if rule is None or reason in TRANSIENT or reason.value.startswith("missed"):
+    passes = reason in TRANSIENT and not 0 < LASTING.get(reason, 0) <= blank
+    if rule is None or passes or reason.value.startswith("missed"):
         return ()
     facts = {"reason": reason.value, "detail": detail, "probe": probe}
-    return (Condition(rule, service, component, True, Severity.TICKET, since, probe, summary=facts),)
+    loud = Severity.INFO if reason is Reason.BUDGET else Severity.TICKET
+    return (Condition(rule, service, component, True, loud, since, probe, summary=facts),)
 
 
 def certificate(probe: str, component: str, not_after: datetime, now: datetime) -> tuple[Condition, ...]:

@@ -198,7 +198,7 @@ class Judge:
             probe = self.probes.get(id_)
             if probe is not None and not probe.control and held.tick is not None:
                 found += conditions.own_trouble(
-                    f"{id_}@{location}", probe.component, held.last_reason, held.tick, held.last_detail
+                    f"{id_}@{location}", probe.component, held.last_reason, held.tick, held.last_detail, held.blank
                 )
         watched: dict[str, Probe] = {}
         for id_, _ in self.states:

@@ -33,7 +33,7 @@ from monitor.probes.answers import evidence, limit_low, rate_limits, retry_after
 from monitor.probes.ask import Question, Talk, ask
 from monitor.probes.balance import empty_account
 from monitor.probes.base import Context
-from monitor.probes.budget import PROMPT_TOKENS, Ledger, Plan, Rung
+from monitor.probes.budget import PROMPT_TOKENS, Choice, Ledger, Plan, Rung
 from monitor.probes.canary import Canary, Verdict, verdict
 from monitor.probes.canary import ask as new_canary
 from monitor.probes.chat_edge import listed, look_at_edge, models
@@ -52,13 +52,17 @@ async def run(options: Options, ctx: Context) -> Observation:
     """Climb the rung that is due."""
     plan, ledger = options.plan(), Ledger.read(ctx.memory.get("ledger"), ctx.now)
     choice = budget.choose(plan, ledger, ctx.now)
-    if choice.rung.asks:
-        broke = await empty_account(options, ctx)
-        if broke is not None:
-            return broke
-        return await _question(options, ctx, plan, ledger, choice.rung)
-    ctx.memory["ledger"] = ledger.climbed(choice.rung, ctx.now).stored()
-    return await look_at_edge(options, ctx, choice)
+    seen = await _climb(options, ctx, plan, ledger, choice)
+    # The list is read rarely: what it said holds for the looks in between.
+    return replace(seen, warnings=(*seen.warnings, "model.not_listed")) if ctx.memory.get("unlisted") else seen
+
+
+async def _climb(options: Options, ctx: Context, plan: Plan, ledger: Ledger, choice: Choice) -> Observation:
+    if not choice.rung.asks:
+        ctx.memory["ledger"] = ledger.climbed(choice.rung, ctx.now).stored()
+        return await look_at_edge(options, ctx, choice)
+    broke = await empty_account(options, ctx)
+    return broke or await _question(options, ctx, plan, ledger, choice.rung)
 
 
 async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, rung: Rung) -> Observation:

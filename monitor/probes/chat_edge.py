@@ -31,10 +31,9 @@ async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observ
         detail, notes = f"{detail}; no key, so answers are not tested", ("chat.edge_only",)
     elif reason is Reason.OK and choice.spent:
         reason, detail = Reason.BUDGET, f"{choice.spent}; {detail}"
-    elif reason is Reason.OK and ctx.memory.get("listed") and found is False:
-        notes = ("model.not_listed",)
-    if found:
-        ctx.memory["listed"] = True
+    if found is not None:
+        ctx.memory["unlisted"] = not found and bool(ctx.memory.get("listed"))
+        ctx.memory["listed"] = found or bool(ctx.memory.get("listed"))
     observation = _observed(answer, reason, detail if reason in (Reason.OK, Reason.BUDGET) else refusal(seen))
     return replace(
         observation, warnings=(*observation.warnings, *notes), retry_after_s=retry_after_s(answer.headers, ctx.now)

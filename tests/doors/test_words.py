@@ -15,6 +15,7 @@ from monitor.core import model
 from monitor.core.catalogue import ComponentKind, Policy
 from monitor.core.events import Cause, EventKind
 from monitor.core.model import Health, Registration, Sending
+from monitor.core.notes import ALERTS
 from monitor.store.views import IncidentView, Snapshot
 from tests.doors import sample
 from tests.doors.hostile import HOSTILE
@@ -220,3 +221,8 @@ def test_who_saw_it_first_is_said_with_minutes() -> None:
 def test_a_sentence_begins_with_a_capital() -> None:
     assert capital("the API works") == "The API works"
     assert capital("") == ""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_warning_that_alerts_has_words(language: Language) -> None:
+    assert set(speak(language).table["warning"]) == set(ALERTS)

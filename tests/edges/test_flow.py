@@ -110,6 +110,20 @@ def test_our_own_trouble_opens_no_incident_and_is_not_public(engine: Engine, rea
         assert rules == {"account"}
 
 
+def test_a_warning_becomes_an_operators_alert_and_ends_when_it_stays_away(engine: Engine) -> None:
+    publish(engine)
+    reading = UpstreamReading("statuspage", "https://status.example", Health.OPERATIONAL)
+    for minute, warnings in enumerate([(), ("upstream.component_vanished",), ("upstream.component_vanished",), (), ()]):
+        at = T0 + minute * MINUTE
+        flow.record(engine, [look("ds-page", at, upstream=reading, warnings=warnings)], at + MINUTE)
+    (alert,) = reads.alerts(engine, open_only=True)
+    assert (alert.alert.rule, alert.alert.summary["warning"]) == ("warning", "upstream.component_vanished")
+    assert len(alert.notices) == 1
+    flow.record(engine, [look("ds-page", T0 + 5 * MINUTE, upstream=reading)], T0 + 6 * MINUTE)
+    assert reads.alerts(engine, open_only=True) == ()
+    assert reads.incidents(engine, public=False) == ()
+
+
 def test_evidence_that_runs_out_makes_the_component_unknown_not_well(engine: Engine) -> None:
     publish(engine)
     play(engine, range(3))
