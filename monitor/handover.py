@@ -11,13 +11,15 @@ from typing import Any
 
 from monitor import clock
 from monitor.core.codec import CodecError, dumps_result
-from monitor.core.model import Result
+from monitor.core.model import Outcome, Result
 from monitor.link import LinkError, pack, receive
 
 log = logging.getLogger("chatwatch.prober")
 
 BATCH_RESULTS = 250
-BATCH_EVERY_S = 0.1
+BATCH_EVERY_S = 2.0
+"""Good looks wait this long, so that one transaction takes many; anything else goes at once."""
+URGENT_EVERY_S = 0.1
 BATCHES_IN_FLIGHT = 8
 MOST_WAITING = 20_000
 """Results kept for a recorder that does not answer; beyond this the oldest are dropped and counted."""
@@ -34,6 +36,7 @@ class Handover:
         self._batch = 0
         self._heard_s = clock.monotonic()
         self._acknowledged = asyncio.Event()
+        self._urgent = asyncio.Event()
         self.dropped = 0
 
     def put(self, result: Result) -> None:
@@ -48,6 +51,8 @@ class Handover:
             self._waiting.popleft()
             self.dropped += 1
         self._waiting.append(line)
+        if result.outcome is not Outcome.OK or len(self._waiting) >= BATCH_RESULTS:
+            self._urgent.set()
 
     @property
     def pending(self) -> int:
@@ -62,7 +67,10 @@ class Handover:
     async def send(self) -> None:
         """Send batches until cancelled."""
         while True:
-            await asyncio.sleep(BATCH_EVERY_S)
+            await asyncio.sleep(URGENT_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._urgent.wait(), BATCH_EVERY_S - URGENT_EVERY_S)
+            self._urgent.clear()
             while self._waiting and len(self._sent) < BATCHES_IN_FLIGHT:
                 lines = [self._waiting.popleft() for _ in range(min(BATCH_RESULTS, len(self._waiting)))]
                 if not self._sent:
@@ -94,6 +102,7 @@ class Handover:
 
     async def flush(self, limit_s: float) -> None:
         """Wait until everything is acknowledged, at most so long."""
+        self._urgent.set()
         try:
             async with asyncio.timeout(limit_s):
                 while self.pending:
