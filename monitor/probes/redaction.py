@@ -1,22 +1,21 @@
 """Our secrets taken out of what strangers sent back, in every spelling in which they may come back.
 
-A server that echoes a request rarely echoes it byte by byte: it escapes for JSON or HTML, quotes for a URL, shows the
-``Authorization`` header as base64, or cuts after so many characters. One that means harm puts characters that nobody
-sees between the letters.
+A server that echoes a request rarely echoes it byte by byte: it escapes for JSON, HTML or a URL, often several times
+over, shows the ``Authorization`` header as base64, or cuts after so many characters. One that means harm puts letters
+that nobody sees between the others. So a text is read with its escapes undone and the original is cut there.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from html import escape
+from html import unescape
 from typing import NamedTuple
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote
 
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4
@@ -36,8 +35,14 @@ _UNSEEN = frozenset({"Cf", "Co", "Cn"})
 _PARTS = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
 
 
+_ESCAPE = re.compile(
+    r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})|\\+|%(?:25)*([0-9a-fA-F]{2})|\+"
+    r"|&(?:amp;)*(#[0-9]{1,7};|#[xX][0-9a-fA-F]{1,6};|[a-zA-Z]{2,8};)"
+)
+
+
 class Forms(NamedTuple):
-    """The spellings of some secrets, the longest first, and how each begins."""
+    """The spellings of some secrets with their escapes undone, the longest first, and how each begins."""
 
     whole: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
@@ -52,9 +57,10 @@ def redacted(text: str, forms: Forms) -> str:
     """Replace every spelling, whole or torn, and anything shaped like a key."""
     if len(text) < _SHORTEST_SECRET:
         return text
-    if any(head in text for head in forms.heads):
-        for form in forms.whole:
-            text = _without_torn_end(_without_runs(text.replace(form, REDACTED), form), form)
+    if forms.heads:
+        plain = _lower(_ESCAPE.sub(_undone, text))
+        if any(head in plain for head in forms.heads):
+            text = _cut_out(text, forms.whole)
     return _KEY_SHAPE.sub(REDACTED, text)
 
 
@@ -76,7 +82,8 @@ def forms_of(secrets: tuple[str, ...]) -> Forms:
     for secret in secrets:
         for part in _parts(secret.strip()):
             found.update(_spellings(part))
-    whole = tuple(sorted((form for form in found if len(form) >= _SHORTEST_SECRET), key=len, reverse=True))
+    bare = {_lower(_ESCAPE.sub(_undone, form)) for form in found}
+    whole = tuple(sorted((form for form in bare if len(form) >= _SHORTEST_SECRET), key=len, reverse=True))
     return Forms(whole, tuple({form[:_TORN] for form in whole}))
 
 
@@ -97,15 +104,8 @@ def _parts(secret: str) -> Iterator[str]:
 
 
 def _spellings(part: str) -> Iterator[str]:
-    in_json = json.dumps(part)[1:-1]
-    yield from (part, in_json, json.dumps(part, ensure_ascii=False)[1:-1], json.dumps(in_json)[1:-1], repr(part)[1:-1])
-    yield from (part.replace("/", "\\/"), in_json.replace("/", "\\/"))
-    yield from (escape(part, quote=False), escape(part), escape(part).replace("&#x27;", "&#39;"))
-    for quoted in (quote(part, safe=""), quote(part), quote_plus(part), quote(quote(part, safe=""), safe="")):
-        yield quoted
-        yield re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
     data = part.encode("utf-8", "replace")
-    yield from (data.hex(), data.hex().upper())
+    yield from (part, quote(part, safe=""), data.hex())
     if len(data) < _SHORTEST_PART:
         yield base64.b64encode(data).decode()
         return
@@ -116,21 +116,62 @@ def _spellings(part: str) -> Iterator[str]:
         yield from (inner, inner.replace("+", "-").replace("/", "_"))
 
 
-def _without_runs(text: str, form: str) -> str:
-    """Cut out what begins like a secret and ends too early: somebody kept its first so many letters."""
-    if len(form) <= _TORN_INSIDE:
-        return text
-    at = text.find(form[:_TORN_INSIDE])
+_SMALL = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
+
+
+def _lower(text: str) -> str:
+    """Return the text in small letters, as long as before: the host of an address loses its capitals, for one."""
+    return text.lower() if text.isascii() else text.translate(_SMALL)
+
+
+def _undone(escape: re.Match[str]) -> str:
+    """Return what an escape stands for; a backslash alone stands for nothing, and a plus may be a space."""
+    in_json, in_code, in_address, in_html = escape.groups()
+    if in_html:
+        letter = unescape(f"&{in_html}")
+    elif code := in_json or in_code or in_address:
+        letter = chr(int(code, 16))
+    else:
+        letter = " " if escape[0] == "+" else ""
+    return letter if letter.isascii() or unicodedata.category(letter[0]) not in _UNSEEN else ""
+
+
+def _cut_out(text: str, forms: tuple[str, ...]) -> str:
+    """Replace the parts of ``text`` that read like a secret once their escapes are undone."""
+    letters, spans, at = [], [], 0
+    for escape in _ESCAPE.finditer(text):
+        spans += [(place, place + 1) for place in range(at, escape.start())]
+        undone = _undone(escape)
+        spans += [escape.span()] * len(undone)
+        letters += [text[at : escape.start()], undone]
+        at = escape.end()
+    spans += [(place, place + 1) for place in range(at, len(text))]
+    plain = _lower("".join([*letters, text[at:]]))
+    parts, done = [], 0
+    for start, end in _merged(found for form in forms for found in _found(plain, form)):
+        parts += [text[done : spans[start][0]], REDACTED]
+        done = spans[end - 1][1]
+    return "".join([*parts, text[done:]])
+
+
+def _found(plain: str, form: str) -> Iterator[tuple[int, int]]:
+    """Yield where a secret stands, or begins and ends too early: somebody kept its first so many letters."""
+    head = form[: min(len(form), _TORN)]
+    at = plain.find(head)
     while at >= 0:
-        end = at + _TORN_INSIDE
-        while end < len(text) and end - at < len(form) and text[end] == form[end - at]:
+        end = at + len(head)
+        while end < len(plain) and end - at < len(form) and plain[end] == form[end - at]:
             end += 1
-        text = text[:at] + REDACTED + text[end:]
-        at = text.find(form[:_TORN_INSIDE], at + len(REDACTED))
-    return text
+        if end - at == len(form) or end - at >= _TORN_INSIDE or end == len(plain):
+            yield at, end
+        at = plain.find(head, at + 1)
 
 
-def _without_torn_end(text: str, secret: str) -> str:
-    """Cut the first part of a secret off the end of an excerpt that ends in its middle."""
-    at = text.rfind(secret[:_TORN], max(0, len(text) - len(secret)))
-    return text[:at] + REDACTED if at >= 0 and secret.startswith(text[at:]) else text
+def _merged(found: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(found):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(end, merged[-1][1])
+        else:
+            merged.append((start, end))
+    return merged

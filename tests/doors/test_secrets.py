@@ -113,7 +113,7 @@ def config_of(home: Path, base: str = "http://127.0.0.1:9") -> Config:
 @asynccontextmanager
 async def program(home: Path, settings: dict[str, str], *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """Run one of our programs; what it says goes into a file of its own."""
-    with (home / f"{words[1]}.log").open("ab") as log:
+    with (home / f"{words[0]}.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", *words, stdout=log, stderr=log, env=settings, cwd=home
         )
@@ -173,7 +173,7 @@ async def everything_shown(home: Path, settings: dict[str, str], metrics: int, s
         return '"incident_updates"' in await page(web, "/api/v2/incidents.json")
 
     web = free_port()
-    async with program(home, settings, "dashboard.web", "web", "--port", str(web)):
+    async with program(home, settings, "dashboard.web", "--port", str(web)):
         await until(failed, home)
         await until(serving, home)
         probes = [f"/probe?target={name}-{way}" for name in ("openai", "http", "login") for way in ("json", "headers")]
@@ -243,7 +243,7 @@ def test_nothing_comes_back_into_the_spool_or_the_log_while_the_database_is_away
                 await until(spooled, tmp_path)
 
     asyncio.run(play())
-    assert "the database is away" in (tmp_path / "worker.log").read_text()
+    assert "the database is away" in (tmp_path / "monitor.log").read_text()
     spool = b"".join(file.read_bytes() for file in (tmp_path / "var").rglob("*") if file.is_file())
     assert b"[redacted]" in spool
     assert files_with_leaks(tmp_path) == {}
