@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Catalogue, Policy, Route
-from monitor.core.conditions import OPERATOR_RULES, Condition, alerts_for
+from monitor.core.conditions import LOUDNESS, OPERATOR_RULES, Condition, alerts_for
 from monitor.core.events import Alert, Decision
 from monitor.core.maintenance import Window, covering
 from monitor.core.model import AlertState, Severity, Why
@@ -31,8 +31,6 @@ __all__ = [
     "parents",
     "reconcile",
 ]
-
-LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
 
 
 def reconcile(alerts: Iterable[Alert], conditions: Iterable[Condition], now: datetime) -> tuple[Alert, ...]:
@@ -182,7 +180,12 @@ def _silenced(case: Case) -> Why | None:
 
 
 def _inhibited(case: Case) -> Why | None:
-    """Let a parent that is down explain its children; they are told of once it is up and they still are not."""
+    """Let a parent that is down explain its children; they are told of once it is up and they still are not.
+
+    A component that is down explains its own burning budget.
+    """
+    if case.alert.rule == "burn_rate" and case.alert.component in case.around.down:
+        return Why.INHIBITED
     if case.alert.rule != "component_down":
         return None
     parents = case.around.depends_on.get(case.alert.component, ())

@@ -17,8 +17,9 @@ from monitor.core.events import Cause, Incident
 from monitor.core.health import ComponentHealth
 from monitor.core.incidents import is_open
 from monitor.core.model import Health, Reason, Registration, Scope, Severity
-from monitor.core.slo import RULES, Burning
+from monitor.core.slo import Burning
 
+LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
 OPERATOR_RULES = frozenset(
     {
         "account",
@@ -160,33 +161,30 @@ def overdue(probe: str, component: str, verdict: ComponentHealth, now: datetime)
     )
 
 
-def burn_rate(component: str, burning: Sequence[Burning], now: datetime) -> tuple[Condition, ...]:
-    """Return one condition per burn rule, by the name of its long window; those that do not fire are over.
+def burn_rate(component: str, burning: Sequence[Burning], now: datetime, *, told: bool = False) -> Condition:
+    """Return the one condition of a component's error budget: the loudest rule that fires, over when none does.
 
-    Call it only with windows that hold enough looks: no looks are no recovery.
+    ``told`` says that an outage within the windows was paged already; then the burnt budget is worth a ticket, and
+    nobody is woken twice. Call it only with windows that hold enough looks: no looks are no recovery.
     """
     service = component.partition("/")[0]
-    firing = {found.rule: found for found in burning}
-    return tuple(
-        Condition(
-            "burn_rate",
-            service,
-            component,
-            rule in firing,
-            rule.severity,
-            now - timedelta(seconds=rule.short_s) if rule in firing else None,
-            f"{rule.long_s}s",
-            summary={
-                "burn": round(firing[rule].burn, 2),
-                "long_s": rule.long_s,
-                "short_s": rule.short_s,
-                "failed": firing[rule].long.failed,
-                "looks": firing[rule].long.looks,
-            }
-            if rule in firing
-            else {},
-        )
-        for rule in RULES
+    worst = max(burning, key=lambda found: (LOUDNESS[found.rule.severity], found.burn), default=None)
+    if worst is None:
+        return Condition("burn_rate", service, component, False, Severity.TICKET)
+    return Condition(
+        "burn_rate",
+        service,
+        component,
+        True,
+        Severity.TICKET if told else worst.rule.severity,
+        now - timedelta(seconds=worst.rule.short_s),
+        summary={
+            "burn": round(worst.burn, 2),
+            "long_s": worst.rule.long_s,
+            "short_s": worst.rule.short_s,
+            "failed": worst.long.failed,
+            "looks": worst.long.looks,
+        },
     )
 
 

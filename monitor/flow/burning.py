@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Connection, Engine, Table, select
+from sqlalchemy import Connection, Engine, Table, or_, select
 
 from monitor.core.catalogue import Probe
 from monitor.core.conditions import Condition, burn_rate
 from monitor.core.model import Outcome
 from monitor.core.slo import Count, burning
-from monitor.flow.paging import Paging
+from monitor.flow.paging import ALERT, Paging
 from monitor.flow.working import SERIES, Working
 from monitor.store.codec import us
 from monitor.store.engine import begin, reading
@@ -38,6 +38,7 @@ def watch_budgets(engine: Engine, now: datetime) -> int:
         mark(connection, "latency", lock=True)  # one worker at a time, or two would fire the same alert
         work = Working(connection, now)
         paging = Paging(work)
+        told = _paged(connection, us(now) - LONGEST_S * SECOND_US)
         conditions: list[Condition] = []
         for component in work.catalogue.components:
             policy = next((p.policy for p in work.index.probes_of.get(component.id, ()) if not p.witness), None)
@@ -45,10 +46,17 @@ def watch_budgets(engine: Engine, now: datetime) -> int:
                 counts = partial(_count, fine.get(component.id, []), coarse.get(component.id, []), us(now))
                 if not counts(FINE_S).looks:
                     continue  # no looks are no recovery
-                conditions += burn_rate(component.id, burning(counts, policy.slo_target_ratio), now)
+                found = burning(counts, policy.slo_target_ratio)
+                conditions.append(burn_rate(component.id, found, now, told=component.id in told))
         paging.meet(conditions, now)
         paging.decide()
     return paging.notices
+
+
+def _paged(connection: Connection, since_us: int) -> frozenset[str]:
+    """Return the components whose outage fired an alert that is open or ended since then."""
+    recent = or_(ALERT.c.resolved_us.is_(None), ALERT.c.resolved_us >= since_us)
+    return frozenset(connection.scalars(select(ALERT.c.component).where(ALERT.c.rule == "component_down", recent)))
 
 
 def _tally(

@@ -261,11 +261,22 @@ def test_silence_is_overdue_and_ignorance_is_not() -> None:
     assert not conditions.overdue("chat", API, unsure, at(99))[0].holds
 
 
-def test_burn_rates_have_one_alert_per_rule_and_unusual_latency_never_pages() -> None:
-    found = conditions.burn_rate(API, [Burning(RULES[0], Count(120, 20), Count(10, 10), 16.7)], at(600))
-    assert [condition.holds for condition in found] == [True, False, False, False]
-    assert len({condition.key for condition in found}) == 4
-    assert found[0].severity is Severity.PAGE
+def test_a_burning_budget_is_one_alert_as_loud_as_its_loudest_rule() -> None:
+    loud = Burning(RULES[0], Count(120, 20), Count(10, 10), 16.7)
+    quiet = Burning(RULES[3], Count(9000, 200), Count(700, 20), 2.2)
+    found = conditions.burn_rate(API, [quiet, loud], at(600))
+    assert (found.holds, found.severity, found.summary["long_s"]) == (True, Severity.PAGE, 3600)
+    assert conditions.burn_rate(API, [quiet], at(600)).severity is Severity.TICKET
+    over = conditions.burn_rate(API, [], at(600))
+    assert (over.holds, over.key) == (False, found.key)
+
+
+def test_an_outage_that_was_paged_does_not_page_again_as_a_burnt_budget() -> None:
+    loud = Burning(RULES[0], Count(120, 20), Count(10, 10), 16.7)
+    assert conditions.burn_rate(API, [loud], at(600), told=True).severity is Severity.TICKET
+
+
+def test_unusual_latency_never_pages() -> None:
     slow = conditions.latency_unusual(API, "chat", Unusual(4.0, 1.0, 9.9, 5), at(0))
     assert (slow.holds, slow.severity) == (True, Severity.INFO)
     assert not conditions.latency_unusual(API, "chat", None, at(0)).holds
