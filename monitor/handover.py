@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +38,8 @@ class Handover:
         self._acknowledged = asyncio.Event()
         self._urgent = asyncio.Event()
         self.dropped = 0
+        self.on_beat: Callable[[Mapping[str, Any]], None] | None = None
+        """Takes a job's report that the recorder received."""
 
     def put(self, result: Result) -> None:
         """Take a result; never blocks."""
@@ -97,6 +99,9 @@ class Handover:
                 if isinstance(batch, int):
                     self._sent.pop(batch, None)
                 self._acknowledged.set()
+                beat = frame.head.get("beat")
+                if isinstance(beat, Mapping) and self.on_beat is not None:
+                    self.on_beat(beat)
         except LinkError as error:
             log.error("the recorder sent %s", error)
 

@@ -1,6 +1,7 @@
 """Frames between prober and recorder over an inherited socket pair: length, JSON head, one line per result.
 
-Heads the prober sends: ``{"batch": n}`` with results, ``{"alive": {...}}``. Heads the recorder sends: ``{"ack": n}``.
+Heads the prober sends: ``{"batch": n}`` with results, ``{"alive": {...}}``. Heads the recorder sends: ``{"ack": n}``,
+``{"beat": {...}}`` (a job's report) and ``{"alive": {}}``.
 A batch is acknowledged once it is committed or safely spooled; the end of the stream means that the other died.
 """
 

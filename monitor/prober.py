@@ -10,7 +10,7 @@ import os
 import random
 import signal
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.core.schedule import count_between, next_tick, slot, ticks_between
 from monitor.handover import Handover
 from monitor.link import open_link, watch_parent
-from monitor.probes import KINDS
+from monitor.probes import KINDS, heartbeat
 from monitor.probes.base import Context, look, secrets_of
 from monitor.probes.memory import Memories, memory_path
 from monitor.sight import Sight
@@ -148,6 +148,8 @@ class Prober:
                 self._schedule(self._watched[name])
             else:
                 before.probe, before.options = probe, config.looks[name]
+            memory, anew = self._watched[name].memory, self._watched[name] is not before
+            heartbeat.listen(memory, config.looks[name], clock.now(), anew=anew)
         self.memories.forget(wanted)
         self.sight.watch(wanted)
 
@@ -156,6 +158,13 @@ class Prober:
         if before is not None:
             return before.memory if before.probe.kind == probe.kind else {}
         return self.memories.of(probe.id, probe.kind)
+
+    def take_beat(self, beat: Mapping[str, Any]) -> None:
+        """Take a job's report that the recorder received."""
+        watched = self._watched.get(str(beat.get("probe")))
+        if watched is not None:
+            at, text = float(beat["at"]), str(beat.get("text", ""))
+            heartbeat.take(watched.memory, at, failed=bool(beat.get("failed")), text=text)
 
     async def stop(self) -> None:
         """Stop looking; what is under way gets a few seconds, the rest is recorded as not looked at."""
@@ -309,6 +318,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     config = load(path, os.environ, location)
     handover = Handover(*await open_link(descriptor))
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
+    handover.on_beat = prober.take_beat
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

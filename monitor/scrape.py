@@ -1,31 +1,120 @@
-"""The worker's HTTP side for Prometheus and for service managers. It reads memory only, never the database.
+"""The worker's HTTP side for Prometheus, for service managers and for jobs that report in.
 
-``/probe`` is no open relay: it shows the newest look of a configured probe and never makes a request of its own.
+It reads memory only, never the database. ``/heartbeat`` is described in :mod:`monitor.probes.heartbeat`. ``/probe`` is
+no open relay: it shows the newest look of a configured probe and never makes a request of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+import json
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from typing import Any
 
 import uvicorn
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from monitor import clock
 from monitor.core.catalogue import Probe
 from monitor.metrics import OneProbe, Seen
+from monitor.probes import heartbeat
 
 READY_LIMIT = timedelta(seconds=30)
+BEATS_A_MINUTE = 30
+"""Reports of one job."""
+WRONG_TOKENS_A_MINUTE = 30
+BEAT_BYTES = 4096
+BEAT_TIMEOUT_S = 5.0
 
 
-def application(seen: Seen, registry: CollectorRegistry) -> Starlette:
-    """Return the routes over what the recorder knows."""
+class Bucket:
+    """Lets ``per_minute`` through in the long run, and as many at once."""
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = self._left = float(per_minute)
+        self._at_s = clock.monotonic()
+
+    def take(self) -> bool:
+        """Say whether one more may pass."""
+        now_s = clock.monotonic()
+        self._left = min(self._per_minute, self._left + (now_s - self._at_s) * self._per_minute / 60)
+        self._at_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Beats:
+    """Takes reports of jobs; ``looks`` gives the options in force, ``hand_over`` takes what goes to the prober."""
+
+    def __init__(self, looks: Callable[[], Mapping[str, object]], hand_over: Callable[[Mapping[str, Any]], None]):
+        self._looks = looks
+        self._hand_over = hand_over
+        self._wrong = Bucket(WRONG_TOKENS_A_MINUTE)
+        self._rates: dict[str, Bucket] = {}
+
+    async def answer(self, request: Request) -> Response:
+        """Take one report, or say why not; an unknown probe looks like a wrong token."""
+        probe = request.path_params["probe"]
+        options = self._looks().get(probe)
+        token = options.token if isinstance(options, heartbeat.Options) else None
+        if not _is_shown(request, token.get_secret_value() if token else ""):
+            return PlainTextResponse("Wrong token\n", 401 if self._wrong.take() else 429)
+        if not self._rates.setdefault(probe, Bucket(BEATS_A_MINUTE)).take():
+            return PlainTextResponse("Too many reports\n", 429, {"retry-after": "10"})
+        try:
+            failed, text = _report(await _small_body(request))
+        except (TimeoutError, ClientDisconnect):
+            return PlainTextResponse("The report did not arrive in time\n", 408)
+        except ValueError as error:
+            return PlainTextResponse(f"{error}\n", 400)
+        self._hand_over({"probe": probe, "at": clock.now().timestamp(), "failed": failed, "text": text})
+        return PlainTextResponse("Taken\n", 202)
+
+
+def _is_shown(request: Request, token: str) -> bool:
+    """Compare in constant time, also when there is no such probe; an empty token lets nobody in."""
+    scheme, _, shown = request.headers.get("authorization", "").partition(" ")
+    same = secrets.compare_digest(shown.strip().encode(), token.encode())
+    return same and bool(token) and scheme.lower() == "bearer"
+
+
+async def _small_body(request: Request) -> bytes:
+    body = b""
+    async with asyncio.timeout(BEAT_TIMEOUT_S):
+        async for piece in request.stream():
+            body += piece
+            if len(body) > BEAT_BYTES:
+                raise ValueError(f"A report has at most {BEAT_BYTES} bytes")
+    return body
+
+
+def _report(body: bytes) -> tuple[bool, str]:
+    """Return whether the job says that it failed, and what else it says."""
+    text = body.decode(errors="replace").strip()
+    if not text.startswith("{"):
+        return False, text
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError('Write {"failed": true, "text": "why"}, plain text, or nothing') from None
+    failed, words = document.get("failed", False), document.get("text", "")
+    if not isinstance(failed, bool) or not isinstance(words, str):
+        raise ValueError('"failed" is true or false, and "text" is text')
+    return failed, words
+
+
+def application(seen: Seen, registry: CollectorRegistry, beats: Beats | None = None) -> Starlette:
+    """Return the routes over what the recorder knows; ``beats`` takes reports of jobs."""
 
     async def metrics(request: Request) -> Response:
         return _exposition(registry, request)
@@ -59,6 +148,7 @@ def application(seen: Seen, registry: CollectorRegistry) -> Starlette:
             Route("/sd", discovery),
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
+            *([Route("/heartbeat/{probe}", beats.answer, methods=["POST"])] if beats else []),
         ]
     )
 

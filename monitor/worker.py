@@ -17,7 +17,7 @@ from monitor.link import open_link, pack, receive, watch_parent
 from monitor.metrics import Seen, registry_for
 from monitor.programs import split
 from monitor.recorder import RETRY_S, Recorder, kind_of, spool_directory
-from monitor.scrape import application, serve
+from monitor.scrape import Beats, application, serve
 from monitor.spool import Spool, SpoolError
 from monitor.store.engine import AWAY, StoreError, open_engine
 
@@ -51,8 +51,9 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     reloading = Reloader(recorder, path, location)
     loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
     host, port = split(config.settings.metrics)
+    beats = Beats(lambda: recorder.config.looks, lambda beat: writer.write(pack({"beat": beat})))
     tasks = [
-        asyncio.create_task(serve(application(seen, registry), host, port, over)),
+        asyncio.create_task(serve(application(seen, registry, beats), host, port, over)),
         asyncio.create_task(reloading.run()),
         asyncio.create_task(_open(recorder)),
         *_chores(recorder),

@@ -1,5 +1,9 @@
 """The other way round: a job must report in. Nothing is asked; the newest report is compared with the clock.
 
+A job reports with ``POST /heartbeat/{probe id}`` at the worker's HTTP side (``listen: metrics``) and the header
+``Authorization: Bearer {token}``. The body may be empty, some text, or JSON ``{"failed": true, "text": "disk full"}``.
+A report that was taken is answered with 202.
+
 Reports come through the process, which keeps them in ``ctx.memory["beats"]``::
 
     {"since": 1769000000.0,          when listening began (Unix seconds)
@@ -13,11 +17,17 @@ evidence.
 
 from __future__ import annotations
 
-from pydantic import Field
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from monitor.core.model import Evidence, Observation, Reason
 from monitor.probes import base
 from monitor.probes.base import Context, Seconds
+
+SHORTEST_TOKEN = 16
+TEXT_CHARS = 500
 
 
 class Options(base.Options):
@@ -28,17 +38,48 @@ class Options(base.Options):
     """How often the job reports."""
     grace_s: Seconds = 60.0
     """How late it may be."""
+    token: SecretStr | None = None
+    """What the job shows when it reports; without one no report is taken."""
+
+    @field_validator("token")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SHORTEST_TOKEN:
+            raise ValueError(f"a token has at least {SHORTEST_TOKEN} characters, as openssl rand -hex 16 makes it")
+        return value
 
     def target(self) -> str:
         """Return the job's name."""
         return self.name
 
 
+def listen(memory: dict[str, Any], options: BaseModel, now: datetime, *, anew: bool) -> None:
+    """Listen, if these are options of this kind; ``anew`` after a gap, in which a report may have been lost.
+
+    What was heard before the gap stays.
+    """
+    if not isinstance(options, Options):
+        return
+    if options.token is None:
+        memory.pop("beats", None)
+        return
+    before = memory.get("beats")
+    heard = before if isinstance(before, dict) else {}
+    if anew or not heard:
+        memory["beats"] = {"last": None, "failed": False, "text": ""} | heard | {"since": now.timestamp()}
+
+
+def take(memory: dict[str, Any], at: float, *, failed: bool, text: str) -> None:
+    """Take a report that came at ``at`` (Unix seconds)."""
+    if isinstance(memory.get("beats"), dict):
+        memory["beats"] |= {"last": at, "failed": failed, "text": text[:TEXT_CHARS]}
+
+
 async def run(options: Options, ctx: Context) -> Observation:
     """Judge the newest report."""
     beats = ctx.memory.get("beats")
     if not isinstance(beats, dict):
-        return Observation(Reason.UNREADABLE, "this process does not receive heartbeats")
+        return Observation(Reason.UNREADABLE, "no report can be taken: the probe has no token")
     allowed_s = options.every_s + options.grace_s
     now_s, last_s, since_s = ctx.now.timestamp(), beats.get("last"), float(beats.get("since", 0.0))
     if last_s is None or last_s < since_s:

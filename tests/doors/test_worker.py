@@ -10,6 +10,7 @@ import subprocess
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from monitor import clock
@@ -176,3 +177,51 @@ def blind(database: str) -> bool:
         return False
     finally:
         engine.dispose()
+
+
+JOB = """\
+allow_networks: [127.0.0.0/8]
+listen: {{metrics: "127.0.0.1:{metrics}"}}
+services:
+  - id: sim
+    name: Simulated at {url}
+    components: [{{id: backup, name: Backup}}]
+    probes:
+      - id: job
+        component: backup
+        kind: heartbeat
+        interval: 1s
+        timeout: 1s
+        options: {{name: backup, every_s: 3s, grace_s: 1s, token: "${{SIM_KEY}}"}}
+"""
+
+
+def test_a_job_reports_in_fails_and_falls_silent(tmp_path: Path) -> None:
+    async def post(running: Worker, token: str, body: bytes) -> int:
+        async with httpx.AsyncClient() as client:
+            address = f"http://127.0.0.1:{running.port}/heartbeat/sim-job"
+            return (await client.post(address, headers={"Authorization": f"Bearer {token}"}, content=body)).status_code
+
+    async def seen(running: Worker, reason: Reason) -> None:
+        for _ in range(100):
+            if reason in {found for _, found in results(running, "sim-job")[-1:]}:
+                return
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"{reason} never came: {results(running, 'sim-job')}\n{running.log}")
+
+    async def play() -> None:
+        async with worker(tmp_path, "nowhere", probes=JOB) as running:
+            await running.until('chatwatch_results_total{outcome="unknown"', lambda value: (value or 0) >= 1)
+            assert await post(running, "guess-guess-guess-guess", b"") == 401
+            assert await post(running, KEY, b"") == 202
+            await seen(running, Reason.OK)
+            assert await post(running, KEY, b'{"failed": true, "text": "disk full"}') == 202
+            await seen(running, Reason.CONTENT)
+            await seen(running, Reason.NO_HEARTBEAT)
+            assert await post(running, KEY, b"done") == 202
+            await seen(running, Reason.OK)
+            assert await running.stop() == 0
+
+    asyncio.run(play())
+    assert leaks(tmp_path, KEY) == []
+    assert leaks(tmp_path / "spool", KEY) == []
