@@ -18,7 +18,10 @@ from monitor.wire import Answer, Limits, Wire, WireError
 LIMITS = Limits(deadline_s=15.0, wire_bytes=64 * 1024, body_bytes=64 * 1024)
 LONGEST_RETRY_AFTER_S = 3600.0
 _RETRYABLE = frozenset({408, 425, 429})
-_UNSHOWABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+_UNSHOWABLE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\uf8ff\ufeff\ufff0-\ufffb"
+    r"\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+)
 
 
 @dataclass(frozen=True, slots=True)

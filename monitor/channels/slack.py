@@ -29,7 +29,7 @@ _EMPHASIS = str.maketrans({"*": "∗", "_": "＿", "~": "∼", "`": "ˋ"})
 def body(notice: Notice) -> dict[str, object]:
     """Return the message; nothing from outside is ever read as markup, and no link is unfurled."""
     rows = "\n".join(
-        f"*{escaped(name)}:* {value if name == 'Read on' else escaped(value)}" for name, value in facts(notice)
+        f"*{escaped(name)}:* {value if value == notice.url else escaped(value)}" for name, value in facts(notice)
     )
     head = escaped(title(notice))
     return {
