@@ -8,17 +8,20 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from monitor.core import registration
 from monitor.core.conditions import Condition, about_us, overdue
-from monitor.core.health import UNSEEN
-from monitor.core.model import Health, Reason
+from monitor.core.health import UNSEEN, stale_after
+from monitor.core.model import Health, Reason, Severity
 from monitor.flow.judging import judge, seen_health
 from monitor.flow.paging import WORKER, Paging
 from monitor.flow.recording import Recorded, follow
 from monitor.flow.working import Part, Working
 from monitor.store.codec import us, when
 from monitor.store.engine import begin
+from monitor.store.rolling import mark, set_mark
 
 GAP = timedelta(seconds=60)
 """When no worker gave a sign of life for longer, nobody watched, and the time is unknown."""
+WOKE = "woke"
+"""The mark of the moment since when some worker lives without a break."""
 
 
 def sweep(engine: Engine, now: datetime) -> Recorded:
@@ -50,11 +53,14 @@ def _settle(work: Working, part: Part, now: datetime, done: Recorded) -> None:
 
 
 def _overdue(work: Working, service: str, now: datetime) -> list[Condition]:
-    """Return the conditions of components that nobody has looked at for too long."""
+    """Return the conditions of components that nobody has looked at for too long, since a worker lives again."""
     found: list[Condition] = []
+    woke = when(mark(work.connection, WOKE))
     for part in work.of_service(service):
         for track in part.tracks:
             if not (track.probe.disabled or track.probe.witness or track.probe.control):
+                if now - woke <= stale_after(track.probe):
+                    break  # its turn has not come yet
                 verdict = seen_health(work, part, now)
                 ever = track.state.tick is not None
                 found += overdue(track.probe.id, part.component.id, verdict if ever else UNSEEN, now) if ever else ()
@@ -83,6 +89,8 @@ def check_in(
         work = Working(connection, now)
         paging = Paging(work)
         last = connection.scalar(select(func.max(WORKER.c.seen_us)))
+        if last is None or now - when(last) > GAP:
+            set_mark(connection, WOKE, us(now))
         if last is not None and now - when(last) > GAP and not (started_at and us(started_at) <= last) and not spooled:
             _nobody_watched(work, when(last), now)
         before = connection.execute(select(WORKER).where(WORKER.c.id == worker)).first()
@@ -98,8 +106,9 @@ def check_in(
         if not connection.execute(update(WORKER).where(WORKER.c.id == worker).values(values)).rowcount:
             connection.execute(insert(WORKER).values(values | {"id": worker}))
         paging.meet([about_us("blind", location, blind, when(since))], now)
-        held = f"{spooled} results wait on disk for the database" if spooled else ""
-        paging.meet([about_us("spool", worker, held, now)], now)
+        again = before is not None and before.spooled  # a few wait at every start: that is no news
+        held = f"{spooled} results wait on disk for the database" if spooled and again else ""
+        paging.meet([about_us("spool", worker, held, now, Severity.TICKET)], now)
         work.flush()
         paging.decide()
         done.take(work, paging)

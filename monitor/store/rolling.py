@@ -74,7 +74,8 @@ def mark(connection: Connection, name: str, *, lock: bool = False) -> int:
 
 def set_mark(connection: Connection, name: str, value: int) -> None:
     """Write down how far a piece of housekeeping has come."""
-    connection.execute(update(MARK).where(MARK.c.name == name).values(value=value))
+    if not connection.execute(update(MARK).where(MARK.c.name == name).values(value=value)).rowcount:
+        connection.execute(insert(MARK).values(name=name, value=value))
 
 
 def read_bucket(row: Row[Any]) -> Bucket:

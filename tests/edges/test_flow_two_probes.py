@@ -44,3 +44,29 @@ def test_a_component_that_was_slow_before_it_went_down_was_down_in_between(engin
     api = reads.snapshot(engine, T0 + 18 * MINUTE, public=True).services[0].components[0]
     assert api.health is Health.DEGRADED
     assert api.uptime.down_s == 6 * 60
+
+
+def test_a_worker_that_starts_after_a_pause_gives_every_probe_its_turn_before_it_calls_it_overdue(
+    engine: Engine,
+) -> None:
+    publish(engine)
+    play(engine, "oooo")
+    back = T0 + timedelta(hours=2)
+    for minute in range(3):
+        flow.check_in(engine, "w1", "local", back + minute * MINUTE)
+        flow.sweep(engine, back + minute * MINUTE)
+        assert reads.alerts(engine, open_only=True) == ()
+    for minute in range(3, 10):
+        flow.check_in(engine, "w1", "local", back + minute * MINUTE)
+        flow.sweep(engine, back + minute * MINUTE)
+    assert {view.alert.rule for view in reads.alerts(engine, open_only=True)} == {"overdue"}
+
+
+def test_a_few_results_on_disk_at_the_start_are_no_news_but_those_that_stay_are(engine: Engine) -> None:
+    publish(engine)
+    flow.check_in(engine, "w1", "local", T0, spooled=3)
+    assert reads.alerts(engine, open_only=True) == ()
+    flow.check_in(engine, "w1", "local", T0 + timedelta(seconds=5), spooled=9)
+    assert [view.alert.rule for view in reads.alerts(engine, open_only=True)] == ["spool"]
+    flow.check_in(engine, "w1", "local", T0 + timedelta(seconds=10))
+    assert reads.alerts(engine, open_only=True) == ()
