@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import textwrap
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 
+from monitor.channels.base import plain
+from monitor.channels.words import duration
 from monitor.cli.common import Failure, example, loaded, tell, with_config, with_location
 from monitor.config import Config, ConfigError, load
 from monitor.config.faults import did_you_mean
@@ -33,6 +38,7 @@ def check(path: Path, quiet: bool, as_json: bool) -> None:
 def _check_json(path: Path) -> None:
     faults: list[dict[str, Any]] = []
     probes: list[dict[str, Any]] = []
+    unverified: list[dict[str, str]] = []
     try:
         config = load(path, os.environ)
     except ConfigError as error:
@@ -41,7 +47,12 @@ def _check_json(path: Path) -> None:
         ]
     else:
         probes = [_probe_row(probe) for probe in config.catalogue.probes]
-    click.echo(json.dumps({"faults": faults, "probes": probes}, indent=2))
+        unverified = [
+            {"service": service, "field": name, "source": source}
+            for service, facts in config.unverified.items()
+            for name, source in facts
+        ]
+    click.echo(json.dumps({"faults": faults, "probes": probes, "unverified": unverified}, indent=2))
     if faults:
         raise click.exceptions.Exit(1)
 
@@ -63,24 +74,45 @@ def _probe_row(probe: Probe) -> dict[str, Any]:
 
 def _table(config: Config) -> None:
     catalogue = config.catalogue
-    width = max(len(item.id) for item in catalogue.probes)
-    for component in catalogue.components:
-        click.secho(f"{component.id}  {component.name}", bold=True)
-        for item in catalogue.probes:
-            if item.component == component.id:
-                click.echo(f"  {item.id:<{width}}  {item.kind:<12}  every {item.interval_s} s  {item.target}")
-                text, colour = _told(item)
-                click.secho(f"  {'':<{width}}  {text}", fg=colour)
+    for service in catalogue.services:
+        click.secho(f"{service.name}  {service.id}", bold=True)
+        for component in catalogue.components:
+            if component.service == service.id:
+                click.echo(f"  {component.name}  {component.id}")
+                for item in catalogue.probes:
+                    if item.component == component.id:
+                        _row(item)
+        for name, source in config.unverified.get(service.id, ()):
+            _folded(f"not verified: {name}: {source}", 2, "yellow")
     off = sum(bool(item.disabled) for item in catalogue.probes)
     click.echo(
         f"{len(catalogue.services)} services, {len(catalogue.components)} components, {len(catalogue.probes)} probes"
-        f" ({off} switched off), {len(config.channels)} channels, {len(catalogue.routes)} routes"
+        f" ({off} switched off),\n{len(config.channels)} channels, {len(catalogue.routes)} routes"
     )
     for channel in config.channels.values():
         if channel.disabled:
             click.secho(f"channel {channel.id} is switched off: {channel.disabled}", fg="yellow")
     if not catalogue.routes:
         click.secho("Nobody is told of anything: there are no routes.", fg="yellow")
+
+
+def _row(item: Probe) -> None:
+    """Print one probe: its id whole and alone on its line, so that it can be copied; then what it does."""
+    click.echo(f"    {item.id}")
+    target = f", {item.target}" if item.target else ""
+    _folded(f"{item.kind}, every {duration(timedelta(seconds=item.interval_s))}{target}", 6)
+    text, colour = _told(item)
+    _folded(text, 6, colour)
+
+
+def _folded(text: str, indent: int, colour: str | None = None) -> None:
+    """Print within the terminal's width; no word is ever broken."""
+    columns = max(40, min(120, shutil.get_terminal_size().columns))
+    lines = textwrap.wrap(
+        plain(text, 600), columns - indent, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    for line in lines:
+        click.secho(" " * indent + line, fg=colour)
 
 
 def _told(item: Probe) -> tuple[str, str]:
@@ -109,6 +141,7 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
     """
     import asyncio
 
+    from monitor.cli.explain import as_json as in_json
     from monitor.cli.explain import explained, one_line
 
     config = loaded(path, location)
@@ -120,9 +153,7 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
         raise Failure(f"{found.id} is switched off: {found.disabled}")
     result = asyncio.run(_look(config, found))
     if as_json:
-        from monitor.core.codec import dumps_result
-
-        click.echo(json.dumps(json.loads(dumps_result(result)), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(in_json(found, result), indent=2, ensure_ascii=False))
     elif explain:
         explained(found, result)
     else:

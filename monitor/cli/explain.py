@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,8 +13,11 @@ from rich.text import Text
 
 from monitor.channels.base import plain
 from monitor.core.catalogue import Probe
-from monitor.core.health import needs_second_look, new_probe_state, step
+from monitor.core.codec import dumps_result
+from monitor.core.conditions import own_trouble
+from monitor.core.health import needs_second_look
 from monitor.core.model import ChatTimes, Outcome, Phases, Reason, Result, Scope
+from monitor.core.notes import ALERTS
 
 WIDTH = 44
 _COLOURS = {Outcome.OK: "green", Outcome.SLOW: "yellow", Outcome.FAILED: "red"}
@@ -33,6 +38,15 @@ _SCOPES = {
 }
 
 
+_OUTCOMES = {
+    Outcome.OK: "it worked",
+    Outcome.SLOW: "it worked, but late or badly",
+    Outcome.FAILED: "it did not work",
+    Outcome.UNKNOWN: "we could not tell",
+    Outcome.MISSED: "we did not look",
+}
+
+
 def one_line(probe: Probe, result: Result) -> str:
     """Return the result in one line."""
     status = f" HTTP {result.observation.http_status}" if result.observation.http_status else ""
@@ -45,7 +59,7 @@ def explained(probe: Probe, result: Result) -> None:
     console = Console(highlight=False)
     console.print(Text(one_line(probe, result), _COLOURS.get(result.outcome, "grey50")))
     if result.observation.phases is not None:
-        console.print(waterfall(result.observation.phases))
+        console.print(waterfall(result.observation.phases, result.observation.chat))
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
@@ -54,20 +68,39 @@ def explained(probe: Probe, result: Result) -> None:
     console.print(grid)
 
 
-def waterfall(phases: Phases) -> Table:
-    """Return the phases as bars on one scale, in the order in which they happened."""
-    spans = [(name, float(getattr(phases, attribute) or 0.0)) for name, attribute in _PHASES]
-    total = sum(span for _, span in spans) or 1.0
+def waterfall(phases: Phases, chat: ChatTimes | None = None) -> Table:
+    """Return the phases as bars on one scale, in the order in which they happened.
+
+    The body of a streamed answer is shown as two: until its first token, and the tokens. Spans too short to draw get a
+    thin mark.
+    """
+    spans = _spans(phases, chat)
+    total = max((start + span for _, start, span in spans), default=0.0) or 1.0
     grid = Table(box=None, show_header=False, pad_edge=False)
-    start = 0.0
-    for (name, span), (_, attribute) in zip(spans, _PHASES, strict=True):
-        if getattr(phases, attribute) is None:
-            continue
-        left = round(start / total * WIDTH)
-        bar = Text(" " * left + "█" * max(1, round((start + span) / total * WIDTH) - left), "cyan")
+    for name, start, span in spans:
+        left = min(WIDTH - 1, round(start / total * WIDTH))
+        width = min(WIDTH - left, round(span / total * WIDTH))
+        bar = Text(" " * left + ("█" * width or "▏"), "cyan")
         grid.add_row(name, f"{span * 1000:9.1f} ms", bar)
-        start += span
     return grid
+
+
+def _spans(phases: Phases, chat: ChatTimes | None) -> list[tuple[str, float, float]]:
+    """Return (name, start, length) of every phase that happened, in seconds."""
+    found, at = [], 0.0
+    for name, attribute in _PHASES:
+        span = getattr(phases, attribute)
+        if span is not None:
+            found.append((name, at, float(span)))
+            at += float(span)
+    if chat is None or chat.ttft_s is None or phases.wait_s is None or phases.transfer_s is None:
+        return found
+    headers_s = at - phases.transfer_s
+    sent_s = headers_s - phases.wait_s
+    first_s = max(headers_s, sent_s + chat.ttft_s)
+    last_s = max(first_s, sent_s + (chat.last_token_s or 0.0))
+    body = [("to token", headers_s, first_s - headers_s), ("tokens", first_s, last_s - first_s)]
+    return [*found[:-1], *body, ("end", last_s, max(0.0, at - last_s))]
 
 
 def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
@@ -76,12 +109,12 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
     if seen.address:
         yield "Address", f"{seen.address} {seen.http_version}".strip()
     if seen.certificate is not None:
-        yield "Certificate", f"{seen.certificate.subject}, until {seen.certificate.not_after:%Y-%m-%d %H:%M} UTC"
+        left = (seen.certificate.not_after - result.started_at).days
+        until = f"until {seen.certificate.not_after:%Y-%m-%d %H:%M} UTC ({left} days)"
+        trust = "trusted" if seen.certificate.trusted else "not trusted"
+        yield "Certificate", f"{seen.certificate.subject}, {trust}, {until}"
     if seen.phases is not None:
-        clock = "kernel" if seen.phases.kernel_stamped else "our clock"
-        lag = f"loop lag {seen.phases.loop_lag_s * 1000:.1f} ms, stamps by the {clock}"
-        own = "" if seen.phases.overhead_s is None else f", our own work {seen.phases.overhead_s * 1000:.1f} ms"
-        yield "Fidelity", lag + own
+        yield "Fidelity", _fidelity(seen.phases)
     if seen.chat is not None:
         yield "Chat", _chat(seen.chat)
     for reading in seen.registration:
@@ -89,12 +122,27 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
         yield "Registration", f"{reading.method}: {reading.state}{codes}, by {reading.source}: {reading.excerpt}"
     if seen.upstream is not None:
         yield "Vendor's page", f"{seen.upstream.indicator}, {len(seen.upstream.incidents)} incidents"
+        for ours, health in seen.upstream.mapped.items():
+            yield "", f"{ours}: {health}"
+        for incident in seen.upstream.incidents[:5]:
+            yield "", f"{incident.status or 'unknown'}: {incident.name}"
     for warning in seen.warnings:
-        yield "Note", warning
+        yield "Note", f"{warning}{' (alerts the operator if it stays)' if warning in ALERTS else ''}"
     if seen.evidence is not None and seen.evidence.excerpt:
         yield "Seen", seen.evidence.excerpt
+    yield "Outcome", f"{result.outcome}: {_OUTCOMES[result.outcome]}"
     yield "Reason", f"{result.reason}: {_SCOPES[result.reason.scope]}"
     yield "Rules", verdict(probe, result)
+
+
+def _fidelity(phases: Phases) -> str:
+    clock = "the kernel's stamps" if phases.kernel_stamped else "our own clock"
+    parts = [f"{clock}, loop lag {phases.loop_lag_s * 1000:.1f} ms"]
+    if phases.overhead_s is not None:
+        parts.append(f"our own work {phases.overhead_s * 1000:.1f} ms")
+    if phases.rtt_s is not None:
+        parts.append(f"round trip {phases.rtt_s * 1000:.2f} ms")
+    return ", ".join(parts)
 
 
 def _chat(times: ChatTimes) -> str:
@@ -108,14 +156,43 @@ def _chat(times: ChatTimes) -> str:
 
 def verdict(probe: Probe, result: Result) -> str:
     """Say what the rules would do with this look as the newest."""
+    told = [_judged(probe, result)]
+    if result.observation.registration:
+        told.append("a way to sign up changes only after two equal readings")
+    scope = f"{probe.id}@{result.run.location}"
+    alerts = own_trouble(scope, probe.component, result.reason, result.run.tick)
+    told += [f'the operator gets a {alert.severity} "{alert.rule}"' for alert in alerts if alert.holds]
+    return "; ".join(told)
+
+
+def _judged(probe: Probe, result: Result) -> str:
     policy = probe.policy
-    state = step(new_probe_state(probe.id, result.run.location), result, policy)
+    if probe.control:
+        return "a control target: tells only whether we are online ourselves"
     if probe.witness:
-        return "shown beside our verdict, never part of it"
-    if result.outcome is Outcome.FAILED and result.reason is not Reason.THROTTLED:
-        again = "look again at once; " if needs_second_look(probe, result) else ""
+        return "the vendor's own word is shown beside our verdict, never part of it"
+    if result.reason is Reason.THROTTLED:
+        return f"counts as a failure from the {policy.throttled_after}th such answer in a row on"
+    if result.outcome is Outcome.FAILED:
+        again = "we look again at once; " if needs_second_look(probe, result) else ""
         k, n = policy.open_after_failures, policy.window_looks
-        return f"{again}down once {k} of the newest {n} looks failed; alone it makes this probe {state.health}"
-    if result.outcome.is_evidence:
+        one = "this one alone is enough" if k == 1 else "this one alone changes nothing yet"
+        return f"{again}down once {k} of the newest {n} looks failed, {one}; at worst {probe.impact_when_down}"
+    if result.reason is Reason.QUALITY:
+        return "a soft signal: it is shown and never pages"
+    if result.outcome is Outcome.SLOW:
+        return f"degraded once {policy.open_after_failures} of the newest {policy.window_looks} looks were slow"
+    if result.outcome is Outcome.OK:
         return f"{policy.close_after_successes} good looks in a row on different ticks end a failure"
-    return "cannot open or end an incident; without other evidence the component becomes unknown"
+    return "opens and ends no incident; without other evidence the component becomes unknown"
+
+
+def as_json(probe: Probe, result: Result) -> dict[str, Any]:
+    """Return the look for machines: the result as it is stored, its outcome, and what the rules would do."""
+    stored: dict[str, Any] = json.loads(dumps_result(result))
+    return {
+        **stored,
+        "outcome": str(result.outcome),
+        "scope": str(result.reason.scope),
+        "rules": verdict(probe, result),
+    }

@@ -58,6 +58,8 @@ class Builder:
     depends: list[tuple[str, Tree, Path_]] = field(default_factory=list)
     own_policy: dict[str, str] = field(default_factory=dict)
     """Component → the policy that it names."""
+    unverified: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Service → facts of its preset that nobody has verified: (field, source and date)."""
     faulty: set[str] = field(default_factory=set)
     """Components that could not be read: what refers to them is no fault of its own."""
 
@@ -68,7 +70,7 @@ class Builder:
             entry = take(PolicyEntry, entries[name], self.tree, path, self.faults)
             policy = self.named["default"] if entry is None else policy_of(entry, self.named["default"])
             self.named[name] = policy
-            for message in _contradictions(policy):
+            for message in contradictions(policy):
                 self.faults.add(Code.POLICY, self.tree, path, f'policy "{name}": {message}')
 
     def services(self, entries: list[Any]) -> None:
@@ -118,6 +120,9 @@ class Builder:
             for probe in body["probes"]
         ]
         components = [None if part.get("id") in row.without else part for part in body["components"]]
+        self.unverified[entry.id] = tuple(
+            fact for fact in expanded.unverified if not _leaves_out(fact[0], probes, components, body)
+        )
         self.parts(components, probes, scope, ())
         self.parts(row.components, row.probes, Scope(self.tree, entry.id, entry.policy), path)
 
@@ -272,7 +277,8 @@ def _target(options: BaseModel) -> str:
     return str(shown()) if callable(shown) else ""
 
 
-def _contradictions(policy: Policy) -> list[str]:
+def contradictions(policy: Policy) -> list[str]:
+    """Say why a policy cannot work; empty when it can."""
     found = []
     if policy.open_after_failures > policy.window_looks:
         found.append("open_after_failures is more than window_looks, so nothing would ever open")
@@ -283,3 +289,14 @@ def _contradictions(policy: Policy) -> list[str]:
     if policy.slo_target_ratio >= 1:
         found.append("slo_target_ratio must be below 1, or there is no budget to burn")
     return found
+
+
+def _leaves_out(name: str, probes: list[Any], components: list[Any], body: Mapping[str, Any]) -> bool:
+    """Say whether a field of a preset belongs to a probe or component that the row does without."""
+    kind, _, rest = name.partition(".")
+    kept = {"probes": (probes, body["probes"]), "components": (components, body["components"])}.get(kind)
+    if kept is None:
+        return False
+    place = rest.partition(".")[0]
+    left, whole = ({part.get("id") for part in parts if part is not None} for parts in kept)
+    return place in whole - left

@@ -18,7 +18,7 @@ from monitor.config.models import Document, Listen, RouteEntry
 from monitor.config.secrets import Secrets
 from monitor.config.take import take
 from monitor.config.yamltree import Path_, Tree, read
-from monitor.core.catalogue import Catalogue, Route
+from monitor.core.catalogue import Catalogue, Policy, Route
 
 _FLAWS = {
     "unreadable": Code.UNREADABLE,
@@ -64,6 +64,10 @@ class Config:
     """Probe id → options of its kind; only probes that run."""
     channels: Mapping[str, Channel] = field(default_factory=dict)
     settings: Settings = Settings()
+    unverified: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Service → facts of its preset that nobody has verified: (field, source and date)."""
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    """The named thresholds, ``default`` among them."""
 
 
 def load(path: Path, environ: Mapping[str, str], location: str | None = None) -> Config:
@@ -90,7 +94,8 @@ def load(path: Path, environ: Mapping[str, str], location: str | None = None) ->
     if faults.found:
         raise ConfigError(faults.found)
     catalogue = Catalogue(tuple(builder.service_list), tuple(builder.component_list), tuple(builder.probe_list), routes)
-    return Config(_versioned(catalogue, builder.looks), dict(builder.looks), channels, settings)
+    known = _versioned(catalogue, builder.looks)
+    return Config(known, dict(builder.looks), channels, settings, dict(builder.unverified), dict(builder.named))
 
 
 def _note_flaws(tree: Tree, faults: Faults) -> None:

@@ -6,6 +6,7 @@ The format is described in ``monitor/vendors/README.md``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -42,6 +43,8 @@ class Expanded:
     row: PresetRow
     tree: Tree
     parameters: dict[str, Any]
+    unverified: tuple[tuple[str, str], ...] = ()
+    """Fields whose source is marked ``verified: false``, and that source with its date."""
 
 
 def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Expanded | None:
@@ -65,7 +68,13 @@ def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Ex
         return None
     filler = _Filler(parameters, {name: tree.place((*path, name)) for name in given}, source)
     source.value = {key: filler.fill(source.value.get(key, []), (key,)) for key in ("service", "components", "probes")}
-    return Expanded(row, source, parameters)
+    return Expanded(row, source, parameters, tuple(_unverified(file)))
+
+
+def _unverified(file: PresetFile) -> Iterator[tuple[str, str]]:
+    for name, fact in file.sources.items():
+        if isinstance(fact, dict) and fact.get("verified") is False:
+            yield name, f"{fact.get('source', '')} ({fact.get('date', 'no date')})"
 
 
 def _parameters(

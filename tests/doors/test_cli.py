@@ -110,6 +110,23 @@ def test_the_shipped_configuration_is_sound_and_needs_no_key() -> None:
         assert kinds >= {"http", "registration", "login", "upstream"}
 
 
+def test_check_says_what_nobody_has_verified_and_breaks_no_id() -> None:
+    shipped = Path(__file__).parents[2] / "probes.yaml"
+    wide = CliRunner().invoke(chatwatch, ["check", "--config", str(shipped)], env={"COLUMNS": "80"})
+    assert max(map(len, wide.output.splitlines())) <= 80
+    assert "    deepseek-signup-notice\n" in wide.output
+    found = json.loads(CliRunner().invoke(chatwatch, ["check", "--config", str(shipped), "--json"]).output)
+    assert {"service": "deepseek", "field": "probes.signup-notice", "source": "as vendor-page (2026-11-23)"} in found[
+        "unverified"
+    ]
+    assert "not verified: probes.signup-notice: as vendor-page (2026-11-23)" in wide.output
+
+
+def test_facts_of_probes_that_are_left_out_are_not_shown(home: Path) -> None:
+    (home / "probes.yaml").write_text("services: [{preset: deepseek, without: [registration, vendor-page]}]\n")
+    assert "not verified" not in run(home, "check").output
+
+
 def test_probe_looks_once_and_its_exit_code_tells_good_from_bad(home: Path) -> None:
     async def play() -> list[Result]:
         async with serve() as vendor:
@@ -127,8 +144,12 @@ def test_probe_looks_once_and_its_exit_code_tells_good_from_bad(home: Path) -> N
     assert (line.exit_code, line.output.split()[:3]) == (0, ["sim-page", "ok", "ok"])
     for word in ("connect", "wait", "Address", "Reason", "Rules"):
         assert word in explained.output
-    assert json.loads(as_json.output)["observation"]["http_status"] == 200
+    document = json.loads(as_json.output)
+    assert (document["observation"]["http_status"], document["outcome"], document["scope"]) == (200, "ok", "none")
+    assert "good looks" in document["rules"]
     assert "ttft_s" in chat.output
+    assert "to token" in chat.output
+    assert all(len(text) <= 80 for text in explained.output.splitlines())
     assert gone.exit_code == 2
     assert "service.connect" in gone.output
     assert all("canary" not in shown.output for shown in (line, explained, as_json, chat, gone))
