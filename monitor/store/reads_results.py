@@ -192,15 +192,16 @@ def speaking_series(connection: Connection, index: Index, component: str) -> lis
 
 
 def latency_points(rows: Iterable[Row[Any]], step_us: int) -> tuple[LatencyPoint, ...]:
-    """Merge rolled-up rows into points of ``step_us``."""
+    """Merge rolled-up rows into points of ``step_us``: all of first tokens if there are any, else all of responses."""
     points: dict[int, Bucket] = {}
     for row in rows:
         points.setdefault(row.bucket_us - row.bucket_us % step_us, Bucket()).pour(read_bucket(row))
-    return tuple(_latency_point(at, points[at]) for at in sorted(points))
+    chats = any(point.ttft for point in points.values())
+    return tuple(_latency_point(at, points[at], chats) for at in sorted(points))
 
 
-def _latency_point(at_us: int, point: Bucket) -> LatencyPoint:
-    shown = point.ttft or point.response
+def _latency_point(at_us: int, point: Bucket, chats: bool) -> LatencyPoint:
+    shown = point.ttft if chats else point.response
     return LatencyPoint(
         when(at_us), sketch.quantile(shown, 0.5), sketch.quantile(shown, 0.95), point.looks, point.failures
     )

@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Probe
-from monitor.core.model import Health, Reason
+from monitor.core.model import ChatTimes, Health, Reason
 from monitor.store import reads
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 
@@ -70,3 +70,15 @@ def test_a_few_results_on_disk_at_the_start_are_no_news_but_those_that_stay_are(
     assert [view.alert.rule for view in reads.alerts(engine, open_only=True)] == ["spool"]
     flow.check_in(engine, "w1", "local", T0 + timedelta(seconds=10))
     assert reads.alerts(engine, open_only=True) == ()
+
+
+def test_a_bucket_without_a_first_token_is_a_gap_among_first_tokens_not_a_page_load(engine: Engine) -> None:
+    publish(engine, BOTH)
+    chat = ChatTimes(ttft_s=1.5, last_token_s=2.0, output_tokens=5)
+    flow.record(engine, [look("ds-edge", T0), look("ds-api", T0, chat=chat)], T0)
+    flow.record(engine, [look("ds-edge", T0 + 5 * MINUTE)], T0 + 5 * MINUTE)
+    flow.roll_up(engine, T0 + 10 * MINUTE)
+    points = reads.latency(engine, "deepseek/api", T0, T0 + 10 * MINUTE, 60)
+    assert [point.p50_s is None for point in points] == [False, True]
+    assert points[0].p50_s is not None
+    assert abs(points[0].p50_s - 1.5) < 0.02
