@@ -150,7 +150,8 @@ async def fetched(port: int) -> dict[str, str]:
     paths = ["/", "/zh/", "/history", "/method", "/feed.atom", "/feed.rss", "/calendar.ics", "/api/v1/services.json"]
     paths += [f"/api/v2/{name}.json" for name in ("summary", "status", "components", "incidents")]
     incidents = json.loads(await page(port, "/api/v2/incidents.json"))["incidents"]
-    paths += [f"/incidents/{row['id']}" for row in incidents] + [f"/badge/{name}.svg" for name in ("openai", "http")]
+    services = json.loads(await page(port, "/api/v1/services.json"))["services"]
+    paths += [f"/incidents/{row['id']}" for row in incidents] + [f"/badge/{row['id']}.svg" for row in services]
     return {path: await page(port, path) for path in paths}
 
 
