@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, select, update
 from monitor.core.blindness import is_blind
 from monitor.core.conditions import Condition, alerts_for, certificate, own_trouble, registration_changed
 from monitor.core.events import Cause, ComponentChange, RegistrationChange
-from monitor.core.health import ComponentHealth, is_duplicate, step
+from monitor.core.health import ComponentHealth, is_duplicate, rewind, step
 from monitor.core.model import Certificate, Outcome, Reason, Result, Severity, UpstreamReading
 from monitor.core.notes import noticed
 from monitor.core.refusal import confirm_auth
@@ -22,6 +22,7 @@ from monitor.flow.working import Part, Track, Working
 from monitor.store import raw, tables
 from monitor.store.codec import pack, us
 from monitor.store.engine import begin
+from monitor.store.leases import Claim, lost
 from monitor.store.schema import ensure_partitions
 from monitor.store.tables import table
 
@@ -41,6 +42,10 @@ class Recorded:
     duplicates: int = 0
     unknown_probes: int = 0
     """Results of probes that the catalogue does not hold (any more), or from the future: not stored."""
+    fenced: int = 0
+    """Results of probes that another worker of the location has taken over: not stored."""
+    rewound: set[str] = field(default_factory=set)
+    """Probes whose watermark lay in the future, from a clock that ran ahead, and was forgotten."""
     changes: list[ComponentChange] = field(default_factory=list)
     registration_changes: list[RegistrationChange] = field(default_factory=list)
     incidents: set[str] = field(default_factory=set)
@@ -60,12 +65,17 @@ class Recorded:
         self.notices += paging.notices
 
 
-def record(engine: Engine, results: Sequence[Result], now: datetime, *, backfill: bool = False) -> Recorded:
-    """Store and judge results. Repeating them changes nothing; ``backfill`` judges the past without paging anyone."""
+def record(
+    engine: Engine, results: Sequence[Result], now: datetime, *, backfill: bool = False, claim: Claim | None = None
+) -> Recorded:
+    """Store and judge results. Repeating them changes nothing; ``backfill`` judges the past without paging anyone.
+
+    With a ``claim`` only results of probes that it still covers are taken.
+    """
     done = Recorded()
     ordered = sorted(results, key=lambda result: (ended(result), result.run.attempt))
     for start in range(0, len(ordered), BATCH):
-        _record_batch(engine, ordered[start : start + BATCH], now, backfill, done)
+        _record_batch(engine, ordered[start : start + BATCH], now, backfill, claim, done)
     return done
 
 
@@ -74,8 +84,13 @@ def ended(result: Result) -> datetime:
     return result.started_at + timedelta(seconds=result.duration_s)
 
 
-def _record_batch(engine: Engine, results: Sequence[Result], now: datetime, backfill: bool, done: Recorded) -> None:
+def _record_batch(
+    engine: Engine, results: Sequence[Result], now: datetime, backfill: bool, claim: Claim | None, done: Recorded
+) -> None:
     with begin(engine) as connection:
+        taken_over = lost(connection, claim, {result.run.probe for result in results}) if claim else set()
+        fenced = sum(result.run.probe in taken_over for result in results)
+        results = [result for result in results if result.run.probe not in taken_over]
         ensure_partitions(connection, [us(result.started_at) for result in results])
         work = Working(connection, now, backfill)
         probes = work.index.probes
@@ -89,6 +104,7 @@ def _record_batch(engine: Engine, results: Sequence[Result], now: datetime, back
         paging.decide()
         done.take(work, paging)
     done.unknown_probes += len(results) - len(known)
+    done.fenced += fenced
 
 
 @dataclass
@@ -142,6 +158,10 @@ def take(batch: Batch, paging: Paging, result: Result) -> None:
     work, done = batch.work, batch.done
     probe = work.index.probes[result.run.probe]
     track = work.track(probe, result.run.location)
+    ahead = track.state
+    track.state = rewind(ahead, work.now)
+    if track.state is not ahead:
+        done.rewound.add(probe.id)
     if is_duplicate(track.state, result.run):
         done.duplicates += 1
         return

@@ -1,16 +1,19 @@
 """Which worker of a location looks at which probe: lease rows, taken over when their owner dies or stalls.
 
-``epoch`` rises with every change of owner. What an owner records under an old epoch is refused by
-:func:`still_owned`, so a worker that was stopped and woke up again cannot act beside its successor.
+A row per probe names its owner and an ``epoch`` that rises with every change of owner; a row per worker (its name
+behind :data:`PRESENCE`) says until when all its leases hold, so renewing a thousand probes writes one row. Whatever an
+owner records after another took over is refused by :func:`lost`: a worker that was stopped and woke up again cannot
+act beside its successor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, update
 
 from monitor.store import tables
 from monitor.store.codec import us
@@ -18,6 +21,8 @@ from monitor.store.engine import begin, is_postgresql
 from monitor.store.tables import table
 
 LEASE = table(tables.Lease)
+PRESENCE = "@"
+FORGET_AFTER = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,25 @@ class Lease:
     until: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a worker holds: probe → epoch."""
+
+    owner: str
+    location: str
+    epochs: Mapping[str, int]
+
+
+def database_time(engine: Engine, now: datetime) -> datetime:
+    """Return the time by which leases run: the server's, so that workers with different clocks agree, or ``now``."""
+    if not is_postgresql(engine):
+        return now
+    with begin(engine) as connection:
+        found = connection.scalar(select(func.clock_timestamp()))
+    assert isinstance(found, datetime)
+    return found.astimezone(UTC)
+
+
 def take_leases(
     engine: Engine,
     owner: str,
@@ -38,57 +62,86 @@ def take_leases(
     ttl: timedelta,
     *,
     most: int | None = None,
+    seize: bool = True,
 ) -> tuple[Lease, ...]:
-    """Renew what ``owner`` holds and take what is free or ran out, up to ``most`` in all; returns everything held.
+    """Renew what ``owner`` holds and take what is free or ran out until it holds ``most``; returns everything held.
 
-    Workers of one location share fairly when each asks for its share as ``most``; see :func:`fair_share`. Rows that
-    another worker is just taking are skipped, never waited for.
+    Without ``seize`` only what was given back is taken, not what ran out. Rows that another worker is just taking are
+    skipped, never waited for.
     """
     wanted = sorted(set(probes))
     with begin(engine) as connection:
+        _be_present(connection, owner, location, us(now + ttl))
         _make_rows(connection, location, wanted)
-        mine = _rows(connection, location, wanted, LEASE.c.owner == owner, lock=True)
-        until = us(now + ttl)
-        # What ran out in the meantime may have been seen as free by others: a new epoch says who goes on.
-        keep = {name: epoch + (ran_out <= us(now)) for name, (epoch, ran_out) in mine.items()}
-        if most is not None and len(keep) > most:
-            for name in sorted(keep)[most:]:
-                _write(connection, location, name, "", 0, keep.pop(name))
-        free = most - len(keep) if most is not None else len(wanted)
-        if free > 0:
-            open_rows = _rows(
-                connection, location, wanted, (LEASE.c.owner != owner) & (LEASE.c.until_us <= us(now)), lock=True
-            )
-            for name in sorted(open_rows)[:free]:
-                keep[name] = open_rows[name][0] + 1
-        for name, epoch in keep.items():
-            _write(connection, location, name, owner, until, epoch)
+        keep = _rows(connection, location, wanted, LEASE.c.owner == owner)
+        room = len(wanted) - len(keep) if most is None else most - len(keep)
+        if room > 0:
+            free = LEASE.c.owner == ""
+            if seize:
+                free = LEASE.c.owner.not_in({owner, *_living(connection, location, us(now))})
+            found = _rows(connection, location, wanted, free, lock=True)
+            taken = {name: found[name] + 1 for name in sorted(found)[:room]}
+            for name, epoch in taken.items():
+                where = (LEASE.c.probe == name, LEASE.c.location == location)
+                connection.execute(update(LEASE).where(*where).values(owner=owner, epoch=epoch))
+            keep |= taken
     return tuple(Lease(name, keep[name], now + ttl) for name in sorted(keep))
 
 
-def release(engine: Engine, owner: str, location: str) -> None:
-    """Give everything back, as a worker does when it stops; others need not wait for the leases to run out."""
+def release(engine: Engine, owner: str, location: str, probes: Collection[str] | None = None) -> None:
+    """Give some probes back, or everything as a worker does when it stops; others need not wait."""
     with begin(engine) as connection:
-        mine = (LEASE.c.owner == owner, LEASE.c.location == location)
-        connection.execute(update(LEASE).where(*mine).values(owner="", until_us=0))
+        mine = [LEASE.c.owner == owner, LEASE.c.location == location]
+        if probes is None:
+            connection.execute(delete(LEASE).where(*mine, LEASE.c.probe == PRESENCE + owner))
+        else:
+            mine.append(LEASE.c.probe.in_(probes))
+        connection.execute(update(LEASE).where(*mine).values(owner=""))
+
+
+def lost(connection: Connection, claim: Claim, probes: Collection[str]) -> set[str]:
+    """Return those of ``probes`` that the claim does not cover: never held, or taken over by another since.
+
+    A lease that ran out and that nobody took still covers: nobody else can have recorded anything. The rows stay
+    locked against a takeover until the transaction ends.
+    """
+    held = _rows(connection, claim.location, sorted(probes), LEASE.c.owner == claim.owner, share=True)
+    return {name for name in probes if name not in held or held[name] != claim.epochs.get(name)}
 
 
 def still_owned(engine: Engine, owner: str, location: str, leases: Mapping[str, int], now: datetime) -> frozenset[str]:
-    """Return those of ``leases`` (probe → epoch) that ``owner`` still holds under that epoch."""
+    """Return those of ``leases`` (probe → epoch) that ``owner`` still holds under that epoch, and in time."""
     with begin(engine) as connection:
-        held = _rows(connection, location, sorted(leases), LEASE.c.owner == owner, lock=False)
-    return frozenset(
-        name for name, epoch in leases.items() if name in held and held[name][0] == epoch and held[name][1] > us(now)
-    )
+        if owner not in _living(connection, location, us(now)):
+            return frozenset()
+        return frozenset(leases) - lost(connection, Claim(owner, location, leases), leases)
 
 
-def fair_share(engine: Engine, location: str, probes: int, now: datetime, alive_s: float = 30.0) -> int:
-    """Return how many probes one of the living workers of a location should hold, rounded up."""
-    worker = table(tables.Worker)
-    living = (worker.c.location == location, worker.c.seen_us >= us(now - timedelta(seconds=alive_s)))
+def fair_share(engine: Engine, owner: str, location: str, probes: int, now: datetime) -> int:
+    """Return how many probes each living worker of a location should hold, ``owner`` among them, rounded up."""
     with begin(engine) as connection:
-        workers = connection.scalar(select(func.count()).select_from(worker).where(*living)) or 1
-    return -(-probes // max(1, workers))
+        workers = {owner, *_living(connection, location, us(now))}
+    return -(-probes // len(workers))
+
+
+def _living(connection: Connection, location: str, now_us: int) -> set[str]:
+    present = (LEASE.c.location == location, LEASE.c.probe.startswith(PRESENCE), LEASE.c.until_us > now_us)
+    return set(connection.scalars(select(LEASE.c.owner).where(*present)))
+
+
+def _be_present(connection: Connection, owner: str, location: str, until_us: int) -> None:
+    me = (LEASE.c.probe == PRESENCE + owner, LEASE.c.location == location)
+    if connection.execute(update(LEASE).where(*me).values(until_us=until_us)).rowcount:
+        return
+    gone = (LEASE.c.probe.startswith(PRESENCE), LEASE.c.until_us < until_us - us_of(FORGET_AFTER))
+    connection.execute(delete(LEASE).where(LEASE.c.location == location, *gone))
+    row = {"probe": PRESENCE + owner, "location": location, "owner": owner, "until_us": until_us, "epoch": 0}
+    connection.execute(insert(LEASE), row)
+
+
+def us_of(length: timedelta) -> int:
+    """Return a length in microseconds."""
+    return round(length.total_seconds() * 1e6)
 
 
 def _make_rows(connection: Connection, location: str, probes: list[str]) -> None:
@@ -109,21 +162,22 @@ def _make_rows(connection: Connection, location: str, probes: list[str]) -> None
 
 
 def _rows(
-    connection: Connection, location: str, probes: list[str], which: object, *, lock: bool
-) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
+    connection: Connection,
+    location: str,
+    probes: list[str],
+    which: ColumnElement[bool],
+    *,
+    lock: bool = False,
+    share: bool = False,
+) -> dict[str, int]:
+    """Return probe → epoch. ``lock`` skips rows that somebody is taking; ``share`` waits for them."""
+    found: dict[str, int] = {}
     for at in range(0, len(probes), 500):
-        query = select(LEASE.c.probe, LEASE.c.epoch, LEASE.c.until_us).where(
-            LEASE.c.location == location,
-            LEASE.c.probe.in_(probes[at : at + 500]),
-            which,  # type: ignore[arg-type]  # a column expression of either kind
-        )
+        where: list[Any] = [LEASE.c.location == location, LEASE.c.probe.in_(probes[at : at + 500]), which]
+        query = select(LEASE.c.probe, LEASE.c.epoch).where(*where)
         if lock:
             query = query.with_for_update(skip_locked=True)
-        found |= {row.probe: (row.epoch, row.until_us) for row in connection.execute(query)}
+        elif share:
+            query = query.with_for_update(read=True)
+        found |= {row.probe: row.epoch for row in connection.execute(query)}
     return found
-
-
-def _write(connection: Connection, location: str, probe: str, owner: str, until_us: int, epoch: int) -> None:
-    where = (LEASE.c.probe == probe, LEASE.c.location == location)
-    connection.execute(update(LEASE).where(*where).values(owner=owner, until_us=until_us, epoch=epoch))

@@ -8,8 +8,8 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.store.leases import fair_share, release, still_owned, take_leases
-from tests.edges.flowing import T0
+from monitor.store.leases import Claim, fair_share, release, still_owned, take_leases
+from tests.edges.flowing import T0, look, publish
 
 TTL = timedelta(seconds=30)
 PROBES = [f"p{i}" for i in range(20)]
@@ -34,14 +34,39 @@ def test_locations_do_not_share(engine: Engine) -> None:
 
 
 def test_two_workers_settle_on_their_shares(engine: Engine) -> None:
-    names(engine, "a", 0)
-    for owner in ("a", "b"):
-        flow.check_in(engine, owner, "local", T0)
-    share = fair_share(engine, "local", len(PROBES), T0)
-    assert share == 10
-    a, b = names(engine, "a", 1, share), names(engine, "b", 2, share)
+    assert len(names(engine, "a", 0)) == 20
+    assert fair_share(engine, "b", "local", len(PROBES), T0) == 10
+    assert names(engine, "b", 1, 10) == set()
+    assert fair_share(engine, "a", "local", len(PROBES), T0) == 10
+    release(engine, "a", "local", PROBES[10:])
+    a, b = names(engine, "a", 2, 10), names(engine, "b", 2, 10)
     assert len(a) == len(b) == 10
     assert a | b == set(PROBES)
+    assert fair_share(engine, "b", "local", len(PROBES), T0 + TTL + timedelta(seconds=3)) == 20
+
+
+def test_what_ran_out_is_left_alone_by_who_was_away_itself(engine: Engine) -> None:
+    """After an outage of the database nobody could renew: the owners come first, with what they have spooled."""
+    names(engine, "a", 0)
+    late = T0 + timedelta(minutes=5)
+    assert take_leases(engine, "b", "local", PROBES, late, TTL, seize=False) == ()
+    assert len(names(engine, "a", 301)) == 20
+
+
+def test_results_of_a_lost_lease_are_refused_and_those_of_one_that_only_ran_out_are_not(engine: Engine) -> None:
+    publish(engine)
+    wanted = ["ds-api", "oa-api"]
+    old = Claim("a", "local", {x.probe: x.epoch for x in take_leases(engine, "a", "local", wanted, T0, TTL)})
+    looks = [look("ds-api", T0), look("oa-api", T0)]
+    assert flow.record(engine, looks, T0, claim=old).stored == 2
+    later = T0 + timedelta(minutes=10)
+    assert flow.record(engine, [look("ds-api", later)], later, claim=old).stored == 1
+    new = Claim("b", "local", {x.probe: x.epoch for x in take_leases(engine, "b", "local", wanted, later, TTL)})
+    after = later + timedelta(minutes=1)
+    done = flow.record(engine, [look("ds-api", after)], after, claim=old)
+    assert (done.stored, done.fenced) == (0, 1)
+    assert flow.record(engine, [look("ds-api", after)], after, claim=new).stored == 1
+    assert flow.record(engine, [look("ds-hid", after)], after, claim=new).fenced == 1
 
 
 def test_a_dead_workers_probes_are_taken_over_and_it_is_fenced_when_it_wakes(engine: Engine) -> None:
