@@ -141,7 +141,7 @@ async def run(options: Options, ctx: Context) -> Observation:
     source = base.shown_url(options.url).removesuffix("?…")
     asked = (options.detector, answer.status, answer.headers, answer.body, source, extra)
     found = await asyncio.to_thread(detect, *asked) if len(answer.body) > LARGE_BYTES else detect(*asked)
-    return _observation(found, answer, ctx)
+    return _observation(found, answer, ctx, announces=options.detector == "deepseek_banner")
 
 
 async def _ask(options: Options, ctx: Context) -> Answer:
@@ -192,7 +192,7 @@ async def _from_status_page(options: Options, ctx: Context) -> Observation:
         reading = await read(options.provider, answer, look)
     except UnreadableError as error:
         return _observation(unread(str(error), error.warning), answer, ctx)
-    return _observation(incident_text(reading, page, ctx.now), answer, ctx)
+    return _observation(incident_text(reading, page, ctx.now), answer, ctx, announces=True)
 
 
 def incident_text(reading: UpstreamReading, url: str, now: datetime) -> Reading:
@@ -238,12 +238,20 @@ def restated(readings: tuple[MethodReading, ...], spoken_of: Iterable[str]) -> t
     return (*readings, *(replace(general, method=method, state=state) for method in missing))
 
 
-def _observation(found: Reading, answer: Answer, ctx: Context) -> Observation:
-    readings = restated(found.readings, ctx.memory.get("methods", ()))
+def withdrawn(spoken_of: Iterable[str], told: tuple[str, str]) -> tuple[MethodReading, ...]:
+    """Take back what an announcement said that is no longer there: nothing is known from it, least of all "open"."""
+    source, url = told
+    return tuple(MethodReading(Method(value), Registration.UNKNOWN, Source(source), url=url) for value in spoken_of)
+
+
+def _observation(found: Reading, answer: Answer, ctx: Context, *, announces: bool = False) -> Observation:
+    spoken_of = ctx.memory.get("methods", ())
+    readings = restated(found.readings, spoken_of)
     if readings:
-        ctx.memory["methods"] = sorted(
-            {reading.method.value for reading in readings} | set(ctx.memory.get("methods", ()))
-        )
+        ctx.memory["methods"] = sorted({reading.method.value for reading in readings} | set(spoken_of))
+        ctx.memory["told"] = [readings[0].source.value, readings[0].url]
+    elif announces and found.reason is Reason.OK and spoken_of and "told" in ctx.memory:
+        readings = withdrawn(spoken_of, tuple(ctx.memory["told"]))
     detail = found.detail or ", ".join(_short(reading) for reading in readings)
     return Observation(
         found.reason,

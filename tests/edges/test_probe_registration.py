@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitor.core.catalogue import Policy
-from monitor.core.model import Method, MethodReading, Reason, Registration, Source
+from monitor.core.model import Method, MethodReading, Observation, Reason, Registration, Source
 from monitor.core.registration import new_state, overall_state, step
 from monitor.probes.detectors import DETECTORS, Extra, Reading, detect
 from monitor.probes.registration import Meaning, Options, restated
@@ -577,3 +577,20 @@ def test_a_mapping_may_be_short_or_in_detail_and_use_yamls_booleans() -> None:
     )
     assert options.mapping["true"] == Meaning(state=Registration.OPEN)
     assert options.mapping["phone_only"].reading().country_codes == ("86", "852")
+
+
+def test_a_banner_that_is_taken_down_takes_its_words_back_and_says_nothing_of_open() -> None:
+    async def scene() -> list[Observation]:
+        memory: dict[str, Any] = {}
+        path = "/api/v0/client/settings"
+        async with serve({path: Page(fixture("deepseek_banner.json"))}) as site:
+            before = await look_at("registration", memory, detector="deepseek_banner", url=site.url)
+            site.pages[path] = Page(fixture("deepseek_banner_empty.json"))
+            after = await look_at("registration", memory, detector="deepseek_banner", url=site.url)
+        return [before, after]
+
+    before, after = asyncio.run(scene())
+    assert before.registration
+    assert {reading.method for reading in after.registration} >= {reading.method for reading in before.registration}
+    assert {reading.state for reading in after.registration} == {Registration.UNKNOWN}
+    assert {(r.source, r.url) for r in after.registration} == {(r.source, r.url) for r in before.registration}
