@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent, JobSubmissionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -25,7 +26,7 @@ from monitor import clock
 from monitor.config import Config, ConfigError, load
 from monitor.core.catalogue import Probe
 from monitor.core.health import needs_second_look
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model import Observation, Outcome, Reason, Result, RunId
 from monitor.core.schedule import count_between, next_tick, slot, ticks_between
 from monitor.handover import Handover
 from monitor.link import open_link, watch_parent
@@ -33,6 +34,7 @@ from monitor.probes import KINDS, heartbeat
 from monitor.probes.base import Context, look, secrets_of
 from monitor.probes.memory import Memories, memory_path
 from monitor.sight import Sight
+from monitor.store.engine import parsed_url
 from monitor.wire import Wire
 
 log = logging.getLogger("chatwatch.prober")
@@ -50,6 +52,8 @@ LATEST_START_S = 5
 COLLECT_EVERY_S = 5.0
 COLLECT_BY_FORCE = 100_000
 ALIVE_EVERY_S = 1.0
+ALONE_AFTER_S = 8.0
+"""So long a prober of a shared database waits to be told which probes are its own."""
 LAG_EVERY_S = 0.1
 REMEMBER_EVERY_S = 10.0
 
@@ -100,9 +104,20 @@ class Watched:
     """The newest tick that was looked at or recorded as missed."""
     attempts: int = 0
     """Looks out of turn since that tick."""
+    before: Outcome | None = None
+    """How the last look ended: a failure that goes on needs no second look."""
     looking: bool = False
     held: list[Result] = field(default_factory=list)
     """Missed ticks that wait for the look before them: results of one probe arrive in the order of their ticks."""
+    owned: bool = True
+    """False while another worker of the location holds it: only a control target is looked at then, for our sight."""
+    leaving: bool = False
+    """Given up during a look, whose result is still ours."""
+
+    @property
+    def runs(self) -> bool:
+        """True when it is on the schedule."""
+        return self.owned or self.probe.control
 
 
 class Prober:
@@ -110,6 +125,10 @@ class Prober:
 
     def __init__(self, config: Config, hand_over: Callable[[Result], None], memories: Memories | None = None) -> None:
         self._hand_over = hand_over
+        self.leave: Callable[[str], None] = lambda _: None
+        """Told the name of a probe that another worker may have: its last result was handed over."""
+        self._own: frozenset[str] | None = None
+        """Probes that are ours; None for all of the location."""
         self.memories = memories or Memories()
         self._watched: dict[str, Watched] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
@@ -124,11 +143,41 @@ class Prober:
         self._scheduler.add_listener(self._on_missed, EVENT_JOB_MISSED)
         self._scheduler.add_listener(self._on_overrun, EVENT_JOB_MAX_INSTANCES)
 
-    def start(self) -> None:
-        """Begin to look; ticks before this moment are not ours."""
+    def start(self, *, alone: bool = True) -> None:
+        """Begin to look; ticks before this moment are not ours. Unless ``alone``, wait for :meth:`own`."""
         self.started_at = clock.now()
+        self._own = None if alone else frozenset()
         self._scheduler.start()
         self.apply(self.config)
+
+    @property
+    def alone(self) -> bool:
+        """True while all probes of the location are ours because nobody said otherwise."""
+        return self._own is None
+
+    def begin_alone(self) -> None:
+        """Look at everything from now on: nobody can say what is ours."""
+        self.started_at = clock.now()
+        self._settle(dict.fromkeys(self._watched, self.started_at))
+        self._own = None
+
+    def own(self, since: Mapping[str, Any]) -> None:
+        """Look at these probes and no others. What is new begins after the last tick that is settled (Unix seconds)."""
+        self._own = frozenset(since)
+        self._settle({name: datetime.fromtimestamp(float(at_s), UTC) for name, at_s in since.items()})
+
+    def _settle(self, since: Mapping[str, datetime]) -> None:
+        for name, watched in self._watched.items():
+            if name in since and not watched.owned:
+                watched.owned, watched.leaving, watched.last = True, False, since[name]
+                self._schedule(watched, watched.last)
+            elif name not in since and watched.owned:
+                watched.owned, watched.leaving = False, watched.looking
+                self._unschedule(name)
+                if watched.probe.control:
+                    self._schedule(watched)
+                if not watched.looking:
+                    self.leave(name)
 
     def apply(self, config: Config) -> None:
         """Take a configuration: probes that did not change keep their memory and their place on the grid."""
@@ -138,14 +187,17 @@ class Prober:
         here = config.settings.location
         wanted = {p.id: p for p in config.catalogue.probes if p.id in config.looks and here in p.locations}
         for gone in self._watched.keys() - wanted.keys():
-            self._scheduler.remove_job(gone)
+            self._unschedule(gone)
             del self._watched[gone]
         for name, probe in wanted.items():
             before = self._watched.get(name)
             if before is None or (before.probe.interval_s, before.probe.kind) != (probe.interval_s, probe.kind):
                 memory = self._memory(probe, before)
-                self._watched[name] = Watched(probe, config.looks[name], Grid(probe), memory, clock.now())
-                self._schedule(self._watched[name])
+                owned = self._own is None or name in self._own
+                watched = Watched(probe, config.looks[name], Grid(probe), memory, clock.now(), owned=owned)
+                self._watched[name] = watched
+                if watched.runs:
+                    self._schedule(watched)
             else:
                 before.probe, before.options = probe, config.looks[name]
             memory, anew = self._watched[name].memory, self._watched[name] is not before
@@ -189,7 +241,12 @@ class Prober:
             if step_s < 0:
                 watched.grid.move(0.001)
             watched.last = min(watched.last, since)
-            self._schedule(watched, since)
+            if watched.runs:
+                self._schedule(watched, since)
+
+    def _unschedule(self, name: str) -> None:
+        with suppress(JobLookupError):
+            self._scheduler.remove_job(name)
 
     def _schedule(self, watched: Watched, since: datetime | None = None) -> None:
         self._scheduler.add_job(
@@ -228,6 +285,9 @@ class Prober:
             for result in watched.held:
                 self._deliver(replace(result, started_at=clock.now()))
             watched.held.clear()
+            if watched.leaving:
+                watched.leaving = False
+                self.leave(name)
 
     async def _look_twice(self, watched: Watched, run: RunId) -> None:
         """Look, and after a first failure look again at once."""
@@ -235,7 +295,8 @@ class Prober:
         async with self._slots.setdefault(probe.component.partition("/")[0], asyncio.Semaphore(AT_ONCE_PER_SERVICE)):
             first = await self.sight.judge(await self._look(watched, run))
             self._deliver(first)
-            if needs_second_look(probe, first) and self._watched.get(probe.id) is watched:
+            before, watched.before = watched.before, first.outcome
+            if needs_second_look(probe, first, before) and self._watched.get(probe.id) is watched:
                 again = RunId(run.probe, run.location, run.tick, attempt=2)
                 self._deliver(await self.sight.judge(await self._look(watched, again)))
 
@@ -270,8 +331,9 @@ class Prober:
         return result
 
     def _deliver(self, result: Result) -> None:
-        """Hand a result over, unless its probe was removed while it looked."""
-        if result.run.probe in self._watched:
+        """Hand a result over, unless its probe was removed while it looked or belongs to another worker."""
+        watched = self._watched.get(result.run.probe)
+        if watched is not None and (watched.owned or watched.leaving):
             self._hand_over(result)
 
     def _fill(self, watched: Watched, tick: datetime) -> None:
@@ -318,14 +380,14 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     config = load(path, os.environ, location)
     handover = Handover(*await open_link(descriptor))
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
-    handover.on_beat = prober.take_beat
+    handover.on_beat, handover.on_own, prober.leave = prober.take_beat, prober.own, handover.leave
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, _reload, prober, path, location)
     watch_parent(stopping.set)
-    prober.start()
+    prober.start(alone=parsed_url(database).get_backend_name() == "sqlite")
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -335,6 +397,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
         for chore in (
             handover.send(),
             _report(prober, handover),
+            _wait_for_shares(prober, handover),
             _measure_lag(prober),
             _watch_clock(prober),
             _collect(prober),
@@ -365,10 +428,20 @@ def _reload(prober: Prober, path: Path, location: str | None) -> None:
         log.error("the new configuration is faulty, the running one is kept:\n%s", error)
 
 
+async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
+    """Look at everything if nobody says in time what is ours: the database is away, and somebody has to look."""
+    if not prober.alone:
+        await asyncio.sleep(ALONE_AFTER_S)
+        if not handover.shared:
+            log.warning("no word on how probes are shared after %.0f s: looking at all of them", ALONE_AFTER_S)
+            prober.begin_alone()
+    await asyncio.Event().wait()
+
+
 async def _report(prober: Prober, handover: Handover) -> None:
     """Tell the recorder that we live, and how."""
     while True:
-        alive = {"blind": prober.sight.reason, "lag_s": round(prober.lag_s, 4), "since": prober.started_at.timestamp()}
+        alive = {"blind": prober.sight.reason, "lag_s": round(prober.lag_s, 4), "since": since}
         await handover.tell({"alive": alive | {"pending": handover.pending, "dropped": handover.dropped}})
         await asyncio.sleep(ALIVE_EVERY_S)
 
