@@ -23,6 +23,12 @@ COMMANDS = {
     "probe": "asking",
     "doctor": "asking",
     "diagram": "asking",
+    "replay": "replaying",
+    "export-scenario": "replaying",
+    "backtest": "replaying",
+    "export": "exporting",
+    "publish": "exporting",
+    "rules": "exporting",
     "incident": "people",
     "alert": "people",
     "silence": "people",
@@ -48,7 +54,7 @@ class Lazy(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"monitor.cli.{COMMANDS[cmd_name]}")
-        command = getattr(module, cmd_name)
+        command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,8 @@ from monitor.config import Config, ConfigError, load
 from monitor.programs import CONFIG, config_path, database_url
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+COUNT_EVERY = 2_000
 
 
 def with_config(command: F) -> F:
@@ -83,3 +85,15 @@ def log_to_stderr(name: str) -> None:
     logging.getLogger("chatwatch").setLevel(logging.INFO)
     for noisy in ("httpx", "httpcore", "apscheduler"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+
+
+def counted(items: Iterable[T], what: str) -> Iterator[T]:
+    """Pass items on, and on a terminal show on stderr how many there were so far."""
+    shown = sys.stderr.isatty()
+    number = 0
+    for number, item in enumerate(items, 1):
+        if shown and number % COUNT_EVERY == 0:
+            click.echo(f"\r{number:,} {what}", err=True, nl=False)
+        yield item
+    if shown and number >= COUNT_EVERY:
+        click.echo(f"\r{number:,} {what}", err=True)

@@ -31,7 +31,7 @@ def export(catalogue: Catalogue, results: Iterable[Result], name: str, about: st
         "name": name,
         "about": about or "Exported from what was recorded.",
         "start": start.isoformat(),
-        "probes": {id_: _probe(probes[id_], _exact(first[id_], start)) for id_ in used},
+        "probes": {id_: _probe(probes[id_], exact(first[id_], start)) for id_ in used},
         "looks": _looks([item for item in ordered if item.run.probe in used], probes, first, words, start),
     }
     parents = {item.id: {"kind": item.kind.value, "depends_on": list(item.depends_on)} for item in catalogue.components}
@@ -40,8 +40,9 @@ def export(catalogue: Catalogue, results: Iterable[Result], name: str, about: st
     return scenario | ({"words": words} if words else {})
 
 
-def _exact(at: datetime, start: datetime) -> str:
-    return f"{(at - start).total_seconds() * 1000:g}ms"
+def exact(at: datetime, start: datetime) -> str:
+    """Write a moment as milliseconds after the start, to the microsecond."""
+    return f"{micros(at) // 1000 - micros(start) // 1000}.{micros(at) % 1000:03}".removesuffix(".000") + "ms"
 
 
 def _probe(probe: Probe, begins: str) -> dict[str, Any]:

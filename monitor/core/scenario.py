@@ -13,7 +13,8 @@ A scenario is a parsed YAML mapping (reading the file is the caller's business):
       notices: ["+5m1s first page component_down deepseek/api"]
 
 The notation of looks is in :mod:`monitor.core.notation`. An expected line is met by a line that begins with it, in
-order; no other line may come unless ``only: false`` says so.
+order; no other line may come unless ``only: false`` says so. ``within: 30s`` lets a line come so much sooner or later
+than expected: a recorded outage does not repeat to the second.
 """
 
 from __future__ import annotations
@@ -61,9 +62,10 @@ def run(scenario: Mapping[str, Any]) -> Report:
     play = _Play(scenario)
     play.go()
     judge, start = play.judge, play.start
-    timeline = tuple(_event_line(event, start, judge) for event in judge.events)
+    causes = {item.incident: Cause(item.data["cause"]) for item in judge.events if item.kind is EventKind.OPENED}
+    timeline = tuple(event_line(event, start, causes[event.incident]) for event in judge.events)
     rules = {alert.id: alert for alert in judge.fired}
-    lines = [_notice_line(decision, rules[decision.alert], start) for decision in judge.decisions]
+    lines = [notice_line(decision, rules[decision.alert], start) for decision in judge.decisions]
     notices = tuple(line for line, d in zip(lines, judge.decisions, strict=True) if d.send)
     withheld = tuple(line for line, d in zip(lines, judge.decisions, strict=True) if not d.send)
     expect = scenario.get("expect", {})
@@ -80,9 +82,9 @@ def _unmet(what: str, expect: Mapping[str, Any], lines: Sequence[str]) -> Iterat
     wanted = expect.get(what)
     if wanted is None:
         return
-    rest = list(lines)
+    rest, within_s = list(lines), seconds(expect.get("within", "0s"))
     for want in wanted:
-        found = next((i for i, line in enumerate(rest) if line == want or line.startswith(want + " ")), None)
+        found = next((i for i, line in enumerate(rest) if _meets(line, want, within_s)), None)
         if found is None:
             yield f"{what}: expected {want!r}, which did not come (in order)"
             continue
@@ -93,13 +95,22 @@ def _unmet(what: str, expect: Mapping[str, Any], lines: Sequence[str]) -> Iterat
         yield from (f"{what}: not expected: {line!r}" for line in rest)
 
 
-def _notice_line(decision: Decision, alert: Alert, start: datetime) -> str:
+def _meets(line: str, want: str, within_s: float) -> bool:
+    at, _, words = line.partition(" ")
+    wanted_at, _, wanted = want.partition(" ")
+    if within_s and abs(seconds(at) - seconds(wanted_at)) <= within_s:
+        at = wanted_at
+    return at == wanted_at and (words == wanted or not wanted or words.startswith(wanted + " "))
+
+
+def notice_line(decision: Decision, alert: Alert, start: datetime) -> str:
+    """Write a decision about an alert as a line of the notices."""
     words = [offset(decision.at, start), decision.why, alert.severity, alert.rule, alert.component]
     return " ".join([word for word in words if word] + (["to", decision.route] if decision.route else []))
 
 
-def _event_line(event: IncidentEvent, start: datetime, judge: Judge) -> str:
-    incident = next(item for item in judge.events if item.incident == event.incident and item.kind is EventKind.OPENED)
+def event_line(event: IncidentEvent, start: datetime, cause: Cause) -> str:
+    """Write an incident's event as a line of the timeline."""
     data = event.data
     words = [offset(event.recorded_at, start), event.kind.value]
     if event.kind is EventKind.OPENED:
@@ -110,7 +121,7 @@ def _event_line(event: IncidentEvent, start: datetime, judge: Judge) -> str:
         words += [str(data[key]) for key in ("component", "health", "impact", "status", "name") if data.get(key)]
     if event.by:
         words += ["by", event.by]
-    if incident.data["cause"] == Cause.REGISTRATION.value:
+    if cause is Cause.REGISTRATION:
         words.insert(1, "registration:")
     return " ".join(words)
 

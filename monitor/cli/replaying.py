@@ -1,0 +1,307 @@
+"""Commands that judge again: a scenario, a recorded incident, the recorded past under another policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from monitor.cli.common import Failure, counted, example, loaded, open_database, with_config
+from monitor.core.catalogue import Catalogue, Policy
+from monitor.core.model import Result
+
+LEAD = timedelta(hours=1)
+"""How long before an incident its scenario begins, so that the rules know what was usual."""
+TAIL = timedelta(minutes=2)
+LARGEST_BYTES = 8 * 2**20
+"""Of a scenario file."""
+
+
+@click.command(epilog=example("chatwatch replay tests/scenarios/hard-outage.yaml"))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--quiet", is_flag=True, help="Print differences only.")
+def replay(file: Path, quiet: bool) -> None:
+    """Play a scenario FILE through the rules: what happens, who is told, and what the file expects but does not get.
+
+    The exit code is 1 if anything differs from what the file expects.
+    """
+    report = _played(file, _read_scenario(file))
+    if not quiet:
+        for title, lines in (
+            ("Timeline", report.timeline),
+            ("Notices", report.notices),
+            ("Told nobody", report.withheld),
+        ):
+            click.secho(title, bold=True)
+            click.echo("\n".join(f"  {line}" for line in lines) or "  nothing")
+    if report.unmet:
+        click.secho("Differences", bold=True)
+        click.secho("\n".join(f"  {line}" for line in report.unmet), fg="red")
+        raise click.exceptions.Exit(1)
+    if not quiet:
+        click.echo(f"{len(report.played)} looks, as expected")
+
+
+def _read_scenario(file: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        if file.stat().st_size > LARGEST_BYTES:
+            raise Failure(f"{file} is larger than {LARGEST_BYTES // 2**20} MB, so it is no scenario")
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Failure(f"cannot read {file}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise Failure(
+            f"{file} is no YAML{where}: {getattr(error, 'problem', None) or 'not readable as text'}"
+        ) from None
+    if not isinstance(data, dict):
+        raise Failure(f"{file} is no scenario: it must be a mapping with probes and looks")
+    for part in ("probes", "looks"):
+        if not isinstance(data.get(part), dict):
+            raise Failure(f"{file} is no scenario: it must have {part}, a mapping; see tests/scenarios")
+    return data
+
+
+def _played(file: Path, data: Mapping[str, Any]) -> Any:
+    from monitor.core.notation import ScenarioError
+    from monitor.core.scenario import run
+
+    try:
+        return run(data)
+    except ScenarioError as error:
+        raise Failure(f"{file}: {error}") from None
+    except KeyError as error:
+        raise Failure(f"{file}: {error} is missing, or named without being described") from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise Failure(f"{file}: {error}") from None
+
+
+@click.command("export-scenario", epilog=example("chatwatch export-scenario 20250127T040500-1f2e3d4c5b -o outage.yaml"))
+@click.argument("incident")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File; otherwise printed.")
+def export_scenario(incident: str, output: Path | None) -> None:
+    """Turn a recorded INCIDENT into a scenario: its looks, what people did, and what came of it.
+
+    Times may differ by what a look may last, because a scenario has whole looks only.
+    """
+    import yaml
+
+    engine = open_database(read_only=True)
+    try:
+        data = recorded_scenario(engine, incident)
+    finally:
+        engine.dispose()
+    text = yaml.safe_dump(data, allow_unicode=True, sort_keys=False, width=110)
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Failure(f"cannot write {output}: {error.strerror}") from None
+    click.echo(f"{output}  chatwatch replay {output} plays it")
+
+
+def recorded_scenario(engine: Any, incident_id: str) -> dict[str, Any]:
+    """Return the scenario of a recorded incident."""
+    from monitor import clock
+    from monitor.core.events import EventKind
+    from monitor.core.export import export
+    from monitor.core.recorded import frame
+    from monitor.store import reads
+
+    view = reads.incident(engine, incident_id, public=False)
+    if view is None:
+        raise Failure(f"there is no incident {incident_id}: chatwatch incident list names them")
+    if any(event.kind is EventKind.OPENED and event.by for event in view.events):
+        raise Failure(f"{incident_id} was opened by hand: no look led to it")
+    end = min(clock.now(), (view.resolved_at or clock.now()) + TAIL)
+    catalogue = reads.catalogue(engine)
+    wanted = {probe.id for probe in catalogue.probes}
+    results = [
+        result
+        for result in reads.results(engine, "", view.started_at - LEAD, end)
+        if result.run.probe in wanted and result.started_at <= end
+    ]
+    try:
+        scenario = export(catalogue, results, f"{view.service}: {view.id}")
+    except ValueError:
+        raise Failure(f"the looks of {incident_id} are not kept any more") from None
+    start = datetime.fromisoformat(scenario["start"])
+    return scenario | frame(_past(engine, view, start, end), catalogue, start, end)
+
+
+def _past(engine: Any, view: Any, start: datetime, end: datetime) -> Any:
+    from monitor.core.alerts import SilenceWindow
+    from monitor.core.events import Decision
+    from monitor.core.recorded import REPLAYED, Past
+    from monitor.store import reads
+    from monitor.store.engine import reading
+    from monitor.store.maintenances import held_windows
+
+    own = reads.alerts(engine, incident=view.id)
+    fired = reads.alerts(engine, since=start, until=end, limit=10_000)
+    others = [item for item in fired if item.alert.incident != view.id and item.alert.rule in REPLAYED]
+    near = [item for item in reads.incidents(engine, public=False, since=start - LEAD) if item.started_at <= end]
+    with reading(engine) as connection:
+        windows = tuple(held_windows(connection, start, end))
+    silences = tuple(
+        SilenceWindow(item.id, item.starts_at, item.removed_at or item.ends_at, item.service, item.component, item.rule)
+        for item in reads.silences(engine, start, over=True)
+        if item.starts_at <= end and item.ends_at >= start
+    )
+    return Past(
+        view.service,
+        view.cause,
+        view.events,
+        [(a.alert, [Decision(a.alert.id, d.route, d.send, d.why, d.at) for d in a.decisions]) for a in own],
+        windows,
+        silences,
+        alone=not others and all(item.id == view.id for item in near),
+    )
+
+
+@click.command(
+    epilog=example(
+        "chatwatch backtest --set open_after_failures=3 --days 30",
+        "chatwatch backtest --policy patient --service deepseek",
+    )
+)
+@with_config
+@click.option("--policy", "name", default=None, help="A policy of the configuration, for every probe.")
+@click.option(
+    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="A threshold as in probes.yaml; repeatable."
+)
+@click.option("--days", type=click.FloatRange(min=0.01, max=400), default=7.0, show_default=True, help="How far back.")
+@click.option("--service", default="", help="Try it on the probes of one service only.")
+@click.option("--json", "as_json", is_flag=True, help="Print the pages as JSON.")
+def backtest(path: Path, name: str | None, changes: tuple[str, ...], days: float, service: str, as_json: bool) -> None:
+    """Judge the recorded looks under another policy: pages it would have sent, missed or delayed.
+
+    Silences, maintenance and what people did are left out on both sides. Nothing is recorded and nobody is told.
+    """
+    if name is None and not changes:
+        raise click.UsageError("say what to try: --policy NAME or --set FIELD=VALUE")
+    from monitor import clock
+    from monitor.core.review import backtest as compare
+    from monitor.store import reads
+
+    base = _named(path, name) if name else None
+    engine = open_database(read_only=True)
+    try:
+        catalogue = reads.catalogue(engine)
+        tried = _tried(catalogue, base, changes, service)
+        until = clock.now()
+        results = _collected(reads.results(engine, "", until - timedelta(days=days), until), "looks read")
+    finally:
+        engine.dispose()
+    if not results:
+        raise Failure(f"no looks are kept of the last {days:g} days")
+    results.sort(key=lambda result: result.started_at + timedelta(seconds=result.duration_s))
+    found = compare(catalogue, results, tried)
+    if as_json:
+        _print_json(found)
+    else:
+        _print_backtest(found, days)
+
+
+def _named(path: Path, name: str) -> Policy:
+    from monitor.config.faults import did_you_mean
+
+    policies = loaded(path).policies
+    if name not in policies:
+        raise Failure(f'no policy "{name}" in {path}: {did_you_mean(name, policies)}')
+    return policies[name]
+
+
+def _tried(catalogue: Catalogue, base: Policy | None, changes: Sequence[str], service: str) -> dict[str, Policy]:
+    """Return the policy to try for each probe concerned."""
+    from monitor.config.build import contradictions
+    from monitor.config.models import policy_of
+
+    if service and service not in {item.id for item in catalogue.services}:
+        raise Failure(f'no service "{service}" is watched')
+    entry = _entry(changes)
+    concerned = [p for p in catalogue.probes if not service or p.component.partition("/")[0] == service]
+    tried = {probe.id: policy_of(entry, base or probe.policy) for probe in concerned}
+    for policy in tried.values():
+        if wrong := contradictions(policy):
+            raise Failure(f"this policy cannot work: {wrong[0]}")
+    return tried
+
+
+def _entry(changes: Sequence[str]) -> Any:
+    """Return the thresholds of ``FIELD=VALUE`` words, checked like those of the configuration."""
+    import yaml
+    from pydantic import ValidationError
+
+    from monitor.config.faults import did_you_mean
+    from monitor.config.models import PolicyEntry
+
+    given: dict[str, Any] = {}
+    for change in changes:
+        field, equals, value = change.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {change}: write FIELD=VALUE, as in open_after_failures=3")
+        if field not in PolicyEntry.model_fields:
+            raise click.UsageError(f"--set {change}: {did_you_mean(field, PolicyEntry.model_fields)}")
+        try:
+            given[field] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise click.UsageError(f"--set {change}: the value cannot be read") from None
+    try:
+        return PolicyEntry.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise click.UsageError(f"--set {first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _collected(results: Iterable[Result], what: str) -> list[Result]:
+    """Return results without what the rules do not read, counting them on a terminal."""
+    found: list[Result] = []
+    for result in counted(results, what):
+        seen = result.observation
+        found.append(replace(result, observation=replace(seen, evidence=None, phases=None, chat=None)))
+    return found
+
+
+def _print_json(found: Any) -> None:
+    import json
+    from dataclasses import asdict
+
+    shown = {
+        "looks": found.looks,
+        "before": [asdict(page) for page in found.before],
+        "after": [asdict(page) for page in found.after],
+        "gone": [asdict(page) for page in found.gone],
+        "new": [asdict(page) for page in found.new],
+        "delay_s": [(new.at - old.at).total_seconds() for old, new in found.kept],
+    }
+    click.echo(json.dumps(shown, indent=2, default=lambda value: value.isoformat()))
+
+
+def _print_backtest(found: Any, days: float) -> None:
+    def line(page: Any) -> str:
+        return f"{page.at:%Y-%m-%d %H:%M:%S}  {page.rule}  {page.component or page.service or 'ourselves'}"
+
+    click.echo(f"{found.looks} looks of the last {days:g} days")
+    click.echo(f"In force  {len(found.before)} pages")
+    click.echo(f"Tried     {len(found.after)} pages")
+    for title, pages in (("Would be missed", found.gone), ("Would be new", found.new)):
+        if pages:
+            click.secho(title, bold=True)
+            click.echo("\n".join(f"  {line(page)}" for page in pages))
+    for title, pairs in (("Would come later", found.delayed), ("Would come sooner", found.earlier)):
+        if pairs:
+            click.secho(title, bold=True)
+        for old, new in pairs:
+            click.echo(f"  {line(old)}  {(new.at - old.at).total_seconds():+.0f} s")
+    same = len(found.kept) - len(found.delayed) - len(found.earlier)
+    click.echo(f"{same} pages as they were")
