@@ -1,14 +1,61 @@
-"""Every probe at every location with its newest look, and what is switched off and why."""
+"""Every probe at every location with its newest look, what is switched off and why, and what the chat probes cost."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.data import database_url
 from dashboard.views import desk
-from dashboard.words import plain
+from dashboard.words import Words, plain
 from monitor.store import reads
+from monitor.store.views import CostView
+
+COSTS_EVERY_S = 60
 
 
 def draw(shift: desk.Shift) -> None:
-    """Draw the table."""
+    """Draw the probes and what they cost."""
+    looks(shift)
+    words = shift.words
+    st.html(f'<h3>{words("costs")}</h3><p class="dim">{words("costs_intro")}</p>')
+    desk.table(cost_rows(_costs(database_url(), shift), words), words("no_costs"))
+
+
+@st.cache_data(ttl=COSTS_EVERY_S, show_spinner=False)
+def _costs(url: str, _shift: desk.Shift) -> tuple[CostView, ...]:  # noqa: ARG001 - the key of what is kept
+    """Read at most once a minute: two days of looks are added up."""
+    return reads.costs(_shift.desk.engine, _shift.now)
+
+
+def cost_rows(views: Sequence[CostView], words: Words) -> list[dict[str, str]]:
+    """Return the table of what was used, against its budget."""
+    return [
+        {
+            words("day"): view.day.isoformat(),
+            words("probe"): view.probe.id,
+            words("location"): view.location,
+            words("questions"): str(view.asks),
+            words("tokens"): _of(f"{view.tokens_in + view.tokens_out}", view.probe.budget_tokens_day),
+            words("money"): words("no_prices") if view.usd is None else _money(view),
+            words("pace"): words("every", duration=words.duration(view.pace_s)) if view.pace_s else "–",
+        }
+        for view in views
+    ]
+
+
+def _of(used: str, budget: int | None) -> str:
+    return used if budget is None else f"{used} / {budget}"
+
+
+def _money(view: CostView) -> str:
+    limit = view.probe.budget_usd_day
+    return f"${view.usd:.4f}" + (f" / ${limit:.2f}" if limit is not None else "")
+
+
+def looks(shift: desk.Shift) -> None:
+    """Draw the newest look of every probe."""
     words = shift.words
     rows = []
     for view in reads.probes(shift.desk.engine):

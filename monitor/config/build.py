@@ -202,6 +202,8 @@ class Builder:
                 disabled=disabled,
                 target=_target(options),
                 model=str(getattr(options, "model", "") or ""),
+                budget_tokens_day=getattr(options, "budget_tokens_day", None),
+                budget_usd_day=getattr(options, "budget_usd_day", None),
             )
         )
         if not disabled:

@@ -92,6 +92,9 @@ class Probe:
     """Host shown to people and in metrics; never a secret, never a full URL."""
     model: str = ""
     """Model asked by a chat probe."""
+    budget_tokens_day: int | None = None
+    """What a chat probe may use in a UTC day, at each location; None without limit."""
+    budget_usd_day: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

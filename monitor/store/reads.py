@@ -27,6 +27,7 @@ from monitor.store.codec import DAY, SECOND, unpack, us, when, when_or_none
 from monitor.store.engine import reading
 from monitor.store.maintenances import held_windows
 from monitor.store.reads_alerts import alert, alerts, audit, probes, silences
+from monitor.store.reads_costs import costs
 from monitor.store.reads_incidents import Audience, incident, incidents, recent
 from monitor.store.reads_results import latency, result_evidence, results
 from monitor.store.tables import table
@@ -49,6 +50,7 @@ __all__ = [
     "alerts",
     "audit",
     "catalogue",
+    "costs",
     "incident",
     "incidents",
     "latency",

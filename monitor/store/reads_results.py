@@ -36,7 +36,7 @@ def results(
     carried: dict[int, raw.Readings] = {}
     with reading(engine) as connection:
         if low is not None:
-            at = _first_id(connection, low) - 1
+            at = first_id(connection, low) - 1
     while True:
         with reading(engine) as connection:
             wanted = _series_ids(connection, probe) if probe else None
@@ -65,7 +65,7 @@ def _series_ids(connection: Connection, probe: str) -> set[int]:
     return set(connection.scalars(select(SERIES.c.id).where(SERIES.c.probe == probe)))
 
 
-def _first_id(connection: Connection, low_us: int) -> int:
+def first_id(connection: Connection, low_us: int) -> int:
     """Return an id at or before the first result that began at ``low_us``; ids follow time but for late arrivals."""
     if is_postgresql(connection):
         return int(connection.scalar(select(func.min(RESULT.c.id)).where(RESULT.c.at_us >= low_us)) or 1)

@@ -295,3 +295,20 @@ class ProbeView:
     result: Result | None
     evidence_at: datetime | None
     certificate: Certificate | None
+
+
+@dataclass(frozen=True, slots=True)
+class CostView:
+    """What a chat probe used at a location on one UTC day."""
+
+    probe: Probe
+    location: str
+    day: date
+    asks: int
+    """Questions that were answered."""
+    tokens_in: int
+    tokens_out: int
+    usd: float | None
+    """None while the probe has no prices."""
+    pace_s: float | None
+    """Mean time between its newest questions; None for a day that is over, and for one question alone."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
 from dashboard import act, serve
-from dashboard.views import desk
+from dashboard.views import desk, probes
 from dashboard.words import Language, speak
 from monitor import clock
+from monitor.core.catalogue import Probe
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident
 from monitor.core.model import AlertState, IncidentStatus
 from monitor.flow import accounts
 from monitor.store import reads
+from monitor.store.views import CostView
 from tests.doors import seeded
 from tests.doors.hostile import HOSTILE
 from tests.doors.test_live import drawn, environment
@@ -134,6 +136,37 @@ def test_a_session_ends_when_the_password_changes(tmp_path: Path) -> None:
         page.run()
         assert "firing" not in drawn(page)
         assert len(page.text_input) == 2
+
+    with_console(tmp_path, body)
+
+
+def test_the_cost_stands_against_its_budget() -> None:
+    probe = Probe("shop-chat", "shop/api", "chat", 60, 9.0, budget_tokens_day=1000, budget_usd_day=0.5)
+    spent = CostView(probe, "local", date(2026, 1, 5), 3, 36, 24, 0.006, 450.0)
+    free = CostView(replace(probe, budget_tokens_day=None), "local", date(2026, 1, 4), 1, 0, 3, None, None)
+    priced, unpriced = (list(row.values())[3:] for row in probes.cost_rows([spent, free], speak(Language.EN)))
+    assert priced == ["3", "60 / 1000", "$0.0060 / $0.50", "every 7 min"]
+    assert unpriced == ["1", "3", "no prices set", "–"]
+
+
+def draw_probes(url: str) -> None:
+    """Run inside Streamlit: draw the page of the probes for somebody who is signed in."""
+    from dashboard import act
+    from dashboard.views import desk, probes
+    from dashboard.words import Language, speak
+    from monitor import clock
+
+    the_desk = act.Desk(url)
+    probes.draw(desk.Shift(the_desk, "alice", speak(Language.EN), "dark", clock.now()))
+    the_desk.engine.dispose()
+
+
+def test_the_page_of_the_probes_shows_looks_and_costs(tmp_path: Path) -> None:
+    def body(url: str, now: datetime) -> None:
+        page = AppTest.from_function(draw_probes, args=(url,), default_timeout=30).run()
+        assert not page.exception
+        assert "Cost" in drawn(page)
+        assert "Tokens" in drawn(page) or "No question has been answered" in drawn(page)
 
     with_console(tmp_path, body)
 

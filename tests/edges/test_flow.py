@@ -15,6 +15,7 @@ from monitor.core.catalogue import Catalogue, Publishing
 from monitor.core.events import EventKind
 from monitor.core.model import (
     AlertState,
+    ChatTimes,
     Health,
     Impact,
     IncidentStatus,
@@ -122,6 +123,21 @@ def test_a_warning_becomes_an_operators_alert_and_ends_when_it_stays_away(engine
     flow.record(engine, [look("ds-page", T0 + 5 * MINUTE, upstream=reading)], T0 + 6 * MINUTE)
     assert reads.alerts(engine, open_only=True) == ()
     assert reads.incidents(engine, public=False) == ()
+
+
+def test_what_the_chat_probes_cost_is_added_up_per_probe_and_day(engine: Engine) -> None:
+    publish(engine)
+    priced = ChatTimes(input_tokens=12, output_tokens=8, cost_usd=0.002)
+    noon = T0 + timedelta(hours=4)
+    asked = [look("ds-api", noon + minute * MINUTE, chat=priced) for minute in (0, 5, 15)]
+    yesterday = look("ds-api", noon - timedelta(days=1), chat=ChatTimes(output_tokens=3))
+    edge = look("ds-api", noon + 20 * MINUTE)
+    flow.record(engine, [yesterday, *asked, edge], noon + 30 * MINUTE, backfill=True)
+    today, before = reads.costs(engine, noon + 30 * MINUTE)
+    assert (today.day, today.asks, today.tokens_in, today.tokens_out) == (noon.date(), 3, 36, 24)
+    assert today.usd == pytest.approx(0.006)
+    assert today.pace_s == 450.0
+    assert (before.asks, before.tokens_out, before.usd, before.pace_s) == (1, 3, None, None)
 
 
 def test_evidence_that_runs_out_makes_the_component_unknown_not_well(engine: Engine) -> None:
