@@ -20,7 +20,7 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.model import Health, Reason
 from monitor.store import reads
 from monitor.store.engine import open_engine
-from monitor.store.views import LatencyPoint, Snapshot
+from monitor.store.views import LatencyPoint, ServiceView, Snapshot
 
 DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"
 STALE_AFTER = timedelta(seconds=90)
@@ -47,9 +47,8 @@ class Reader:
         if self._engine is None:
             self._engine = open_engine(self.url, read_only=True)
         try:
-            return Reading(
-                reads.snapshot(self._engine, now, public=True), for_the_public(reads.catalogue(self._engine))
-            )
+            catalogue = for_the_public(reads.catalogue(self._engine))
+            return Reading(unmapped(reads.snapshot(self._engine, now, public=True), catalogue), catalogue)
         except Exception:
             self.close()
             raise
@@ -80,10 +79,27 @@ def for_the_public(catalogue: Catalogue) -> Catalogue:
     """Return the catalogue without what is not public: services, components, their probes, and who is told."""
     services = tuple(service for service in catalogue.services if service.public)
     shown = {service.id for service in services}
-    components = tuple(part for part in catalogue.components if part.public and part.service in shown)
-    known = {part.id for part in components}
+    open_to_all = [part for part in catalogue.components if part.public and part.service in shown]
+    known = {part.id for part in open_to_all}
+    components = tuple(
+        replace(part, depends_on=tuple(name for name in part.depends_on if name in known)) for part in open_to_all
+    )
     probes = tuple(probe for probe in catalogue.probes if probe.component in known)
     return replace(catalogue, services=services, components=components, probes=probes, routes=())
+
+
+def unmapped(snapshot: Snapshot, catalogue: Catalogue) -> Snapshot:
+    """Return the snapshot without the vendor's word on components that are not public."""
+    known = {part.id for part in catalogue.components}
+
+    def cleared(service: ServiceView) -> ServiceView:
+        seen = service.upstream
+        if seen is None or seen.reading is None or seen.reading.mapped.keys() <= known:
+            return service
+        mapped = {name: health for name, health in seen.reading.mapped.items() if name in known}
+        return replace(service, upstream=replace(seen, reading=replace(seen.reading, mapped=mapped)))
+
+    return replace(snapshot, services=tuple(map(cleared, snapshot.services)))
 
 
 def nothing(now: datetime) -> Reading:

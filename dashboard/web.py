@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dashboard import api, feeds
 from dashboard.data import Reader, Reading, aged, database_url, last_good_path, load, nothing, save
@@ -45,6 +46,31 @@ class Answer(NamedTuple):
     packed: bytes
     content_type: str
     etag: str
+
+
+class Bounded(HttpToolsProtocol):
+    """uvicorn's parser holds a request's head in memory however long it grows; nobody needs more than this for one."""
+
+    MOST_BYTES = 64 * 1024
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Begin to count."""
+        self.unread_bytes = 0
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what fits, else answer 431 and hang up; a body counts as well, because no page takes one."""
+        self.unread_bytes += len(data)
+        if self.unread_bytes > self.MOST_BYTES:
+            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n")
+            self.transport.close()
+        else:
+            super().data_received(data)
+
+    def on_headers_complete(self) -> None:
+        """Count afresh after a whole head."""
+        super().on_headers_complete()
+        self.unread_bytes = 0
 
 
 class Site:
@@ -194,7 +220,15 @@ def application(site: Site) -> Starlette:
 def main(host: str, port: int, url: str) -> None:
     """Serve the public status page."""
     site = Site(Reader(database_url()).read, url or f"http://{host}:{port}", last_good_path(database_url()))
-    uvicorn.run(application(site), host=host, port=port, log_level="warning", server_header=False, access_log=False)
+    uvicorn.run(
+        application(site),
+        host=host,
+        port=port,
+        http=Bounded,
+        log_level="warning",
+        server_header=False,
+        access_log=False,
+    )
 
 
 if __name__ == "__main__":

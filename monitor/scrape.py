@@ -202,7 +202,14 @@ async def serve(app: Starlette, host: str, port: int, stopping: asyncio.Event) -
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            app,
+            http="h11",  # the one that bounds a request's head
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+        )
         server = Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await stopping.wait()

@@ -63,7 +63,11 @@ class Audience:
             return None
         data = dict(event.data)
         if isinstance(data.get("components"), list):
-            data["components"] = [name for name in data["components"] if self.sees(name)]
+            shown = [name for name in data["components"] if self.sees(name)]
+            if len(shown) < len(data["components"]):
+                # Reason and detail are those of the component that failed first or worst: perhaps of a hidden one.
+                data = {key: value for key, value in data.items() if key not in ("reason", "detail")}
+            data["components"] = shown
         if isinstance(data.get("health"), dict):
             data["health"] = {name: value for name, value in data["health"].items() if self.sees(name)}
         return replace(event, data=data)

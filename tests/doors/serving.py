@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 
 import httpx
 import uvicorn
@@ -15,9 +16,11 @@ from monitor import clock
 
 
 @contextmanager
-def served(app: Starlette) -> Iterator[httpx.Client]:
+def served(app: Starlette, http: Any = "auto") -> Iterator[httpx.Client]:
     """Serve ``app`` on a free port and yield a client for it."""
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(app, http=http, log_level="error", lifespan="on", timeout_graceful_shutdown=1)
+    )
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
