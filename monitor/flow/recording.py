@@ -189,7 +189,9 @@ def judge_part(
         changes = read_registration(work, part, result, track, at)
     service = part.component.service
     hot = bool(part.health.severity) or work.has_open(service)
-    if not (moved or changes or hot or part.registration or part.health.value == "unknown"):
+    # A look that was not made, told afterwards, is no reason to think better of a time that is known as unknown.
+    unsure = part.health.value == "unknown" and result.outcome is not Outcome.MISSED
+    if not (moved or changes or hot or part.registration or unsure):
         return []
     change = judge(work, part, at)
     if change is not None:

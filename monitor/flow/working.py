@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from monitor.core.catalogue import Catalogue, Component, Policy, Probe
 from monitor.core.events import Cause, Incident, IncidentEvent, RegistrationChange
-from monitor.core.health import ProbeState, new_probe_state
+from monitor.core.health import ProbeState, new_probe_state, rewind
 from monitor.core.incidents import apply, is_open
 from monitor.core.maintenance import Window
 from monitor.core.model import Health, UpstreamReading
@@ -147,7 +147,7 @@ class Working:
                 self._add(self._read_track(row))
 
     def _read_track(self, row: Any) -> Track:
-        state = load_state(row.state, row.probe, row.location, row.tick_us, row.attempt)
+        state = rewind(load_state(row.state, row.probe, row.location, row.tick_us, row.attempt), self.now)
         probe = self.index.probes[row.probe]
         kept = when_or_none(row.evidence_kept_us)
         return Track(row.id, probe, row.location, state, row.result_id, row.result_at_us, row.reading, kept)

@@ -1,0 +1,196 @@
+"""The wall clock is set, summer time begins and ends, the machine sleeps: no burst, no gap, no run twice."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+import time_machine
+from sqlalchemy import Engine
+
+from monitor import clock, flow
+from monitor.config import Config, load
+from monitor.core.catalogue import Probe
+from monitor.core.model import Health, Outcome, Reason, Result
+from monitor.gaps import missed_since
+from monitor.prober import Grid, Prober, _watch_clock
+from monitor.simulator import serve
+from monitor.store import reads
+from monitor.store.engine import open_engine
+from tests.doors.running import worker
+from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
+
+INTERVAL_S, PROBES = 30, 60
+ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
+CHANGES = [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC), datetime(2026, 4, 4, 12, tzinfo=UTC)]
+TWO_HOURS = timedelta(hours=2)
+
+
+def many(tmp_path: Path, url: str) -> Config:
+    """Return a configuration with many probes on their places of one grid."""
+    rows = "".join(
+        f"      - {{id: p{n}, component: web, kind: http, interval: {INTERVAL_S}s, timeout: 2s, "
+        f'options: {{url: "{url}/"}}}}\n'
+        for n in range(PROBES)
+    )
+    head = "allow_networks: [127.0.0.0/8]\nservices:\n  - id: sim\n    name: Simulated\n"
+    path = tmp_path / "probes.yaml"
+    path.write_text(f"{head}    components: [{{id: web, name: Web}}]\n    probes:\n{rows}")
+    return load(path, {})
+
+
+async def stepped(tmp_path: Path, step_s: float) -> tuple[list[Result], list[Result]]:
+    """Run a prober, set the clock, run on; return what was handed over before and after."""
+    found: list[Result] = []
+    async with serve() as vendor:
+        prober = Prober(many(tmp_path, vendor.url), found.append)
+        prober.start()
+        watching = asyncio.create_task(_watch_clock(prober))
+        await asyncio.sleep(3)
+        before = list(found)
+        with time_machine.travel(clock.now() + timedelta(seconds=step_s), tick=True):
+            await asyncio.sleep(5)
+            due = [job.next_run_time - clock.now() for job in prober._scheduler.get_jobs()]
+            watching.cancel()
+            await prober.stop()
+    assert len(due) == PROBES
+    assert all(timedelta(0) <= wait + timedelta(seconds=0.1) for wait in due)
+    assert max(due) <= timedelta(seconds=INTERVAL_S)
+    return before, found[len(before) :]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step_s", [7200, -7200, 600, -4])
+def test_a_clock_that_is_set_makes_no_burst_no_silence_and_no_run_twice(tmp_path: Path, step_s: float) -> None:
+    before, after = asyncio.run(stepped(tmp_path, step_s))
+    looks = [result for result in after if result.outcome is not Outcome.MISSED]
+    # Five seconds' worth of the grid is due, and at most five seconds' worth was overdue.
+    assert 5 * PROBES / INTERVAL_S / 4 <= len(looks) <= 2 * 5 * PROBES / INTERVAL_S * 1.5
+    runs = Counter(result.run for result in (*before, *after))
+    assert set(runs.values()) == {1}
+    assert all(0 <= result.duration_s < 2 for result in (*before, *after))
+    assert {result.outcome for result in looks} == {Outcome.OK}
+    lost = [result for result in after if result.outcome is Outcome.MISSED]
+    assert {result.reason for result in lost} <= {Reason.LATE}
+    assert bool(lost) == (step_s > INTERVAL_S)
+
+
+@pytest.fixture(params=ZONES)
+def zone(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The machine's time zone, for the length of a test."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = request.param
+    time.tzset()
+    yield request.param
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+@pytest.mark.parametrize("around", CHANGES)
+def test_summer_time_is_no_event_for_the_grid(zone: str, around: datetime) -> None:
+    for interval_s in (3600, 60):
+        grid = Grid(Probe("page", "shop/web", "http", interval_s, 5.0))
+        at = around.astimezone(ZoneInfo(zone))
+        ticks = [grid.get_next_fire_time(None, at)]
+        while ticks[-1] < around + timedelta(hours=24):
+            ticks.append(grid.get_next_fire_time(ticks[-1], ticks[-1].astimezone(ZoneInfo(zone))))
+        assert {later - tick for tick, later in pairwise(ticks)} == {timedelta(seconds=interval_s)}
+
+
+@pytest.mark.parametrize("around", CHANGES)
+def test_summer_time_is_no_event_for_what_is_stored(zone: str, around: datetime, sqlite_engine: Engine) -> None:
+    publish(sqlite_engine, at=around)
+    for number in range(16):
+        at = (around + number * 30 * MINUTE).astimezone(ZoneInfo(zone))
+        flow.record(sqlite_engine, [look("ds-api", at)], at + timedelta(seconds=1))
+    found = reads.results(sqlite_engine, "ds-api", around, around + timedelta(hours=9))
+    assert sorted(result.run.tick for result in found) == [around + number * 30 * MINUTE for number in range(16)]
+    assert reads.incidents(sqlite_engine, public=False) == ()
+
+
+@pytest.mark.slow
+def test_a_prober_that_was_asleep_records_the_gap_and_looks_once(tmp_path: Path) -> None:
+    async def play_it() -> None:
+        async with serve() as vendor, worker(tmp_path, vendor.url) as running:
+            good = 'chatwatch_results_total{outcome="ok"}'
+            await running.until(good, lambda count: (count or 0) > 3)
+            children = running.children()
+            os.kill(children["prober"], signal.SIGSTOP)
+            await asyncio.sleep(6)
+            os.kill(children["prober"], signal.SIGCONT)
+            await asyncio.sleep(4)
+            assert running.children() == children, running.log
+            assert await running.stop() == 0
+
+    asyncio.run(play_it())
+    engine = open_engine(f"sqlite:///{tmp_path / 'test.db'}", read_only=True)
+    now = clock.now()
+    found = sorted(reads.results(engine, "sim-page", now - timedelta(hours=1), now), key=lambda result: result.run.tick)
+    incidents = reads.incidents(engine, public=False)
+    engine.dispose()
+    ticks = [result.run.tick for result in found]
+    assert {later - tick for tick, later in pairwise(ticks)} == {timedelta(seconds=1)}
+    lost = [result for result in found if result.outcome is Outcome.MISSED]
+    assert 4 <= len(lost) <= 7
+    looks = [result for result in found if result.outcome is not Outcome.MISSED]
+    assert all(result.outcome is Outcome.OK and result.duration_s >= 0 for result in looks)
+    gaps = [later.started_at - result.started_at for result, later in pairwise(looks)]
+    assert max(gaps) <= timedelta(seconds=6 + 1 + 0.6)
+    assert sum(gap < timedelta(seconds=0.5) for gap in gaps) <= 1
+    assert incidents == ()
+
+
+def test_ten_minutes_asleep_are_unknown_time_and_no_outage(sqlite_engine: Engine) -> None:
+    publish(sqlite_engine)
+    play(sqlite_engine, range(10))
+    awake = T0 + 20 * MINUTE
+    flow.sweep(sqlite_engine, awake)
+    lost = missed_since(sqlite_engine, CATALOGUE, "local", awake)
+    assert {result.reason for result in lost} == {Reason.NOT_RUNNING}
+    assert len(lost) == 10 or len(lost) == 11
+    flow.record(sqlite_engine, lost, awake)
+    play(sqlite_engine, range(21, 25))
+    assert reads.incidents(sqlite_engine, public=False) == ()
+    (shown,) = [
+        view
+        for service in reads.snapshot(sqlite_engine, T0 + 25 * MINUTE, public=True).services
+        for view in service.components
+        if view.id == "deepseek/api"
+    ]
+    assert shown.health is Health.OPERATIONAL
+    assert shown.uptime.down_s == 0
+    assert shown.uptime.unknown_s > 0
+
+
+@pytest.mark.parametrize("step", [TWO_HOURS, -TWO_HOURS])
+def test_a_set_clock_hides_no_outage_and_makes_none(engine: Engine, step: timedelta) -> None:
+    publish(engine, at=T0 - 3 * TWO_HOURS)
+    play(engine, range(10))
+    start = T0 + 10 * MINUTE + step + timedelta(milliseconds=1)
+    play(engine, range(5), start=start)
+    assert reads.incidents(engine, public=False) == ()
+    play(engine, range(5, 10), Reason.SERVER_ERROR, start=start)
+    (incident,) = reads.incidents(engine, public=False)
+    assert abs(incident.started_at - (start + 5 * MINUTE)) < timedelta(seconds=2)
+    play(engine, range(10, 20), start=start)
+    (incident,) = reads.incidents(engine, public=False)
+    assert incident.resolved_at is not None
+    assert incident.resolved_at >= incident.started_at
+    shot = reads.snapshot(engine, start + 20 * MINUTE, public=True)
+    for view in (view for service in shot.services for view in service.components):
+        up = view.uptime
+        parts = (up.up_s, up.degraded_s, up.down_s, up.maintenance_s, up.unknown_s)
+        assert all(part >= 0 for part in parts)
+        assert sum(parts) == pytest.approx(up.window_s)
