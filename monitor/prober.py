@@ -67,9 +67,10 @@ class Grid(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
         """Return the next tick after the previous one, but none from a long sleep."""
+        now = now.astimezone(UTC)  # sums and comparisons within one local zone overlook summer time
         oldest = now - timedelta(seconds=self._interval_s)
-        after = now if previous_fire_time is None else max(previous_fire_time, oldest)
-        return next_tick(self._interval_s, self._slot_s, after.astimezone(UTC))
+        after = now if previous_fire_time is None else max(previous_fire_time.astimezone(UTC), oldest)
+        return next_tick(self._interval_s, self._slot_s, after)
 
     def move(self, by_s: float) -> None:
         """Move the grid a little, so that ticks of a time that is lived twice differ."""
