@@ -40,6 +40,11 @@ class Handover:
         self.dropped = 0
         self.on_beat: Callable[[Mapping[str, Any]], None] | None = None
         """Takes a job's report that the recorder received."""
+        self.on_own: Callable[[Mapping[str, Any]], None] | None = None
+        """Takes which probes are ours, and since when."""
+        self.shared = False
+        """True once we were told."""
+        self._left: list[str] = []
 
     def put(self, result: Result) -> None:
         """Take a result; never blocks."""
@@ -55,6 +60,11 @@ class Handover:
         self._waiting.append(line)
         if result.outcome is not Outcome.OK or len(self._waiting) >= BATCH_RESULTS:
             self._urgent.set()
+
+    def leave(self, name: str) -> None:
+        """Tell the recorder, behind all results so far, that nothing more will come of a probe."""
+        self._left.append(name)
+        self._urgent.set()
 
     @property
     def pending(self) -> int:
@@ -73,13 +83,16 @@ class Handover:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._urgent.wait(), BATCH_EVERY_S - URGENT_EVERY_S)
             self._urgent.clear()
-            while self._waiting and len(self._sent) < BATCHES_IN_FLIGHT:
+            while (self._waiting or self._left) and len(self._sent) < BATCHES_IN_FLIGHT:
                 lines = [self._waiting.popleft() for _ in range(min(BATCH_RESULTS, len(self._waiting)))]
                 if not self._sent:
                     self._heard_s = clock.monotonic()
                 self._batch += 1
                 self._sent[self._batch] = len(lines)
-                await self._write(pack({"batch": self._batch}, lines))
+                head: dict[str, Any] = {"batch": self._batch}
+                if self._left and not self._waiting:
+                    head["left"], self._left = self._left, []
+                await self._write(pack(head, lines))
 
     async def tell(self, head: Mapping[str, Any]) -> None:
         """Send a message without results."""
@@ -102,6 +115,10 @@ class Handover:
                 beat = frame.head.get("beat")
                 if isinstance(beat, Mapping) and self.on_beat is not None:
                     self.on_beat(beat)
+                own = frame.head.get("own")
+                if isinstance(own, Mapping) and self.on_own is not None:
+                    self.shared = True
+                    self.on_own(own)
         except LinkError as error:
             log.error("the recorder sent %s", error)
 

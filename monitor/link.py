@@ -1,7 +1,8 @@
 """Frames between prober and recorder over an inherited socket pair: length, JSON head, one line per result.
 
 Heads the prober sends: ``{"batch": n}`` with results, ``{"alive": {...}}``. Heads the recorder sends: ``{"ack": n}``,
-``{"beat": {...}}`` (a job's report) and ``{"alive": {}}``.
+``{"beat": {...}}`` (a job's report), ``{"own": {probe: since}}`` (what to look at, from which Unix second on) and
+``{"alive": {}}``. A batch may end with ``"left": [probe, …]``: nothing more will come of these.
 A batch is acknowledged once it is committed or safely spooled; the end of the stream means that the other died.
 """
 

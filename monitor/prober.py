@@ -17,8 +17,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from apscheduler.jobstores.base import JobLookupError
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent, JobSubmissionEvent
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
 
@@ -130,6 +130,8 @@ class Prober:
         """Told the name of a probe that another worker may have: its last result was handed over."""
         self._own: frozenset[str] | None = None
         """Probes that are ours; None for all of the location."""
+        self.alone_since: datetime | None = None
+        """When all of them became ours because nobody said otherwise."""
         self.memories = memories or Memories()
         self._watched: dict[str, Watched] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
@@ -147,19 +149,14 @@ class Prober:
     def start(self, *, alone: bool = True) -> None:
         """Begin to look; ticks before this moment are not ours. Unless ``alone``, wait for :meth:`own`."""
         self.started_at = clock.now()
-        self._own = None if alone else frozenset()
+        self.alone_since, self._own = (self.started_at, None) if alone else (None, frozenset())
         self._scheduler.start()
         self.apply(self.config)
 
-    @property
-    def alone(self) -> bool:
-        """True while all probes of the location are ours because nobody said otherwise."""
-        return self._own is None
-
     def begin_alone(self) -> None:
         """Look at everything from now on: nobody can say what is ours."""
-        self.started_at = clock.now()
-        self._settle(dict.fromkeys(self._watched, self.started_at))
+        self.alone_since = clock.now()
+        self._settle(dict.fromkeys(self._watched, self.alone_since))
         self._own = None
 
     def own(self, since: Mapping[str, Any]) -> None:
@@ -431,7 +428,7 @@ def _reload(prober: Prober, path: Path, location: str | None) -> None:
 
 async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
     """Look at everything if nobody says in time what is ours: the database is away, and somebody has to look."""
-    if not prober.alone:
+    if prober.alone_since is None:
         await asyncio.sleep(ALONE_AFTER_S)
         if not handover.shared:
             log.warning("no word on how probes are shared after %.0f s: looking at all of them", ALONE_AFTER_S)
@@ -442,6 +439,7 @@ async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
 async def _report(prober: Prober, handover: Handover) -> None:
     """Tell the recorder that we live, and how."""
     while True:
+        since = prober.alone_since.timestamp() if prober.alone_since else None
         alive = {"blind": prober.sight.reason, "lag_s": round(prober.lag_s, 4), "since": since}
         await handover.tell({"alive": alive | {"pending": handover.pending, "dropped": handover.dropped}})
         await asyncio.sleep(ALIVE_EVERY_S)
