@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select
@@ -19,14 +20,23 @@ MOST_TICKS = 500
 MOST_RESULTS = 50_000
 
 
-def missed_since(engine: Engine, catalogue: Catalogue, location: str, until: datetime) -> list[Result]:
-    """Return MISSED results for the ticks between each probe's newest look and ``until``, oldest first."""
+def newest_ticks(engine: Engine, location: str) -> dict[str, datetime]:
+    """Return the newest tick that was recorded of each probe at a location."""
     series = table(tables.Series)
     with reading(engine) as connection:
         rows = connection.execute(
             select(series.c.probe, series.c.tick_us).where(series.c.location == location, series.c.tick_us > 0)
         )
-        newest = {probe: when(tick_us) for probe, tick_us in rows}
+        return {probe: when(tick_us) for probe, tick_us in rows}
+
+
+def missed_since(
+    engine: Engine, catalogue: Catalogue, location: str, until: datetime, only: Collection[str] | None = None
+) -> list[Result]:
+    """Return MISSED results for the ticks between each probe's newest look and ``until``, oldest first."""
+    newest = newest_ticks(engine, location)
+    if only is not None:
+        newest = {name: tick for name, tick in newest.items() if name in only}
     found: list[Result] = []
     for probe in catalogue.probes:
         if probe.id in newest and not probe.disabled and location in probe.locations:

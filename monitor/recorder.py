@@ -7,7 +7,7 @@ import hashlib
 import logging
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,12 +20,13 @@ from monitor.config import Config
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model import Result
 from monitor.delivery import Dispatcher
-from monitor.gaps import missed_since
+from monitor.gaps import missed_since, newest_ticks
 from monitor.link import Frame
 from monitor.metrics import Counters, Seen
+from monitor.sharing import Sharing, own_name
 from monitor.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import AWAY, migrate, parsed_url
+from monitor.store.engine import AWAY, is_postgresql, migrate, parsed_url
 
 log = logging.getLogger("chatwatch.recorder")
 
@@ -34,11 +35,13 @@ T = TypeVar("T")
 RETRY_S = 1.0
 LATE = timedelta(minutes=5)
 """What is older when it is stored belongs to the past: it is judged, and nobody is paged for it."""
+LATE_LOOK = timedelta(seconds=3)
+"""A tick of a probe that changed hands may still be looked at so much later."""
 
 
-def worker_id(location: str) -> str:
+def worker_id(location: str, salt: str = "") -> str:
     """Return a name that tells workers apart without telling anybody the machine's name."""
-    return f"{location}-{hashlib.sha256(platform.node().encode()).hexdigest()[:6]}"
+    return f"{location}-{hashlib.sha256((platform.node() + salt).encode()).hexdigest()[:6]}"
 
 
 def spool_directory(database: str, location: str) -> Path:
@@ -61,8 +64,15 @@ class Recorder:
         self.opened = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "database")
         self._side = ThreadPoolExecutor(1, "chores")
-        owner = f"{worker_id(config.settings.location)}/{os.getpid()}"
-        self.dispatcher = Dispatcher(engine, self.database, owner, config, self._sent)
+        self._leases = ThreadPoolExecutor(1, "leases")
+        location, self._shared = config.settings.location, is_postgresql(engine)
+        # Beside an SQLite file there is one spool, so one worker; elsewhere its directory tells a worker from others.
+        self.worker = worker_id(location, own_name(spool.directory) if self._shared else "")
+        self.sharing = Sharing(engine, self.worker if self._shared else location, location)
+        self.tell: Callable[[Mapping[str, Any]], None] = lambda _: None
+        """Sends a message to the prober."""
+        self._told: frozenset[str] | None = None
+        self.dispatcher = Dispatcher(engine, self.database, f"{self.worker}/{os.getpid()}", config, self._sent)
         self._dropped = 0
         self._watched_since: datetime | None = None
         self._gaps_filled = False
@@ -92,6 +102,7 @@ class Recorder:
             try:
                 await self.database(migrate, self.engine)
                 await self.publish()
+                await self.share()
             except AWAY as error:
                 log.warning("the database is away: %s", kind_of(error))
                 await asyncio.sleep(RETRY_S)
@@ -105,6 +116,42 @@ class Recorder:
         await self.database(flow.publish_catalogue, self.engine, self.config.catalogue, clock.now(), label=label)
         self.seen.stored_at = clock.now()
 
+    async def share(self) -> None:
+        """Renew the leases and tell the prober which probes are its own; what nobody looked at meanwhile is missed."""
+        loop = asyncio.get_running_loop()
+        location = self.config.settings.location
+        here = [p.id for p in self.config.catalogue.probes if not p.disabled and location in p.locations]
+        await loop.run_in_executor(self._leases, self.sharing.renew, here)
+        own = self.sharing.own
+        if own == self._told:
+            return
+        gained = own - (self._told or frozenset())
+        if self._told is None and (not self._shared or self._watched_since is not None):
+            since = {}  # the prober looks at everything already; its gap is filled before its first result
+        else:
+            since = await self.database(self._fill, gained)
+        self.tell({"own": dict.fromkeys(own, 0) | since})
+        self._told = own
+
+    def _fill(self, gained: Collection[str]) -> dict[str, float]:
+        """Record the ticks of new probes that nobody came to; returns from when on to look, as Unix seconds."""
+        if len(self.spool):
+            self.spool.replay(self._store)
+            self.seen.spooled = len(self.spool)
+        location, until = self.config.settings.location, clock.now() - LATE_LOOK
+        self._judge(missed_since(self.engine, self.config.catalogue, location, until, gained))
+        self._gaps_filled = True
+        newest = newest_ticks(self.engine, location)
+        return {name: max(until, newest.get(name, until)).timestamp() for name in gained}
+
+    def _give_back(self, left: Sequence[str]) -> None:
+        """Let others have probes whose last results are stored; while those wait on disk the lease stays."""
+        try:
+            if not len(self.spool):
+                self.sharing.give_back(left)
+        except AWAY as error:
+            log.warning("leases could not be given back: %s", kind_of(error))
+
     async def take(self, frame: Frame) -> None:
         """Take one message of the prober; a batch is safe on disk when this returns."""
         alive = frame.head.get("alive")
@@ -116,6 +163,8 @@ class Recorder:
         for result in results:
             self.seen.take(result)
         await self.database(self._keep, results)
+        if left := frame.head.get("left"):
+            await self.database(self._give_back, left)
 
     def _hear(self, alive: Mapping[str, Any]) -> None:
         self.seen.prober_heard_at = clock.now()
@@ -124,7 +173,7 @@ class Recorder:
         dropped = int(alive.get("dropped", 0))
         self.counters.dropped.inc(max(0, dropped - self._dropped))
         self._dropped = dropped
-        if self._watched_since is None:
+        if self._watched_since is None and alive.get("since") is not None:
             self._watched_since = datetime.fromtimestamp(float(alive["since"]), UTC)
 
     def _read(self, line: bytes) -> Result | None:
@@ -153,7 +202,8 @@ class Recorder:
         new = [result for result in results if result.run.tick >= since]
         if new and not self._gaps_filled:
             self._judge([result for result in results if result.run.tick < since])
-            self._judge(missed_since(self.engine, self.config.catalogue, self.config.settings.location, since))
+            location = self.config.settings.location
+            self._judge(missed_since(self.engine, self.config.catalogue, location, since))
             self._gaps_filled = True
             results = new
         self._judge(results)
@@ -171,7 +221,11 @@ class Recorder:
     def _record(self, results: Sequence[Result], now: datetime, backfill: bool) -> None:
         """Record a batch; if a bug of ours cannot take it, take one result at a time and give up the faulty one."""
         try:
-            flow.record(self.engine, results, now, backfill=backfill)
+            done = flow.record(self.engine, results, now, backfill=backfill, claim=self.sharing.claim)
+            if done.fenced:
+                log.info("%d results of probes that another worker looks at are left out", done.fenced)
+            for name in sorted(done.rewound):
+                log.warning("the newest look of %s lay in the future: the clock was set back", name)
         except AWAY:
             raise
         except Exception:
@@ -215,7 +269,7 @@ class Recorder:
         await self.database(
             flow.check_in,
             self.engine,
-            worker_id(location),
+            self.worker,
             location,
             clock.now(),
             blind=self.seen.blind,
@@ -231,6 +285,9 @@ class Recorder:
     async def close(self) -> None:
         """Let deliveries end and the database go."""
         await self.dispatcher.close()
+        if self.opened.is_set():
+            await self.database(self.sharing.end)
+        self._leases.shutdown()
         self._thread.shutdown()
         self._side.shutdown()
         self.spool.close()

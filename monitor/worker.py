@@ -18,6 +18,7 @@ from monitor.metrics import Seen, registry_for
 from monitor.programs import split
 from monitor.recorder import RETRY_S, Recorder, kind_of, spool_directory
 from monitor.scrape import Beats, application, serve
+from monitor.sharing import SHARE_EVERY_S
 from monitor.spool import Spool, SpoolError
 from monitor.store.engine import AWAY, StoreError, open_engine
 
@@ -48,6 +49,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     watch_parent(stopping.set)
+    recorder.tell = lambda head: writer.write(pack(head))
     reloading = Reloader(recorder, path, location)
     loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
     host, port = split(config.settings.metrics)
@@ -142,11 +144,13 @@ class Reloader:
             self._recorder.apply(config)
             self._recorder.seen.reload_ok = True
             await _tried("publish", self._recorder, self._recorder.publish)
+            await _tried("share", self._recorder, self._recorder.share)
 
 
 def _chores(recorder: Recorder) -> list[asyncio.Task[None]]:
     """Start everything that is done again and again."""
     every = {
+        "share": (SHARE_EVERY_S, recorder.share),
         "replay": (REPLAY_EVERY_S, recorder.replay),
         "sign_of_life": (CHECK_IN_EVERY_S, recorder.sign_of_life),
         "sweep": (SWEEP_EVERY_S, recorder.sweep),
