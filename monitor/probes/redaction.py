@@ -30,7 +30,7 @@ _KEY_SHAPE = re.compile(
     r"|\b(?:sk|pk|rk|xai|gsk|AIza)[-_][A-Za-z0-9_*-]{8,}"
     r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?"
 )
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSEEN = frozenset({"Cf", "Co", "Cn"})
 _PARTS = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
 

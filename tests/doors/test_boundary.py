@@ -297,7 +297,7 @@ async def overheard(port: int, headers: dict[str, str]) -> bytes:
         for name in ("", "audit"):
             await line.send(rerun(name))
             try:
-                async with asyncio.timeout(2.5):
+                async with asyncio.timeout(1.5):
                     while True:
                         said = await line.recv()
                         told += said if isinstance(said, bytes) else said.encode()

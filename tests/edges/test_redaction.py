@@ -107,6 +107,7 @@ def test_a_text_made_to_be_slow_to_search_is_not() -> None:
     assert clock.monotonic() - started_s < 1
 
 
-def test_escape_sequences_of_a_terminal_are_marked_in_either_form() -> None:
-    seen = tidy(Observation(Reason.STATUS, "a\x1b[31mb\x9b31mc"), [])
-    assert seen.detail == "a\N{REPLACEMENT CHARACTER}[31mb\N{REPLACEMENT CHARACTER}31mc"
+def test_escape_sequences_and_odd_line_ends_are_marked() -> None:
+    seen = tidy(Observation(Reason.STATUS, "a\x1b[31mb\x9b31mc\u2028d"), [])
+    mark = "\N{REPLACEMENT CHARACTER}"
+    assert seen.detail == f"a{mark}[31mb{mark}31mc{mark}d"
