@@ -67,10 +67,8 @@ def main(quick: bool) -> None:
     """Print the table."""
     sizes = [(10_000, "spread"), (10_000, "burst")] if quick else []
     sizes = sizes or [(n, phases) for n in (1_000, 10_000) for phases in ("spread", "burst")]
-    title = f"Starts of probes every {INTERVAL_S} s: late, and CPU of a core"
-    table = Table(
-        "engine", "probes", "phases", "late ms p50 / p99 / max", "starts", "CPU %", "CPU ×", "claim", title=title
-    )
+    title = f"Starts of probes every {INTERVAL_S} s: late in ms as p50 / p99 / max, CPU of a core, × the bare heap"
+    table = Table("engine", "probes", "phases", "late", "p99 ×", "starts", "CPU", "CPU ×", "claim", title=title)
     for probes, phases in sizes:
         told = {engine: measure(engine, probes, phases, 1 if quick else 2) for engine in ENGINES}
         for engine, name in ENGINES.items():
