@@ -1,0 +1,226 @@
+"""Judging again: scenario files, recorded incidents as scenarios, live equals replay, another policy on the past."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from click.testing import Result as Shown
+from sqlalchemy import Engine
+
+from monitor import clock, flow
+from monitor.cli import chatwatch
+from monitor.core import commands, notation, replay, scenario
+from monitor.core.catalogue import Catalogue
+from monitor.core.model import IncidentStatus, Result
+from monitor.core.recorded import REPLAYED
+from monitor.store import reads
+from monitor.store.engine import migrate, open_engine
+
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+SWEEP = timedelta(seconds=5)
+
+
+def run(home: Path, *words: str) -> Shown:
+    own = {"CHATWATCH_DATABASE": f"sqlite:///{home / 'chatwatch.db'}", "CHATWATCH_CONFIG": str(home / "probes.yaml")}
+    return CliRunner().invoke(chatwatch, list(words), env=own)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    found = open_engine(f"sqlite:///{tmp_path}/chatwatch.db")
+    migrate(found)
+    yield found
+    found.dispose()
+
+
+def live(engine: Engine, catalogue: Catalogue, played: Sequence[Result], until: datetime) -> None:
+    """Record looks as a worker does: small batches, a little late, and a sweep every five seconds."""
+    flow.publish_catalogue(engine, catalogue, played[0].started_at)
+    batch: list[Result] = []
+    swept = played[0].started_at
+    for result in sorted(played, key=lambda item: item.started_at + timedelta(seconds=item.duration_s)):
+        at = result.started_at + timedelta(seconds=result.duration_s)
+        while at - swept > SWEEP:
+            swept += SWEEP
+            flow.record(engine, batch, swept)
+            batch = []
+            flow.sweep(engine, swept)
+        batch.append(result)
+    flow.record(engine, batch, max(swept, at))
+    while swept < until:
+        swept += SWEEP
+        flow.sweep(engine, swept)
+
+
+def shifted(name: str, start: datetime) -> tuple[Catalogue, list[Result], datetime]:
+    """Return a shipped scenario's looks as if they began at ``start``."""
+    data = yaml.safe_load((SCENARIOS / name).read_text(encoding="utf-8"))
+    data["start"] = start.isoformat()
+    report = scenario.run(data)
+    end = max(result.started_at for result in report.played) + timedelta(seconds=30)
+    return notation.catalogue(data), list(report.played), end
+
+
+def an_hour_ago(hours: float = 2) -> datetime:
+    return clock.now().replace(microsecond=0) - timedelta(hours=hours)
+
+
+def test_replay_plays_a_shipped_scenario_as_expected(tmp_path: Path) -> None:
+    shown = run(tmp_path, "replay", str(SCENARIOS / "people.yaml"))
+    assert shown.exit_code == 0, shown.output
+    assert "+13m note identified by alice" in shown.output
+    assert "+12m acknowledged page component_down deepseek/api to oncall" in shown.output
+    assert "as expected" in shown.output
+
+
+def test_replay_names_what_differs_and_exits_with_one(tmp_path: Path) -> None:
+    file = tmp_path / "story.yaml"
+    text = (SCENARIOS / "hard-outage.yaml").read_text(encoding="utf-8")
+    file.write_text(text.replace('"+9m resolved"', '"+8m resolved"'), encoding="utf-8")
+    shown = run(tmp_path, "replay", str(file), "--quiet")
+    assert shown.exit_code == 1
+    assert "expected '+8m resolved', which did not come" in shown.output
+    assert "not expected: '+9m resolved'" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: [", "is no YAML in line 1"),
+        ("[]", "must be a mapping"),
+        ("probes: {}", "must have looks"),
+        ("probes: {p: {}}\nlooks: {}", "'component' is missing"),
+        ("probes: {p: {component: a/b}}\nlooks: {q: o}", "no probe named 'q'"),
+        ("probes: {p: {component: a/b}}\nlooks: {p: z}", "'z' is no letter"),
+        ("probes: {p: {component: a/b, interval: soon}}\nlooks: {p: o}", "not a duration"),
+        ("probes: {p: 5}\nlooks: {p: o}", "story.yaml: "),
+        ("probes: {p: {component: a/b, policy: {patience: 1}}}\nlooks: {p: o}", "no field named patience"),
+    ],
+)
+def test_a_bad_scenario_is_told_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "story.yaml"
+    file.write_text(text)
+    shown = run(tmp_path, "replay", str(file))
+    assert shown.exit_code == 1
+    assert told in shown.output
+    assert len(shown.output.splitlines()) == 1
+    assert isinstance(shown.exception, SystemExit)
+
+
+@pytest.mark.parametrize("name", ["hard-outage.yaml", "relapse.yaml", "january-2025.yaml", "slow.yaml"])
+def test_an_exported_incident_replays_to_what_was_recorded(tmp_path: Path, engine: Engine, name: str) -> None:
+    catalogue, played, end = shifted(name, an_hour_ago(12 if name.startswith("january") else 3))
+    live(engine, catalogue, played, end)
+    incidents = reads.incidents(engine, public=False)
+    assert incidents
+    for incident in incidents:
+        file = tmp_path / f"{incident.id}.yaml"
+        shown = run(tmp_path, "export-scenario", incident.id, "-o", str(file))
+        assert shown.exit_code == 0, shown.output
+        expected = yaml.safe_load(file.read_text(encoding="utf-8"))["expect"]
+        assert len(expected["timeline"]) == len(incident.events)
+        replayed = run(tmp_path, "replay", str(file))
+        assert replayed.exit_code == 0, replayed.output
+
+
+def test_an_exported_incident_keeps_what_people_did(tmp_path: Path, engine: Engine) -> None:
+    catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
+    cut = played[0].started_at + timedelta(minutes=6)
+    live(engine, catalogue, [result for result in played if result.started_at < cut], cut)
+    incident = reads.incidents(engine, public=False)[0]
+    (view,) = reads.alerts(engine, incident=incident.id)
+    flow.command(engine, commands.AcknowledgeAlert(view.alert.id), "alice", cut)
+    note = commands.PostUpdate(incident.id, "Their gateway refuses us.", IncidentStatus.IDENTIFIED)
+    flow.command(engine, note, "alice", cut + timedelta(seconds=2))
+    flow.record(engine, [result for result in played if result.started_at >= cut], end)
+    flow.sweep(engine, end + timedelta(minutes=3))
+    text = run(tmp_path, "export-scenario", incident.id).output
+    data = yaml.safe_load(text)
+    assert [click.get("acknowledge") or click["do"] for click in data["clicks"]] == ["component_down", "note"]
+    report = scenario.run(data)
+    assert any("note identified by alice" in line for line in report.timeline)
+
+
+def test_what_cannot_be_exported_is_told(tmp_path: Path, engine: Engine) -> None:
+    shown = run(tmp_path, "export-scenario", "nothing")
+    assert shown.exit_code == 1
+    assert shown.output == "chatwatch: there is no incident nothing: chatwatch incident list names them\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["january-2025.yaml", "relapse.yaml", "quarter-fails.yaml", "parent.yaml"])
+def test_live_equals_replay_on_what_was_stored(engine: Engine, name: str) -> None:
+    """Fold the raw results out of the database again and get the incidents and alerts that were recorded."""
+    catalogue, played, end = shifted(name, an_hour_ago(12))
+    live(engine, catalogue, played, end)
+    stored = sorted(reads.results(engine), key=lambda item: item.started_at + timedelta(seconds=item.duration_s))
+    assert len(stored) == len(played)
+    judge = replay.run(reads.catalogue(engine), stored, sweep_s=5.0)
+    recorded = reads.incidents(engine, public=False, limit=1000)
+    now = [(e.incident, e.kind, e.at.timestamp(), e.data.get("component"), e.data.get("impact")) for e in judge.events]
+    then = [
+        (e.incident, e.kind, e.at.timestamp(), e.data.get("component"), e.data.get("impact"))
+        for item in recorded
+        for e in item.events
+    ]
+    timed = {"resolved", "recovering"}
+    assert sorted(str(x[:2]) for x in now) == sorted(str(x[:2]) for x in then)
+    assert sorted(str(x) for x in now if x[1] not in timed) == sorted(str(x) for x in then if x[1] not in timed)
+    fired = sorted((a.rule, a.component, a.started_at, a.incident) for a in judge.fired if a.rule in REPLAYED)
+    views = reads.alerts(engine, limit=1000)
+    assert fired == sorted(
+        (v.alert.rule, v.alert.component, v.alert.started_at, v.alert.incident)
+        for v in views
+        if v.alert.rule in REPLAYED
+    )
+
+
+def test_backtest_lists_pages_that_another_policy_misses_and_delays(tmp_path: Path, engine: Engine) -> None:
+    catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
+    live(engine, catalogue, played, end)
+    later = run(tmp_path, "backtest", "--set", "open_after_failures=3", "--days", "1")
+    assert later.exit_code == 0, later.output
+    assert "In force  1 pages" in later.output
+    assert "Would come later" in later.output
+    assert "component_down  deepseek/api" in later.output
+    words = ("--set", "open_after_failures=6", "--set", "window_looks=6", "--set", "rate_open_ratio=1")
+    missed = run(tmp_path, "backtest", *words, "--json", "--days", "1")
+    found = json.loads(missed.output)
+    assert (len(found["before"]), len(found["after"]), len(found["gone"])) == (1, 0, 1)
+
+
+def test_backtest_takes_a_policy_of_the_configuration(tmp_path: Path, engine: Engine) -> None:
+    catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
+    live(engine, catalogue, played, end)
+    (tmp_path / "probes.yaml").write_text(
+        "policies: {patient: {open_after_failures: 3, recovery_window: 10m}}\n"
+        "services: [{id: a, name: A, components: [{id: b, name: B}],"
+        " probes: [{id: p, component: b, kind: tcp, interval: 30s, options: {host: a.example, port: 443}}]}]\n"
+    )
+    shown = run(tmp_path, "backtest", "--policy", "patient", "--days", "1")
+    assert "Would come later" in shown.output, shown.output
+    assert 'did you mean "patient"?' in run(tmp_path, "backtest", "--policy", "patent").output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "say what to try"),
+        (["--set", "open_after_failures"], "write FIELD=VALUE"),
+        (["--set", "open_after_failure=3"], 'did you mean "open_after_failures"?'),
+        (["--set", "recovery_window=30"], "recovery_window"),
+        (["--set", "open_after_failures=9"], "nothing would ever open"),
+    ],
+)
+def test_a_policy_that_cannot_be_tried_is_told(tmp_path: Path, engine: Engine, words: list[str], told: str) -> None:
+    catalogue, played, _ = shifted("hard-outage.yaml", an_hour_ago())
+    flow.publish_catalogue(engine, catalogue, played[0].started_at)
+    shown = run(tmp_path, "backtest", *words)
+    assert shown.exit_code in (1, 2)
+    assert told in shown.output
