@@ -43,7 +43,8 @@ def doors(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple
     """Return the three programs that people visit, each a group of its own."""
     environ = environ or {}
     return tuple(
-        Group((Program(name, door(name, getattr(settings, name)), environ),)) for name in ("web", "live", "console")
+        Group((Program(name, door(name, getattr(settings, name)), environ, open_to_visitors=True),))
+        for name in ("web", "live", "console")
     )
 
 

@@ -25,6 +25,26 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 CALM_S = 60.0
 """After so long without a death the next restart is quick again."""
+ORDINARY = frozenset(
+    {
+        "CHATWATCH_DATABASE",
+        "HOME",
+        "LANG",
+        "LANGUAGE",
+        "LD_LIBRARY_PATH",
+        "LOGNAME",
+        "PATH",
+        "PGPASSFILE",
+        "PYTHONPATH",
+        "PYTHONUNBUFFERED",
+        "TERM",
+        "TMPDIR",
+        "TZ",
+        "USER",
+        "VIRTUAL_ENV",
+    }
+)
+"""What a program needs of its environment, and no secret of a probe."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -38,6 +58,8 @@ class Program:
     name: str
     arguments: tuple[str, ...]
     environ: Mapping[str, str] = field(default_factory=dict)
+    open_to_visitors: bool = False
+    """A door gets the ordinary variables of our environment only: the vendors' keys stay outside of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +160,7 @@ class Supervisor:
             "-P",  # a file in the folder that we are started in must not stand in for a library
             *program.arguments,
             *map(str, link),
-            env={**os.environ, **program.environ, LIFE_VARIABLE: str(self._life[0])},
+            env={**_inherited(program), **program.environ, LIFE_VARIABLE: str(self._life[0])},
             stdin=asyncio.subprocess.DEVNULL,
             pass_fds=(self._life[0], *link),
             start_new_session=True,
@@ -168,6 +190,12 @@ class Supervisor:
             await asyncio.gather(*(process.wait() for process in processes.values()))
         for name in processes:
             self._running.pop(name, None)
+
+
+def _inherited(program: Program) -> Mapping[str, str]:
+    if not program.open_to_visitors:
+        return os.environ
+    return {name: value for name, value in os.environ.items() if name in ORDINARY or name.startswith("LC_")}
 
 
 def _die_with_parent() -> None:

@@ -1,0 +1,47 @@
+"""What the supervisor hands on to its programs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from monitor.config import Settings
+from monitor.programs import doors
+from monitor.supervise import Group, Program, Supervisor
+
+SHOW = "import os, sys; open(sys.argv[1], 'w').write(repr(sorted(os.environ)))"
+
+
+def test_a_door_gets_no_secret_of_a_probe_and_the_worker_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_VENDORS_KEY", "canary-key")
+    monkeypatch.setenv("CHATWATCH_DATABASE", "sqlite:///somewhere.db")
+    groups = [
+        Group((Program(name, ("-c", SHOW, str(tmp_path / name)), open_to_visitors=name == "door"),))
+        for name in ("door", "worker")
+    ]
+
+    def until_both_wrote() -> None:
+        while not all((tmp_path / name).exists() and (tmp_path / name).read_text() for name in ("door", "worker")):
+            time.sleep(0.02)
+
+    async def scene() -> None:
+        supervisor = Supervisor(groups, lambda line: None)
+        running = asyncio.create_task(supervisor.run())
+        await asyncio.to_thread(until_both_wrote)
+        supervisor.stop()
+        await running
+
+    asyncio.run(scene())
+    assert "SOME_VENDORS_KEY" in (tmp_path / "worker").read_text()
+    seen = (tmp_path / "door").read_text()
+    assert "SOME_VENDORS_KEY" not in seen
+    assert "CHATWATCH_DATABASE" in seen
+    assert os.environ["SOME_VENDORS_KEY"] == "canary-key"
+
+
+def test_all_three_doors_are_open_to_visitors() -> None:
+    assert [program.open_to_visitors for group in doors(Settings()) for program in group.programs] == [True] * 3
