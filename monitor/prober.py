@@ -3,94 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import importlib
 import logging
-import os
 import random
-import signal
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, EVENT_JOB_MISSED, JobExecutionEvent, JobSubmissionEvent
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from apscheduler.triggers.base import BaseTrigger
 
 from monitor import clock
-from monitor.config import Config, ConfigError, load
+from monitor.config import Config
 from monitor.core.catalogue import Probe
 from monitor.core.health import needs_second_look
-from monitor.core.model import Observation, Outcome, Reason, Result, RunId
-from monitor.core.schedule import count_between, next_tick, slot, ticks_between
-from monitor.handover import Handover
-from monitor.link import open_link, watch_parent
+from monitor.core.model import Outcome, Reason, Result, RunId
+from monitor.grid import Grid, missed
 from monitor.probes import KINDS, heartbeat
 from monitor.probes.base import Context, look, secrets_of
-from monitor.probes.memory import Memories, memory_path
+from monitor.probes.memory import Memories
 from monitor.sight import Sight
-from monitor.store.engine import parsed_url
 from monitor.wire import Wire
 
 log = logging.getLogger("chatwatch.prober")
 
 AT_ONCE_PER_SERVICE = 8
-RECORDER_SILENT_S = 60.0
-MOST_MISSED = 200
-"""Missed ticks written out after one gap of one probe."""
 DRAIN_S = 5.0
-FLUSH_S = 2.0
-CLOCK_STEP_S = 1.0
 CLOCK_EVERY_S = 1.0
 LATEST_START_S = 5
 """A tick that is older waits for the next one: after a sleep all probes at once would be a stampede."""
-COLLECT_EVERY_S = 5.0
-COLLECT_BY_FORCE = 100_000
-ALIVE_EVERY_S = 1.0
-ALONE_AFTER_S = 8.0
-"""So long a prober of a shared database waits to be told which probes are its own."""
-LAG_EVERY_S = 0.1
-REMEMBER_EVERY_S = 10.0
-
-
-class Grid(BaseTrigger):  # type: ignore[misc]  # APScheduler ships no types
-    """APScheduler's view of a probe's grid. Ticks older than one interval are skipped here and recorded elsewhere."""
-
-    def __init__(self, probe: Probe) -> None:
-        self._interval_s = probe.interval_s
-        self._slot_s = slot(probe.id, probe.interval_s)
-
-    def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
-        """Return the next tick after the previous one, but none from a long sleep."""
-        now = now.astimezone(UTC)  # sums and comparisons within one local zone overlook summer time
-        oldest = now - timedelta(seconds=self._interval_s)
-        after = now if previous_fire_time is None else max(previous_fire_time.astimezone(UTC), oldest)
-        return next_tick(self._interval_s, self._slot_s, after)
-
-    def move(self, by_s: float) -> None:
-        """Move the grid a little, so that ticks of a time that is lived twice differ."""
-        self._slot_s += by_s
-
-    def latest(self, now: datetime) -> datetime:
-        """Return the newest tick at or before ``now``."""
-        return next_tick(self._interval_s, self._slot_s, now - timedelta(seconds=self._interval_s))
-
-    def between(self, after: datetime, before: datetime) -> list[datetime]:
-        """Return the newest ticks strictly between two ticks, at most :data:`MOST_MISSED`."""
-        until = before - timedelta(microseconds=1)
-        extra = count_between(self._interval_s, self._slot_s, after, until) - MOST_MISSED
-        start = after + timedelta(seconds=max(0, extra) * self._interval_s)
-        return list(ticks_between(self._interval_s, self._slot_s, start, until))
-
-
-def missed(run: RunId, reason: Reason, detail: str = "") -> Result:
-    """Return the record of a look that was not made."""
-    return Result(run, run.tick, 0.0, Observation(reason, detail))
 
 
 @dataclass(slots=True)
@@ -371,143 +314,3 @@ def _network(config: Config) -> tuple[object, ...]:
 
 def _wire(config: Config) -> Wire:
     return Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
-
-
-async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
-    """Be the prober process: 0 after a clean stop, 1 when the recorder is gone or the configuration is faulty."""
-    config = load(path, os.environ, location)
-    handover = Handover(*await open_link(descriptor))
-    prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
-    handover.on_beat, handover.on_own, prober.leave = prober.take_beat, prober.own, handover.leave
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, _reload, prober, path, location)
-    watch_parent(stopping.set)
-    prober.start(alone=parsed_url(database).get_backend_name() == "sqlite")
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    listening = asyncio.create_task(handover.listen())
-    chores = [
-        asyncio.create_task(chore)
-        for chore in (
-            handover.send(),
-            _report(prober, handover),
-            _wait_for_shares(prober, handover),
-            _measure_lag(prober),
-            _watch_clock(prober),
-            _collect(prober),
-            _remember(prober),
-        )
-    ]
-    ending = [asyncio.create_task(stopping.wait()), asyncio.create_task(_recorder_hangs(handover)), listening]
-    await asyncio.wait([*ending, *chores], return_when=asyncio.FIRST_COMPLETED)
-    clean = stopping.is_set()
-    await prober.stop()
-    await remember(prober.memories)
-    if not listening.done():
-        await handover.flush(FLUSH_S)
-    for task in (*chores, *ending):
-        task.cancel()
-    outcomes = await asyncio.gather(*chores, *ending, return_exceptions=True)
-    for outcome in outcomes:
-        if isinstance(outcome, Exception):
-            log.error("the prober failed", exc_info=outcome)
-            clean = False
-    return 0 if clean else 1
-
-
-def _reload(prober: Prober, path: Path, location: str | None) -> None:
-    try:
-        prober.apply(load(path, os.environ, location))
-    except ConfigError as error:
-        log.error("the new configuration is faulty, the running one is kept:\n%s", error)
-
-
-async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
-    """Look at everything if nobody says in time what is ours: the database is away, and somebody has to look."""
-    if prober.alone_since is None:
-        await asyncio.sleep(ALONE_AFTER_S)
-        if not handover.shared:
-            log.warning("no word on how probes are shared after %.0f s: looking at all of them", ALONE_AFTER_S)
-            prober.begin_alone()
-    await asyncio.Event().wait()
-
-
-async def _report(prober: Prober, handover: Handover) -> None:
-    """Tell the recorder that we live, and how."""
-    while True:
-        since = prober.alone_since.timestamp() if prober.alone_since else None
-        alive = {"blind": prober.sight.reason, "lag_s": round(prober.lag_s, 4), "since": since}
-        await handover.tell({"alive": alive | {"pending": handover.pending, "dropped": handover.dropped}})
-        await asyncio.sleep(ALIVE_EVERY_S)
-
-
-async def _measure_lag(prober: Prober) -> None:
-    """Keep the worst lateness of the loop within about the last ten seconds."""
-    worst: deque[float] = deque(maxlen=round(10 / LAG_EVERY_S))
-    while True:
-        due_s = clock.monotonic() + LAG_EVERY_S
-        await asyncio.sleep(LAG_EVERY_S)
-        worst.append(max(0.0, clock.monotonic() - due_s))
-        prober.lag_s = max(worst)
-
-
-async def _watch_clock(prober: Prober) -> None:
-    """Notice a step of the wall clock by comparing it with the one that never steps."""
-    offset_ns = clock.wall_offset_ns()
-    while True:
-        await asyncio.sleep(CLOCK_EVERY_S)
-        step_s = (clock.wall_offset_ns() - offset_ns) / 1e9
-        if abs(step_s) > CLOCK_STEP_S:
-            log.warning("the clock was set by %+.1f s; the schedule is laid out again", step_s)
-            prober.rearm(step_s)
-        offset_ns = clock.wall_offset_ns()
-
-
-async def _collect(prober: Prober) -> None:
-    """Collect garbage between looks: a collection in the middle of one would be measured as the vendor's delay."""
-    while True:
-        await asyncio.sleep(COLLECT_EVERY_S)
-        if prober.idle or gc.get_count()[0] > COLLECT_BY_FORCE:
-            gc.collect()
-
-
-async def _remember(prober: Prober) -> None:
-    while True:
-        await asyncio.sleep(REMEMBER_EVERY_S)
-        await remember(prober.memories)
-
-
-async def remember(memories: Memories) -> None:
-    """Write down what the probes remember, if there is anything new; the loop does not wait for the disk."""
-    content = memories.copy()
-    if content is None:
-        return
-    try:
-        await asyncio.to_thread(memories.write, content)
-    except OSError as error:
-        memories.failed()
-        log.warning("what the probes remember cannot be kept: %s", error.strerror or type(error).__name__)
-
-
-async def _recorder_hangs(handover: Handover) -> None:
-    """Return when the recorder hangs. Asked three times: after a stop of ours its answers only wait to be read."""
-    found = 0
-    while True:
-        await asyncio.sleep(1)
-        found = found + 1 if handover.silent_s > RECORDER_SILENT_S else 0
-        if found == 3:
-            log.error("the recorder has not answered for %.0f s", handover.silent_s)
-            return
-
-
-def main(path: Path, location: str | None, descriptor: int, database: str) -> int:
-    """Run the prober on the quickest loop there is."""
-    make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
-    with suppress(ImportError):
-        make_loop = importlib.import_module("uvloop").new_event_loop
-    with asyncio.Runner(loop_factory=make_loop) as runner:
-        return runner.run(run(path, location, descriptor, database))

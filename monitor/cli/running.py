@@ -108,7 +108,7 @@ def _supervise(groups: tuple[Group, ...], path: Path, location: str | None) -> N
 @click.argument("descriptor", type=int)
 def prober(path: Path, location: str | None, descriptor: int) -> None:
     """Be the prober of a worker; the supervisor starts this."""
-    from monitor.prober import main
+    from monitor.probing import main
 
     log_to_stderr("prober")
     sys.exit(_with_config(lambda: main(path, location, descriptor, database_url())))

@@ -22,7 +22,9 @@ from monitor.config import Config, load
 from monitor.core.catalogue import Probe
 from monitor.core.model import Health, Outcome, Reason, Result
 from monitor.gaps import missed_since
-from monitor.prober import Grid, Prober, _watch_clock
+from monitor.grid import Grid
+from monitor.prober import Prober
+from monitor.probing import _watch_clock
 from monitor.simulator import serve
 from monitor.store import reads
 from monitor.store.engine import open_engine

@@ -12,9 +12,10 @@ import pytest
 
 from monitor.config import Config, load
 from monitor.core.model import Result
-from monitor.prober import Prober, remember
+from monitor.prober import Prober
 from monitor.probes.budget import Ledger
 from monitor.probes.memory import MOST_BYTES_OF_A_PROBE, Memories, memory_path
+from monitor.probing import remember
 from monitor.simulator import serve
 from tests.edges.probing import KEY
 

@@ -16,9 +16,10 @@ from monitor.config import Config, load
 from monitor.core.catalogue import Probe
 from monitor.core.model import Observation, Outcome, Reason, Result, RunId
 from monitor.core.schedule import slot
+from monitor.grid import MOST_MISSED, Grid
 from monitor.handover import BATCH_RESULTS, MOST_WAITING, Handover
 from monitor.link import LinkError, open_link, pack, receive
-from monitor.prober import MOST_MISSED, Grid, Prober
+from monitor.prober import Prober
 from monitor.sight import Sight
 from monitor.simulator import Vendor, serve
 
