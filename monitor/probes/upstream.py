@@ -6,7 +6,7 @@ wall. Each of these carries a warning for the operator. A page that has not chan
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -32,8 +32,8 @@ class Options(base.Options):
     """The page's address; an address that ends in ``.json`` or contains ``/proxy/`` is asked as it stands."""
     components: dict[str, str] = Field(default_factory=dict)
     """The vendor's component id (or its exact name) → our component id. For Google Cloud: product ids."""
-    frozen_after_s: Seconds = 7 * 86400.0
-    """A page whose own time stamp is older than this is marked as frozen."""
+    frozen_after_s: Seconds = 30 * 86400.0
+    """A page whose own time stamp is older than this is taken for frozen, and what it says for unknown."""
 
     @field_validator("url")
     @classmethod
@@ -109,7 +109,7 @@ def _judged(reading: UpstreamReading, options: Options, look: Look) -> Observati
     if vanished:
         look.warn("upstream.component_vanished")
     if _is_frozen(reading, options, look):
-        look.warn("upstream.frozen")
+        return _frozen(reading, states, look)
     lost = sorted(ours for ours in set(options.components.values()) if not _has_source(ours, options, vanished))
     if lost:
         states.update(dict.fromkeys(lost, Health.UNKNOWN))
@@ -120,6 +120,14 @@ def _judged(reading: UpstreamReading, options: Options, look: Look) -> Observati
         detail = f"{reading.indicator}, {open_now} open incident{'' if open_now == 1 else 's'}"
         reason = Reason.OK
     return Observation(reason, detail, upstream=replace(reading, mapped=states), warnings=tuple(look.odd))
+
+
+def _frozen(reading: UpstreamReading, states: Mapping[str, Health], look: Look) -> Observation:
+    """Believe nothing of a page that nobody updates: the last state of a page that was left behind stays green."""
+    look.warn("upstream.frozen")
+    unknown = replace(reading, indicator=Health.UNKNOWN, mapped=dict.fromkeys(states, Health.UNKNOWN))
+    detail = f"not updated since {reading.page_updated_at:%Y-%m-%d}"
+    return Observation(Reason.UNREADABLE, detail, upstream=unknown, warnings=tuple(look.odd))
 
 
 def _has_source(ours: str, options: Options, vanished: tuple[str, ...]) -> bool:

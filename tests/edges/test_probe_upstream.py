@@ -589,10 +589,14 @@ def test_one_of_several_sources_of_a_component_may_vanish_with_a_warning_only() 
     assert seen.upstream.mapped == {"c/web": Health.OPERATIONAL}
 
 
-def test_a_page_that_has_not_changed_for_days_is_marked_as_frozen() -> None:
+def test_a_page_that_nobody_updates_any_more_is_unknown_whatever_it_shows() -> None:
     assert statuspage_look().warnings == ()
-    assert statuspage_look(now=NOW + timedelta(days=8)).warnings == ("upstream.frozen",)
-    assert statuspage_look(now=NOW + timedelta(days=8), frozen_after_s="30d").warnings == ()
+    seen = statuspage_look(now=NOW + timedelta(days=31), components={"rwppv331jlwc": "c/web"})
+    assert (seen.reason, seen.warnings) == (Reason.UNREADABLE, ("upstream.frozen",))
+    assert seen.detail == "not updated since 2026-11-22"
+    assert seen.upstream.indicator is Health.UNKNOWN
+    assert seen.upstream.mapped == {"c/web": Health.UNKNOWN}
+    assert statuspage_look(now=NOW + timedelta(days=31), frozen_after_s="60d").warnings == ()
 
 
 @pytest.mark.parametrize(
