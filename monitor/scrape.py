@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +33,7 @@ BEATS_A_MINUTE = 30
 WRONG_TOKENS_A_MINUTE = 30
 BEAT_BYTES = 4096
 BEAT_TIMEOUT_S = 5.0
+ALERTS_BYTES = 512 * 1024
 
 
 class Bucket:
@@ -88,13 +89,17 @@ def _is_shown(request: Request, token: str) -> bool:
     return same and bool(token) and scheme.lower() == "bearer"
 
 
-async def _small_body(request: Request) -> bytes:
+class TooLargeError(ValueError):
+    """A body is larger than its limit."""
+
+
+async def _small_body(request: Request, most: int = BEAT_BYTES) -> bytes:
     body = b""
     async with asyncio.timeout(BEAT_TIMEOUT_S):
         async for piece in request.stream():
             body += piece
-            if len(body) > BEAT_BYTES:
-                raise ValueError(f"A report has at most {BEAT_BYTES} bytes")
+            if len(body) > most:
+                raise TooLargeError(f"A report has at most {most} bytes")
     return body
 
 
@@ -113,8 +118,39 @@ def _report(body: bytes) -> tuple[bool, str]:
     return failed, words
 
 
-def application(seen: Seen, registry: CollectorRegistry, beats: Beats | None = None) -> Starlette:
-    """Return the routes over what the recorder knows; ``beats`` takes reports of jobs."""
+class AlertIntake:
+    """Takes Alertmanager's webhook; ``take_in`` stores a message and raises ``ValueError`` when it is none."""
+
+    def __init__(self, token: str, take_in: Callable[[object], Awaitable[str]], away: tuple[type[Exception], ...]):
+        self._token = token
+        self._take_in = take_in
+        self._away = away
+        self._wrong = Bucket(WRONG_TOKENS_A_MINUTE)
+
+    async def answer(self, request: Request) -> Response:
+        """Take one message; whoever sends it tries again after a 5xx and never after a 4xx."""
+        if not _is_shown(request, self._token):
+            return PlainTextResponse("Wrong token\n", 401 if self._wrong.take() else 429)
+        try:
+            body = await _small_body(request, ALERTS_BYTES)
+            told = await self._take_in(json.loads(body))
+        except (TimeoutError, ClientDisconnect):
+            return PlainTextResponse("The message did not arrive in time\n", 408)
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+            return PlainTextResponse("The message is no JSON\n", 400)
+        except TooLargeError as error:
+            return PlainTextResponse(f"{error}\n", 413)
+        except ValueError as error:
+            return PlainTextResponse(f"{error}\n", 400)
+        except self._away:
+            return PlainTextResponse("The database takes nothing now\n", 503)
+        return PlainTextResponse(f"{told}\n")
+
+
+def application(
+    seen: Seen, registry: CollectorRegistry, beats: Beats | None = None, intake: AlertIntake | None = None
+) -> Starlette:
+    """Return the routes over what the recorder knows; ``beats`` takes reports of jobs, ``intake`` others' alerts."""
 
     async def metrics(request: Request) -> Response:
         return _exposition(registry, request)
@@ -149,6 +185,7 @@ def application(seen: Seen, registry: CollectorRegistry, beats: Beats | None = N
             Route("/-/healthy", healthy),
             Route("/-/ready", ready),
             *([Route("/heartbeat/{probe}", beats.answer, methods=["POST"])] if beats else []),
+            *([Route("/api/v2/alerts/webhook", intake.answer, methods=["POST"])] if intake else []),
         ]
     )
 

@@ -6,18 +6,20 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from monitor import clock
+from sqlalchemy.exc import DBAPIError
+
+from monitor import clock, flow
 from monitor.config import ConfigError, load
 from monitor.delivery import LEASE_EVERY_S
 from monitor.link import open_link, pack, receive, watch_parent
 from monitor.metrics import Seen, registry_for
 from monitor.programs import split
 from monitor.recorder import RETRY_S, Recorder, kind_of, spool_directory
-from monitor.scrape import Beats, application, serve
+from monitor.scrape import AlertIntake, Beats, application, serve
 from monitor.sharing import SHARE_EVERY_S
 from monitor.spool import Spool, SpoolError
 from monitor.store.engine import AWAY, StoreError, open_engine
@@ -32,6 +34,7 @@ ROLL_UP_EVERY_S = 15.0
 PRUNE_EVERY_S = 600.0
 LAST_BATCHES_S = 8.0
 BEAT_EVERY_S = 5.0
+WEBHOOK_TOKEN = "CHATWATCH_WEBHOOK_TOKEN"  # noqa: S105  # the variable's name
 
 
 async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
@@ -55,7 +58,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     host, port = split(config.settings.metrics)
     beats = Beats(lambda: recorder.config.looks, lambda beat: writer.write(pack({"beat": beat})))
     tasks = [
-        asyncio.create_task(serve(application(seen, registry, beats), host, port, over)),
+        asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), host, port, over)),
         asyncio.create_task(reloading.run()),
         asyncio.create_task(_open(recorder)),
         *_chores(recorder),
@@ -119,6 +122,23 @@ async def _intake(recorder: Recorder, reader: asyncio.StreamReader, writer: asyn
             with suppress(ConnectionError):
                 await writer.drain()
     log.info("the prober is gone")
+
+
+def alert_intake(recorder: Recorder, environ: Mapping[str, str] = os.environ) -> AlertIntake | None:
+    """Return what takes Alertmanager's messages; None while no token is set."""
+    token = environ.get(WEBHOOK_TOKEN, "")
+    if not token:
+        return None
+
+    async def take_in(document: object) -> str:
+        if not recorder.opened.is_set():
+            raise StoreError("the database is not open yet")
+        done = await recorder.database(flow.take_in, recorder.engine, document, clock.now())
+        if done.left_out:
+            log.warning("%s alerts from outside were left out: too many are open", done.left_out)
+        return f"{done.taken} alerts taken, {done.left_out} left out"
+
+    return AlertIntake(token, take_in, (StoreError, DBAPIError))
 
 
 class Reloader:

@@ -32,6 +32,9 @@ __all__ = [
     "reconcile",
 ]
 
+FOREIGN = "alertmanager:"
+"""Rules of alerts that an Alertmanager sent us: it tells people of them itself, so no route of ours does."""
+
 
 def reconcile(alerts: Iterable[Alert], conditions: Iterable[Condition], now: datetime) -> tuple[Alert, ...]:
     """Return the alerts that are new or changed. ``alerts`` are those not yet resolved, one per key at most."""
@@ -274,6 +277,8 @@ def _why(case: Case) -> Why:
 
 def concerns(route: Route, alert: Alert) -> bool:
     """Say whether a route wants alerts of this service and severity; what is about ourselves has no service."""
+    if alert.rule.startswith(FOREIGN):
+        return False
     about = not route.services or not alert.service or alert.service in route.services
     return about and alert.severity in route.severities
 

@@ -1,6 +1,7 @@
 """The verbs. Each is one transaction (per batch) and may be repeated."""
 
 from monitor.flow.housekeeping import prune, roll_up
+from monitor.flow.intake import TakenIn, take_in
 from monitor.flow.notices import LeasedNotice, lease_notices, outbox_counts, settle_notice
 from monitor.flow.people import Carried, CommandError, command
 from monitor.flow.publishing import publish_catalogue
@@ -13,6 +14,7 @@ __all__ = [
     "CommandError",
     "LeasedNotice",
     "Recorded",
+    "TakenIn",
     "check_in",
     "command",
     "lease_notices",
@@ -24,4 +26,5 @@ __all__ = [
     "roll_up",
     "settle_notice",
     "sweep",
+    "take_in",
 ]
