@@ -58,16 +58,12 @@ class Worker:
     process: asyncio.subprocess.Process
     home: Path
     port: int
+    database: str
 
     @property
     def probes(self) -> Path:
         """Its configuration file."""
         return self.home / "probes.yaml"
-
-    @property
-    def database(self) -> str:
-        """Its database."""
-        return f"sqlite:///{self.home / 'test.db'}"
 
     @property
     def log(self) -> str:
@@ -136,21 +132,30 @@ def _get(url: str) -> tuple[int, str]:
 
 
 @asynccontextmanager
-async def worker(home: Path, url: str, *, prefix: Sequence[str] = (), probes: str = PROBES) -> AsyncIterator[Worker]:
+async def worker(
+    home: Path,
+    url: str,
+    *,
+    prefix: Sequence[str] = (),
+    probes: str = PROBES,
+    database: str = "",
+    location: str = "",
+) -> AsyncIterator[Worker]:
     """Run ``chatwatch worker`` against the vendor at ``url``; ``prefix`` goes before the command."""
-    port = free_port()
+    port, database = free_port(), database or f"sqlite:///{home / 'test.db'}"
     (home / "probes.yaml").write_text(probes.format(url=url, metrics=port))
     environ = {
         **os.environ,
-        "CHATWATCH_DATABASE": f"sqlite:///{home / 'test.db'}",
+        "CHATWATCH_DATABASE": database,
         "SIM_KEY": KEY,
         "SIM_HOOK": f"{url}/_inbox",
         "PYTHONPATH": str(ROOT),
     }
     command = [*prefix, sys.executable, "-m", "monitor", "worker", "--config", str(home / "probes.yaml")]
+    command += ["--location", location] if location else []
     with (home / "worker.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=environ, cwd=home)
-    running = Worker(process, home, port)
+    running = Worker(process, home, port, database)
     try:
         yield running
     finally:
