@@ -61,8 +61,9 @@ def write(found: Mapping[str, bytes], folder: Path) -> int:
     gone = [name for name in before - set(found) if ".." not in Path(name).parts and not Path(name).is_absolute()]
     for name in gone:
         (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):
-            (folder / name).parent.rmdir()
+        for parent in list(Path(name).parents)[:-1]:
+            with suppress(OSError):  # not empty
+                (folder / parent).rmdir()
     put(listing, "\n".join(sorted(found)).encode())
     return len(gone)
 
