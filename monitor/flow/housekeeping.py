@@ -17,6 +17,7 @@ from monitor.store.catalogues import load_index
 from monitor.store.codec import DAY, pack, us, when
 from monitor.store.engine import begin, is_postgresql, reading
 from monitor.store.maintenances import held_windows
+from monitor.store.partitions import ensure_partitions, partition_name
 from monitor.store.reads_results import latency_points, speaking_series
 from monitor.store.rolling import (
     HOUR,
@@ -31,7 +32,6 @@ from monitor.store.rolling import (
     read_bucket,
     set_mark,
 )
-from monitor.store.schema import ensure_partitions, partition_name
 from monitor.store.tables import table
 from monitor.store.views import Latency
 

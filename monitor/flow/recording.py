@@ -23,7 +23,7 @@ from monitor.store import raw, tables
 from monitor.store.codec import pack, us
 from monitor.store.engine import begin
 from monitor.store.leases import Claim, lost
-from monitor.store.schema import ensure_partitions
+from monitor.store.partitions import ensure_partitions
 from monitor.store.tables import table
 
 UPSTREAM, CERTIFICATE = table(tables.Upstream), table(tables.Certificate)

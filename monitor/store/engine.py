@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,6 +17,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 BUSY_TIMEOUT_MS = 5_000
 CHECKPOINT_PAGES = 4_000
 JOURNAL_LIMIT_BYTES = 64 * 2**20
+HEAD = "0002"
+"""The schema version this program was written for: the newest migration's."""
 _READING = "chatwatch_reading"
 AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)
 """What a verb raises when the database cannot take it now: locked, full, read-only, down. Spool and try again."""
@@ -147,6 +149,10 @@ def is_postgresql(engine: Engine | Connection) -> bool:
 
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; see :func:`monitor.store.schema.migrate`."""
-    from monitor.store import schema  # late: Alembic is slow to import and readers never need it
+    with reading(engine) as connection:
+        there = inspect(connection).has_table("alembic_version")
+        if there and connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD:
+            return
+    from monitor.store import schema  # late: Alembic takes 10 MB and a tenth of a second, and is needed once
 
     schema.migrate(engine)

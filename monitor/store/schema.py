@@ -1,8 +1,7 @@
-"""The version of the schema: bring it up to date, refuse a newer one, create PostgreSQL's partitions."""
+"""The version of the schema: bring it up to date, refuse a newer one. Imported late, for Alembic is heavy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from alembic import command
@@ -11,11 +10,10 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from monitor.store.codec import DAY, when
 from monitor.store.engine import StoreError, begin, is_postgresql, reading
 
 _LOCK = 5_426_001
-"""Key of the advisory lock that keeps two migrations, or two makers of a partition, apart."""
+"""Key of the advisory lock that keeps two migrations apart."""
 
 
 def _config() -> Config:
@@ -64,23 +62,3 @@ def _refuse_newer(found: str | None) -> None:
             f"the database has schema {found}, newer than {known[-1]} of this program: install the version of "
             "Chatwatch that wrote it, or restore an older backup with chatwatch restore"
         )
-
-
-def ensure_partitions(connection: Connection, times_us: Iterable[int]) -> None:
-    """Create the day partitions of ``result`` for these times where the database is PostgreSQL.
-
-    To be called before anything else in the transaction: it locks the table, and a lock taken late can deadlock.
-    """
-    if not is_postgresql(connection):
-        return
-    for day in sorted({at - at % DAY for at in times_us}):
-        name = partition_name(day)
-        if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is None:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK + 1})
-            bounds = f"FROM ({day}) TO ({day + DAY})"
-            connection.execute(text(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF result FOR VALUES {bounds}"))
-
-
-def partition_name(day_us: int) -> str:
-    """Return the name of the partition that holds the day which starts at ``day_us``."""
-    return f"result_{when(day_us):%Y%m%d}"

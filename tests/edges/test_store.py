@@ -30,7 +30,7 @@ from monitor.core.model import (
 )
 from monitor.store import reads, schema, tables
 from monitor.store.codec import span_us, us, when
-from monitor.store.engine import AWAY, StoreError, begin, migrate, open_engine, reading
+from monitor.store.engine import AWAY, HEAD, StoreError, begin, migrate, open_engine, reading
 from monitor.store.tables import table
 from tests.edges.flowing import MINUTE, T0, look, publish, readings
 
@@ -229,3 +229,7 @@ def test_a_probe_keeps_its_series_when_its_location_reports_first(engine: Engine
     assert flow.record(engine, [there], T0 + MINUTE).stored == 1
     assert flow.record(engine, [there], T0 + MINUTE).duplicates == 1
     assert {view.location for view in reads.probes(engine) if view.probe.id == "ds-api"} == {"local", "tokyo"}
+
+
+def test_the_version_the_engine_looks_for_is_the_newest_migration() -> None:
+    assert schema.versions()[-1] == HEAD
