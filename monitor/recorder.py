@@ -138,11 +138,12 @@ class Recorder:
         if len(self.spool):
             self.spool.replay(self._store)
             self.seen.spooled = len(self.spool)
-        location, until = self.config.settings.location, clock.now() - LATE_LOOK
+        location, now = self.config.settings.location, clock.now()
+        until = now - LATE_LOOK
         self._judge(missed_since(self.engine, self.config.catalogue, location, until, gained))
         self._gaps_filled = True
         newest = newest_ticks(self.engine, location)
-        return {name: max(until, newest.get(name, until)).timestamp() for name in gained}
+        return {name: max(until, newest.get(name, now)).timestamp() for name in gained}
 
     def _give_back(self, left: Sequence[str]) -> None:
         """Let others have probes whose last results are stored; while those wait on disk the lease stays."""
