@@ -135,7 +135,7 @@ def verdicts_are_those_of_one_worker(engine: Engine, results: Sequence[Result], 
     stored = {(r.probe, r.location): load_state(r.state, r.probe, r.location, r.tick_us, r.attempt) for r in rows}
     for key, state in folded.items():  # words that no evidence was kept of are not stored with every look
         assert replace(stored[key], detail="", last_detail="") == replace(state, detail="", last_detail="")
-    assert stored.keys() == folded.keys()
+    assert stored.keys() >= folded.keys()
 
 
 def alone(home: Path, results: Sequence[Result], config: Config) -> list[tuple[str, str, object]]:
