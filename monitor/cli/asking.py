@@ -143,6 +143,7 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
 
     from monitor.cli.explain import as_json as in_json
     from monitor.cli.explain import explained, one_line
+    from monitor.cli.looking import look_once
 
     config = loaded(path, location)
     found = next((item for item in config.catalogue.probes if item.id == probe_id), None)
@@ -151,7 +152,7 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
         raise Failure(f'no probe "{probe_id}" in {path}: {hint}')
     if found.id not in config.looks:
         raise Failure(f"{found.id} is switched off: {found.disabled}")
-    result = asyncio.run(_look(config, found))
+    result = asyncio.run(look_once(config, found))
     if as_json:
         click.echo(json.dumps(in_json(found, result), indent=2, ensure_ascii=False))
     elif explain:
@@ -162,26 +163,6 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
         raise click.exceptions.Exit(3)
     if result.outcome.value == "failed":
         raise click.exceptions.Exit(2)
-
-
-async def _look(config: Config, found: Probe) -> Any:
-    import random
-
-    from monitor import clock
-    from monitor.core.model import Result, RunId
-    from monitor.probes import KINDS
-    from monitor.probes.base import Context, look
-    from monitor.wire import Wire
-
-    settings = config.settings
-    wire = Wire(allow_networks=settings.allow_networks, ca_file=settings.ca_file)
-    started_at, started_s = clock.now(), clock.monotonic()
-    context = Context(wire, settings.location, found.timeout_s, 1, started_at, random.SystemRandom(), {})
-    try:
-        seen = await look(KINDS[found.kind], config.looks[found.id], context)
-    finally:
-        await wire.aclose()
-    return Result(RunId(found.id, settings.location, started_at), started_at, clock.monotonic() - started_s, seen)
 
 
 @click.command(epilog=example("chatwatch diagram > incident.mmd"))

@@ -92,12 +92,12 @@ def _network(config: Config) -> Iterator[Finding]:
         remedy = "name some under controls, or an outage of your own network looks like everybody's"
         yield Finding(False, "control targets: none", remedy)
         return
-    from monitor.cli.asking import _look
+    from monitor.cli.looking import look_once
 
     async def ask() -> list[Finding]:
         found = []
         for probe in controls:
-            result = await _look(config, probe)
+            result = await look_once(config, probe)
             seen = f"{result.reason} {result.observation.detail}".strip()
             good = not result.reason.is_network_class
             found.append(Finding(good, f"control target {probe.target}", f"cannot be reached ({seen}); choose another"))
