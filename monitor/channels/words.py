@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from monitor.channels.base import Notice, plain
-from monitor.core.model import Why
+from monitor.core.events import Alert
+from monitor.core.model import Health, Registration, Severity, Why
 
 _RULES = {
     "component_down": "is down",
@@ -18,6 +19,11 @@ _RULES = {
     "warning": "needs a look at its set-up",
     "blind": "cannot be seen: our network",
     "overdue": "has no fresh results",
+}
+_SIGN_UP = {
+    Registration.DELAYED: "sign-up works with delays",
+    Registration.RESTRICTED: "sign-up is restricted",
+    Registration.CLOSED: "sign-up is closed",
 }
 _WHY = {
     Why.ESCALATED: "Nobody has acknowledged it yet.",
@@ -32,9 +38,21 @@ def title(notice: Notice) -> str:
     where = " ".join(
         part for part in (notice.service_name or alert.service, notice.component_name or alert.component) if part
     )
-    what = _RULES.get(alert.rule, alert.rule.replace("_", " "))
+    what = _trouble(alert, notice.resolved)
     head = "Test" if notice.test else "Resolved" if notice.resolved else str(alert.severity).capitalize()
     return plain(f"{head}: {where or 'Chatwatch'} {what}", 200)
+
+
+def _trouble(alert: Alert, resolved: bool) -> str:
+    """Say what is wrong; an outage keeps its word to the end, so that its last notice reads like its first."""
+    slow = alert.severity is not Severity.PAGE and alert.summary.get("health") == Health.DEGRADED
+    if alert.rule == "component_down" and slow:
+        return "is slow or unstable"
+    if alert.rule == "registration_changed" and not resolved:
+        for state, words in _SIGN_UP.items():
+            if alert.summary.get("registration") == state:
+                return words
+    return _RULES.get(alert.rule, alert.rule.replace("_", " "))
 
 
 def facts(notice: Notice) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from monitor.channels.base import plain, retry_after_s
 from monitor.channels.email import Email, message
 from monitor.channels.slack import body as slack_body
 from monitor.channels.webhook import Webhook
+from monitor.channels.words import title
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Severity, Why
 from monitor.delivery import LONGEST_PAUSE_S, pause
@@ -134,6 +135,16 @@ def test_alertmanager_gets_its_own_shape_and_an_end_when_resolved() -> None:
         assert alert["labels"]["alertname"] == "Chatwatch_component_down"
         assert datetime.fromisoformat(alert["endsAt"]) == ends
         assert "detail" not in alert["labels"]
+
+
+def test_a_title_tells_slowness_from_an_outage_and_names_the_state_of_sign_up() -> None:
+    down = notice()
+    slow = replace(down.alert, severity=Severity.TICKET, summary={"health": "degraded_performance"})
+    assert title(replace(down, alert=slow)) == "Ticket: Shop Web is slow or unstable"
+    was_down = replace(slow, severity=Severity.PAGE)
+    assert title(replace(down, alert=was_down)) == "Page: Shop Web is down"
+    sign_up = replace(down.alert, rule="registration_changed", summary={"registration": "restricted"})
+    assert title(replace(down, alert=sign_up)) == "Page: Shop Web sign-up is restricted"
 
 
 def test_an_end_says_how_long_it_lasted() -> None:
