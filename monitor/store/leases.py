@@ -80,6 +80,7 @@ def take_leases(
             if seize:
                 free = LEASE.c.owner.not_in({owner, *_living(connection, location, us(now))})
             found = _rows(connection, location, wanted, free, lock=True)
+            found = _still_free(connection, location, found, us(now))
             taken = {name: found[name] + 1 for name in sorted(found)[:room]}
             for name, epoch in taken.items():
                 where = (LEASE.c.probe == name, LEASE.c.location == location)
@@ -127,6 +128,13 @@ def fair_share(engine: Engine, owner: str, location: str, probes: int, now: date
 def _living(connection: Connection, location: str, now_us: int) -> set[str]:
     present = (LEASE.c.location == location, LEASE.c.probe.startswith(PRESENCE), LEASE.c.until_us > now_us)
     return set(connection.scalars(select(LEASE.c.owner).where(*present)))
+
+
+def _still_free(connection: Connection, location: str, found: Mapping[str, int], now_us: int) -> dict[str, int]:
+    """Leave out rows whose owner came to life between our list of the living and our lock on the row."""
+    living = _living(connection, location, now_us)
+    held = _rows(connection, location, sorted(found), LEASE.c.owner.in_(living))
+    return {name: epoch for name, epoch in found.items() if name not in held}
 
 
 def _be_present(connection: Connection, owner: str, location: str, until_us: int) -> None:

@@ -204,7 +204,7 @@ def test_an_open_figure_stays_open_when_the_page_refreshes_itself(browser: Any) 
         page.locator("#deepseek-api-figures summary").click()
         page.evaluate("document.querySelector('h1').textContent = 'old'")
         page.evaluate("dispatchEvent(new Event('visibilitychange'))")
-        page.wait_for_function("document.querySelector('h1').textContent != 'old'")
+        page.locator("h1", has_not_text="old").wait_for()
         assert page.locator("#deepseek-api-figures .panel").is_visible()
         assert len(asked) >= 2
 
