@@ -80,8 +80,10 @@ class Handover:
         """Send batches until cancelled."""
         while True:
             await asyncio.sleep(URGENT_EVERY_S)
+            # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with the event.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._urgent.wait(), BATCH_EVERY_S - URGENT_EVERY_S)
+                async with asyncio.timeout(BATCH_EVERY_S - URGENT_EVERY_S):
+                    await self._urgent.wait()
             self._urgent.clear()
             while (self._waiting or self._left) and len(self._sent) < BATCHES_IN_FLIGHT:
                 lines = [self._waiting.popleft() for _ in range(min(BATCH_RESULTS, len(self._waiting)))]

@@ -139,7 +139,8 @@ class Supervisor:
             if monotonic() - started_s > CALM_S:
                 pause_s = FIRST_PAUSE_S
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._stopping.wait()
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
     async def _start(self, group: Group) -> dict[str, asyncio.subprocess.Process]:
