@@ -147,6 +147,7 @@ async def _run(stage: Stage, story: Scenario, speed: float | None, days: int, ex
         tell_addresses(stage, vendor)
         past = Past(coarse(config.catalogue).probes, *await see_once(config, vendor), clock.now())
         seeding = Seeding(engine, config.catalogue, config.settings.label, USER)
+        click.echo(f"A past of {days} days goes through the rules; the page fills up while it does …")
         await _first(asyncio.create_task(_seed(seeding, past, days, stopped)), stopped)
         seen, _signs = await see_once(config, vendor)
         await asyncio.to_thread(seeding.take_over, seen)
