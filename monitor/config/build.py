@@ -19,7 +19,7 @@ from monitor.config.models import (
 )
 from monitor.config.presets import expand
 from monitor.config.secrets import Secrets
-from monitor.config.take import take
+from monitor.config.take import M, take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Component, Policy, Probe, Service
 from monitor.core.model import Health
@@ -138,7 +138,7 @@ class Builder:
                 self.component(value, scope, (*path, "components", index))
         for index, value in enumerate(probes):
             place = (*path, "probes", index)
-            entry = None if value is None else take(ProbeEntry, value, scope.tree, place, self.faults)
+            entry = None if value is None else self.taken(ProbeEntry, value, scope, place)
             if entry is not None:
                 self.probe(entry, scope, place)
 
@@ -168,10 +168,24 @@ class Builder:
         scope = Scope(self.tree, OURSELVES.id, None)
         for index, value in enumerate(entries):
             path: Path_ = ("controls", index)
-            entry = take(ControlEntry, value, self.tree, path, self.faults)
+            entry = self.taken(ControlEntry, value, scope, path)
             if entry is not None:
                 whole = ProbeEntry.model_construct(**{**entry.__dict__, "component": "controls"})
                 self.probe(whole, scope, path, control=True)
+
+    def taken(self, model: type[M], value: Any, scope: Scope, path: Path_) -> M | None:
+        """Return a probe's entry; the options of a faulty one are checked all the same, so that one run tells all."""
+        entry = take(model, value, scope.tree, path, self.faults)
+        if entry is None and isinstance(value, dict) and isinstance(value.get("options", {}), dict):
+            kind = value.get("kind")
+            if isinstance(kind, str) and kind in KINDS:
+                options = value.get("options", {})
+                self.options(
+                    ProbeEntry.model_construct(id="", component="", kind=kind, options=options),
+                    scope,
+                    (*path, "options"),
+                )
+        return entry
 
     def probe(self, entry: ProbeEntry, scope: Scope, path: Path_, *, control: bool = False) -> None:
         """Add a probe: what every probe has, then the options of its kind."""

@@ -125,6 +125,23 @@ routes:
     }
 
 
+def test_the_options_of_a_faulty_probe_are_checked_in_the_same_run(tmp_path: Path) -> None:
+    text = """\
+services:
+  - id: mall
+    name: Mall
+    components: [{id: web, name: Web, kind: web}]
+    probes:
+      - id: a
+        component: web
+        kind: tcp
+        interval: 5
+        options: {host: mall.example, port: 99999}
+"""
+    seen = {(fault.line, fault.id) for fault in faults(tmp_path, text)}
+    assert seen == {(9, Code.DURATION), (10, Code.VALUE)}
+
+
 def test_an_unknown_key_is_told_with_the_one_that_was_meant(tmp_path: Path) -> None:
     fault = only(tmp_path, GOOD.replace("interval: 30s", "intervall: 30s"), Code.UNKNOWN_KEY, 8)
     assert fault.hint == 'did you mean "interval"?'
