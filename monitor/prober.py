@@ -176,9 +176,13 @@ class Prober:
         return not self._looking
 
     def rearm(self, step_s: float) -> None:
-        """Put every job on the grid again after the wall clock was set by ``step_s``, up to a second ago."""
-        since = clock.now() - timedelta(seconds=CLOCK_EVERY_S)
+        """Put every job on the grid again after the wall clock was set by ``step_s``, up to a second ago.
+
+        What came due within that second is looked at now, but for a probe that is looking already.
+        """
+        now = clock.now()
         for watched in self._watched.values():
+            since = now if watched.looking else now - timedelta(seconds=CLOCK_EVERY_S)
             if step_s < 0:
                 watched.grid.move(0.001)
             watched.last = min(watched.last, since)

@@ -150,6 +150,24 @@ def test_stopping_during_a_look_leaves_a_record(tmp_path: Path) -> None:
     assert [result.reason for result in found] == [Reason.NOT_RUNNING]
 
 
+@pytest.mark.slow
+def test_a_clock_set_during_a_look_starts_no_second_look_beside_it(tmp_path: Path) -> None:
+    found: list[Result] = []
+
+    async def play() -> None:
+        async with serve() as vendor:
+            vendor.set(web={"fault": "hang"})
+            prober = Prober(config(tmp_path, vendor.url, "3s", "1500ms"), found.append)
+            prober.start()
+            await until(lambda: not prober.idle)
+            prober.rearm(-7200)
+            await asyncio.sleep(0.5)
+            await prober.stop()
+
+    asyncio.run(play())
+    assert [result.reason for result in found if result.outcome is Outcome.MISSED] == []
+
+
 def result(probe: str, reason: Reason, at: datetime = NOW) -> Result:
     return Result(RunId(probe, "local", at), at, 0.1, Observation(reason))
 
