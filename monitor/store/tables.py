@@ -29,6 +29,7 @@ __all__ = [
     "Alert",
     "AlertEvent",
     "Audit",
+    "Beat",
     "Catalogue",
     "Certificate",
     "Component",
@@ -42,6 +43,7 @@ __all__ = [
     "LoginSession",
     "Maintenance",
     "Mark",
+    "Memory",
     "Outbox",
     "Reading",
     "RegistrationLog",
@@ -343,6 +345,28 @@ class Lease(SQLModel, table=True):
     owner: str = ""
     until_us: int = us(default=0)
     epoch: int = 0
+    gives: bool = False
+    """In a worker's own row: it cannot see or is about to end, so others should hold its probes."""
+
+
+class Memory(SQLModel, table=True):
+    """What a probe remembers between looks, kept for the worker that looks at it next."""
+
+    __tablename__ = "probe_memory"
+
+    probe: str = Field(primary_key=True)
+    location: str = Field(primary_key=True)
+    at_us: int = us()
+    body: str = text_column()
+
+
+class Beat(SQLModel, table=True):
+    """The newest report of a job, whichever worker received it."""
+
+    probe: str = Field(primary_key=True)
+    at_us: int = us()
+    failed: bool = False
+    words: str = text_column()
 
 
 def table(model: type[SQLModel]) -> Table:
