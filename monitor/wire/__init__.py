@@ -2,7 +2,7 @@
 
 from monitor.wire.client import Wire
 from monitor.wire.guard import Guard
-from monitor.wire.model import Answer, Chunk, Connection, Limits, WireError
+from monitor.wire.model import Answer, Chunk, Connection, Limits, WireError, text_of
 from monitor.wire.resolve import Resolver
 from monitor.wire.timed import Exchange
 from monitor.wire.transport import TimedTransport
@@ -18,4 +18,5 @@ __all__ = [
     "TimedTransport",
     "Wire",
     "WireError",
+    "text_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,15 @@ import httpx
 from monitor.core.model import Certificate, Phases, Reason
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+CHARSETS = frozenset(
+    (
+        *("utf-8", "utf-8-sig", "ascii", "utf-16", "utf-16-be", "utf-16-le", "big5", "big5hkscs", "euc_jp", "euc_kr"),
+        *("gb18030", "gb2312", "gbk", "iso2022_jp", "koi8-r", "koi8-u", "mac-roman", "shift_jis", "cp866", "cp932"),
+        *(f"iso8859-{number}" for number in (*range(1, 12), *range(13, 17))),
+        *(f"cp{number}" for number in (874, 949, *range(1250, 1259))),
+    )
+)
+"""Charsets of the web by Python's names. Others are never believed: decoding punycode takes minutes for a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +100,17 @@ class Answer:
     @property
     def text(self) -> str:
         """The body as text by its declared charset, UTF-8 else; undecodable bytes are replaced."""
-        declared = self.headers.get("content-type", "").partition("charset=")[2].partition(";")[0].strip(" \"'")
-        try:
-            return self.body.decode(declared or "utf-8", "replace")
-        except (LookupError, ValueError):
-            return self.body.decode("utf-8", "replace")
+        return text_of(self.headers, self.body)
+
+
+def text_of(headers: Mapping[str, str], body: bytes) -> str:
+    """Return a body as text by its declared charset; UTF-8 for none, and for one that no web page is written in."""
+    declared = headers.get("content-type", "").lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
+    try:
+        name = codecs.lookup(declared[:40]).name if declared.isascii() else ""
+    except (LookupError, ValueError):
+        name = ""
+    return body.decode(name if name in CHARSETS else "utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from monitor import clock
 from monitor.core.model import Reason
-from monitor.wire import Answer, Chunk, Limits, TimedTransport, Wire, WireError
+from monitor.wire import Answer, Chunk, Limits, TimedTransport, Wire, WireError, text_of
 from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, Behave, Recorder, request_of, says, serve, with_length
 
 
@@ -210,3 +211,13 @@ def test_a_look_leaves_nothing_to_the_garbage_collector(behave: Behave) -> None:
         gc.garbage.clear()
         gc.enable()
     assert left == []
+
+
+def test_text_is_decoded_by_a_charset_of_the_web_and_by_no_other() -> None:
+    assert text_of({"content-type": "text/html; charset=GBK"}, "注册".encode("gbk")) == "注册"
+    assert text_of({"content-type": 'text/html; CHARSET="Shift_JIS"; a=b'}, "登録".encode("shift_jis")) == "登録"
+    bomb = b"a-" + b"b9" * 300_000  # takes Python's decoder ten seconds and more
+    began_s = clock.monotonic()
+    for name in ("punycode", "idna", "unicode_escape", "utf-7", "rot13", "hex", "nonsense", "²", "a" * 70_000):
+        assert text_of({"content-type": f"text/html; charset={name}"}, bomb) == bomb.decode()
+    assert clock.monotonic() - began_s < 3
