@@ -16,6 +16,8 @@ from monitor.core.model import Certificate
 
 NAME_CHARACTERS = 200
 CHAIN_LENGTH = 10
+REMEMBERED_BYTES = 16 * 1024
+"""Longer chains are read anew each time: a server may send another one of a hundred kilobytes at every look."""
 
 
 class Facts(NamedTuple):
@@ -30,7 +32,9 @@ def facts_of(connection: ssl.SSLObject, *, trusted: bool) -> Facts | None:
     leaf = connection.getpeercert(binary_form=True)
     if leaf is None:
         return None
-    return _facts((leaf, *_rest_of_chain(connection, trusted)), trusted)
+    chain = (leaf, *_rest_of_chain(connection, trusted))
+    read = _facts if sum(map(len, chain)) <= REMEMBERED_BYTES else _facts.__wrapped__
+    return read(chain, trusted)
 
 
 def _rest_of_chain(connection: ssl.SSLObject, trusted: bool) -> Sequence[bytes]:
@@ -46,7 +50,7 @@ def _rest_of_chain(connection: ssl.SSLObject, trusted: bool) -> Sequence[bytes]:
     return tuple(chain[1:CHAIN_LENGTH])
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=512)
 def _facts(chain: tuple[bytes, ...], trusted: bool) -> Facts | None:
     try:
         parsed = [x509.load_der_x509_certificate(one) for one in chain]

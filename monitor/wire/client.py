@@ -15,7 +15,7 @@ from monitor.core.model import Reason
 from monitor.wire.deadline import Deadline, Slots
 from monitor.wire.dial import keep_stamps_on
 from monitor.wire.guard import Guard
-from monitor.wire.http1 import Target, parse
+from monitor.wire.http1 import Target, parse, parse_anew
 from monitor.wire.http2 import ask_http2
 from monitor.wire.link import Ground, Link
 from monitor.wire.model import NO_HEADERS, Answer, Connection, Limits, Timing, WireError
@@ -25,6 +25,8 @@ from monitor.wire.tls import Trust
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
+LOCATION_CHARS = 8000
+"""RFC 9110, 4.1: what a client should at least support."""
 NO_LIMITS = Limits()
 ALWAYS_SECRET = frozenset(
     {"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-goog-api-key", "anthropic-api-key"}
@@ -191,8 +193,11 @@ class _Opening:
         return Exchange(link, request.target, talk, hop)
 
     def _follow(self, request: Request, exchange: Exchange, location: str) -> Request:
+        if len(location) > LOCATION_CHARS:
+            raise _refusal(exchange, f"redirect to an address of more than {LOCATION_CHARS} characters")
         try:
-            target = parse(str(httpx.URL(request.target.url).join(location)))
+            # A stranger's address, so it is not remembered among ours.
+            target = parse_anew(str(httpx.URL(request.target.url).join(location)))
         except (WireError, httpx.InvalidURL, ValueError) as error:
             raise _refusal(exchange, "redirect to something that is not a web address") from error
         if request.target.scheme == "https" and target.scheme == "http":

@@ -38,8 +38,7 @@ class Target(NamedTuple):
         return self.scheme, self.host, self.port
 
 
-@lru_cache(maxsize=4096)
-def parse(url: str) -> Target:
+def parse_anew(url: str) -> Target:
     """Return the target of an ``http`` or ``https`` URL; raises ``WireError(CONFIG)`` for all else."""
     try:
         parsed = httpx.URL(url)
@@ -60,6 +59,10 @@ def parse(url: str) -> Target:
         parsed.netloc.decode("ascii"),
         parsed.raw_path.decode("ascii"),
     )
+
+
+parse = lru_cache(maxsize=4096)(parse_anew)
+"""The same, remembered: for addresses of our own configuration."""
 
 
 def checked_headers(method: str, target: Target, headers: Mapping[str, str], content: bytes) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.core.model import Reason
-from monitor.wire import Answer, Limits, Wire, WireError
+from monitor.wire import Answer, Limits, Wire, WireError, http1
 from tests.edges.hostile import LOOPBACK, Recorder, says, serve
 from tests.edges.hostile_tls import Authority
 
@@ -161,3 +161,14 @@ def test_no_error_says_a_secret_or_a_path() -> None:
     end, _ = follow("http://10.0.0.1/?key=" + CANARY)
     assert isinstance(end, WireError)
     assert CANARY not in f"{end} {end!r} {end.detail}"
+
+
+def test_a_redirect_to_a_huge_address_is_refused_and_a_strangers_addresses_are_not_kept() -> None:
+    end, heard = follow("{other}/" + "a" * 9000)
+    assert isinstance(end, WireError)
+    assert end.reason is Reason.REDIRECT
+    assert heard == []
+    before = http1.parse.cache_info().currsize
+    followed, _ = follow("{other}/one-of-many")
+    assert isinstance(followed, Answer)
+    assert http1.parse.cache_info().currsize == before + 1, "only the address that was asked for is remembered"
