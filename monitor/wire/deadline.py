@@ -13,6 +13,7 @@ from monitor.wire.model import WireError
 LATE_S = 0.005
 """A timer later than this was held up by our own loop."""
 GRACE_S = 0.002
+MOST_LATE_BYTES = 65536
 
 
 class Step(Enum):
@@ -43,6 +44,7 @@ class Deadline:
     __slots__ = (
         "_expired",
         "_grace",
+        "_late_bytes",
         "_overdue",
         "_timer",
         "_timer_at",
@@ -66,6 +68,7 @@ class Deadline:
         self._overdue: asyncio.Future[None] | None = None
         self._expired = False
         self._grace = False
+        self._late_bytes = 0
 
     def enter(self, step: Step, limit_s: float | None = None) -> None:
         """Begin *step*, at most *limit_s* long and inside the total deadline."""
@@ -91,6 +94,17 @@ class Deadline:
             self._waiter = None
         if self._overdue is waiter:
             raise self.error()
+
+    def admit(self, size: int, at_ns: int) -> None:
+        """Let *size* bytes in that arrived at *at_ns* (monotonic), or raise the step's timeout.
+
+        A flood never waits and would never hear of its time being up. Once it is up, only what was there in time
+        counts, and of that no more than one reading: going through the kernel's whole buffer can take seconds.
+        """
+        if self._expired:
+            self._late_bytes += size
+            if self._late_bytes > MOST_LATE_BYTES or at_ns > self.due * 1e9:
+                raise self.error()
 
     def error(self) -> WireError:
         """Return the error of the step at hand."""

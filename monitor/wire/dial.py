@@ -254,6 +254,7 @@ class Stream:
         "_loop",
         "_paused",
         "_pieces",
+        "_room",
         "_size",
         "_waiter",
         "lag_ns",
@@ -261,8 +262,11 @@ class Stream:
         "sock",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, peer: tuple[int, str, int], deadline: Deadline) -> None:
+    def __init__(
+        self, sock: socket.socket, peer: tuple[int, str, int], deadline: Deadline, most_bytes: int = 2**62
+    ) -> None:
         self.sock = sock
+        self._room = most_bytes
         self.lag_ns = 0
         """Most time that lay between the kernel's stamp and our reading."""
         self._deadline = deadline
@@ -331,6 +335,10 @@ class Stream:
                 self._waiter = None
         piece = self._pieces.popleft()
         self._size -= len(piece.data)
+        self._room -= len(piece.data)
+        if self._room < 0:
+            raise WireError(Reason.TOO_LARGE, "far more bytes received than data was in them")
+        self._deadline.admit(len(piece.data), piece.at_ns)
         if self._paused and self._size < HIGH_WATER_BYTES // 2 and not self._ended:
             self._paused = False
             self._loop.add_reader(self.sock, self._on_readable)

@@ -32,9 +32,11 @@ METADATA: frozenset[Address] = frozenset(
 NAT64 = ip_network("64:ff9b::/96")
 NAT64_LOCAL = ip_network("64:ff9b:1::/48")
 COMPATIBLE = ip_network("::/96")
+TRANSLATED = ip_network("::ffff:0:0:0/96")  # RFC 2765: what a stateless translator makes of an IPv4 address
 REFUSED: tuple[tuple[Network, str], ...] = (
     (ip_network("0.0.0.0/8"), "this network"),
     (ip_network("100.64.0.0/10"), "carrier-grade NAT"),
+    (ip_network("192.0.0.0/24"), "protocol assignments"),
     (ip_network("192.88.99.0/24"), "6to4 relay"),
     (COMPATIBLE, "IPv4-compatible"),
     (NAT64_LOCAL, "local NAT64"),
@@ -53,8 +55,11 @@ def embedded(address: Address) -> tuple[IPv4Address, ...]:
     found = [inner for inner in (address.ipv4_mapped, address.sixtofour) if inner is not None]
     found += address.teredo or ()
     low = IPv4Address(int(address) & 0xFFFFFFFF)
-    if address in NAT64 or address in NAT64_LOCAL or address in COMPATIBLE:
+    if any(address in network for network in (NAT64, NAT64_LOCAL, COMPATIBLE, TRANSLATED)):
         found.append(low)
+    if address in NAT64_LOCAL:  # RFC 6052, 2.2: behind a prefix of 48 bits the address steps over bits 64 to 71
+        high, rest = (int(address) >> 64) & 0xFFFF, (int(address) >> 40) & 0xFFFF
+        found.append(IPv4Address(high << 16 | rest))
     if (int(address) >> 32) & 0xFCFFFFFF == 0x5EFE:  # ISATAP: the bits above 0x5efe may say "universal" or "group"
         found.append(low)
     return tuple(found)

@@ -16,6 +16,9 @@ from monitor.wire.model import Limits, Timing, WireError, longer
 from monitor.wire.resolve import Resolver
 from monitor.wire.tls import TlsStream, Trust, failure
 
+ENVELOPE = 2
+"""Records and frames may at most double what is received: one byte in a TLS record takes twenty-three."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:
@@ -48,7 +51,8 @@ class Link:
         sock, peer, warnings = await dial(addresses, port, self.deadline, self.timing)
         self.address = peer[1]
         self.warnings += warnings
-        self.stream = stream = Stream(sock, peer, self.deadline)
+        most_bytes = ENVELOPE * (self.limits.wire_bytes + self.limits.header_bytes)
+        self.stream = stream = Stream(sock, peer, self.deadline, most_bytes)
         return stream
 
     async def _addresses(self, host: str, port: int, literal: tuple[int, str] | None) -> Sequence[tuple[int, str]]:

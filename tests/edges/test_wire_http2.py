@@ -11,6 +11,7 @@ import h2.connection
 import h2.events
 import pytest
 
+from monitor import clock
 from monitor.core.model import Reason
 from monitor.wire import Answer, Limits, Wire, WireError
 from tests.edges.hostile import LOOPBACK, Behave, Recorder, serve
@@ -132,3 +133,18 @@ def test_no_log_at_any_level_holds_a_key(tmp_path: Path, caplog: pytest.LogCaptu
     assert answer.status == 200
     assert "sk-canary-7777" not in caplog.text
     assert "canary" not in repr(answer)
+
+
+def test_a_flood_that_never_lets_us_wait_is_cut_at_the_deadline_all_the_same(tmp_path: Path) -> None:
+    async def floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00")  # settings
+        writer.write(b"\x00\x00\x01\x01\x04\x00\x00\x00\x01\x88")  # :status 200
+        while True:
+            writer.write(b"\x00\x00\x00\x00\x00\x00\x00\x00\x01" * 2000)  # data frames with nothing in them
+            await writer.drain()
+
+    began_s = clock.monotonic()
+    with pytest.raises(WireError) as caught:
+        fetch(tmp_path, floods, limits=Limits(deadline_s=0.4, wire_bytes=2**30))
+    assert caught.value.reason is Reason.TIMEOUT_TOTAL
+    assert clock.monotonic() - began_s < 3

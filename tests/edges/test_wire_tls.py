@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from monitor.core.model import Reason
-from monitor.wire import Answer, Connection, Limits, Wire, WireError
+from monitor.wire import Answer, Connection, Limits, Wire, WireError, certificates
 from monitor.wire.tls import make_context
-from tests.edges.hostile import LOOPBACK, Recorder, says, serve, with_length
+from tests.edges.hostile import LOOPBACK, OK_HEAD, Recorder, request_of, says, serve, with_length
 from tests.edges.hostile_tls import DAY, Authority
 
 LIMITS = Limits(deadline_s=3)
@@ -216,3 +216,34 @@ def test_a_server_that_wants_a_client_certificate_is_a_tls_failure_and_no_reset(
     error = asyncio.run(main())
     assert error.reason is Reason.TLS
     assert "certificate required" in error.detail
+
+
+def test_a_flood_of_records_with_one_byte_each_is_too_large(authority: Authority) -> None:
+    async def crumbs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(OK_HEAD + b"\r\n")
+        while True:
+            for _ in range(500):
+                writer.write(b"a")
+            await writer.drain()
+
+    async def main() -> WireError:
+        async with serve(crumbs, authority.server()) as port:
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+            limits = Limits(deadline_s=20, wire_bytes=20_000)
+            with pytest.raises(WireError) as caught:
+                await wire.fetch("GET", f"https://127.0.0.1:{port}/", limits=limits)
+            return caught.value
+
+    error = asyncio.run(main())
+    assert error.reason is Reason.TOO_LARGE
+    assert "far more bytes" in error.detail
+
+
+def test_a_chain_of_many_kilobytes_is_read_and_not_kept(authority: Authority) -> None:
+    kept = certificates._facts.cache_info().currsize
+    names = ("127.0.0.1", *(f"name-{number}.example" for number in range(1000)))
+    assert days_left(failure(authority.server(names=names, self_signed=True), authority)) in (59, 60)
+    assert certificates._facts.cache_info().currsize == kept
+    failure(authority.server(self_signed=True), authority)
+    assert certificates._facts.cache_info().currsize == kept + 1
