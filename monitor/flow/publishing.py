@@ -78,6 +78,7 @@ def _components(work: Working, catalogue: Catalogue, now: datetime) -> None:
             "detail": "",
             "registration": "",
             "latency": "",
+            "unusual": "",
         }
         connection.execute(insert(COMPONENT).values(row))
 

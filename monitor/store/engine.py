@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 BUSY_TIMEOUT_MS = 5_000
 CHECKPOINT_PAGES = 4_000
 JOURNAL_LIMIT_BYTES = 64 * 2**20
-HEAD = "0003"
+HEAD = "0004"
 """The schema version this program was written for: the newest migration's."""
 _READING = "chatwatch_reading"
 AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)

@@ -92,6 +92,8 @@ class Component(SQLModel, table=True):
     """State of the registration rules; empty for other components."""
     latency: str = text_column()
     """The latency view of the last roll-up."""
+    unusual: str = text_column()
+    """What is slower than usual for the hour of the week; empty while nothing is."""
 
 
 class Span(SQLModel, table=True):
