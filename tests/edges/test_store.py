@@ -74,7 +74,7 @@ def test_a_read_only_engine_cannot_write(engine: Engine, database_url: str) -> N
     with pytest.raises(AWAY), begin(other) as connection:
         connection.execute(table(tables.Mark).insert().values(name="a", value=1))
     with reading(other) as connection:
-        assert connection.scalar(select(func.count()).select_from(table(tables.Mark))) == 4
+        assert "a" not in connection.scalars(select(table(tables.Mark).c.name)).all()
     other.dispose()
 
 
