@@ -12,14 +12,15 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from typing import Any
 
 from monitor.core.model import Certificate, Evidence, Phases
-from monitor.probes.base import shown_url
+from monitor.probes.base import LONGEST_WAIT_S, shown_url
 
 EXPIRY_WARNING_S = 14 * 86400.0
-RETRY_AFTER_CAP_S = 900.0
-"""A vendor may ask us to wait; it may not blind us for longer than this."""
+RATE_LIMIT_HEADERS = 40
+"""Kept of one answer: they are remembered, and what a probe remembers has a limit of its own."""
 
 _KEPT = re.compile(
     r"(?i)content-type|content-length|server|date|via|location|retry-after(?:-ms)?|cf-ray|cf-mitigated|x-cache"
@@ -74,7 +75,7 @@ def robot_wall(status: int, headers: Mapping[str, str], body: bytes) -> str:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return how long the vendor asks us to wait: 0 for a date in the past, at most ``RETRY_AFTER_CAP_S``."""
+    """Return how long the vendor asks us to wait: 0 for a date in the past, at most ``LONGEST_WAIT_S``."""
     wait_s: float | None = None
     if (value := headers.get("retry-after-ms", "").strip()).isdecimal():
         wait_s = float(value) / 1000
@@ -82,13 +83,13 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
         wait_s = float(value)
     elif value:
         wait_s = _until(value, now)
-    return None if wait_s is None else min(max(wait_s, 0.0), RETRY_AFTER_CAP_S)
+    return None if wait_s is None else min(max(wait_s, 0.0), LONGEST_WAIT_S)
 
 
 def _until(value: str, now: datetime) -> float | None:
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
 
@@ -98,7 +99,8 @@ _REMAINING = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:remaining(?:-[\w-]+)?|[
 
 def rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the rate-limit headers as they came, lower-cased; scales differ by vendor, so nothing is computed."""
-    return {n.lower(): v[:64] for n, v in headers.items() if "ratelimit" in n.lower()}
+    found = ((n.lower(), v[:64]) for n, v in headers.items() if "ratelimit" in n.lower() and len(n) <= 64)
+    return dict(islice(found, RATE_LIMIT_HEADERS))
 
 
 def limit_reached(headers: Mapping[str, str]) -> bool:

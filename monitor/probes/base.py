@@ -31,6 +31,8 @@ DETAIL_CHARS = 300
 LAG_WARNING_S = 0.25
 """Above this loop lag a look carries the warning ``probe.lagged``; whether it may alert is the rules' decision."""
 THROTTLED_WAIT_S = 120.0
+LONGEST_WAIT_S = 900.0
+"""A vendor may ask us to wait; it may not blind us for longer than this."""
 GRACE_S = 0.05
 """The kinds cut themselves at the deadline and say what they saw; so much later :func:`look` cuts them from outside."""
 
@@ -100,7 +102,7 @@ async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
     """
     ctx.started_s = monotonic()
     left_s = ctx.memory.get("not_before", 0.0) - ctx.now.timestamp()
-    if left_s > 0:
+    if 0 < left_s <= LONGEST_WAIT_S:  # more than that was never promised: the clock was set back meanwhile
         return Observation(Reason.RATE_LIMIT, f"the vendor asked us to wait {left_s:.0f} s more", retry_after_s=left_s)
     secrets = tuple(secrets_of(options))
     try:
@@ -122,7 +124,7 @@ def _heed(observation: Observation, ctx: Context) -> None:
     Where nothing shows that the limit is ours, everybody may be getting this answer: then a long wait would hide an
     outage, and one question every two minutes burdens nobody.
     """
-    wait_s = observation.retry_after_s or 0.0
+    wait_s = min(observation.retry_after_s or 0.0, LONGEST_WAIT_S)
     if observation.reason is Reason.THROTTLED:
         wait_s = min(wait_s, THROTTLED_WAIT_S)
     if wait_s > 0 and observation.reason in (Reason.RATE_LIMIT, Reason.THROTTLED):

@@ -156,6 +156,15 @@ def test_a_429_that_may_be_everybodys_keeps_us_away_for_two_minutes_at_most() ->
         assert memory["not_before"] == context().now.timestamp() + wait_s
 
 
+def test_a_wait_that_outlived_a_clock_set_back_is_forgotten() -> None:
+    async def run(_options: Options, _ctx: Context) -> Observation:
+        return Observation(Reason.OK)
+
+    asked_at = context().now.timestamp()
+    for ahead_s, reason in ((899.0, Reason.RATE_LIMIT), (901.0, Reason.OK), (86_400.0, Reason.OK)):
+        assert look_with(run, context({"not_before": asked_at + ahead_s})).reason is reason
+
+
 SPELLINGS = [SECRET, f"  {SECRET}\n", quote(SECRET, safe=""), base64.b64encode(SECRET.encode()).decode()]
 
 
