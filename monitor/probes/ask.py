@@ -155,7 +155,9 @@ async def _events(question: Question, chunks: AsyncGenerator[Chunk, None], talk:
             if reply.done or reply.error:
                 return End.COMPLETE
     except LineTooLong:
-        raise WireError(Reason.TOO_LARGE, "one event is longer than the cap", phases=_phases(talk)) from None
+        raise WireError(
+            Reason.TOO_LARGE, "an event longer, or more lines, than the cap", phases=_phases(talk)
+        ) from None
     talk.lag_s = clock.lag_s
     if _is_unread(reply) and talk.body.strip():  # not a stream after all, whatever its type said
         question.dialect.read_body(reply, bytes(talk.body), 0.0)

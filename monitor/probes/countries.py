@@ -6,7 +6,7 @@ Codes come from ``phonenumbers`` (ITU-T E.164 as libphonenumber keeps it), names
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 
 import phonenumbers
 from babel import Locale
@@ -43,11 +43,17 @@ def is_country_code(code: str) -> bool:
     return code.isascii() and code.isdigit() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
 
 
-def country_codes(text: str) -> tuple[str, ...]:
-    """Return the codes that a text names as ``+86``, ``0086`` or by country (English, Chinese), in order of place."""
+def country_codes(text: str, start: int = 0) -> tuple[str, ...]:
+    """Return the codes that a text names from *start* on: as ``+86``, ``0086`` or by country (English, Chinese)."""
+    return tuple(dict.fromkeys(code for place, code in _placed(text) if place >= start))
+
+
+@lru_cache(maxsize=16)
+def _placed(text: str) -> tuple[tuple[int, str], ...]:
+    """Return codes with their places. Remembered, because every clause of a sentence asks about the rest of it."""
     found = [(match.start(), match[1]) for match in _PLUS.finditer(text) if is_country_code(match[1])]
     found += [(match.start(), _names()[match[0].casefold()]) for match in _name_pattern().finditer(text)]
-    return tuple(dict.fromkeys(code for _place, code in sorted(found)))
+    return tuple(sorted(found))
 
 
 def country_name(code: str, language: str = "en") -> str:

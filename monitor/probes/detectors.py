@@ -17,6 +17,7 @@ from monitor.probes.answers import dig, is_html, parse_json, robot_wall
 from monitor.probes.pagetext import page_text
 from monitor.probes.phrases import EXCERPT_CHARS, says_existing_users_can_log_in, settled, statements
 from monitor.probes.plain import as_map, as_rows, clean, visible_text
+from monitor.wire import text_of
 
 OPEN, RESTRICTED, CLOSED = Registration.OPEN, Registration.RESTRICTED, Registration.CLOSED
 PATHS = {
@@ -82,7 +83,7 @@ def detect(
     if refused and (refused.reason is Reason.BLOCKED or not is_matrix_answer):
         return refused
     if detector == "page_text":
-        readings, warnings = page_text(body.decode("utf-8", "replace"), url)
+        readings, warnings = page_text(text_of(headers, body), url)
         return Reading(readings, warnings)
     try:
         document = parse_json(body)

@@ -18,6 +18,8 @@ from monitor.probes.plain import clean, printable
 EXCERPT_CHARS = 300
 _SENTENCE_CHARS = 600
 _SENTENCES = 4000
+_CLAUSES = 40
+"""Cuts within one sentence. A stranger's page may have as many commas as it likes; people write fewer."""
 
 _SIGNUP = r"(?:registrations?|register(?:ing)?|sign[- ]?ups?|signing up|account creation|new (?:accounts?|users?))"
 _METHODS = {
@@ -194,23 +196,27 @@ def _of_sentence(sentence: str, source: Source, url: str) -> Iterator[Statement]
         return
     excerpt = clean(sentence, EXCERPT_CHARS)
     start = 0
-    for clause in _CLAUSE.split(low):
+    for clause in _CLAUSE.split(low, _CLAUSES):
         place = low.find(clause, start)
         start = max(place, start)
-        for name, reading in _of_clause(clause, low[start:], low, source):
+        for name, reading in _of_clause(clause, start, low, source):
             yield Statement(name, replace(reading, excerpt=excerpt, url=url))
 
 
-def _of_clause(clause: str, rest: str, sentence: str, source: Source) -> Iterator[tuple[str, MethodReading]]:
+def _of_clause(clause: str, start: int, sentence: str, source: Source) -> Iterator[tuple[str, MethodReading]]:
     """Match the families in order of precedence; the first that speaks is the clause's statement."""
     about_signup = bool(re.search(rf"{_SIGNUP}|注册", sentence))
     if about_signup and (hit := _first(_OPEN, clause)):
         yield from _for_methods(hit, clause, source)
-    elif about_signup and (hit := _first(_PHONE_ONLY, clause)) and ((codes := country_codes(rest)) or _PERMITS(clause)):
+    elif (
+        about_signup
+        and (hit := _first(_PHONE_ONLY, clause))
+        and ((codes := country_codes(sentence, start)) or _PERMITS(clause))
+    ):
         yield hit.name, MethodReading(Method.PHONE, hit.state, source, codes)
         yield hit.name, MethodReading(Method.ANY, hit.state, source)  # bare, so that it agrees with vaguer sources
     elif about_signup and _DOMAIN_ONLY.search(clause):
-        domains = tuple(dict.fromkeys(_DOMAIN.findall(rest)))[:20]
+        domains = tuple(dict.fromkeys(_DOMAIN.findall(sentence, start)))[:20]
         yield "email_domains", MethodReading(Method.EMAIL, Registration.RESTRICTED, source, email_domains=domains)
         yield "email_domains", MethodReading(Method.ANY, Registration.RESTRICTED, source)
     elif (hit := _first(_INVITE, clause)) and not _OPTIONAL.search(sentence):

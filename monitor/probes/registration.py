@@ -32,7 +32,7 @@ from monitor.probes.base import Context
 from monitor.probes.countries import is_country_code, shown
 from monitor.probes.detectors import PATHS, Extra, Reading, detect, unread
 from monitor.probes.phrases import Statement, says_existing_users_can_log_in, settled, statements
-from monitor.probes.statuspages import LARGE_BYTES, Provider, endpoints, fetch, page_of, read, unreachable
+from monitor.probes.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
 from monitor.probes.upstream_parts import OVER, Look, UnreadableError
 from monitor.wire import Answer, WireError
 
@@ -50,6 +50,8 @@ Detector = Literal[
     "upstream_text",
 ]
 PAGE_REDIRECTS = 3
+QUICK_BYTES = 8 * 1024
+"""Longer answers are read in a thread: text made to be slow takes some microseconds a byte."""
 RESTORED_WITHIN = timedelta(days=1)
 """A resolved incident of the vendor may still tell, this long, that registration is open again."""
 _HEADERS = {"accept": "application/json, text/html;q=0.9, */*;q=0.5", "accept-language": "en, zh-CN;q=0.8, zh;q=0.7"}
@@ -140,7 +142,7 @@ async def run(options: Options, ctx: Context) -> Observation:
     extra = Extra(options.path, {key: meaning.reading() for key, meaning in options.mapping.items()}, delegated)
     source = base.shown_url(options.url).removesuffix("?…")
     asked = (options.detector, answer.status, answer.headers, answer.body, source, extra)
-    found = await asyncio.to_thread(detect, *asked) if len(answer.body) > LARGE_BYTES else detect(*asked)
+    found = await asyncio.to_thread(detect, *asked) if len(answer.body) > QUICK_BYTES else detect(*asked)
     return _observation(found, answer, ctx, announces=options.detector == "deepseek_banner")
 
 

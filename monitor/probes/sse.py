@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 LINE_BYTES = 1 << 20
+LINES = 100_000
+"""Lines of one stream; a megabyte of two-letter lines would keep our loop busy for half a second."""
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
 
@@ -32,7 +34,7 @@ class KeepAlive(NamedTuple):
 
 
 class LineTooLong(Exception):  # noqa: N818 - it names what was seen, as the reasons do
-    """A line or an event is longer than the cap."""
+    """A line or an event is longer than the cap, or there are too many lines."""
 
 
 class Parser:
@@ -47,6 +49,7 @@ class Parser:
         self._name = ""
         self._data: list[str] = []
         self._data_size = 0
+        self._lines_left = LINES
         self._quiet = True
         """The line before was blank or there was none, so that another blank line is a keep-alive."""
 
@@ -59,6 +62,9 @@ class Parser:
         for end in _LINE_END.finditer(data):
             self._keep(data[start : end.start()])
             start = end.end()
+            self._lines_left -= 1
+            if self._lines_left < 0:
+                raise LineTooLong
             line, self._parts, self._size = b"".join(self._parts), [], 0
             yield from self._line(line, at_s)
         self._keep(data[start:])

@@ -42,6 +42,11 @@ FORGOTTEN_AFTER = timedelta(days=1)
 
 _ENTRY_END = re.compile(rb"</(?:item|entry)\s*>", re.IGNORECASE)
 _ENTRY_BEGIN = re.compile(rb"<(?:item|entry)[\s>]", re.IGNORECASE)
+_ENCODING = re.compile(rb"""\s*<\?[^>]{0,200}?encoding\s{0,3}=\s{0,3}["']([^"']{0,200})""")
+_ENCODINGS = frozenset(
+    b"utf-8 utf8 us-ascii iso-8859-1 iso-8859-15 windows-1252 gbk gb2312 gb18030 big5 shift_jis euc-jp euc-kr".split()
+)
+"""The parser believes a feed's own word, and some of Python's decoders are slow, or raise what it does not catch."""
 _LONG_TAG = re.compile(rb"<[^<>]{4096}")
 _STATUS_LINE = re.compile(
     r"(?im)(?:\bstatus:\s*|^\W*|<strong>)(resolved|completed|postmortem|monitoring|identified|investigating)\b"
@@ -69,6 +74,8 @@ def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamRead
 
     A feed has no current state of its own: without an open entry it says that nothing is announced.
     """
+    if (named := _ENCODING.match(body)) and named[1].lower() not in _ENCODINGS:
+        raise UnreadableError("a feed in an encoding that no feed is written in", "upstream.shape_changed")
     parsed = feedparser.parse(
         io.BytesIO(_newest_entries(body)),  # never bytes or text, which feedparser would open as a file's name
         sanitize_html=False,
@@ -278,12 +285,15 @@ def _streamed(page: str) -> Iterable[Any]:
     """Yield the objects in a Next.js page's stream that may hold the data."""
     decoder = json.JSONDecoder()
     pieces: list[str] = []
-    at = 0
+    at = bad = 0
     while match := _PUSH.search(page, at):
         at = match.end()
         try:
             piece, at = decoder.raw_decode(page, at)
         except (ValueError, RecursionError):
+            bad += 1  # naming the place of a fault goes through the whole page each time
+            if bad > _TRIES:
+                return
             continue
         if isinstance(piece, str):
             pieces.append(piece)

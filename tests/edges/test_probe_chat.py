@@ -350,6 +350,17 @@ def test_rate_limit_headers_are_kept() -> None:
     assert memory["rate_limits"] == {"x-ratelimit-remaining-requests": "59", "x-ratelimit-reset-requests": "6m0s"}
 
 
+def test_rate_limit_headers_without_end_take_no_room_from_the_ledger() -> None:
+    many = b"".join(b"x-ratelimit-remaining-%040d: %s\r\n" % (n, b"9" * 60) for n in range(300))
+    long = b"x-ratelimit-" + b"a" * 9_000 + b": 9\r\n"
+    memory: dict[str, Any] = {}
+    head = STREAM.replace(b"connection:", many + long + b"connection:")
+    looks(Vendor(head + b"".join(OPENAI.answer())), [0], memory)
+    assert len(memory["rate_limits"]) > 10
+    assert len(json.dumps(memory["rate_limits"])) < 8_000
+    assert memory["ledger"]["asks"] == 1
+
+
 @pytest.mark.parametrize(("rest", "is_low"), [(b"6", True), (b"7", False), (b"0", True), (b"-1", False), (b"x", False)])
 def test_a_limit_that_is_nearly_used_up_is_a_warning(rest: bytes, is_low: bool) -> None:
     more = b"HTTP/1.1 200 OK\r\nx-ratelimit-limit-tokens: 60\r\nx-ratelimit-remaining-tokens: " + rest + b"\r\n"

@@ -315,6 +315,13 @@ def test_a_form_on_a_sign_up_page_offers_its_methods() -> None:
     assert {reading.source for reading in found.readings} == {Source.PAGE_TEXT}
 
 
+def test_a_page_is_read_in_the_charset_that_it_declares() -> None:
+    words = "<p>目前仅支持中国大陆手机号注册</p>".encode("gb18030")
+    found = detect("page_text", 200, {"content-type": "text/html; charset=GBK"}, words, URL)
+    assert brief(found) == {"any": "restricted", "phone": "restricted"}
+    assert detect("page_text", 200, HTML, words, URL).readings == ()
+
+
 def test_a_log_in_form_or_a_newsletter_is_no_sign_up() -> None:
     assert page("<h1>Log in</h1><input type=email><button>Log in with Google</button>").readings == ()
     assert page("<h1>News</h1><input type=email placeholder='Your e-mail'><button>Subscribe</button>").readings == ()

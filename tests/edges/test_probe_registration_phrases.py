@@ -245,6 +245,19 @@ def test_crafted_text_costs_no_more_than_its_length(word: str) -> None:
     statements(word * (500_000 // len(word)), Source.PAGE_TEXT)
 
 
+@pytest.mark.parametrize("clause", ["only phone,", "only +86 phone,", "only united kingdom numbers,", "仅支持手机号,"])
+@pytest.mark.timeout(10)
+def test_a_page_of_sentences_with_many_clauses_costs_no_more_either(clause: str) -> None:
+    sentence = "register," + clause * (580 // len(clause)) + "x.\n"
+    statements(sentence * 800, Source.PAGE_TEXT)
+
+
+def test_codes_are_those_that_a_text_names_from_a_place_on() -> None:
+    text = "not +44, only +86 and hong kong"
+    assert country_codes(text) == ("44", "86", "852")
+    assert country_codes(text, text.index("only")) == ("86", "852")
+
+
 def test_foreign_values_become_bounded_text_or_nothing() -> None:
     assert clean("a\u202eb\u200b\x00\x1b[0m\tc\ud800", 50) == "ab[0m c"
     assert clean("x" * 10_000, 20) == "x" * 19 + "…"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.probes.sse import Event, KeepAlive, LineTooLong, Parser
+from monitor.probes.sse import LINES, Event, KeepAlive, LineTooLong, Parser
 
 
 def parse(*pieces: bytes, cap: int = 1 << 20) -> list[Event | KeepAlive]:
@@ -65,6 +65,13 @@ def test_a_line_or_an_event_over_the_cap_is_refused_after_what_came_before_it() 
         parse(*[b"x"] * 11, cap=10)
     with pytest.raises(LineTooLong):
         parse(*[b"data:1234\n"] * 3, cap=10)
+
+
+def test_more_lines_than_any_answer_has_are_refused() -> None:
+    stream = Parser()
+    assert list(stream.feed(b"x\n" * LINES, 0.0)) == []
+    with pytest.raises(LineTooLong):
+        list(stream.feed(b"\n", 0.0))
 
 
 WORDS = ["data: ", "data:", "event: e", ":", " ", "\n", "\r", "\r\n", "日本é", "x", "id: 1"]

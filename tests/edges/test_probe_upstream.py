@@ -222,8 +222,10 @@ def test_a_feed_is_never_taken_for_a_files_name(tmp_path: Any) -> None:
     [
         b'<rss version="2.0" ' + b" ".join(b'a%d="x"' % n for n in range(20_000)) + b"><channel></channel></rss>",
         b'<rss version="2.0"><channel>' + b"<item><a>" * 50_000,
+        b'<?xml version="1.0" encoding="punycode"?><rss version="2.0"><channel>-' + b"b9" * 100_000,
+        b"<?xml version='1.0'  encoding = 'unicode_escape' ?><rss version='2.0'><channel>\\N{" + b"x" * 100_000,
     ],
-    ids=["many attributes", "entries without end"],
+    ids=["many attributes", "entries without end", "a slow encoding", "an encoding of Python's own"],
 )
 @pytest.mark.timeout(5)
 def test_what_would_keep_the_feed_parser_busy_is_refused(body: bytes) -> None:
@@ -260,8 +262,12 @@ def test_flashdutys_document_and_page_are_both_read() -> None:
         b"<html>DeepSeek</html>",
         b'{"data":{"page":{"components":[]}}}',
         b'<script>self.__next_f.push([1,"x"])</script>',
+        b"self.__next_f.push([1," * 90_000,
+        b'self.__next_f.push([1,"\\"initialData\\":{"])' * 40_000,
     ],
+    ids=lambda body: body[:30],
 )
+@pytest.mark.timeout(5)
 def test_flashduty_without_its_data_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableError):
         flashduty(body, new_look("flashduty"))
