@@ -152,6 +152,10 @@ async def run_dns(options: DnsOptions, ctx: Context) -> Observation:
         servers = [_nameserver(text) for text in options.resolvers] or _system()
     except dns.resolver.NoResolverConfiguration:
         return Observation(Reason.CONFIG, "this machine has no resolver; name some under resolvers")
+    for server in servers if options.resolvers else ():  # the machine's own resolver is usually a private address
+        if refusal := ctx.wire.ground.guard.refusal(server.address):
+            detail = f"resolver {server.address} is refused: {refusal}"
+            return Observation(Reason.ADDRESS, detail, address=server.address)
     limit_s = ctx.remaining_s() * 0.9  # so that the slowest resolver cannot take the answer of the others with it
     found = await asyncio.gather(*(_ask(options, server, limit_s) for server in servers))
     return _judged(options, found)

@@ -239,3 +239,21 @@ def test_resolvers_are_addresses_and_not_names() -> None:
     for bad in ("dns.google", "1.1.1.1:port", ""):
         with pytest.raises(ValidationError):
             DnsOptions(name="x.example", resolvers=(bad,))
+
+
+def test_a_resolver_in_a_private_network_is_asked_only_where_that_is_allowed_by_name() -> None:
+    async def main(*allowed: str) -> Observation:
+        async with resolver("192.0.2.7") as server:
+            ctx = context(allow_networks=allowed)
+            return await look_once("dns", ctx, name="chat.example.com", resolvers=[server])
+
+    refused = asyncio.run(main())
+    assert (refused.reason, refused.outcome) == (Reason.ADDRESS, Outcome.UNKNOWN)
+    assert "127.0.0.1 is refused: loopback" in refused.detail
+    assert asyncio.run(main("127.0.0.0/8")).reason is Reason.OK
+
+
+def test_no_allow_list_makes_a_metadata_service_a_resolver() -> None:
+    ctx = context(allow_networks=["0.0.0.0/0"])
+    seen = asyncio.run(look_once("dns", ctx, name="x.example", resolvers="169.254.169.254"))
+    assert seen.reason is Reason.ADDRESS
