@@ -42,6 +42,8 @@ class Spool:
         except OSError:
             self._lock.close()
             raise SpoolError(f"{directory} is in use by another worker: give each its own directory") from None
+        for left in directory.glob("*.new"):
+            left.unlink()  # a thinning that was cut off: the segment it was made from is still there
         self._counts = {path: sum(1 for _ in self._read(path)) for path in self._segments()}
         self._damage_counted = True
         self._tail: Path | None = None
@@ -64,15 +66,17 @@ class Spool:
         data = b"".join(_record(result) for result in results)
         self._make_room(len(data))
         path = self._open_segment(len(data))
-        with path.open("ab") as out:
+        # Unbuffered: a buffer that failed to go out would be tried again on closing, in front of the next batch.
+        with path.open("ab", buffering=0) as out:
             before = out.tell()
             try:
-                out.write(data)
-                out.flush()
+                _write_all(out.fileno(), data)
                 os.fsync(out.fileno())
             except OSError:
                 # Nothing of a batch that was not acknowledged may stay behind in front of the next one.
+                self._tail = None
                 os.ftruncate(out.fileno(), before)
+                self._tail = path
                 raise
         self._counts[path] = self._counts.get(path, 0) + len(results)
 
@@ -81,10 +85,13 @@ class Spool:
         done = 0
         for path in self._segments():
             self._tail = None if path == self._tail else self._tail
+            taken = 0
             for results in _batches(self._read(path), batch):
                 take(results)
-                done += len(results)
+                taken += len(results)
+            self.torn += max(0, self._counts.get(path, 0) - taken)
             self._remove(path)
+            done += taken
         return done
 
     def close(self) -> None:
@@ -104,28 +111,23 @@ class Spool:
         return self._tail
 
     def _read(self, path: Path) -> Iterator[Result]:
-        """Yield the sound records of a segment. A damaged one is skipped, a torn end is the end."""
+        """Yield the sound records of a segment; what lies between them is damaged, at its end it is torn."""
         data = path.read_bytes()
         at = 0
         while at < len(data):
-            if at + _HEAD.size > len(data):
+            body = _body_at(data, at)
+            if body is None:
                 self._damaged()
-                return
-            length, crc = _HEAD.unpack_from(data, at)
-            body = data[at + _HEAD.size : at + _HEAD.size + length]
-            if length > LONGEST_RECORD or len(body) < length:
-                self._damaged()
-                return
-            at += _HEAD.size + length
+                at = _next_record(data, at + 1)
+                continue
+            at += _HEAD.size + len(body)
             try:
-                if zlib.crc32(body) != crc:
-                    raise CodecError("damaged")
                 yield loads_result(body)
             except CodecError:
                 self._damaged()
 
     def _damaged(self) -> None:
-        """Count damage once, when the segment is first read; what we wrote ourselves since then is sound."""
+        """Count damage once, when the segment is first read; :meth:`replay` counts what is lost since then."""
         self.torn += not self._damage_counted
 
     def _make_room(self, coming: int) -> None:
@@ -175,6 +177,33 @@ def turning_points(results: Sequence[Result]) -> list[Result]:
             kept.append(result)
         before[key] = result
     return kept
+
+
+def _body_at(data: bytes, at: int) -> bytes | None:
+    """Return the record that begins at ``at``; None unless it is whole and sound."""
+    if at + _HEAD.size > len(data):
+        return None
+    length, crc = _HEAD.unpack_from(data, at)
+    if not 0 < length <= min(LONGEST_RECORD, len(data) - at - _HEAD.size):
+        return None
+    body = data[at + _HEAD.size : at + _HEAD.size + length]
+    return body if zlib.crc32(body) == crc else None
+
+
+def _next_record(data: bytes, at: int) -> int:
+    """Return where the next sound record begins at or after ``at``; the end of the data if there is none."""
+    while (brace := data.find(b"{", at + _HEAD.size)) >= 0:
+        at = brace - _HEAD.size
+        if _body_at(data, at) is not None:
+            return at
+        at += 1
+    return len(data)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def _record(result: Result) -> bytes:
