@@ -27,7 +27,8 @@ run: $(READY) ## watch what probes.yaml names, with SQLite under var/
 	@$(BIN)/chatwatch up
 
 test: $(READY) ## all tests; what a machine lacks is named and skipped
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not alone"
+	@$(BIN)/python -m pytest -m alone
 
 lint: $(READY) ## style, types and floors
 	@$(BIN)/ruff format --check .

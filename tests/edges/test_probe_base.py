@@ -31,6 +31,8 @@ from monitor.probes.redaction import redact
 from monitor.wire import WireError
 from tests.edges.probing import context
 
+pytestmark = pytest.mark.alone
+
 SECRET = "s3cret/with+odd=signs&more"
 
 

@@ -12,6 +12,8 @@ from tests.edges.chat_shapes import ANTHROPIC, OPENAI
 from tests.edges.hostile import Behave, PeakMemory, drips, gzip_bomb, resets_after, says, serve, silent, with_length
 from tests.edges.probing import KEY, STREAM, context, look_once
 
+pytestmark = pytest.mark.alone
+
 DEADLINE_S = 0.6
 TOKEN = OPENAI.word.replace(b"@SUM@", b"x")
 GZIP_STREAM = STREAM.replace(b"connection: close", b"content-encoding: gzip\r\nconnection: close")

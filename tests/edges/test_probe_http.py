@@ -17,6 +17,8 @@ from tests.edges.hostile import Recorder, drips, serve, silent
 from tests.edges.hostile_tls import DAY, Authority
 from tests.edges.probing import KEY, context, http, look_at, look_once, replays
 
+pytestmark = pytest.mark.alone
+
 PAGE = "<html><body>Welcome to the chat. Build 4711. All is fine.</body></html>"
 HTML = "text/html"
 CLOUDFLARE = '<title>Just a moment...</title><script src="/cdn-cgi/challenge-platform/x.js"></script>'

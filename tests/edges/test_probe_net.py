@@ -22,6 +22,8 @@ from tests.edges.hostile import black_hole, serve, silent
 from tests.edges.hostile_tls import DAY, Authority
 from tests.edges.probing import context, look_once
 
+pytestmark = pytest.mark.alone
+
 
 def tcp(**options: Any) -> Observation:
     async def main() -> Observation:

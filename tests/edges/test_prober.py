@@ -23,6 +23,8 @@ from monitor.prober import Prober
 from monitor.sight import Sight
 from monitor.simulator import Vendor, serve
 
+pytestmark = pytest.mark.alone
+
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 

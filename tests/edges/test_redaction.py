@@ -17,6 +17,8 @@ from monitor.core.model import Evidence, Observation, Reason
 from monitor.probes.base import tidy
 from monitor.probes.redaction import REDACTED, redact
 
+pytestmark = pytest.mark.alone
+
 ODD = "Zq7/\"hunter\\2'&<x>%+ ~canary=="
 PLAIN = "hunter2-canary-0123456789"
 

@@ -17,6 +17,8 @@ from monitor.wire import Answer, Limits, Resolver, Wire, WireError
 from tests.edges import hostile
 from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, drips, resets_after, says, serve, with_length
 
+pytestmark = pytest.mark.alone
+
 SLACK_S = 0.1
 SLACK_MB = 50.0
 DEADLINE_S = 0.8

@@ -17,6 +17,8 @@ from monitor.core.model import Reason
 from monitor.wire import Answer, Chunk, Limits, TimedTransport, Wire, WireError, text_of
 from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, Behave, Recorder, request_of, says, serve, with_length
 
+pytestmark = pytest.mark.alone
+
 
 def fetch(behave: Behave, method: str = "GET", limits: Limits = Limits(deadline_s=3), content: bytes = b"") -> Answer:  # noqa: B008 - frozen
     async def main() -> Answer:

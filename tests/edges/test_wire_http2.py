@@ -17,6 +17,8 @@ from monitor.wire import Answer, Limits, Wire, WireError
 from tests.edges.hostile import LOOPBACK, Behave, Recorder, serve
 from tests.edges.hostile_tls import Authority
 
+pytestmark = pytest.mark.alone
+
 
 def h2_server(parts: list[bytes], pause_s: float = 0.0, headers: int = 0, reset: bool = False) -> Behave:
     """Answer each request with 200 and *parts*, *pause_s* before each."""

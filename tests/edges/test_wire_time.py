@@ -22,6 +22,8 @@ from monitor.wire.dial import Clocks
 from monitor.wire.model import Timing
 from tests.edges.hostile import LOOPBACK, Behave, request_of, says, serve, with_length
 
+pytestmark = pytest.mark.alone
+
 LOOPS: list[Any] = [asyncio.new_event_loop, uvloop.new_event_loop]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are a feature of Linux")
 

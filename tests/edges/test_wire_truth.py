@@ -8,6 +8,8 @@ import pytest
 
 from tests.bench import wire
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.mark.load
 @pytest.mark.parametrize("scheme", ["http", "https"])
