@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -128,9 +129,29 @@ def parse_json(body: bytes | str) -> Any:
         raise ValueError("nested too deeply") from None
 
 
+_STEP = re.compile(r"""\[(\d{1,9})\]|\["([^"]+)"\]|\['([^']+)'\]|\.?([^.\[\]]+)""")
+
+
+@lru_cache(maxsize=1024)
+def steps(path: str) -> tuple[str, ...]:
+    """Return the steps of a path like ``data.items[0].id`` or ``$.data["a.b"].0``; ``ValueError`` for no such path."""
+    found, at = [], 1 if path == "$" or path.startswith(("$.", "$[")) else 0
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None or (at == 0 and path[0] == "."):
+            raise ValueError(f'"{path[:60]}" is no path into JSON; write data.items[0].id or data["a.b"]')
+        found.append(step[step.lastindex or 0])
+        at = step.end()
+    return tuple(found)
+
+
 def dig(value: Any, path: str) -> Any:
-    """Follow a dotted path (``data.items.0.id``) into parsed JSON; ``KeyError`` names the part that is missing."""
-    for part in path.split(".") if path else ():
+    """Follow a path (:func:`steps`) into parsed JSON; ``KeyError`` names the part that is missing."""
+    try:
+        parts = steps(path)
+    except ValueError:
+        raise KeyError(path) from None
+    for part in parts:
         if isinstance(value, dict) and part in value:
             value = value[part]
         elif isinstance(value, list) and part.isdecimal() and int(part) < len(value):

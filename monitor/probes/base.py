@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import PurePath
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
@@ -35,6 +35,8 @@ LONGEST_WAIT_S = 900.0
 """A vendor may ask us to wait; it may not blind us for longer than this."""
 GRACE_S = 0.05
 """The kinds cut themselves at the deadline and say what they saw; so much later :func:`look` cuts them from outside."""
+
+Found = TypeVar("Found")
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -116,6 +118,15 @@ async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
         observation = _our_bug(error)
     _heed(observation, ctx)
     return tidy(observation, secrets)
+
+
+async def apart(ctx: Context, work: Callable[[], Found]) -> Found:
+    """Do slow work on an answer in a thread. When that takes too long the trouble is ours: ``WireError(LAGGED)``."""
+    try:
+        async with asyncio.timeout(max(ctx.remaining_s(), GRACE_S * 0.8)):
+            return await asyncio.to_thread(work)
+    except TimeoutError:
+        raise WireError(Reason.LAGGED, "the answer came, and reading it did not end in time") from None
 
 
 def _heed(observation: Observation, ctx: Context) -> None:

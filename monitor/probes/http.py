@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import regex
@@ -21,6 +21,7 @@ from monitor.probes.answers import (
     parse_json,
     retry_after_s,
     robot_wall,
+    steps,
     total_s,
 )
 from monitor.probes.base import Context, Seconds
@@ -65,10 +66,12 @@ class Options(base.Options):
     regex: Words = ()
     """Patterns that must be found in the text, each within ``PATTERN_LIMIT_S``."""
     header_contains: dict[str, str] = Field(default_factory=dict)
+    header_regex: dict[str, str] = Field(default_factory=dict)
+    """Name of a header → a pattern that must be found in its value."""
     header_absent: Words = ()
     """Names of headers that must not be there."""
     json_path: dict[str, Any] = Field(default_factory=dict)
-    """Dotted path → the value it must have; ``null`` asks only that the path is there."""
+    """Path (``data.items[0].id``, ``$.data["a.b"]``) → the value it must have; ``null`` asks only that it is there."""
     slow_s: Seconds | None = None
     """Limit for the whole exchange, without our own overhead."""
     slow_dns_s: Seconds | None = None
@@ -92,14 +95,21 @@ class Options(base.Options):
             status_range(text)
         return value
 
-    @field_validator("regex")
+    @field_validator("regex", "header_regex")
     @classmethod
-    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in value:
+    def _patterns(cls, value: tuple[str, ...] | dict[str, str]) -> tuple[str, ...] | dict[str, str]:
+        for pattern in value.values() if isinstance(value, dict) else value:
             try:
                 regex.compile(pattern)
             except regex.error as error:
                 raise ValueError(f"pattern does not compile: {error}") from None
+        return value
+
+    @field_validator("json_path")
+    @classmethod
+    def _paths(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for path in value:
+            steps(path)
         return value
 
     @field_validator("headers")
@@ -141,7 +151,7 @@ async def _judged(options: Options, answer: Answer, ctx: Context) -> tuple[Reaso
         return Reason.BLOCKED, f"{wall} turned the robot away with HTTP {answer.status}"
     if not _accepted(answer.status, options.status):
         return _refusal(answer, has_secret=bool(options.secret_headers))
-    broken = next(_broken_header_rules(options, answer), "") or await _broken_body_rule(options, answer)
+    broken = next(_broken_header_rules(options, answer), "") or await _broken_body_rule(options, answer, ctx)
     if broken:
         too_slow = broken.startswith(_TOO_LONG)
         return (Reason.CONFIG if too_slow else Reason.CONTENT), broken
@@ -185,7 +195,15 @@ def _broken_header_rules(options: Options, answer: Answer) -> Iterator[str]:
 _TOO_LONG = "pattern took longer"
 
 
-async def _broken_body_rule(options: Options, answer: Answer) -> str:
+def _found(pattern: str, text: str) -> bool | None:
+    """Say whether a pattern is found in a text; ``None`` when the search ran into its limit."""
+    try:
+        return regex.search(pattern, text, timeout=PATTERN_LIMIT_S, concurrent=True) is not None
+    except TimeoutError:
+        return None
+
+
+async def _broken_body_rule(options: Options, answer: Answer, ctx: Context) -> str:
     text = answer.text
     for wanted in options.contains:
         if wanted not in text:
@@ -193,14 +211,15 @@ async def _broken_body_rule(options: Options, answer: Answer) -> str:
     for unwanted in options.absent:
         if unwanted in text:
             return f'text contains "{unwanted}"'
-    for pattern in options.regex:
-        try:
-            # A thread, because a search that runs to its limit would otherwise hold up every other look.
-            found = await asyncio.to_thread(regex.search, pattern, text, timeout=PATTERN_LIMIT_S, concurrent=True)
-        except TimeoutError:
-            return f"{_TOO_LONG} than {PATTERN_LIMIT_S * 1000:.0f} ms: {pattern}"
+    searches = [(one, answer.headers.get(name, ""), f"header {name}: ") for name, one in options.header_regex.items()]
+    searches += [(one, text, "") for one in options.regex]
+    for pattern, searched, where in searches:
+        # A thread, because a search that runs to its limit would otherwise hold up every other look.
+        found = await base.apart(ctx, partial(_found, pattern, searched))
         if found is None:
-            return f"pattern not found: {pattern}"
+            return f"{_TOO_LONG} than {PATTERN_LIMIT_S * 1000:.0f} ms: {pattern}"
+        if not found:
+            return f"{where}pattern not found: {pattern}"
     return _broken_json_rule(options.json_path, answer.body) if options.json_path else ""
 
 

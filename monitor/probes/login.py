@@ -16,7 +16,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.core.model import Observation, Reason
 from monitor.probes import base
-from monitor.probes.answers import dig, evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall
+from monitor.probes.answers import dig, evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall, steps
 from monitor.probes.base import Context
 from monitor.wire import Answer
 
@@ -72,6 +72,8 @@ class Options(base.Options):
             raise ValueError("the product edge takes no account; name the product, or json or form")
         if self.product == "json" and self.email is not None and not self.expect:
             raise ValueError("the product json needs expect, a path that a successful answer has")
+        if self.product == "json":
+            steps(self.expect)
         return self
 
 

@@ -6,11 +6,11 @@ Matrix detector, whose protocol asks with an empty POST that starts no registrat
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -27,7 +27,7 @@ from monitor.core.model import (
     UpstreamReading,
 )
 from monitor.probes import base
-from monitor.probes.answers import evidence, retry_after_s
+from monitor.probes.answers import evidence, retry_after_s, steps
 from monitor.probes.base import Context
 from monitor.probes.countries import is_country_code, shown
 from monitor.probes.detectors import PATHS, Extra, Reading, detect, unread
@@ -126,6 +126,7 @@ class Options(base.Options):
     def _complete(self) -> Self:
         if self.detector == "json" and not (self.path and self.mapping):
             raise ValueError("the detector json needs path and mapping")
+        steps(self.path)
         if self.detector == "upstream_text" and self.provider is None:
             raise ValueError("the detector upstream_text needs provider, the kind of status page")
         return self
@@ -141,8 +142,8 @@ async def run(options: Options, ctx: Context) -> Observation:
         delegated = await _is_delegated(answer.url, ctx)
     extra = Extra(options.path, {key: meaning.reading() for key, meaning in options.mapping.items()}, delegated)
     source = base.shown_url(options.url).removesuffix("?…")
-    asked = (options.detector, answer.status, answer.headers, answer.body, source, extra)
-    found = await asyncio.to_thread(detect, *asked) if len(answer.body) > QUICK_BYTES else detect(*asked)
+    work = partial(detect, options.detector, answer.status, answer.headers, answer.body, source, extra)
+    found = await base.apart(ctx, work) if len(answer.body) > QUICK_BYTES else work()
     return _observation(found, answer, ctx, announces=options.detector == "deepseek_banner")
 
 
@@ -191,7 +192,7 @@ async def _from_status_page(options: Options, ctx: Context) -> Observation:
     except WireError as error:
         return unreachable(error)
     try:
-        reading = await read(options.provider, answer, look)
+        reading = await read(options.provider, answer, look, ctx)
     except UnreadableError as error:
         return _observation(unread(str(error), error.warning), answer, ctx)
     return _observation(incident_text(reading, page, ctx.now), answer, ctx, announces=True)

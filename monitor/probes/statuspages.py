@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal, NamedTuple
@@ -82,7 +81,9 @@ def unreachable(error: WireError) -> Observation:
     )
 
 
-async def read(provider: str, answer: Answer, look: Look, watched: tuple[str, ...] = ()) -> UpstreamReading:
+async def read(
+    provider: str, answer: Answer, look: Look, ctx: Context, watched: tuple[str, ...] = ()
+) -> UpstreamReading:
     """Turn an answer into a reading; raises ``UnreadableError`` whatever is wrong with it."""
     if wall := robot_wall(answer.status, answer.headers, answer.body):
         raise UnreadableError(f"turned away by {wall} with HTTP {answer.status}", "upstream.blocked")
@@ -94,7 +95,7 @@ async def read(provider: str, answer: Answer, look: Look, watched: tuple[str, ..
         look.warn("upstream.redirected")
     reader = _reader(provider, is_html(answer.headers, answer.body), watched)
     if len(answer.body) > LARGE_BYTES:
-        return await asyncio.to_thread(reader, answer.body, look)
+        return await base.apart(ctx, lambda: reader(answer.body, look))
     return reader(answer.body, look)
 
 

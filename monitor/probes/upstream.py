@@ -50,7 +50,7 @@ async def run(options: Options, ctx: Context) -> Observation:
     except WireError as error:
         return unreachable(error)
     try:
-        reading = await read(options.provider, answer, look, tuple(options.components))
+        reading = await read(options.provider, answer, look, ctx, tuple(options.components))
         if where.parts and options.components:
             reading = await _with_parts(reading, where.parts, look, ctx)
         reading = await _with_the_end(reading, where.history, look, ctx)

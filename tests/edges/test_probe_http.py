@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def test_a_header_rule_ignores_case_and_an_empty_page_breaks_a_text_rule() -> No
     assert page(body="", contains="Welcome").reason is Reason.CONTENT
 
 
-JSON = '{"status": "ok", "items": [{"id": 7, "on": true}], "none": null, "one": 1}'
+JSON = '{"status": "ok", "items": [{"id": 7, "on": true}], "none": null, "one": 1, "a.b": {"$c": 3}}'
 
 
 @pytest.mark.parametrize(
@@ -98,12 +99,45 @@ JSON = '{"status": "ok", "items": [{"id": 7, "on": true}], "none": null, "one": 
     [
         ("status", "ok", True), ("status", "bad", False), ("items.0.id", 7, True), ("items.0.on", True, True),
         ("items.0.on", 1, False), ("one", True, False), ("items.1.id", None, False), ("none", None, True),
+        ("items[0].id", 7, True), ("$.items[0]['id']", 7, True), ('$["a.b"].$c', 3, True), ("items[1]", None, False),
         ("status.deeper", None, False), ("missing", None, False), ("items.0", {"id": 7, "on": True}, True),
     ],
 )  # fmt: skip
 def test_json_rules_follow_dotted_paths(path: str, wanted: Any, is_met: bool) -> None:
     seen = page(body=JSON, kind="application/json", json_path={path: wanted})
     assert seen.reason is (Reason.OK if is_met else Reason.CONTENT)
+
+
+@pytest.mark.parametrize("path", ["a[", "a[]", "a..b", ".a", "a[x]", 'a["b]', "a."])
+def test_what_is_no_path_is_refused_at_the_start(path: str) -> None:
+    with pytest.raises(ValidationError, match="no path into JSON"):
+        Options(url="https://x.example", json_path={path: 1})
+
+
+def test_headers_may_have_patterns_too() -> None:
+    assert (
+        page(200, PAGE, "x-build: 2026.11-ab12", header_regex={"X-Build": r"^2026\.\d+-[0-9a-f]+$"}).reason is Reason.OK
+    )
+    broken = page(200, PAGE, "x-build: none", header_regex={"X-Build": r"^2026"})
+    assert (broken.reason, broken.detail) == (Reason.CONTENT, "header X-Build: pattern not found: ^2026")
+    assert page(200, PAGE, header_regex={"x-build": "."}).reason is Reason.CONTENT
+    bomb = page(200, PAGE, "x-build: " + "a" * 60 + "b", header_regex={"x-build": r"(a|a)+(a|a)+$"})
+    assert bomb.reason is Reason.CONFIG
+
+
+def test_threads_that_are_all_taken_are_our_trouble_and_not_the_services() -> None:
+    async def main() -> Observation:
+        release = threading.Event()
+        busy = [asyncio.get_running_loop().run_in_executor(None, release.wait) for _ in range(40)]
+        async with serve(replays(http(200, PAGE, kind=HTML))) as port:
+            ctx = context(timeout_s=0.3)
+            seen = await look_once("http", ctx, url=f"http://127.0.0.1:{port}", regex="never mind")
+        release.set()
+        await asyncio.gather(*busy)
+        return seen
+
+    seen = asyncio.run(main())
+    assert (seen.reason, seen.outcome) == (Reason.LAGGED, Outcome.UNKNOWN)
 
 
 def test_json_nested_without_end_is_not_json() -> None:
