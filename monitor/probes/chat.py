@@ -73,7 +73,7 @@ async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, 
     talk = await ask(_prepared(options, canary, plan.long_tokens if rung is Rung.LONG else plan.short_tokens), ctx)
     seen = await _completed(options, ctx, talk, canary)
     _, reason = classify(seen)
-    tokens_in, tokens_out = _used(seen)
+    tokens_in, tokens_out = _used(seen, worst_tokens - PROMPT_TOKENS)
     usd = plan.cost(tokens_in, tokens_out)
     booked = ledger.climbed(rung, ctx.now, tokens=tokens_in + tokens_out, usd=usd)
     ctx.memory["ledger"] = replace(booked, proven=reason is Reason.OK).stored()
@@ -129,13 +129,21 @@ def _identity(options: Options) -> str:
     return f"{options.base_url} {options.model}"
 
 
-def _used(seen: Seen) -> tuple[int, int]:
-    """Return the tokens of an answer, in and out: the vendor's count, or an upper estimate where there was none."""
+def _used(seen: Seen, most: int) -> tuple[int, int]:
+    """Return the tokens of an answer, in and out: the vendor's count, or an estimate where there was none.
+
+    A question that was taken and not answered in time is booked with all that it may cost: the vendor may have worked
+    on it all the while, and nobody tells us.
+    """
     reply = seen.reply
-    if not seen.status or seen.status >= 400:
+    unheard = seen.wire is Reason.TIMEOUT_HEADERS
+    if seen.status >= 400 or not (seen.status or unheard):
         return 0, 0
     tokens_in = PROMPT_TOKENS if reply.input_tokens is None else reply.input_tokens
-    return tokens_in, len(reply.token_times) if reply.output_tokens is None else reply.output_tokens
+    if reply.output_tokens is not None:
+        return tokens_in, reply.output_tokens
+    unread = not reply.token_times and seen.end in (End.DEADLINE, End.CUT)
+    return tokens_in, most if unheard or unread else len(reply.token_times)
 
 
 def _observation(talk: Talk, seen: Seen, reason: Reason, usd: float | None) -> Observation:

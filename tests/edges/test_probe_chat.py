@@ -16,7 +16,7 @@ from monitor.core.model import Observation, Outcome, Reason
 from monitor.probes.chat import Options
 from monitor.simulator import serve as serve_vendor
 from tests.edges.chat_shapes import ANTHROPIC, ANTHROPIC_BODY, DEEPSEEK, OPENAI, OPENAI_BODY, openai_error
-from tests.edges.hostile import Behave, serve
+from tests.edges.hostile import Behave, resets_after, serve, silent
 from tests.edges.probing import KEY, NOW, STREAM, chat, context, http, look_once, replays, whole_request
 
 LIST = http(200, '{"object":"list","data":[{"id":"m-1","object":"model"},{"id":"m-2","object":"model"}]}')
@@ -256,6 +256,14 @@ def test_a_refused_request_costs_nothing_and_a_broken_one_is_estimated() -> None
     assert memory["ledger"]["tokens"] == 0
     looks(Vendor(STREAM + OPENAI.opening + OPENAI.word), [1], memory)
     assert memory["ledger"]["tokens"] == 41
+
+
+def test_a_question_that_was_taken_and_not_answered_is_booked_with_all_that_it_may_cost() -> None:
+    whole = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 900\r\n\r\n"
+    for vendor, tokens in ((silent, 104), (replays(whole, b"\n", then=5), 104), (resets_after(b""), 0)):
+        memory: dict[str, Any] = {}
+        chat(vendor, context(memory, timeout_s=0.3), stream=False)
+        assert memory["ledger"]["tokens"] == tokens
 
 
 def test_a_look_that_is_cut_from_outside_is_booked_all_the_same() -> None:
