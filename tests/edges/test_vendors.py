@@ -129,6 +129,18 @@ def test_with_a_key_a_hosted_vendor_is_complete(name: str, tmp_path: Path) -> No
     assert "sk-canary" not in repr(config)
 
 
+@pytest.mark.parametrize("name", HOSTED)
+def test_a_hosted_vendors_answers_have_a_price_and_room_to_think(name: str, tmp_path: Path) -> None:
+    secret = PRESETS[name]["parameters"]["key"]["default"].strip("${}")
+    prices = {"usd_per_million_input": 1.0, "usd_per_million_output": 2.0} if name == "openrouter" else {}
+    config = configured(tmp_path, {"preset": name} | prices, **{secret: "sk-canary-0123456789"})
+    (options,) = [one for one in config.looks.values() if hasattr(one, "max_tokens")]
+    assert options.plan().has_prices
+    assert 0 < options.usd_per_million_input <= options.usd_per_million_output < 10
+    thinks = name not in ("anthropic", "mistral", "qwen")
+    assert options.max_tokens == (300 if thinks else 64), "a model that thinks spends a short limit on thinking"
+
+
 def test_the_vendors_components_are_mapped_to_ours_in_full(tmp_path: Path) -> None:
     config = configured(tmp_path, {"preset": "anthropic"})
     (options,) = [options for probe, options in config.looks.items() if hasattr(options, "frozen_after_s")]
