@@ -7,7 +7,8 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +24,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.model import Health, Outcome, Reason, Result
 from monitor.gaps import missed_since
 from monitor.grid import Grid
-from monitor.prober import Prober
+from monitor.prober import LATEST_START_S, Prober
 from monitor.probing import _watch_clock
 from monitor.simulator import serve
 from monitor.store import reads
@@ -31,7 +32,7 @@ from monitor.store.engine import open_engine
 from tests.doors.running import worker
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
 
-INTERVAL_S, PROBES = 30, 60
+INTERVAL_S, PROBES, WATCHED_S = 30, 120, 3.0
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
 CHANGES = [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC), datetime(2026, 4, 4, 12, tzinfo=UTC)]
 TWO_HOURS = timedelta(hours=2)
@@ -50,40 +51,58 @@ def many(tmp_path: Path, url: str) -> Config:
     return load(path, {})
 
 
-async def stepped(tmp_path: Path, step_s: float) -> tuple[list[Result], list[Result]]:
-    """Run a prober, set the clock, run on; return what was handed over before and after."""
-    found: list[Result] = []
+@dataclass
+class Stretch:
+    """What one prober handed over from one setting of its clock to the next."""
+
+    step_s: float
+    results: list[Result]
+    took_s: float = 0.0
+    due: list[timedelta] = field(default_factory=list)
+    """How far away each probe's next look was in the end."""
+
+
+async def stepped(tmp_path: Path, steps_s: Sequence[float]) -> list[Stretch]:
+    """Run a prober and set its clock again and again; the first stretch is the one before the first step."""
+    stretches: list[Stretch] = []
     async with serve() as vendor:
-        prober = Prober(many(tmp_path, vendor.url), found.append)
-        prober.start()
-        watching = asyncio.create_task(_watch_clock(prober))
-        await asyncio.sleep(3)
-        before = list(found)
-        with time_machine.travel(clock.now() + timedelta(seconds=step_s), tick=True):
-            await asyncio.sleep(5)
-            due = [job.next_run_time - clock.now() for job in prober._scheduler.get_jobs()]
+        prober = Prober(many(tmp_path, vendor.url), lambda result: stretches[-1].results.append(result))
+        with time_machine.travel(clock.now(), tick=True) as traveller:
+            prober.start()
+            watching = asyncio.create_task(_watch_clock(prober))
+            for step_s in (0.0, *steps_s):
+                stretches.append(Stretch(step_s, []))
+                start_s = clock.monotonic()
+                traveller.shift(step_s)
+                await asyncio.sleep(WATCHED_S)
+                stretches[-1].took_s = clock.monotonic() - start_s
+                stretches[-1].due = [job.next_run_time - clock.now() for job in prober._scheduler.get_jobs()]
             watching.cancel()
             await prober.stop()
-    assert len(due) == PROBES
-    assert all(timedelta(0) <= wait + timedelta(seconds=0.1) for wait in due)
-    assert max(due) <= timedelta(seconds=INTERVAL_S)
-    return before, found[len(before) :]
+    return stretches
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step_s", [7200, -7200, 600, -4])
-def test_a_clock_that_is_set_makes_no_burst_no_silence_and_no_run_twice(tmp_path: Path, step_s: float) -> None:
-    before, after = asyncio.run(stepped(tmp_path, step_s))
-    looks = [result for result in after if result.outcome is not Outcome.MISSED]
-    # Five seconds' worth of the grid is due, and at most five seconds' worth was overdue.
-    assert 5 * PROBES / INTERVAL_S / 4 <= len(looks) <= 2 * 5 * PROBES / INTERVAL_S * 1.5
-    runs = Counter(result.run for result in (*before, *after))
+def test_a_clock_that_is_set_makes_no_burst_no_silence_and_no_run_twice(tmp_path: Path) -> None:
+    first, *others = asyncio.run(stepped(tmp_path, [7200, -7200, -4, 600]))
+    runs = Counter(result.run for stretch in (first, *others) for result in stretch.results)
     assert set(runs.values()) == {1}
-    assert all(0 <= result.duration_s < 2 for result in (*before, *after))
-    assert {result.outcome for result in looks} == {Outcome.OK}
-    lost = [result for result in after if result.outcome is Outcome.MISSED]
-    assert {result.reason for result in lost} <= {Reason.LATE}
-    assert bool(lost) == (step_s > INTERVAL_S)
+    for stretch in others:
+        told = f"after {stretch.step_s:+g} s"
+        looks = [result for result in stretch.results if result.outcome is not Outcome.MISSED]
+        # As many seconds' worth of the grid is due, and at most that of the grace for a late start was overdue.
+        a_second = PROBES / INTERVAL_S
+        assert looks, told
+        assert stretch.took_s * a_second / 4 <= len(looks), told
+        assert len(looks) <= (stretch.took_s + LATEST_START_S) * a_second * 1.5, told
+        assert all(0 <= result.duration_s < 2 for result in stretch.results), told
+        assert {result.outcome for result in looks} == {Outcome.OK}, told
+        lost = [result for result in stretch.results if result.outcome is Outcome.MISSED]
+        assert {result.reason for result in lost} <= {Reason.LATE}, told
+        assert bool(lost) == (stretch.step_s > INTERVAL_S), told
+        assert len(stretch.due) == PROBES
+        assert all(timedelta(0) <= wait + timedelta(seconds=0.1) for wait in stretch.due), told
+        assert max(stretch.due) <= timedelta(seconds=INTERVAL_S), told
 
 
 @pytest.fixture(params=ZONES)
