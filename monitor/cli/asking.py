@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import textwrap
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,21 +25,23 @@ from monitor.core.guarantee import guarantee
 @click.command(epilog=example("chatwatch check --config probes.yaml"))
 @with_config
 @click.option("--quiet", is_flag=True, help="Print faults only.")
+@click.option("--expand", is_flag=True, help="Show every option of each probe, and where a preset's facts are from.")
 @click.option("--json", "as_json", is_flag=True, help="Print faults and probes as JSON.")
-def check(path: Path, quiet: bool, as_json: bool) -> None:
+def check(path: Path, quiet: bool, expand: bool, as_json: bool) -> None:
     """Read the configuration, name every fault with its line, and show what it expands to."""
     if as_json:
         _check_json(path)
         return
     config = loaded(path)
     if not quiet:
-        _table(config)
+        _table(config, expand)
 
 
 def _check_json(path: Path) -> None:
     faults: list[dict[str, Any]] = []
     probes: list[dict[str, Any]] = []
     unverified: list[dict[str, str]] = []
+    sources: list[dict[str, str]] = []
     try:
         config = load(path, os.environ)
     except ConfigError as error:
@@ -47,14 +50,19 @@ def _check_json(path: Path) -> None:
         ]
     else:
         probes = [_probe_row(probe) for probe in config.catalogue.probes]
-        unverified = [
-            {"service": service, "field": name, "source": source}
-            for service, facts in config.unverified.items()
-            for name, source in facts
-        ]
-    click.echo(json.dumps({"faults": faults, "probes": probes, "unverified": unverified}, indent=2))
+        unverified, sources = _facts(config.unverified), _facts(config.sources)
+    told = {"faults": faults, "probes": probes, "unverified": unverified, "sources": sources}
+    click.echo(json.dumps(told, indent=2))
     if faults:
         raise click.exceptions.Exit(1)
+
+
+def _facts(by_service: Mapping[str, Iterable[tuple[str, str]]]) -> list[dict[str, str]]:
+    return [
+        {"service": service, "field": name, "source": source}
+        for service, facts in by_service.items()
+        for name, source in facts
+    ]
 
 
 def _probe_row(probe: Probe) -> dict[str, Any]:
@@ -72,7 +80,7 @@ def _probe_row(probe: Probe) -> dict[str, Any]:
     }
 
 
-def _table(config: Config) -> None:
+def _table(config: Config, expand: bool) -> None:
     catalogue = config.catalogue
     for service in catalogue.services:
         click.secho(f"{service.name}  {service.id}", bold=True)
@@ -82,6 +90,10 @@ def _table(config: Config) -> None:
                 for item in catalogue.probes:
                     if item.component == component.id:
                         _row(item)
+                        if expand:
+                            _options(config, item)
+        for name, source in config.sources.get(service.id, ()) if expand else ():
+            _folded(f"{name}: {source}", 2, "bright_black")
         for name, source in config.unverified.get(service.id, ()):
             _folded(f"not verified: {name}: {source}", 2, "yellow")
     off = sum(bool(item.disabled) for item in catalogue.probes)
@@ -103,6 +115,14 @@ def _row(item: Probe) -> None:
     _folded(f"{item.kind}, every {duration(timedelta(seconds=item.interval_s))}{target}", 6)
     text, colour = _told(item)
     _folded(text, 6, colour)
+
+
+def _options(config: Config, item: Probe) -> None:
+    """Print what differs from the kind's defaults; secrets as stars."""
+    options = config.looks.get(item.id)
+    given: dict[str, Any] = {} if options is None else options.model_dump(mode="json", exclude_defaults=True)
+    for name, value in given.items():
+        _folded(f"{name}: {json.dumps(value, ensure_ascii=False)}", 8)
 
 
 def _folded(text: str, indent: int, colour: str | None = None) -> None:

@@ -18,6 +18,7 @@ from monitor.core.conditions import own_trouble
 from monitor.core.health import needs_second_look
 from monitor.core.model import ChatTimes, Outcome, Phases, Reason, Result, Scope
 from monitor.core.notes import ALERTS
+from monitor.probes.countries import shown
 
 WIDTH = 44
 _COLOURS = {Outcome.OK: "green", Outcome.SLOW: "yellow", Outcome.FAILED: "red"}
@@ -118,7 +119,7 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
     if seen.chat is not None:
         yield "Chat", _chat(seen.chat)
     for reading in seen.registration:
-        codes = f" (+{', +'.join(reading.country_codes)} only)" if reading.country_codes else ""
+        codes = f" ({', '.join(map(shown, reading.country_codes))} only)" if reading.country_codes else ""
         yield "Registration", f"{reading.method}: {reading.state}{codes}, by {reading.source}: {reading.excerpt}"
     if seen.upstream is not None:
         yield "Vendor's page", f"{seen.upstream.indicator}, {len(seen.upstream.incidents)} incidents"

@@ -60,6 +60,8 @@ class Builder:
     """Component → the policy that it names."""
     unverified: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Service → facts of its preset that nobody has verified: (field, source and date)."""
+    sources: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Service → all facts of its preset."""
     faulty: set[str] = field(default_factory=set)
     """Components that could not be read: what refers to them is no fault of its own."""
 
@@ -120,9 +122,8 @@ class Builder:
             for probe in body["probes"]
         ]
         components = [None if part.get("id") in row.without else part for part in body["components"]]
-        self.unverified[entry.id] = tuple(
-            fact for fact in expanded.unverified if not _leaves_out(fact[0], probes, components, body)
-        )
+        for kept, facts in ((self.unverified, expanded.unverified), (self.sources, expanded.sources)):
+            kept[entry.id] = tuple(fact for fact in facts if not _leaves_out(fact[0], probes, components, body))
         self.parts(components, probes, scope, ())
         self.parts(row.components, row.probes, Scope(self.tree, entry.id, entry.policy), path)
 

@@ -68,6 +68,8 @@ class Config:
     """Service → facts of its preset that nobody has verified: (field, source and date)."""
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """The named thresholds, ``default`` among them."""
+    sources: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    """Service → where every field of its preset is from: (field, source and date)."""
 
 
 def load(path: Path, environ: Mapping[str, str], location: str | None = None) -> Config:
@@ -95,7 +97,8 @@ def load(path: Path, environ: Mapping[str, str], location: str | None = None) ->
         raise ConfigError(faults.found)
     catalogue = Catalogue(tuple(builder.service_list), tuple(builder.component_list), tuple(builder.probe_list), routes)
     known = _versioned(catalogue, builder.looks)
-    return Config(known, dict(builder.looks), channels, settings, dict(builder.unverified), dict(builder.named))
+    facts = dict(builder.unverified), dict(builder.named), dict(builder.sources)
+    return Config(known, dict(builder.looks), channels, settings, *facts)
 
 
 def _note_flaws(tree: Tree, faults: Faults) -> None:

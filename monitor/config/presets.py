@@ -45,6 +45,8 @@ class Expanded:
     parameters: dict[str, Any]
     unverified: tuple[tuple[str, str], ...] = ()
     """Fields whose source is marked ``verified: false``, and that source with its date."""
+    sources: tuple[tuple[str, str], ...] = ()
+    """The same of every field, verified or not."""
 
 
 def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Expanded | None:
@@ -68,12 +70,14 @@ def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Ex
         return None
     filler = _Filler(parameters, {name: tree.place((*path, name)) for name in given}, source)
     source.value = {key: filler.fill(source.value.get(key, []), (key,)) for key in ("service", "components", "probes")}
-    return Expanded(row, source, parameters, tuple(_unverified(file)))
+    doubted = {name for name, fact in file.sources.items() if isinstance(fact, dict) and fact.get("verified") is False}
+    told = tuple(_told(file))
+    return Expanded(row, source, parameters, tuple(fact for fact in told if fact[0] in doubted), told)
 
 
-def _unverified(file: PresetFile) -> Iterator[tuple[str, str]]:
+def _told(file: PresetFile) -> Iterator[tuple[str, str]]:
     for name, fact in file.sources.items():
-        if isinstance(fact, dict) and fact.get("verified") is False:
+        if isinstance(fact, dict):
             yield name, f"{fact.get('source', '')} ({fact.get('date', 'no date')})"
 
 

@@ -122,6 +122,19 @@ def test_check_says_what_nobody_has_verified_and_breaks_no_id() -> None:
     assert "not verified: probes.signup-notice: as vendor-page (2026-11-23)" in wide.output
 
 
+def test_check_expands_a_preset_to_every_option_and_tells_where_each_is_from(home: Path) -> None:
+    (home / "probes.yaml").write_text("services: [{preset: deepseek}]\n")
+    shown = run(home, "check", "--expand", DEEPSEEK_API_KEY="sk-canary-0815").output
+    for line in ('base_url: "https://api.deepseek.com"', "usd_per_million_output: 1.2", 'key: "**********"'):
+        assert f"        {line}\n" in shown
+    flat = " ".join(shown.split())
+    assert "probes.api-chat.options.balance_url: api-docs.deepseek.com/api/get-user-balance (2026-11-23)" in flat
+    assert "canary" not in shown
+    assert "base_url" not in run(home, "check").output
+    found = json.loads(run(home, "check", "--json").output)["sources"]
+    assert {"probes.web-page", "parameters.model", "service"} <= {fact["field"] for fact in found}
+
+
 def test_facts_of_probes_that_are_left_out_are_not_shown(home: Path) -> None:
     (home / "probes.yaml").write_text("services: [{preset: deepseek, without: [registration, vendor-page]}]\n")
     assert "not verified" not in run(home, "check").output
@@ -238,3 +251,17 @@ def test_doctor_names_what_is_wrong_and_what_to_do(home: Path) -> None:
 def test_no_environment_of_ours_leaks_into_the_help() -> None:
     assert str(Path.home()) not in CliRunner().invoke(chatwatch, ["check", "--help"]).output
     assert os.sep + "probes.yaml" not in CliRunner().invoke(chatwatch, ["up", "--help"]).output
+
+
+def test_a_restriction_to_a_country_is_shown_with_the_countrys_name(home: Path) -> None:
+    async def play() -> Result:
+        async with serve() as vendor:
+            vendor.set(registration="phone_86")
+            options = f"{{detector: page_text, url: '{vendor.url}/sign_up'}}"
+            probe = f"{{id: sign, component: reg, kind: registration, interval: 5m, timeout: 5s, options: {options}}}"
+            part = "{id: reg, name: Sign-up, kind: registration}"
+            service = f"{{id: sim, name: Sim, components: [{part}], probes: [{probe}]}}"
+            (home / "probes.yaml").write_text(f"services: [{service}]\nallow_networks: [127.0.0.0/8]\n")
+            return await asyncio.to_thread(run, home, "probe", "sim-sign", "--explain")
+
+    assert "phone: restricted (China (+86) only)" in " ".join(asyncio.run(play()).output.split())
