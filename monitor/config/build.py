@@ -13,13 +13,14 @@ from monitor.config.models import (
     ComponentEntry,
     ControlEntry,
     PolicyEntry,
+    PresetRow,
     ProbeEntry,
     ServiceEntry,
     policy_of,
 )
 from monitor.config.presets import expand
 from monitor.config.secrets import Secrets
-from monitor.config.take import M, take
+from monitor.config.take import M, names_of, rest_of, take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Component, Policy, Probe, Service
 from monitor.core.model import Health
@@ -63,16 +64,21 @@ class Builder:
     sources: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Service → all facts of its preset."""
     faulty: set[str] = field(default_factory=set)
-    """Components that could not be read: what refers to them is no fault of its own."""
+    """Components, and services with all of theirs, that could not be read: a reference to them is no fault."""
 
     def policies(self, entries: Mapping[str, Any]) -> None:
         """Read the named thresholds; ``default`` first, because the others start from it."""
         for name in sorted(entries, key=lambda name: name != "default"):
             path: Path_ = ("policies", name)
             entry = take(PolicyEntry, entries[name], self.tree, path, self.faults)
-            policy = self.named["default"] if entry is None else policy_of(entry, self.named["default"])
+            whole = entry is not None
+            if entry is None:
+                entry = rest_of(PolicyEntry, entries[name], {}) or PolicyEntry()
+                given = set(entries[name]) if isinstance(entries[name], dict) else set()
+                whole = given & names_of(PolicyEntry).keys() <= entry.model_fields_set
+            policy = policy_of(entry, self.named["default"])
             self.named[name] = policy
-            for message in contradictions(policy):
+            for message in contradictions(policy) if whole else ():  # a lost threshold contradicts nothing
                 self.faults.add(Code.POLICY, self.tree, path, f'policy "{name}": {message}')
 
     def services(self, entries: list[Any]) -> None:
@@ -83,8 +89,13 @@ class Builder:
                 self.preset(value, path)
                 continue
             entry = take(ServiceEntry, value, self.tree, path, self.faults)
-            if entry is not None:
-                self.service(entry, self.tree, path)
+            entry = entry or rest_of(ServiceEntry, value, {"id": f"unread-{index}", "name": "-"})
+            if entry is None:
+                continue
+            self.service(entry, self.tree, path)
+            if "id" not in entry.model_fields_set:
+                self.service_list.pop()
+                self.faulty.add(str(value.get("id")))
 
     def service(self, entry: ServiceEntry, tree: Tree, path: Path_) -> None:
         """Add a service with its components and probes."""
@@ -97,6 +108,7 @@ class Builder:
         """Expand a preset with the row's differences."""
         expanded = expand(value, self.tree, path, self.faults)
         if expanded is None:
+            self.beside(value, path)
             return
         row, tree = expanded.row, expanded.tree
         changes = {key: getattr(row, key) for key in _OVERRIDES if getattr(row, key) is not None}
@@ -127,6 +139,14 @@ class Builder:
         self.parts(components, probes, scope, ())
         self.parts(row.components, row.probes, Scope(self.tree, entry.id, entry.policy), path)
 
+    def beside(self, value: dict[str, Any], path: Path_) -> None:
+        """Check what a row adds to a preset that could not be expanded."""
+        row = rest_of(PresetRow, {key: value[key] for key in PresetRow.model_fields if key in value}, {"preset": ""})
+        if row is not None:
+            service = row.id or row.preset
+            self.faulty.add(service)
+            self.parts(row.components, row.probes, Scope(self.tree, service, row.policy), path)
+
     @staticmethod
     def lacks(probe: dict[str, Any], parameters: Mapping[str, Any]) -> bool:
         """Say whether a parameter that the probe cannot do without is null."""
@@ -146,6 +166,7 @@ class Builder:
     def component(self, value: Any, scope: Scope, path: Path_) -> None:
         """Add a component."""
         entry = take(ComponentEntry, value, scope.tree, path, self.faults)
+        entry = entry or rest_of(ComponentEntry, value, {"name": "-"})
         if entry is None:
             name = value.get("id") if isinstance(value, dict) else None
             self.faulty.add(f"{scope.service}/{name}")
@@ -171,30 +192,26 @@ class Builder:
             path: Path_ = ("controls", index)
             entry = self.taken(ControlEntry, value, scope, path)
             if entry is not None:
-                whole = ProbeEntry.model_construct(**{**entry.__dict__, "component": "controls"})
+                read = entry.model_fields_set | {"component"}
+                whole = ProbeEntry.model_construct(_fields_set=read, **{**entry.__dict__, "component": "controls"})
                 self.probe(whole, scope, path, control=True)
 
     def taken(self, model: type[M], value: Any, scope: Scope, path: Path_) -> M | None:
-        """Return a probe's entry; the options of a faulty one are checked all the same, so that one run tells all."""
+        """Return a probe's entry; what can still be read of a faulty one is checked all the same."""
         entry = take(model, value, scope.tree, path, self.faults)
-        if entry is None and isinstance(value, dict) and isinstance(value.get("options", {}), dict):
-            kind = value.get("kind")
-            if isinstance(kind, str) and kind in KINDS:
-                options = value.get("options", {})
-                self.options(
-                    ProbeEntry.model_construct(id="", component="", kind=kind, options=options),
-                    scope,
-                    (*path, "options"),
-                )
+        entry = entry or rest_of(model, value, {"id": "unread", "component": "", "kind": ""})
+        if isinstance(entry, ControlEntry) and {"interval", "timeout"} & {*value} <= entry.model_fields_set:
+            self.check_times(entry, scope.tree, path)
         return entry
 
     def probe(self, entry: ProbeEntry, scope: Scope, path: Path_, *, control: bool = False) -> None:
         """Add a probe: what every probe has, then the options of its kind."""
         tree, full = scope.tree, f"{scope.service}-{entry.id}"
         component = f"{scope.service}/{entry.component}"
-        self.unique("probe", full, tree, (*path, "id"))
-        self.depends.append((component, tree, (*path, "component")))
-        self.check_times(entry, tree, path)
+        if "id" in entry.model_fields_set:
+            self.unique("probe", full, tree, (*path, "id"))
+        if "component" in entry.model_fields_set:
+            self.depends.append((component, tree, (*path, "component")))
         locations = self.places(entry, tree, path)
         own = entry.policy or self.own_policy.get(component)
         policy = self.thresholds(own or scope.policy, tree, path)
@@ -226,6 +243,8 @@ class Builder:
 
     def options(self, entry: ProbeEntry, scope: Scope, path: Path_) -> tuple[BaseModel | None, str]:
         """Return the options of a probe's kind, and which secrets are missing."""
+        if "kind" not in entry.model_fields_set:
+            return None, ""
         if entry.kind not in KINDS:
             hint = did_you_mean(entry.kind, KINDS)
             message = f'unknown probe kind "{entry.kind}"'
@@ -242,7 +261,7 @@ class Builder:
             secrets.check(options, given, scope.tree, path, self.faults)
         return options, "; ".join(secrets.missing)
 
-    def check_times(self, entry: ProbeEntry, tree: Tree, path: Path_) -> None:
+    def check_times(self, entry: ControlEntry, tree: Tree, path: Path_) -> None:
         """Fault a look that may outlast its interval, and intervals off the grid of whole seconds."""
         if entry.interval != int(entry.interval):
             self.faults.add(Code.INTERVAL, tree, (*path, "interval"), "the interval must be whole seconds")
@@ -279,7 +298,7 @@ class Builder:
         """Check what refers to other parts, and that there is something to do."""
         known = {component.id for component in self.component_list}
         for name, tree, path in self.depends:
-            if name not in known and name not in self.faulty:
+            if name not in known and not {name, name.partition("/")[0]} & self.faulty:
                 hint = did_you_mean(name, known)
                 self.faults.add(Code.UNKNOWN_NAME, tree, path, f'unknown component "{name}"', hint)
         if len(self.probe_list) > MOST_PROBES:

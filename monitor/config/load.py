@@ -16,7 +16,7 @@ from monitor.config.build import Builder
 from monitor.config.faults import Code, ConfigError, Fault, Faults, did_you_mean
 from monitor.config.models import Document, Listen, RouteEntry
 from monitor.config.secrets import Secrets
-from monitor.config.take import take
+from monitor.config.take import rest_of, take
 from monitor.config.yamltree import Path_, Tree, read
 from monitor.core.catalogue import Catalogue, Policy, Route
 
@@ -91,7 +91,7 @@ def load(path: Path, environ: Mapping[str, str], location: str | None = None) ->
     builder.finish()
     channels = _channels(document.channels, tree, faults, environ)
     services = {service.id for service in builder.service_list}
-    routes = _routes(document.routes, tree, faults, set(document.channels), services)
+    routes = _routes(document.routes, tree, faults, set(document.channels), services, builder.faulty)
     settings = _settings(document, tree, faults, location)
     if faults.found:
         raise ConfigError(faults.found)
@@ -148,17 +148,18 @@ def _channels(entries: Mapping[str, Any], tree: Tree, faults: Faults, environ: M
 
 
 def _routes(
-    entries: list[Any], tree: Tree, faults: Faults, channels: set[str], services: set[str]
+    entries: list[Any], tree: Tree, faults: Faults, channels: set[str], services: set[str], unread: set[str]
 ) -> tuple[Route, ...]:
     found: dict[str, Route] = {}
     for index, value in enumerate(entries):
         path: Path_ = ("routes", index)
         entry = take(RouteEntry, value, tree, path, faults)
+        entry = entry or rest_of(RouteEntry, value, {"id": f"unread-{index}", "channels": []})
         if entry is None:
             continue
         for key, words, known in (("channels", entry.channels, channels), ("services", entry.services, services)):
             for place, word in enumerate(words):
-                if word not in known:
+                if word not in known | unread:
                     message = f'route "{entry.id}" names an unknown {key[:-1]} "{word}"'
                     faults.add(Code.UNKNOWN_NAME, tree, (*path, key, place), message, did_you_mean(word, known))
         if entry.id in found:
@@ -169,6 +170,11 @@ def _routes(
 
 def _settings(document: Document, tree: Tree, faults: Faults, location: str | None) -> Settings:
     listen = take(Listen, document.listen, tree, ("listen",), faults) or Listen()
+    doors = listen.model_dump()
+    for door, address in doors.items():
+        other = next(name for name in doors if doors[name] == address)
+        if other != door and not address.endswith(":0"):
+            faults.add(Code.VALUE, tree, ("listen", door), f'"{door}" and "{other}" cannot both listen at {address}')
     if not document.locations:
         faults.add(Code.VALUE, tree, ("locations",), "at least one location is needed", "write locations: [local]")
     here = location or next(iter(document.locations), "local")
@@ -189,7 +195,7 @@ def _settings(document: Document, tree: Tree, faults: Faults, location: str | No
         label=document.label,
         allow_networks=document.allow_networks,
         ca_file=document.ca_file,
-        **listen.model_dump(),
+        **doors,
     )
 
 

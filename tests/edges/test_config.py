@@ -115,6 +115,7 @@ routes:
         (9, Code.DUPLICATE_KEY),
         (11, Code.UNKNOWN_NAME),
         (13, Code.DURATION),
+        (14, Code.DUPLICATE_ID),
         (14, Code.UNKNOWN_KIND),
         (15, Code.INTERVAL),
         (15, Code.MISSING_KEY),
@@ -123,6 +124,58 @@ routes:
         (17, Code.UNKNOWN_CHANNEL_KIND),
         (19, Code.UNKNOWN_NAME),
     }
+
+
+def test_nothing_below_a_faulty_level_is_left_for_a_second_run(tmp_path: Path) -> None:
+    text = """\
+policies:
+  default: {open_after_failures: 5, window_looks: 3, colour: blue}
+services:
+  - id: mall
+    colour: red
+    components:
+      - {id: web, name: Web, kind: nonsense, depends_on: [cellar]}
+    probes:
+      - {id: a, component: web, kind: htpp, interval: 4s}
+  - id: Shop!
+    name: Shop
+    probes: [{id: b, kind: http, options: {ulr: "https://shop.example/"}}]
+  - preset: deepsek
+    components: [{id: extra, nme: Extra, kind: web}]
+    probes: [{id: c, component: web, kind: http, options: {url: 5}}]
+routes:
+  - {id: r, chanels: [loud], services: [deepsek, Shop!, mall, mal]}
+listen: {live: "127.0.0.1:8500"}
+"""
+    seen = {(fault.line, fault.id) for fault in faults(tmp_path, text)}
+    assert seen == {
+        (2, Code.UNKNOWN_KEY),
+        (2, Code.POLICY),
+        (4, Code.MISSING_KEY),
+        (5, Code.UNKNOWN_KEY),
+        (7, Code.VALUE),
+        (7, Code.UNKNOWN_NAME),
+        (9, Code.UNKNOWN_KIND),
+        (9, Code.INTERVAL),
+        (10, Code.BAD_ID),
+        (12, Code.MISSING_KEY),
+        (12, Code.UNKNOWN_KEY),
+        (13, Code.UNKNOWN_PRESET),
+        (14, Code.MISSING_KEY),
+        (14, Code.UNKNOWN_KEY),
+        (15, Code.WRONG_TYPE),
+        (17, Code.MISSING_KEY),
+        (17, Code.UNKNOWN_KEY),
+        (17, Code.UNKNOWN_NAME),
+        (18, Code.VALUE),
+    }
+
+
+def test_what_was_lost_with_a_faulty_key_makes_no_faults_of_its_own(tmp_path: Path) -> None:
+    policy = "policies:\n  default: {open_after_failures: 5, window_looks: three}\n" + GOOD
+    only(tmp_path, policy, Code.WRONG_TYPE, 2)
+    only(tmp_path, GOOD.replace("interval: 5m", "interval: 5"), Code.DURATION, 12)
+    only(tmp_path, GOOD.replace("name: Shop", "nam: Shop\n    name: Shop"), Code.UNKNOWN_KEY, 3)
 
 
 def test_the_options_of_a_faulty_probe_are_checked_in_the_same_run(tmp_path: Path) -> None:
