@@ -129,7 +129,8 @@ def because(part: ComponentView, words: Words) -> Markup:
     since = rich(words, "since", time=time_tag(words, part.since, "long"))
     if part.reason is Reason.OK:
         return since
-    detail = f" ({plain(part.detail, 160)})" if part.detail else ""
+    said = sentences.unusual_sentence(part.unusual, words) if part.unusual else plain(part.detail, 160)
+    detail = f" ({said})" if said else ""
     return Markup("{} · {}{}").format(since, words("reason_line", reason=words.of(part.reason)), detail)
 
 

@@ -181,6 +181,10 @@ class Words:
         }[style]
         return str(format_datetime(when, form, tzinfo=None, locale=self.locale))
 
+    def place_in_week(self, hour: datetime) -> str:
+        """Return an hour of the week: "Monday 14:00 UTC"."""
+        return str(format_datetime(hour, "EEEE HH:mm", tzinfo=None, locale=self.locale)) + " UTC"
+
     def country(self, code: str) -> str:
         """Return a telephone country code with the country's name: "China (+86)"."""
         code = plain(code, 8)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.core.baseline import Unusual
+from monitor.core.baseline import Unusual, sentence
 from monitor.core.events import Cause, Incident
 from monitor.core.health import ComponentHealth
 from monitor.core.incidents import is_open
@@ -190,11 +190,16 @@ def burn_rate(component: str, burning: Sequence[Burning], now: datetime, *, told
 
 def latency_unusual(component: str, probe: str, found: Unusual | None, now: datetime) -> Condition:
     """Return the condition that a probe is slower than usual for this hour of the week; it is never more than INFO."""
-    facts = (
-        {"now_s": found.now_s, "usual_s": found.usual_s, "z": round(found.z, 1), "weeks": found.weeks} if found else {}
-    )
+    facts: dict[str, Any] = {}
+    if found is not None:
+        facts = {"now_s": round(found.now_s, 3), "usual_s": round(found.usual_s, 3), "z": round(found.z, 1)}
+        facts |= {"weeks": found.weeks, "what": found.what, "detail": sentence(found)}
+        facts |= {"hour": found.hour.isoformat()} if found.hour else {}
+    since = found.since if found is not None and found.since is not None else now
     service = component.partition("/")[0]
-    return Condition("latency_unusual", service, component, found is not None, Severity.INFO, now, probe, summary=facts)
+    return Condition(
+        "latency_unusual", service, component, found is not None, Severity.INFO, since, probe, summary=facts
+    )
 
 
 def about_us(rule: str, scope: str, why: str, since: datetime, severity: Severity = Severity.PAGE) -> Condition:

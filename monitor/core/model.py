@@ -99,6 +99,8 @@ class Reason(Coded):
     QUALITY = "degraded.quality", 52
     """The canary question was answered wrongly: a soft signal that never pages alone."""
     CERTIFICATE_EXPIRING = "degraded.tls.expiring", 53
+    UNUSUAL = "degraded.unusual", 54
+    """Slower than usual for this hour of the week: said of a component, never of one look."""
 
     AUTH = "account.auth", 70
     REGION = "account.region", 71

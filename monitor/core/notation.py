@@ -2,7 +2,7 @@
 
 A look is a letter of :data:`LETTERS`, a reason as in ``service.stalled``, or a word of the scenario's own ``words``;
 ``x*4`` repeats it on the next ticks, ``x/o`` gives the second look of a tick its own outcome, ``x/.`` has none, and
-``(x/o o*3)*5`` repeats a group.
+``(x/o o*3)*5`` repeats a group. A word may say how long its answer ``took``, or its first token (``ttft``).
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any
 
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Publishing, Route, Service
 from monitor.core.model import (
+    ChatTimes,
     Health,
     Impact,
     IncidentStatus,
     Method,
     MethodReading,
     Observation,
+    Phases,
     Reason,
     Registration,
     Severity,
@@ -164,6 +166,8 @@ def observation(word: Mapping[str, Any], start: datetime) -> Observation:
         detail=word.get("detail", ""),
         registration=tuple(_reading(item) for item in word.get("registration", ())),
         upstream=_upstream(word["upstream"], start) if "upstream" in word else None,
+        phases=Phases(wait_s=seconds(word["took"])) if "took" in word else None,
+        chat=ChatTimes(ttft_s=seconds(word["ttft"])) if "ttft" in word else None,
     )
 
 

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from monitor.core import alerts, conditions, health, incidents, registration, witness
+from monitor.core import alerts, baseline, conditions, health, incidents, registration, witness
 from monitor.core.catalogue import Catalogue, Policy, Probe
 from monitor.core.events import Alert, Cause, Decision, EventKind, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ComponentHealth, ProbeState
+from monitor.core.latencies import Latencies
 from monitor.core.maintenance import Window
 from monitor.core.model import AlertState, Health, Observation, Outcome, Reason, Registration, Result, UpstreamReading
 from monitor.core.registration import RegistrationState
@@ -46,6 +47,10 @@ class Judge:
     """Service id → the vendor's page as last read."""
     recent: dict[tuple[str, str], Result] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
+    latencies: Latencies | None = field(default_factory=Latencies)
+    """What is remembered of latencies; ``None`` where nobody asks whether they are usual."""
+    unusual: dict[str, tuple[baseline.Unusual, ...]] = field(default_factory=dict)
+    compared_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self.probes: dict[str, Probe] = {probe.id: probe for probe in self.catalogue.probes}
@@ -64,14 +69,18 @@ class Judge:
             state = self.states.get(key) or health.new_probe_state(*key)
             if health.is_duplicate(state, result.run):
                 continue
-            after = health.step(state, self._judged(result, state, probe), probe.policy)
+            judged = self._judged(result, state, probe)
+            after = health.step(state, judged, probe.policy)
             self.states[key] = after
+            if self.latencies is not None and not (probe.witness or probe.control):
+                self.latencies.take(judged)
             moved |= not (_is_calm(state) and _is_calm(after))
             changes += self._read_registration(probe, result)
             if result.observation.upstream is not None:
                 self.pages[probe.component.partition("/")[0]] = result.observation.upstream
-        if moved or changes or self._is_busy():
-            self._judge(now, changes, late)
+        news = self._compare_latencies(now)
+        if moved or changes or news or self._is_busy():
+            self._judge(now, changes, late, news)
 
     def _is_busy(self) -> bool:
         """Say whether a good look could matter: otherwise months of calm are folded without being judged again."""
@@ -79,7 +88,30 @@ class Judge:
 
     def sweep(self, now: datetime) -> None:
         """Let time pass without a look."""
-        self._judge(now, [], False)
+        self._judge(now, [], False, self._compare_latencies(now))
+
+    def shown(self, component: str, now: datetime) -> ComponentHealth | None:
+        """Return the verdict of the looks with what is slower than usual laid over it."""
+        verdict = self.verdicts.get(component)
+        return verdict and baseline.laid_over(verdict, self.unusual.get(component, ()), now)
+
+    def _compare_latencies(self, now: datetime) -> list[conditions.Condition]:
+        """Say, every five minutes, which probes are slower than usual, and which no longer are."""
+        at = baseline.moment(now)
+        if self.latencies is None or (self.compared_at is not None and self.compared_at >= at):
+            return []
+        self.compared_at = at
+        by_component: dict[str, list[baseline.Pace]] = {}
+        for probe, pace in self.latencies.paces(at):
+            by_component.setdefault(self.probes[probe].component, []).append(pace)
+        policies = {probe.id: probe.policy for probe in self.catalogue.probes}
+        found: list[conditions.Condition] = []
+        for name in sorted({*by_component, *self.unusual}):
+            compared = baseline.compare(by_component.get(name, ()), self.unusual.get(name, ()), at, policies)
+            self.unusual[name] = compared.found
+            found += [conditions.latency_unusual(name, item.probe, item, now) for item in compared.found]
+            found += [conditions.latency_unusual(name, probe, None, now) for probe in compared.over]
+        return found
 
     def policy(self, service: str) -> Policy:
         """Return the policy of a service's incidents: that of its first probe that may speak."""
@@ -139,7 +171,13 @@ class Judge:
         ]
         return tuple(witness.sayings(page.provider, relevant, quoted))
 
-    def _judge(self, now: datetime, changes: Sequence[RegistrationChange], late: bool) -> None:
+    def _judge(
+        self,
+        now: datetime,
+        changes: Sequence[RegistrationChange],
+        late: bool,
+        news: Sequence[conditions.Condition] = (),
+    ) -> None:
         self._settle_verdicts(now)
         for service in self.catalogue.services:
             mine = tuple(change for change in changes if change.component.startswith(service.id + "/"))
@@ -151,7 +189,7 @@ class Judge:
             }
             self._decide(Cause.OUTAGE, service.id, own, (), now)
             self._decide(Cause.REGISTRATION, service.id, registrations, mine, now)
-        self._alert(now, late)
+        self._alert(now, late, news)
 
     def _settle_verdicts(self, now: datetime) -> None:
         pairs = [(self.probes[id_], state) for (id_, _), state in self.states.items() if id_ in self.probes]
@@ -210,8 +248,8 @@ class Judge:
         found += [conditions.about_us("blind", location, why, now) for location, why in self.blind.items()]
         return found
 
-    def _alert(self, now: datetime, late: bool) -> None:
-        for alert in alerts.reconcile(self.standing.values(), self._conditions(now), now):
+    def _alert(self, now: datetime, late: bool, news: Sequence[conditions.Condition]) -> None:
+        for alert in alerts.reconcile(self.standing.values(), [*self._conditions(now), *news], now):
             if alert.fired_at == now and alert.key not in self.standing:
                 self.fired.append(alert)
             self.standing[alert.key] = alert
@@ -249,9 +287,12 @@ def _is_calm(state: ProbeState) -> bool:
     return quiet and state.last_reason is Reason.OK and not state.blank
 
 
-def run(catalogue: Catalogue, results: Iterable[Result], *, sweep_s: float = 30.0) -> Judge:
-    """Fold stored results, in the order they were looked at, and let time pass between them."""
-    judge = Judge(catalogue)
+def run(catalogue: Catalogue, results: Iterable[Result], *, sweep_s: float = 30.0, latencies: bool = True) -> Judge:
+    """Fold stored results, in the order they were looked at, and let time pass between them.
+
+    Without ``latencies`` nothing is slower than usual; no page ever rests on that.
+    """
+    judge = Judge(catalogue, latencies=Latencies() if latencies else None)
     last: datetime | None = None
     pause = timedelta(seconds=sweep_s)
     for result in results:

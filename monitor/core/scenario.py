@@ -209,7 +209,7 @@ class _Play:
     def _check(self, at: datetime, when: str, want: Mapping[str, str]) -> None:
         self.judge.sweep(at)
         for component, health_ in want.items():
-            verdict = self.judge.verdicts.get(component)
+            verdict = self.judge.shown(component, at)
             found = verdict.health.value if verdict else "nothing"
             if component in self.judge.registrations and health_ in set(Registration):
                 found = self.judge.registration_of(component, at).value

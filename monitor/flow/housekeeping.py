@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, MetaData, Table, delete, func, insert
 from monitor.core import sketch
 from monitor.core.model import Health
 from monitor.flow.burning import watch_budgets
+from monitor.flow.unusual import watch_latency
 from monitor.flow.working import COMPONENT, COMPONENT_DAY, days_changed
 from monitor.store import raw, tables
 from monitor.store.bars import STATES, Line, one_day
@@ -54,6 +55,7 @@ def roll_up(engine: Engine, now: datetime) -> None:
     _close_days(engine, now)
     if _latencies(engine, now):
         watch_budgets(engine, now)
+    watch_latency(engine, now)
     with begin(engine) as connection:
         ensure_partitions(connection, [us(now), us(now) + DAY])
 

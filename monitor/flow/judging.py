@@ -9,12 +9,12 @@ from datetime import datetime
 
 from sqlalchemy import select
 
-from monitor.core import registration
+from monitor.core import baseline, registration
 from monitor.core.blindness import Sight, sights
 from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
 from monitor.core.health import ComponentHealth, component_health
 from monitor.core.incidents import Facts, UpstreamSaid, decide, is_open, sayings
-from monitor.core.model import Health, Observation, Result, RunId
+from monitor.core.model import Health, Observation, Reason, Result, RunId
 from monitor.flow.working import INCIDENT_EVENT, Part, Track, Working
 from monitor.store.codec import us, when
 
@@ -34,18 +34,21 @@ def seen_health(work: Working, part: Part, at: datetime) -> ComponentHealth:
 
 
 def shown_health(part: Part, seen: ComponentHealth, at: datetime) -> ComponentHealth:
-    """Join what the looks say with the word over all ways to sign up: the worse of the two is shown."""
-    if part.registration is None or not part.registration.methods:
-        return seen
-    word = registration.verdict(part.registration, at)
-    return seen if seen.health.severity > word.health.severity else word
+    """Join what the looks say with the word over all ways to sign up: the worse of the two is shown.
+
+    What works, but is slower than usual for the hour of the week, is shown as degraded; incidents never rest on it.
+    """
+    if part.registration is not None and part.registration.methods:
+        word = registration.verdict(part.registration, at)
+        return seen if seen.health.severity > word.health.severity else word
+    return baseline.laid_over(seen, part.unusual, at) if part.unusual else seen
 
 
 def judge(work: Working, part: Part, at: datetime) -> ComponentChange | None:
     """Write down a component's verdict of now; returns the change if there is one."""
     seen = seen_health(work, part, at)
     verdict = shown_health(part, seen, at)
-    before = part.health
+    before, was_unusual = part.health, part.reason == Reason.UNUSUAL
     if (verdict.reason.value, verdict.detail) != (part.reason, part.detail):
         part.reason, part.detail, part.changed = verdict.reason.value, verdict.detail, True
     seen_us = us(verdict.observed_at) if verdict.observed_at else 0
@@ -54,7 +57,9 @@ def judge(work: Working, part: Part, at: datetime) -> ComponentChange | None:
     if verdict.health is before:
         return None
     start = verdict.since or at
-    if verdict.health.severity < before.severity and verdict.health is not Health.UNKNOWN:
+    if was_unusual and verdict.health is Health.OPERATIONAL:
+        start = at  # it worked all the while, but late
+    elif verdict.health.severity < before.severity and verdict.health is not Health.UNKNOWN:
         start = max(start, seen.changed_at or start)  # better than before: not since ever, but since that ended
     if before is Health.UNKNOWN and part.known_us is not None:
         start = max(start, when(part.known_us))  # nothing is known of the time before, whatever comes after it

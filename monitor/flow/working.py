@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from monitor.core.baseline import Unusual
 from monitor.core.catalogue import Catalogue, Component, Policy, Probe
 from monitor.core.events import Cause, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ProbeState, new_probe_state, rewind
@@ -77,6 +78,8 @@ class Part:
     span_us: int
     registration: RegistrationState | None
     known_us: int | None = None
+    unusual: tuple[Unusual, ...] = ()
+    """What is slower than usual for the hour of the week, by probe."""
     changed: bool = False
 
     @property
@@ -133,6 +136,8 @@ class Working:
                 self.parts[row.id] = Part(
                     component, [], health, since, row.reason, row.detail, row.span_us, registration, row.known_us
                 )
+                if row.unusual:
+                    self.parts[row.id].unusual = unpack(tuple[Unusual, ...], row.unusual)
         query = select(INCIDENT.c.body).where(INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(wanted))
         for body in self.connection.scalars(query):
             incident = unpack(Incident, body)
@@ -317,6 +322,7 @@ class Working:
                 "span_us": part.span_us,
                 "known_us": part.known_us,
                 "registration": json.dumps(part.registration.to_json()) if part.registration else "",
+                "unusual": pack(tuple[Unusual, ...], part.unusual) if part.unusual else "",
             }
             self.connection.execute(update(COMPONENT).where(COMPONENT.c.id == part.component.id).values(values))
 

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, select
 
 from monitor.core import registration
+from monitor.core.baseline import Unusual, worst
 from monitor.core.catalogue import Catalogue, Component, Service
 from monitor.core.maintenance import Window, covering
 from monitor.core.model import Health, Reason, UpstreamReading
@@ -220,7 +221,13 @@ def _component(
         disabled=tuple(
             f"{probe.id}: {probe.disabled}" for probe in scene.index.probes_of.get(component.id, ()) if probe.disabled
         ),
+        unusual=_unusual(row, scene),
     )
+
+
+def _unusual(row: Row[Any], scene: _Scene) -> Unusual | None:
+    shown = row.reason == Reason.UNUSUAL and row.unusual and not scene.stale
+    return worst(unpack(tuple[Unusual, ...], row.unusual), scene.now) if shown else None
 
 
 def _registration(text: str, scene: _Scene) -> RegistrationView | None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from monitor.core.baseline import Unusual
 from monitor.core.catalogue import ComponentKind, Probe
 from monitor.core.events import Alert, Cause, IncidentEvent, MethodState
 from monitor.core.model import (
@@ -114,6 +115,8 @@ class ComponentView:
     registration: RegistrationView | None
     disabled: tuple[str, ...] = ()
     """Why probes of it do not run, one sentence each."""
+    unusual: Unusual | None = None
+    """What is slower than usual for the hour of the week, while that is all there is to say against it."""
 
 
 @dataclass(frozen=True, slots=True)
