@@ -54,6 +54,28 @@ def take(model: type[M], value: Any, tree: Tree, path: Path_, faults: Faults) ->
     return taken if sound else None
 
 
+def rest_of(model: type[M], value: Any, stand_ins: Mapping[str, Any]) -> M | None:
+    """Return what can still be read of a level that :func:`take` refused, so that one run finds the faults below it.
+
+    ``stand_ins`` takes the place of required keys that are missing or faulty; ``model_fields_set`` holds only what was
+    really read. None when nothing can be made of it.
+    """
+    if not isinstance(value, dict):
+        return None
+    names = names_of(model)
+    known = {names[key]: item for key, item in value.items() if key in names}
+    try:
+        model.model_validate_json(json.dumps(known), strict=True)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            known.pop(str(problem["loc"][0]) if problem["loc"] else "", None)
+    try:
+        read = model.model_validate_json(json.dumps(dict(stand_ins) | known), strict=True)
+    except ValidationError:
+        return None
+    return model.model_construct(_fields_set=set(known), **read.__dict__)
+
+
 def _translate(
     problem: Any, model: type[BaseModel], tree: Tree, path: Path_, written: dict[str, str], faults: Faults
 ) -> None:
