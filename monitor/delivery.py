@@ -18,7 +18,7 @@ from monitor import clock
 from monitor.channels import KINDS, Notice, Undeliverable
 from monitor.config import Config
 from monitor.core.model import Sending
-from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice
+from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
 from monitor.wire import Wire
 
 log = logging.getLogger("chatwatch.delivery")
@@ -45,7 +45,10 @@ class Database(Protocol):
 
 
 class Dispatcher:
-    """Sends what the outbox holds; ``count(channel, ended)`` is called after each try."""
+    """Sends what the outbox holds; ``count(channel, ended)`` is called after each try.
+
+    ``owner`` is ``worker/process``: what an earlier process of the worker held when it died is sent again at once.
+    """
 
     def __init__(
         self, engine: Engine, database: Database, owner: str, config: Config, count: Callable[[str, str], None]
@@ -56,6 +59,7 @@ class Dispatcher:
         self._count = count
         self._rng = random.SystemRandom()
         self._sending: set[asyncio.Task[None]] = set()
+        self._first = True
         self._wire = Wire()
         self.apply(config)
 
@@ -71,6 +75,10 @@ class Dispatcher:
         room = AT_ONCE - len(self._sending)
         if room <= 0:
             return
+        if self._first:
+            worker = self._owner.rpartition("/")[0]
+            await self._database(take_back_notices, self._engine, worker, clock.now())
+            self._first = False
         for leased in await self._database(lease_notices, self._engine, self._owner, clock.now(), room):
             task = asyncio.create_task(self._deliver(leased))
             self._sending.add(task)

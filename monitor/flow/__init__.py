@@ -2,7 +2,7 @@
 
 from monitor.flow.housekeeping import prune, roll_up
 from monitor.flow.intake import TakenIn, take_in
-from monitor.flow.notices import LeasedNotice, lease_notices, outbox_counts, settle_notice
+from monitor.flow.notices import LeasedNotice, lease_notices, outbox_counts, settle_notice, take_back_notices
 from monitor.flow.people import Carried, CommandError, command
 from monitor.flow.publishing import publish_catalogue
 from monitor.flow.rebuilding import rebuild
@@ -26,5 +26,6 @@ __all__ = [
     "roll_up",
     "settle_notice",
     "sweep",
+    "take_back_notices",
     "take_in",
 ]

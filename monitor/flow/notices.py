@@ -61,6 +61,17 @@ def lease_notices(engine: Engine, owner: str, now: datetime, limit: int = 10) ->
     )
 
 
+def take_back_notices(engine: Engine, worker: str, now: datetime) -> int:
+    """Let notices go that earlier processes of a worker held; returns how many. Owners are ``worker/process``.
+
+    To be called when no other process of the worker can be alive, before the first lease.
+    """
+    mine = (OUTBOX.c.sending.in_(OPEN), OUTBOX.c.owner.startswith(f"{worker}/", autoescape=True))
+    with begin(engine) as connection:
+        # Not to NULL: that would say that it was never sent.
+        return connection.execute(update(OUTBOX).where(*mine).values(owner="", leased_until_us=us(now))).rowcount
+
+
 def _due(connection: Connection, now: datetime, limit: int) -> Select[Any]:
     older = OUTBOX.alias("older")
     blocked = exists().where(

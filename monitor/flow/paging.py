@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, insert, select, update
 
 from monitor.core.alerts import (
     NOTHING,
@@ -198,14 +198,17 @@ class Paging:
                 self._enqueue(alert, decision, channel, f"{alert.id}/{decision.route}/{key}/{channel}")
 
     def _enqueue(self, alert: Alert, decision: Decision, channel: str, name: str) -> None:
-        """Put one delivery into the outbox. A trigger that never got out and its end become one message."""
+        """Put one delivery into the outbox. A trigger that never got out and its end become one message.
+
+        What was leased once may have got out, whatever became of its sender: its key keeps its first meaning.
+        """
         connection, now = self.work.connection, us(self.work.now)
         waiting = and_(
             OUTBOX.c.alert == alert.id,
             OUTBOX.c.route == decision.route,
             OUTBOX.c.channel == channel,
             OUTBOX.c.sending.in_((Sending.DUE.value, Sending.RETRYING.value, Sending.HELD.value)),
-            or_(OUTBOX.c.leased_until_us.is_(None), OUTBOX.c.leased_until_us < now),
+            OUTBOX.c.leased_until_us.is_(None),
         )
         if decision.why in (Why.RESOLVED, Why.WORSE, Why.REPEAT):
             values = {"why": decision.why.value, "body": pack(Alert, alert)}

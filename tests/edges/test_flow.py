@@ -484,6 +484,41 @@ def test_a_sender_that_dies_gives_the_notice_back(engine: Engine) -> None:
     assert found.key == lost.key
 
 
+def test_what_a_dead_process_of_the_same_worker_held_is_sent_again_at_once(engine: Engine) -> None:
+    publish(engine)
+    play(engine, range(3))
+    play(engine, range(3, 5), Reason.SERVER_ERROR)
+    now = T0 + 5 * MINUTE
+    (held,) = flow.lease_notices(engine, "paris_1/17", now)
+    assert flow.take_back_notices(engine, "paris-1", now) == 0
+    assert flow.take_back_notices(engine, "paris_", now) == 0
+    assert flow.lease_notices(engine, "paris_1/18", now) == ()
+    assert flow.take_back_notices(engine, "paris_1", now) == 1
+    (again,) = flow.lease_notices(engine, "paris_1/18", now)
+    assert again.key == held.key
+    assert not flow.settle_notice(engine, held.id, Sending.SENT, now, owner="paris_1/17")
+    assert flow.settle_notice(engine, again.id, Sending.SENT, now, owner="paris_1/18")
+    assert flow.take_back_notices(engine, "paris_1", now) == 0
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+def test_an_end_gets_a_key_of_its_own_once_its_start_may_have_been_sent(engine: Engine, taken_back: bool) -> None:
+    """The sender dies between sending and writing that down; a receiver drops what it got under the same key."""
+    publish(engine)
+    play(engine, range(3))
+    play(engine, range(3, 5), Reason.SERVER_ERROR)
+    (start,) = flow.lease_notices(engine, "w/1", T0 + 5 * MINUTE)
+    if taken_back:
+        flow.take_back_notices(engine, "w", T0 + 5 * MINUTE)
+    play(engine, range(5, 12))
+    (first,) = flow.lease_notices(engine, "w/2", T0 + 13 * MINUTE)
+    assert (first.key, first.why) == (start.key, Why.FIRST)
+    flow.settle_notice(engine, first.id, Sending.SENT, T0 + 13 * MINUTE, owner="w/2")
+    (end,) = flow.lease_notices(engine, "w/2", T0 + 13 * MINUTE)
+    assert end.why is Why.RESOLVED
+    assert end.key != start.key
+
+
 def test_an_end_never_overtakes_its_start(engine: Engine) -> None:
     publish(engine)
     play(engine, range(3))
