@@ -2,7 +2,8 @@
 
 Only what was seen goes in, so every row can be tried on a recorded answer. A mid-stream error is classed by its own
 code (rows 5 to 12) before row 18 takes what is left. Vendors' codes are those of the error pages of OpenAI, Anthropic,
-DeepSeek, OpenRouter, Google, Moonshot, Alibaba and Zhipu, read in November 2026.
+DeepSeek, OpenRouter, Google, Moonshot, Alibaba and Zhipu, read in November 2026; those of xAI and Mistral are as public
+clients of 2026 record them.
 """
 
 from __future__ import annotations
@@ -145,6 +146,7 @@ _OUT_OF_MONEY = (
     "insufficient balance",
     "usage limit",
     "in arrears",
+    "any credits",  # xAI says so with a 403
     "欠费",
 )
 
@@ -159,8 +161,13 @@ def _quota(seen: Seen) -> bool:
     )
 
 
+_WRONG_KEY = ("api key not valid", "incorrect api key", "invalid api key", "api key expired")
+"""Google and xAI say so with a 400."""
+
+
 def _auth(seen: Seen) -> bool:
     refused = status(seen) in (401, 403) or _named(seen, "authentication_error", "permission_error", "invalid_api_key")
+    refused = refused or (status(seen) == 400 and _says(seen, *_WRONG_KEY))
     return refused and not _region(seen) and not _policy(seen) and not _quota(seen)
 
 
@@ -191,9 +198,10 @@ def _throttled(seen: Seen) -> bool:
 
 
 def _says_overload(seen: Seen) -> bool:
-    """Moonshot says this with 429, others with 503, 529 or after a 200."""
+    """Moonshot, Zhipu and Mistral say this with 429, others with 503, 529 or after a 200."""
     named = _named(seen, "overloaded_error", "overloaded", "engine_overloaded_error", "service_unavailable_error")
-    return named or _says(seen, "overloaded", "too busy")
+    full = _named(seen, "1305", "service_tier_capacity_exceeded", "3505")  # Zhipu; Mistral, by name or number
+    return named or full or _says(seen, "overloaded", "too busy", "访问量过大")
 
 
 def _overloaded(seen: Seen) -> bool:

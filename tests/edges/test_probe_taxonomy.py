@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from monitor.core.model import Observation, Outcome, Reason, Scope
-from monitor.probes.reply import ApiError, Reply
+from monitor.core.model import Observation, Outcome, Phases, Reason, Scope
+from monitor.probes.chat_edge import _seen_of
+from monitor.probes.reply import ApiError, Reply, api_error
 from monitor.probes.taxonomy import ROWS, Seen, classify
+from monitor.wire import Answer
 from tests.edges.chat_shapes import (
     ANTHROPIC,
     DEEPSEEK,
@@ -40,9 +43,35 @@ def test_a_refusal_is_classed_by_whose_trouble_it_is(case: dict[str, Any]) -> No
     kind = "text/html; charset=utf-8" if body.startswith("<") else "application/json"
     seen = chat(replays(http(case["status"], body, *case.get("headers", ()), kind=kind)), **dialect_of(case["name"]))
     assert (seen.reason, seen.http_status) == (Reason(case["reason"]), case["status"])
-    assert case["row"] in {row.number for row in ROWS if row.reason is seen.reason}
     assert seen.detail
     assert seen.evidence is not None
+
+
+@pytest.mark.parametrize("case", REFUSALS, ids=lambda case: str(case["name"]))
+def test_a_refusal_is_classed_by_its_own_row_of_the_table(case: dict[str, Any]) -> None:
+    document, headers = case.get("body", ""), dict(line.split(": ", 1) for line in case.get("headers", ()))
+    headers["content-type"] = "text/html" if document.startswith("<") else "application/json"
+    body = document.encode()
+    answer = Answer(
+        "https://x.example/", case["status"], [(name.encode(), value.encode()) for name, value in headers.items()],
+        "HTTP/1.1", "192.0.2.1", None, 0, body, Phases(), len(body),
+    )  # fmt: skip
+    seen = _seen_of(answer)
+    if case["status"] < 300 and not seen.html:
+        seen.reply.error = api_error(json.loads(document))
+    row, reason = classify(seen)
+    assert (row.number, reason) == (case["row"], Reason(case["reason"]))
+
+
+def test_every_vendor_of_a_preset_has_a_refusal_for_each_of_the_common_rows() -> None:
+    rows: dict[str, set[int]] = {}
+    for case in REFUSALS:
+        rows.setdefault(case["name"].split()[0], set()).add(case["row"])
+    for vendor in ("openai", "anthropic", "deepseek", "google", "mistral", "xai", "alibaba", "moonshot", "zhipu"):
+        assert rows[vendor] >= {5, 12, 14}, vendor
+        assert rows[vendor] & {7, 8, 10, 11}, vendor
+    assert rows["openrouter"] >= {5, 7, 8, 11, 12, 13, 14, 23}
+    assert set().union(*rows.values()) == {*range(4, 15), 23}
 
 
 def answered(vendor: str, *parts: bytes, **more: Any) -> Observation:
@@ -161,6 +190,56 @@ def test_row_16_a_whole_answer_that_is_half_here_at_the_deadline_was_not_queued(
     head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
     seen = chat(replays(head, b'{"id":"x","choices":[', then=5), context(timeout_s=0.4), stream=False)
     assert seen.reason is Reason.TIMEOUT_TOTAL
+
+
+@pytest.mark.parametrize("vendor", STREAMS)
+def test_rows_15_and_16_a_queue_is_told_in_every_vendors_stream(vendor: str) -> None:
+    shape = STREAMS[vendor]
+    sign = b'event: ping\ndata: {"type":"ping"}\n\n' if vendor == "anthropic" else b": keep-alive\n\n"
+    late = answered(vendor, sign, sign, *shape.answer(), pauses={2: 0.15}, first_token_slow_s="100ms")
+    assert (late.reason, late.outcome) == (Reason.QUEUED, Outcome.SLOW)
+    endless = answered(vendor, *[sign] * 30, pauses=dict.fromkeys(range(30), 0.02), ctx=context(timeout_s=0.3))
+    assert endless.reason is Reason.TIMEOUT_QUEUED
+
+
+@pytest.mark.parametrize("vendor", STREAMS)
+def test_row_18_an_overload_is_read_in_every_vendors_stream(vendor: str) -> None:
+    shape = STREAMS[vendor]
+    errors = {
+        "anthropic": anthropic_error("overloaded_error", "Overloaded"),
+        "openrouter": openrouter_error(503, "No available provider"),
+        "vllm": vllm_error(503, "ServiceUnavailableError", "overloaded"),
+    }
+    error = errors.get(vendor, openai_error("The engine is currently overloaded", "server_error")).encode()
+    event = b"event: error\n" * (vendor == "anthropic") + b"data: " + error + b"\n\n"
+    assert answered(vendor, shape.opening, shape.word, event, then=0.2).reason is Reason.OVERLOADED
+
+
+@pytest.mark.parametrize("vendor", STREAMS)
+def test_row_20_a_missing_end_is_a_warning_in_every_vendors_stream(vendor: str) -> None:
+    shape = STREAMS[vendor]
+    seen = answered(vendor, shape.opening, shape.word, shape.finish)
+    assert seen.reason is Reason.OK
+    assert "protocol.no_done" in seen.warnings
+
+
+@pytest.mark.parametrize("vendor", STREAMS)
+def test_row_22_events_that_are_no_answer_are_malformed_in_every_vendors_stream(vendor: str) -> None:
+    assert answered(vendor, b"data: {broken\n\n", b"data: {broken\n\n").reason is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("vendor", STREAMS)
+def test_row_24_a_wrong_sum_is_a_soft_signal_in_every_vendors_stream(vendor: str) -> None:
+    shape = STREAMS[vendor]
+    seen = answered(vendor, shape.opening, shape.word.replace(b"@SUM@", b"7"), shape.finish, shape.end)
+    assert (seen.reason, seen.outcome) == (Reason.QUALITY, Outcome.SLOW)
+
+
+@pytest.mark.parametrize("vendor", STREAMS)
+def test_row_25_a_late_answer_is_slow_in_every_vendors_stream(vendor: str) -> None:
+    limits = {"first_token_slow_s": None, "answer_slow_s": "50ms"}
+    seen = answered(vendor, *STREAMS[vendor].answer(), pauses={2: 0.08}, **limits)
+    assert (seen.reason, seen.outcome) == (Reason.SLOW, Outcome.SLOW)
 
 
 MIDSTREAM: dict[str, tuple[Reason, str]] = {
