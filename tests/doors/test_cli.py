@@ -15,6 +15,9 @@ from click.testing import CliRunner, Result
 
 from monitor.cli import COMMANDS, chatwatch
 from monitor.simulator import serve
+from tests.edges.chat_shapes import OPENAI
+from tests.edges.hostile import serve as serve_raw
+from tests.edges.probing import replays
 
 PROBES = """\
 allow_networks: [127.0.0.0/8]
@@ -166,6 +169,21 @@ def test_probe_looks_once_and_its_exit_code_tells_good_from_bad(home: Path) -> N
     assert gone.exit_code == 2
     assert "service.connect" in gone.output
     assert all("canary" not in shown.output for shown in (line, explained, as_json, chat, gone))
+
+
+def test_a_look_shows_the_vendors_rate_limits_and_no_key_in_them(home: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-ratelimit-remaining-requests: 59\r\n"
+    echoed = b"x-ratelimit-reset-requests: sk-canary-0815\r\nconnection: close\r\n\r\n"
+
+    async def play(*words: str) -> Result:
+        async with serve_raw(replays(head + echoed, *OPENAI.answer())) as port:
+            (home / "probes.yaml").write_text(PROBES.format(url=f"http://127.0.0.1:{port}"))
+            return await asyncio.to_thread(run, home, "probe", "sim-chat", *words, K="sk-canary-0815")
+
+    told, document = asyncio.run(play("--explain")), asyncio.run(play("--json"))
+    assert "x-ratelimit-remaining-requests: 59" in " ".join(told.output.split())
+    assert json.loads(document.output)["rate_limits"]["x-ratelimit-remaining-requests"] == "59"
+    assert "canary" not in told.output + document.output
 
 
 def test_an_unknown_probe_is_one_line_with_the_nearest(home: Path) -> None:
