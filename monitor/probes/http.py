@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ from monitor.probes.answers import (
     total_s,
 )
 from monitor.probes.base import Context, Seconds
-from monitor.wire import Answer
+from monitor.wire import Answer, Exchange, WireError
 
 PATTERN_LIMIT_S = 0.25
 
@@ -120,7 +121,7 @@ class Options(base.Options):
 
 async def run(options: Options, ctx: Context) -> Observation:
     """Ask once and compare the answer with the rules; the first rule that is broken is the reason."""
-    answer = await ctx.wire.fetch(
+    asking = ctx.wire.stream(
         options.method,
         options.url,
         headers=options.headers,
@@ -130,6 +131,11 @@ async def run(options: Options, ctx: Context) -> Observation:
         redirects=options.redirects,
         http2=options.http2,
     )
+    async with asking as exchange:
+        try:
+            answer = await exchange.read()
+        except WireError as error:
+            return _broken_off(error, exchange)
     reason, detail = await _judged(options, answer, ctx)
     return Observation(
         reason,
@@ -143,6 +149,17 @@ async def run(options: Options, ctx: Context) -> Observation:
         retry_after_s=retry_after_s(answer.headers, ctx.now) if answer.status >= 300 else None,
         warnings=answer.warnings,
         evidence=None if reason is Reason.OK else evidence(answer.url, answer.headers, answer.body),
+    )
+
+
+def _broken_off(error: WireError, exchange: Exchange) -> Observation:
+    """Keep what came of an answer that broke in the middle."""
+    return replace(
+        base.from_wire(error),
+        http_version=exchange.http_version,
+        bytes_received=exchange.wire_bytes,
+        warnings=exchange.warnings,
+        evidence=evidence(exchange.url, exchange.headers, bytes(exchange.partial)),
     )
 
 

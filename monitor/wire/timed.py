@@ -147,6 +147,8 @@ class Exchange:
         self._phases: Phases | None = None
         self.complete = False
         """True once the whole body was read."""
+        self.partial = bytearray()
+        """What :meth:`read` has of the body so far: all there is of an answer that breaks."""
 
     @cached_property
     def headers(self) -> httpx.Headers:
@@ -213,7 +215,7 @@ class Exchange:
         """Read the whole bounded body."""
         body: bytes | bytearray | None = self._at_once()
         if body is None:
-            body = bytearray()
+            body = self.partial
             async for chunk in self.chunks():
                 body += chunk.data
         return Answer(

@@ -294,6 +294,24 @@ def test_headers_that_carry_secrets_and_addresses_with_passwords_are_refused() -
             Options(url=url)
 
 
+def test_an_answer_that_breaks_off_leaves_what_came_of_it_as_evidence() -> None:
+    head = b"HTTP/1.1 200 OK\r\nserver: shop\r\ncontent-length: 900\r\n\r\n"
+    cut = look_at("http", replays(head, f"half of it and {KEY}".encode()), secret_headers={"x-key": KEY})
+    assert cut.reason is Reason.PROTOCOL
+    assert cut.http_status == 200
+    assert cut.evidence is not None
+    assert cut.evidence.excerpt == "half of it and [redacted]"
+    assert cut.evidence.headers["server"] == "shop"
+    late = look_at("http", replays(head, b"half of it", then=5), context(timeout_s=0.3))
+    assert late.reason is Reason.TIMEOUT_TOTAL
+    assert late.evidence is not None
+    assert late.evidence.excerpt == "half of it"
+    endless = look_at("http", drips(b"HTTP/1.1 200 OK\r\n\r\n", b"more " * 9000, 0))
+    assert endless.reason is Reason.TOO_LARGE
+    assert endless.evidence is not None
+    assert len(endless.evidence.excerpt) <= 2048
+
+
 def test_evidence_keeps_useful_headers_and_drops_cookies() -> None:
     seen = page(500, "x", "set-cookie: session=1", "cf-ray: 8a-FRA", "x-request-id: r1", "x-secret-thing: y")
     assert seen.evidence is not None
