@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -55,8 +55,8 @@ def one_line(probe: Probe, result: Result) -> str:
     return f"{probe.id} {result.outcome} {result.reason}{status} in {result.duration_s:.3f} s{detail}"
 
 
-def explained(probe: Probe, result: Result) -> None:
-    """Print everything that one look tells."""
+def explained(probe: Probe, result: Result, limits: Mapping[str, str]) -> None:
+    """Print everything that one look tells; *limits* are the vendor's rate-limit headers, as they came."""
     console = Console(highlight=False)
     console.print(Text(one_line(probe, result), _COLOURS.get(result.outcome, "grey50")))
     if result.observation.phases is not None:
@@ -64,7 +64,7 @@ def explained(probe: Probe, result: Result) -> None:
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
-    for name, value in _facts(probe, result):
+    for name, value in (*_facts(probe, result), *_limits(limits)):
         grid.add_row(name, Text(plain(value, 600)))
     console.print(grid)
 
@@ -136,6 +136,11 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
     yield "Rules", verdict(probe, result)
 
 
+def _limits(limits: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if limits:
+        yield "Rate limits", ", ".join(f"{name}: {value}" for name, value in limits.items())
+
+
 def _fidelity(phases: Phases) -> str:
     clock = "the kernel's stamps" if phases.kernel_stamped else "our own clock"
     parts = [f"{clock}, loop lag {phases.loop_lag_s * 1000:.1f} ms"]
@@ -188,7 +193,7 @@ def _judged(probe: Probe, result: Result) -> str:
     return "opens and ends no incident; without other evidence the component becomes unknown"
 
 
-def as_json(probe: Probe, result: Result) -> dict[str, Any]:
+def as_json(probe: Probe, result: Result, limits: Mapping[str, str]) -> dict[str, Any]:
     """Return the look for machines: the result as it is stored, its outcome, and what the rules would do."""
     stored: dict[str, Any] = json.loads(dumps_result(result))
     return {
@@ -196,4 +201,5 @@ def as_json(probe: Probe, result: Result) -> dict[str, Any]:
         "outcome": str(result.outcome),
         "scope": str(result.reason.scope),
         "rules": verdict(probe, result),
+        "rate_limits": dict(limits),
     }
