@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -20,6 +20,7 @@ JOURNAL_LIMIT_BYTES = 64 * 2**20
 HEAD = "0004"
 """The schema version this program was written for: the newest migration's."""
 _READING = "chatwatch_reading"
+_READ_ONLY_SQLSTATE = "25006"
 AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)
 """What a verb raises when the database cannot take it now: locked, full, read-only, down. Spool and try again."""
 
@@ -108,7 +109,8 @@ def _postgresql(url: URL, read_only: bool) -> Engine:
         import psycopg  # noqa: F401 - only to tell the user plainly that the extra is missing
     except ImportError:
         raise StoreError("PostgreSQL needs the psycopg driver: pip install 'chatwatch[postgres]'") from None
-    options = "-c timezone=UTC -c idle_in_transaction_session_timeout=60000"
+    # Whatever another session locks, a worker's thread waits no longer for it than with SQLite.
+    options = f"-c timezone=UTC -c idle_in_transaction_session_timeout=60000 -c lock_timeout={BUSY_TIMEOUT_MS}"
     if read_only:
         options += " -c default_transaction_read_only=on"
     # A worker that is stopped, or cut off, must not hold its locks for the hours TCP would give it.
@@ -121,6 +123,13 @@ def _postgresql(url: URL, read_only: bool) -> Engine:
         max_overflow=15,
         pool_timeout=10,
     )
+
+    @event.listens_for(engine, "handle_error")
+    def _moved(context: ExceptionContext) -> None:
+        # A standby, or a database closed to writers, refuses for as long as the session lives: ask for another one.
+        if getattr(context.original_exception, "sqlstate", "") == _READ_ONLY_SQLSTATE and not read_only:
+            context.is_disconnect = True
+
     return engine.execution_options(**{_READING: read_only})
 
 

@@ -16,7 +16,8 @@ _LOCK = 5_426_002
 def ensure_partitions(connection: Connection, times_us: Iterable[int]) -> None:
     """Create the day partitions of ``result`` for these times where the database is PostgreSQL.
 
-    To be called before anything else in the transaction: it locks the table, and a lock taken late can deadlock.
+    To be called before anything else in the transaction: it locks the table, and a lock taken late can deadlock. The
+    table is attached, not created in place: that lets readers be, as a pg_dump that takes an hour.
     """
     if not is_postgresql(connection):
         return
@@ -24,8 +25,12 @@ def ensure_partitions(connection: Connection, times_us: Iterable[int]) -> None:
         name = partition_name(day)
         if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            # Somebody else may have made it while we waited. The look-up above keeps what it did not find.
+            if connection.scalar(text("SELECT count(*) FROM pg_class WHERE relname = :name"), {"name": name}):
+                continue
             bounds = f"FROM ({day}) TO ({day + DAY})"
-            connection.execute(text(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF result FOR VALUES {bounds}"))
+            connection.execute(text(f"CREATE TABLE {name} (LIKE result INCLUDING DEFAULTS INCLUDING INDEXES)"))
+            connection.execute(text(f"ALTER TABLE result ATTACH PARTITION {name} FOR VALUES {bounds}"))
 
 
 def partition_name(day_us: int) -> str:

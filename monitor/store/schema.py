@@ -37,6 +37,7 @@ def migrate(engine: Engine, target: str = "head") -> None:
     """Bring the schema up to date in one transaction; raises :class:`StoreError` when it is newer than the program."""
     with begin(engine) as connection:
         if is_postgresql(connection):
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # whoever migrates already may take long
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         _refuse_newer(current(connection))
         config = _config()

@@ -65,8 +65,12 @@ class Stretch:
 async def stepped(tmp_path: Path, steps_s: Sequence[float]) -> list[Stretch]:
     """Run a prober and set its clock again and again; the first stretch is the one before the first step."""
     stretches: list[Stretch] = []
+
+    def take(result: Result) -> None:
+        stretches[-1].results.append(result)
+
     async with serve() as vendor:
-        prober = Prober(many(tmp_path, vendor.url), lambda result: stretches[-1].results.append(result))
+        prober = Prober(many(tmp_path, vendor.url), take)
         with time_machine.travel(clock.now(), tick=True) as traveller:
             prober.start()
             watching = asyncio.create_task(_watch_clock(prober))
