@@ -275,6 +275,9 @@ def opened(secret_headers: Mapping[str, SecretStr]) -> dict[str, str]:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL that may be shown: no user, no query, no fragment."""
-    parts = urlsplit(url)
+    """Return a URL that may be shown: no user, no query, no fragment; nothing for what cannot be read as one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     return f"{parts.scheme}://{host_of(url)}{parts.path}" + ("?…" if parts.query else "")

@@ -104,8 +104,9 @@ def test_a_probe_that_never_ends_is_cut_at_the_deadline() -> None:
         await asyncio.sleep(30)
         raise AssertionError
 
+    ctx = context(timeout_s=0.2)
     started_s = clock.monotonic()
-    seen = look_with(run, context(timeout_s=0.2))
+    seen = look_with(run, ctx)
     assert seen.reason is Reason.TIMEOUT_TOTAL
     assert 0.2 <= clock.monotonic() - started_s < 0.4
 
@@ -251,6 +252,7 @@ def test_a_target_shows_the_host_and_nothing_else() -> None:
     assert Options(url="http://user:pw@Host.example:8080/x?key=1").target() == "host.example:8080"
     assert Options(url="http://[::1").target() == ""
     assert base.shown_url("https://u:p@h.example/a?key=1#x") == "https://h.example/a?…"
+    assert base.shown_url("http://[::1/a") == ""
 
 
 def test_every_kind_has_frozen_options_that_name_their_target() -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 
 from monitor import clock
 from monitor.core.model import Observation, Outcome, Reason
+from monitor.probes.detectors import PATHS
+from monitor.probes.statuspages import Provider
 from tests.edges.chat_shapes import ANTHROPIC, OPENAI
 from tests.edges.hostile import Behave, PeakMemory, drips, gzip_bomb, resets_after, says, serve, silent, with_length
 from tests.edges.probing import KEY, STREAM, context, look_once
@@ -58,3 +62,51 @@ def test_a_hostile_answer_is_bounded_and_named(name: str) -> None:
     assert seen.outcome in (Outcome.FAILED, Outcome.SLOW)
     assert took_s < DEADLINE_S + 0.1
     assert grown_mb < 50
+
+
+KINDS: dict[str, dict[str, Any]] = {
+    "http": {"json_path": {"a.b": 1}, "contains": "x", "header_regex": {"a": "b"}},
+    "http following": {"regex": "x+", "redirects": 3},
+    "login": {},
+    "login account": {"product": "open_webui", "email": "alice@example.org", "password": "pw-123456789"},
+    "login form": {"product": "form", "email": "alice@example.org", "password": "pw-123456789"},
+    "registration json": {"detector": "json", "path": "data.signup", "mapping": {"true": "open"}},
+    "registration notice": {"detector": "upstream_text", "provider": "statuspage"},
+    "chat": {"base_url": "", "model": "m", "key": KEY},
+    "chat whole": {"base_url": "", "model": "m", "key": KEY, "dialect": "anthropic", "stream": False},
+    "chat edge": {"base_url": "", "model": "m"},
+}
+KINDS |= {f"registration {name}": {"detector": name} for name in (*PATHS, "page_text")}
+KINDS |= {f"upstream {name}": {"provider": name, "components": {"a": "x/y"}} for name in get_args(Provider)}
+JSON = b"content-type: application/json"
+END = b"\r\ncontent-length: 0\r\n\r\n"
+DIGITS = b"9" * 4000
+DATE = b"Mon, 23 Nov " + DIGITS[:20] + b" 12:00:00 GMT"
+HUGE = b'{"status":{"indicator":%b},"incidents":[{"id":%b}],"data":%b}' % ((DIGITS,) * 3)
+ODD: dict[str, bytes] = {
+    "an address that is none": b"HTTP/1.1 302 x\r\nlocation: http://[::1" + END,
+    "an address in bytes": b"HTTP/1.1 302 x\r\nlocation: //\xff\xfe:99999/" + END,
+    "a date beyond all years": b"HTTP/1.1 503 x\r\nretry-after: " + DATE + END,
+    "a wait without end": b"HTTP/1.1 429 x\r\nretry-after-ms: " + DIGITS + END,
+    "headers of bytes": with_length(b"x", b"x-ratelimit-remaining: \xff", b"retry-after: \xff", b"content-type: \x80"),
+    "halves of letters": with_length(b'{"error":{"message":"\\ud800","code":"\\udfff"},"detail":"\\ud800"}', JSON),
+    "huge numbers": with_length(HUGE, JSON),
+    "numbers that are none": with_length(b'{"page":{"updated_at":-Infinity},"status":{},"incidents":[NaN]}', JSON),
+    "nesting to the brim": with_length(b'{"a":' * 900 + b"1" + b"}" * 900, JSON),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_odd_answer_whatsoever_becomes_a_bug_of_ours(name: str) -> None:
+    options = KINDS[name]
+
+    async def main() -> dict[str, Observation]:
+        found, ctx = {}, context(timeout_s=5)
+        for odd, answer in ODD.items():
+            async with serve(says(answer)) as port:
+                address = {"base_url" if "base_url" in options else "url": f"http://127.0.0.1:{port}"}
+                found[odd] = await look_once(name.split()[0], replace(ctx, memory={}), **(options | address))
+        return found
+
+    bugs = {odd: seen.detail for odd, seen in asyncio.run(main()).items() if seen.reason is Reason.INTERNAL}
+    assert bugs == {}
