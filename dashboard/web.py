@@ -14,7 +14,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +34,8 @@ from monitor import clock
 
 EVERY_S = 5.0
 SAVE_EVERY_S = 30.0
+PATIENCE = timedelta(seconds=30)
+"""How long a database that was never read yet may be missing before that is logged."""
 Source = Callable[[datetime], Reading]
 
 log = logging.getLogger("chatwatch.web")
@@ -85,6 +87,7 @@ class Site:
         self.failing_since: datetime | None = None
         self._shown: Reading | None = None
         self._saved_at = -SAVE_EVERY_S
+        self._told = False
 
     def start(self, now: datetime) -> None:
         """Show what the last run knew, or that nothing is known; then try the database once."""
@@ -96,14 +99,19 @@ class Site:
         """Read once and render; a failed read keeps the last good one, older by the time that passed."""
         try:
             self.reading = self.source(now)
-            self.failing_since = None
+            self.failing_since, self._told = None, False
         except Exception as error:  # whatever the database does, the page stays
-            if self.failing_since is None:
+            self.failing_since = self.failing_since or now
+            # Before the worker's first start there are no tables: that is no news until it has lasted.
+            if not self._told and (self.reading is not None or now - self.failing_since >= PATIENCE):
                 log.warning("cannot read the database: %s", type(error).__name__)
-                self.failing_since = now
+                self._told = True
         else:
             self.keep()
-        self.render(aged(self.reading or nothing(now), now))
+        try:
+            self.render(aged(self.reading or nothing(now), now))
+        except Exception:  # one reading that cannot be drawn must not end all drawing; the page grows old meanwhile
+            log.exception("cannot draw what was read")
 
     def keep(self) -> None:
         """Write the reading to disk, not more often than needed; a full disk is no reason to stop serving."""

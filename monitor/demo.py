@@ -1,6 +1,7 @@
 """``chatwatch demo``: the whole system on a temporary database against the simulated vendor, with a past and a story.
 
-Order: the doors (so that there is a page at once), the past, the worker, then January 2025.
+Order: the doors and a first look at everything (so that there is a true page at once), the past, which is judged in a
+database of its own and moves in when it is whole, the worker, then January 2025.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import os
 import random
 import secrets
 import socket
+import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ from monitor.simulator.seeding import Seeding, coarse
 from monitor.simulator.state import Sign
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
+from monitor.store.tables import LoginSession
 from monitor.store.views import IncidentView
 from monitor.supervise import Group, Supervisor
 from monitor.wire import Wire
@@ -43,6 +46,11 @@ from monitor.wire import Wire
 PROBES = Path(__file__).parent / "simulator" / "probes.yaml"
 PORTS = {"web": 8500, "live": 8501, "console": 8502, "metrics": 8503, "vendor": 8600}
 USER = "demo"
+PRESENT_EVERY_S = 5.0
+PREPARING = (
+    "Demonstration: simulated services. The days before today are being invented; that takes about half a minute."
+)
+"""The label while the past is not there yet."""
 BEFORE_STORY_S = 8.0
 """Between the worker's start and the story: time for a first look at everything."""
 LONGEST_QUOTE = 80
@@ -72,6 +80,11 @@ class Stage:
     def database(self) -> str:
         """URL of the temporary database."""
         return f"sqlite:///{self.home / 'demo.db'}"
+
+    @property
+    def past(self) -> str:
+        """URL of the database in which the past is judged, out of sight."""
+        return f"sqlite:///{self.home / 'past.db'}"
 
     @property
     def probes(self) -> Path:
@@ -137,27 +150,89 @@ def write_probes(stage: Stage) -> None:
 
 
 async def _run(stage: Stage, story: Scenario, speed: float | None, days: int, exit_after_s: float | None) -> None:
-    engine = open_engine(stage.database)
-    migrate(engine)
-    set_password(engine, USER, stage.password, clock.now())
     config = load(stage.probes, os.environ)
+    for url in (stage.database, stage.past):
+        with _opened(url) as engine:
+            migrate(engine)
+            set_password(engine, USER, stage.password, clock.now())
     stopped = asyncio.Event()
-    async with serve(stage.ports["vendor"]) as vendor, _programs(programs.doors(config.settings), stopped):
+    async with serve(stage.ports["vendor"]) as vendor:
         prepare(vendor)
-        tell_addresses(stage, vendor)
-        past = Past(coarse(config.catalogue).probes, *await see_once(config, vendor), clock.now())
-        seeding = Seeding(engine, config.catalogue, config.settings.label, USER)
-        click.echo(f"A past of {days} days goes through the rules; the page fills up while it does …")
-        await _first(asyncio.create_task(_seed(seeding, past, days, stopped)), stopped)
-        seen, _signs = await see_once(config, vendor)
-        await asyncio.to_thread(seeding.take_over, seen)
-        async with _programs((programs.worker(stage.probes),), stopped):
+        patterns, signs = await see_once(config, vendor)
+        with _opened(stage.database) as engine:
+            Seeding(engine, config.catalogue, PREPARING, USER).take_over(patterns)
+        async with _programs(programs.doors(config.settings), stopped):
+            tell_addresses(stage, vendor)
+            past = Past(coarse(config.catalogue).probes, patterns, signs, clock.now())
+            click.echo(
+                f"A past of {days} days goes through the rules; until it has, the page shows the present alone …"
+            )
+            await _first(asyncio.create_task(_prepare(stage, config, past, days, stopped)), stopped)
+            await _tell(stage, vendor, story, speed, stopped, exit_after_s)
+
+
+async def _tell(
+    stage: Stage,
+    vendor: Vendor,
+    story: Scenario,
+    speed: float | None,
+    stopped: asyncio.Event,
+    exit_after_s: float | None,
+) -> None:
+    """Let the worker look while the story happens."""
+    async with _programs((programs.worker(stage.probes),), stopped):
+        with _opened(stage.database) as engine:
             telling = asyncio.create_task(Narrator(engine, vendor, story).tell(speed))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(_first(telling, stopped), exit_after_s)
             telling.cancel()
             await asyncio.gather(telling, return_exceptions=True)
-    engine.dispose()
+
+
+async def _prepare(stage: Stage, config: Config, past: Past, days: int, stopped: asyncio.Event) -> None:
+    """Let the past happen out of sight while the page shows real looks of now; then move it in."""
+    showing = asyncio.create_task(_show_present(stage, config))
+    try:
+        with _opened(stage.past) as engine:
+            seeding = Seeding(engine, config.catalogue, config.settings.label, USER)
+            started_s = clock.monotonic()
+            looks = await asyncio.to_thread(seeding.seed, past, days, stopped.is_set)
+            await asyncio.to_thread(seeding.take_over, await see(config, list(config.looks)))
+    finally:
+        showing.cancel()
+        await asyncio.gather(showing, return_exceptions=True)
+    await asyncio.to_thread(move_in, stage)
+    click.echo(f"A past of {days} days went through the rules: {looks} looks in {clock.monotonic() - started_s:.0f} s.")
+
+
+async def _show_present(stage: Stage, config: Config) -> None:
+    with _opened(stage.database) as engine:
+        present = Seeding(engine, config.catalogue, PREPARING, USER)
+        while True:
+            await asyncio.sleep(PRESENT_EVERY_S)
+            await asyncio.to_thread(present.take_over, await see(config, list(config.looks)))
+
+
+def move_in(stage: Stage) -> None:
+    """Put the database of the past in the place of the one that is shown, in one transaction; who is in stays in."""
+    files = (url.removeprefix("sqlite:///") for url in (stage.past, stage.database))
+    with contextlib.ExitStack() as stack:
+        past, shown = (stack.enter_context(contextlib.closing(sqlite3.connect(file, timeout=30.0))) for file in files)
+        sessions = shown.execute(f"SELECT * FROM {LoginSession.__tablename__}").fetchall()  # noqa: S608 - our own name
+        for row in sessions:
+            places = ", ".join("?" * len(row))
+            past.execute(f"INSERT INTO {LoginSession.__tablename__} VALUES ({places})", row)  # noqa: S608 - our own name
+        past.commit()
+        past.backup(shown)
+
+
+@contextlib.contextmanager
+def _opened(url: str) -> Iterator[Engine]:
+    engine = open_engine(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 @contextlib.asynccontextmanager
@@ -180,12 +255,6 @@ async def _first(task: asyncio.Task[None], stopped: asyncio.Event) -> None:
     stop.cancel()
     if task.done():
         task.result()
-
-
-async def _seed(seeding: Seeding, past: Past, days: int, stopped: asyncio.Event) -> None:
-    started_s = clock.monotonic()
-    looks = await asyncio.to_thread(seeding.seed, past, days, stopped.is_set)
-    click.echo(f"A past of {days} days went through the rules: {looks} looks in {clock.monotonic() - started_s:.0f} s.")
 
 
 def tell_addresses(stage: Stage, vendor: Vendor) -> None:
@@ -211,26 +280,30 @@ async def see_once(
     config: Config, vendor: Vendor
 ) -> tuple[dict[str, Observation], dict[tuple[str, Sign], Observation]]:
     """Look once at everything while it is well, and once at registration in each of its states."""
+    patterns = await see(config, list(config.looks))
+    signs: dict[tuple[str, Sign], Observation] = {}
+    for sign in Sign:
+        vendor.set("*", registration=sign)
+        seen = await see(config, [probe.id for probe in config.catalogue.probes if probe.kind == "registration"])
+        signs |= {(name, sign): observation for name, observation in seen.items()}
+    vendor.set("*", registration=Sign.OPEN)
+    return patterns, signs
+
+
+async def see(config: Config, names: Sequence[str]) -> dict[str, Observation]:
+    """Look once with each of the named probes."""
     wire = Wire(allow_networks=config.settings.allow_networks)
 
-    async def see(name: str) -> Observation:
+    async def one(name: str) -> Observation:
         kind = next(probe.kind for probe in config.catalogue.probes if probe.id == name)
         dice = random.Random(name)  # noqa: S311 - repeatable dice, nothing secret
         context = Context(wire, config.settings.location, 10.0, 1, clock.now(), dice, {})
         return await look(KINDS[kind], config.looks[name], context)
 
-    async def see_all(names: list[str]) -> dict[str, Observation]:
-        return dict(zip(names, await asyncio.gather(*map(see, names)), strict=True))
-
-    patterns = await see_all(list(config.looks))
-    signs: dict[tuple[str, Sign], Observation] = {}
-    for sign in Sign:
-        vendor.set("*", registration=sign)
-        seen = await see_all([probe.id for probe in config.catalogue.probes if probe.kind == "registration"])
-        signs |= {(name, sign): observation for name, observation in seen.items()}
-    vendor.set("*", registration=Sign.OPEN)
-    await wire.aclose()
-    return patterns, signs
+    try:
+        return dict(zip(names, await asyncio.gather(*map(one, names)), strict=True))
+    finally:
+        await wire.aclose()
 
 
 # The story

@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 
 from dashboard import api, render
 from dashboard.data import STALE_AFTER, Reading, aged, last_good_path, load, save
-from dashboard.web import Site, application
+from dashboard.web import PATIENCE, Site, application
 from monitor import clock
 from monitor.core.catalogue import Policy
 from monitor.core.model import Outcome, Reason
@@ -173,6 +173,36 @@ def test_the_last_good_page_survives_a_restart_with_the_database_gone(tmp_path: 
     assert "We cannot tell: our data stopped 2 h ago." in text
     assert "Everything below is shown as unknown" in text
     assert "Partly down" not in text
+
+
+def test_a_database_that_is_not_there_yet_is_no_news_until_it_lasts(caplog: pytest.LogCaptureFixture) -> None:
+    def gone(now: datetime) -> Reading:
+        raise OperationalError("SELECT", {}, Exception("no such table"))
+
+    begun = clock.now()
+    site = Site(gone, "http://127.0.0.1", None)
+    site.start(begun)
+    site.refresh(begun + PATIENCE / 2)
+    assert not caplog.records
+    site.refresh(begun + PATIENCE)
+    site.refresh(begun + PATIENCE * 2)
+    assert [record.getMessage() for record in caplog.records] == ["cannot read the database: OperationalError"]
+    site.source = fresh(january_now)
+    site.refresh(begun + PATIENCE * 3)
+    site.source = gone
+    site.refresh(begun + PATIENCE * 4)
+    assert len(caplog.records) == 2  # a database that goes away is told at once
+
+
+def test_a_reading_that_cannot_be_drawn_does_not_end_all_drawing(caplog: pytest.LogCaptureFixture) -> None:
+    now = clock.now()
+    whole = january_now(now)
+    site = Site(lambda _: reading(replace(whole, services=(None,))), "http://127.0.0.1", None)  # type: ignore[arg-type]  # on purpose
+    site.start(now)
+    assert "cannot draw what was read" in caplog.text
+    site.source = fresh(january_now)
+    site.refresh(now)
+    assert b"Partly down" in site.answers["/"].body
 
 
 def test_without_any_data_the_page_says_what_to_do(tmp_path: Path) -> None:
