@@ -311,3 +311,18 @@ def test_headers_may_have_a_limit_of_their_own() -> None:
     assert cost.took_s < 0.3 + SLACK_S
     assert cost.error.phases is not None
     assert cost.error.phases.request_s is not None
+
+
+@pytest.mark.parametrize(
+    ("behave", "limits", "words"),
+    [
+        (drips(CHUNKED, b"1;" + b"a" * 9000 + b"\r\nx\r\n", 0), Limits(deadline_s=3, wire_bytes=60_000), "received"),
+        (says(with_length(b"x" * 500)), Limits(deadline_s=3, body_bytes=100), "body larger than 100"),
+        (says(with_length(b"x" * 500)), Limits(deadline_s=3, wire_bytes=100), "more than 100 bytes received"),
+    ],
+    ids=["more on the wire than in the body", "a body that came with its headers", "the same, counted on the wire"],
+)
+def test_each_cap_holds_by_itself(behave: hostile.Behave, limits: Limits, words: str) -> None:
+    error = look(behave, limits).error
+    assert error.reason is Reason.TOO_LARGE
+    assert words in error.detail
