@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-from contextlib import closing
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -35,52 +35,55 @@ def rebuild() -> None:
 @click.command(epilog=example("chatwatch backup var/backup.db"))
 @click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
 def backup(target: Path) -> None:
-    """Write a consistent copy of an SQLite database to TARGET while everything runs."""
-    source = _sqlite_file()
-    if target.exists():
-        raise Failure(f"{target} exists already: name another file")
-    if not source.exists():
-        raise Failure(f"there is no database at {source}")
-    part = target.with_name(target.name + ".part")
-    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old, closing(sqlite3.connect(part)) as new:
-        old.backup(new)
-        verdict = new.execute("PRAGMA integrity_check").fetchone()[0]
-    if verdict != "ok":
-        part.unlink()
-        raise Failure("the copy is damaged, and so is the database: see PRAGMA integrity_check")
-    part.replace(target)
-    click.echo(f"{target}  {target.stat().st_size // 1024} kB, integrity ok")
+    """Write a consistent copy of the database to TARGET while everything runs.
+
+    An SQLite database becomes an SQLite file, PostgreSQL one of pg_dump's custom format.
+    """
+    from monitor.store.backup import backup as write
+    from monitor.store.backup import holdings
+
+    engine = open_database()
+    try:
+        with told():
+            write(engine, target)
+            held = holdings(engine)
+    finally:
+        engine.dispose()
+    click.echo(f"{target}  {target.stat().st_size // 1024:,} kB; the database holds {held}")
 
 
 @click.command(epilog=example("chatwatch restore var/backup.db"))
-@click.argument("source", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--yes", is_flag=True, help="Do not ask.")
-def restore(source: Path, yes: bool) -> None:
-    """Put a backup in the place of the SQLite database; the old one is kept beside it. Stop the programs first."""
-    target = _sqlite_file()
-    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as copy:
-        try:
-            sound = copy.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-        except sqlite3.DatabaseError:
-            sound = False
-    if not sound:
-        raise Failure(f"{source} is no sound database")
-    if not yes:
-        click.confirm(f"Replace {target}?", abort=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    for suffix in ("", "-wal", "-shm"):
-        old = target.with_name(target.name + suffix)
-        if old.exists():
-            old.replace(target.with_name(f"{target.name}.before-restore{suffix}"))
-    shutil.copy2(source, target)
-    open_database().dispose()
-    click.echo(f"{target} is the backup now; the database before it is {target.name}.before-restore")
+@click.argument("source", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--force", "--yes", "force", is_flag=True, help="Replace what is there without asking.")
+def restore(source: Path, force: bool) -> None:
+    """Put a backup in the place of the database. Stop the programs first.
+
+    What was there is kept: an SQLite file beside it, PostgreSQL's tables in another schema.
+    """
+    from monitor.store.backup import holdings_at
+    from monitor.store.backup import restore as put_back
+
+    url = database_url()
+    with told():
+        there = holdings_at(url)
+    if there is not None and not force:
+        click.echo(f"The database holds {there}. What the backup does not have is gone from every page.", err=True)
+        if not sys.stdin.isatty():
+            raise Failure("nothing was replaced: add --force to replace the database")
+        click.confirm("Replace it?", abort=True)
+    with told():
+        held = put_back(source, url, replace=True)
+    click.echo(f"The database is the backup now: {held}")
+    if there is not None:
+        click.echo("What was there before is kept: NAME.before-restore, or the schema before_restore of PostgreSQL.")
 
 
-def _sqlite_file() -> Path:
-    from monitor.store.engine import parsed_url
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what the store refuses into one line."""
+    from monitor.store.engine import StoreError
 
-    url = parsed_url(database_url())
-    if url.get_backend_name() != "sqlite" or not url.database:
-        raise Failure("this is for SQLite; with PostgreSQL use pg_dump and pg_restore")
-    return Path(url.database)
+    try:
+        yield
+    except StoreError as error:
+        raise Failure(str(error)) from None

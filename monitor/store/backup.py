@@ -6,12 +6,39 @@ import os
 import shutil
 import sqlite3
 import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, func, inspect, select, text, update
 
-from monitor.store.engine import StoreError, is_postgresql, open_engine, parsed_url
-from monitor.store.schema import check_schema, migrate
+from monitor.core.model import Sending
+from monitor.store import tables
+from monitor.store.codec import when
+from monitor.store.engine import AWAY, StoreError, begin, is_postgresql, open_engine, parsed_url, reading
+from monitor.store.schema import check_schema, migrate, refuse_newer
+from monitor.store.tables import table
+
+KEPT = "before_restore"
+"""The PostgreSQL schema that what was there before a restore is kept in."""
+SQLITE_HEAD, POSTGRESQL_HEAD = b"SQLite format 3\0", b"PGDMP"
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a database holds, for somebody about to replace it."""
+
+    results: int
+    newest: datetime | None
+    """When the newest look was recorded."""
+    incidents: int
+    alerts: int
+
+    def __str__(self) -> str:
+        until = f" up to {self.newest:%Y-%m-%d %H:%M:%S} UTC" if self.newest else ""
+        return f"{self.results:,} results{until}, {self.incidents:,} incidents, {self.alerts:,} alerts"
 
 
 def backup(engine: Engine, path: Path) -> None:
@@ -21,80 +48,176 @@ def backup(engine: Engine, path: Path) -> None:
     """
     if path.exists():
         raise StoreError(f"{path} exists: name a file that does not")
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.unlink(missing_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
         if is_postgresql(engine):
-            _pg("pg_dump", engine, "--format=custom", f"--file={partial}")
+            _pg("pg_dump", engine, "--format=custom", f"--exclude-schema={KEPT}", f"--file={partial}")
         else:
             # VACUUM refuses to run inside a transaction, so the pooled connection is used below SQLAlchemy's.
-            connection = engine.raw_connection()
-            try:
+            with closing(engine.raw_connection()) as connection:
                 _driver(connection.driver_connection).execute("VACUUM INTO ?", (str(partial),))
-            finally:
-                connection.close()
         with partial.open("rb") as copy:
             os.fsync(copy.fileno())
         partial.replace(path)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, *AWAY) as error:
         raise StoreError(f"the backup could not be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
 
 
-def restore(path: Path, url: str) -> None:
-    """Put a backup in place of the database at ``url`` and bring its schema up to date.
+def holdings(engine: Engine) -> Holdings | None:
+    """Return what a database holds; None when it is empty or none of ours. Raises what ``AWAY`` lists."""
+    result, incident, alert = table(tables.Result), table(tables.Incident), table(tables.Alert)
+    with reading(engine) as connection:
+        if not inspect(connection).has_table(result.name):
+            return None
+        newest = connection.scalar(select(func.max(result.c.at_us)))
+        counts = [connection.scalar(select(func.count()).select_from(one)) or 0 for one in (result, incident, alert)]
+    return Holdings(counts[0], when(newest) if newest else None, counts[1], counts[2])
 
-    Stop the workers first. A SQLite file that is there is kept beside it as ``NAME.before-restore``; a PostgreSQL
-    database must be empty. Raises :class:`StoreError`.
-    """
-    if not path.is_file():
-        raise StoreError(f"there is no backup {path}")
+
+def holdings_at(url: str) -> Holdings | None:
+    """Return what the database at ``url`` holds, without making one that is not there; raises :class:`StoreError`."""
     parsed = parsed_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        _restore_file(path, Path(parsed.database))
-        engine = open_engine(url)
-    else:
-        engine = open_engine(url)
-        _pg("pg_restore", engine, "--exit-on-error", "--no-owner", str(path))
+    if parsed.get_backend_name() == "sqlite" and not (parsed.database and Path(parsed.database).exists()):
+        return None
+    engine = open_engine(url, read_only=True)
     try:
-        migrate(engine)
-        check_schema(engine)
+        return holdings(engine)
+    except AWAY as error:
+        raise StoreError(f"the database cannot be read ({type(error).__name__}): start it, or move it away") from error
     finally:
         engine.dispose()
 
 
+def restore(path: Path, url: str, *, replace: bool = False) -> Holdings | None:
+    """Put a backup in place of the database at ``url`` and bring its schema up to date; returns what it holds now.
+
+    A database that holds anything is refused unless ``replace`` is set; then it is kept: an SQLite file beside it as
+    ``NAME.before-restore``, PostgreSQL's tables in the schema :data:`KEPT`. Nothing changes when the backup is no good
+    or other programs use the database. Raises :class:`StoreError`.
+    """
+    parsed = parsed_url(url)
+    _refuse_other_kinds(path, parsed.get_backend_name())
+    there = holdings_at(url)
+    if there is not None and not replace:
+        raise StoreError(f"the database holds {there}: say that it is to be replaced, or name another")
+    if parsed.get_backend_name() == "sqlite" and parsed.database:
+        _restore_file(path, Path(parsed.database))
+    engine = open_engine(url)
+    try:
+        if is_postgresql(engine):
+            with _set_aside(engine):
+                _pg("pg_restore", engine, "--single-transaction", "--exit-on-error", "--no-owner", str(path))
+        migrate(engine)
+        check_schema(engine)
+        _forget_notices(engine)
+        return holdings(engine)
+    finally:
+        engine.dispose()
+
+
+def _refuse_other_kinds(path: Path, backend: str) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(SQLITE_HEAD))
+    except OSError as error:
+        raise StoreError(f"there is no backup {path}: {error.strerror}") from None
+    wanted, other = (SQLITE_HEAD, POSTGRESQL_HEAD) if backend == "sqlite" else (POSTGRESQL_HEAD, SQLITE_HEAD)
+    if head.startswith(other):
+        made = "PostgreSQL" if backend == "sqlite" else "SQLite"
+        raise StoreError(
+            f"{path} is a backup of {made}, and the database is not: CHATWATCH_DATABASE names another kind"
+        )
+    if not head.startswith(wanted):
+        raise StoreError(f"{path} is damaged or no backup of Chatwatch")
+
+
+def _forget_notices(engine: Engine) -> None:
+    """Send nothing that was due when the backup was made: it was sent since, or is of no use any more."""
+    outbox = table(tables.Outbox)
+    due = outbox.c.sending.in_((Sending.DUE.value, Sending.RETRYING.value))
+    with begin(engine) as connection:
+        connection.execute(
+            update(outbox).where(due).values(sending=Sending.DEAD.value, error="of a restored backup: not sent again")
+        )
+
+
 def _restore_file(path: Path, target: Path) -> None:
-    with sqlite3.connect(f"file:{path.absolute()}?mode=ro", uri=True) as probe:
-        try:
-            sound = probe.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        except sqlite3.DatabaseError:
-            sound = False
-    probe.close()
+    _refuse_unsound(path)
+    fresh = target.with_name(target.name + ".restoring")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, fresh)
+        with fresh.open("rb") as copy:
+            os.fsync(copy.fileno())
+        if target.exists():
+            _close_file(target)
+            target.replace(target.with_name(target.name + ".before-restore"))
+        # A log that belongs to the old file would be replayed into the new one.
+        for ending in ("-wal", "-shm"):
+            target.with_name(target.name + ending).unlink(missing_ok=True)
+        fresh.replace(target)
+    except OSError as error:
+        raise StoreError(f"the backup could not be put in place: {error}") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _refuse_unsound(path: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"file:{path.absolute()}?mode=ro&immutable=1", uri=True)) as copy:
+            sound = copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            (version,) = copy.execute("SELECT version_num FROM alembic_version").fetchone()
+    except (sqlite3.DatabaseError, TypeError):
+        sound = False
     if not sound:
         raise StoreError(f"{path} is damaged or no backup of Chatwatch")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(target.name + ".restoring")
-    shutil.copyfile(path, fresh)
-    if target.exists():
-        _fold(target)
-        target.replace(target.with_name(target.name + ".before-restore"))
-    # A log that belongs to the old file would be replayed into the new one.
-    for ending in ("-wal", "-shm"):
-        target.with_name(target.name + ending).unlink(missing_ok=True)
-    fresh.replace(target)
+    refuse_newer(version)
 
 
-def _fold(target: Path) -> None:
-    """Fold the log into the old file, so that what is kept of it is whole."""
-    connection = sqlite3.connect(target)
+def _close_file(target: Path) -> None:
+    """Fold the log into the old file, so that what is kept of it is whole; impossible while anybody has it open."""
+    with closing(sqlite3.connect(target)) as connection:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"{target} is in use or damaged ({error}): stop every program that uses it") from error
+    if mode != "delete":
+        raise StoreError(f"{target} is in use: stop every program that uses it")
+
+
+@contextmanager
+def _set_aside(engine: Engine) -> Iterator[None]:
+    """Rename the schema for the time of the block and keep it; put it back when the block fails."""
+    with begin(engine) as connection:
+        if using := _others(connection):
+            raise StoreError(f"{using} other connections use the database: stop every program that uses it")
+        schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
+        connection.execute(text(f"DROP SCHEMA IF EXISTS {KEPT} CASCADE"))
+        connection.execute(text(f"ALTER SCHEMA {schema} RENAME TO {KEPT}"))
+        connection.execute(text(f"CREATE SCHEMA {schema}"))
     try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    except sqlite3.Error as error:
-        raise StoreError(f"{target} is in use or damaged ({error}): stop the workers, or move it away") from error
-    finally:
-        connection.close()
+        yield
+    except BaseException:
+        with begin(engine) as connection:
+            connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
+            connection.execute(text(f"ALTER SCHEMA {KEPT} RENAME TO {schema}"))
+        raise
+
+
+def _others(connection: Connection) -> int:
+    """Return how many others use the database; a program that was just stopped gets two seconds to go."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    found = 0
+    for _ in range(20):
+        found = connection.scalar(text(f"{query} AND backend_type = 'client backend'")) or 0
+        if not found:
+            break
+        connection.execute(text("SELECT pg_sleep(0.1), pg_stat_clear_snapshot()"))
+    return found
 
 
 def _driver(connection: object) -> sqlite3.Connection:
@@ -119,4 +242,5 @@ def _pg(program: str, engine: Engine, *arguments: str) -> None:
         [found, *target, *arguments], env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise StoreError(f"{program} failed: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else '?'}")
+        said = [line for line in done.stderr.splitlines() if line.strip()] or ["it does not say why"]
+        raise StoreError(f"{program} failed: {next((line for line in said if 'error:' in line), said[-1])}")

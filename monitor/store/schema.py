@@ -39,7 +39,7 @@ def migrate(engine: Engine, target: str = "head") -> None:
         if is_postgresql(connection):
             connection.execute(text("SET LOCAL lock_timeout = 0"))  # whoever migrates already may take long
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        _refuse_newer(current(connection))
+        refuse_newer(current(connection))
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, target)
@@ -49,14 +49,15 @@ def check_schema(engine: Engine) -> None:
     """Raise :class:`StoreError`, with what to do, unless the schema is exactly the one this program was written for."""
     with reading(engine) as connection:
         found = current(connection)
-    _refuse_newer(found)
+    refuse_newer(found)
     if found != versions()[-1]:
         raise StoreError(
             f"the database has schema {found or 'none'} and {versions()[-1]} is needed: run chatwatch migrate"
         )
 
 
-def _refuse_newer(found: str | None) -> None:
+def refuse_newer(found: str | None) -> None:
+    """Raise :class:`StoreError`, with what to do, for a schema version that this program does not know."""
     known = versions()
     if found is not None and found not in known:
         raise StoreError(

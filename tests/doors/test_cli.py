@@ -240,10 +240,15 @@ def test_a_backup_can_be_restored(home: Path) -> None:
     assert run(home, "backup", str(home / "copy.db")).exit_code == 0
     assert run(home, "backup", str(home / "copy.db")).exit_code == 1
     run(home, "user", "disable", "alice")
-    assert run(home, "restore", str(home / "copy.db"), "--yes").exit_code == 0
+    asked = run(home, "restore", str(home / "copy.db"))
+    assert (asked.exit_code, "--force" in asked.output) == (1, True)
+    assert "The database holds 0 results, 0 incidents, 0 alerts" in asked.output
+    assert "shut out" in run(home, "user", "list").output
+    assert run(home, "restore", str(home / "copy.db"), "--force").exit_code == 0
     assert "shut out" not in run(home, "user", "list").output
     (home / "torn.db").write_bytes(b"no database at all")
-    assert run(home, "restore", str(home / "torn.db"), "--yes").exit_code == 1
+    torn = run(home, "restore", str(home / "torn.db"), "--force")
+    assert (torn.exit_code, torn.output.count("\n"), "damaged" in torn.output) == (1, 1, True)
     with sqlite3.connect(home / "cli.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()

@@ -4,22 +4,51 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select, text
 
 from monitor import flow
-from monitor.core.model import Reason
-from monitor.store import reads
-from monitor.store.backup import backup, restore
-from monitor.store.engine import StoreError, open_engine
+from monitor.core.health import ProbeState, new_probe_state, step
+from monitor.core.model import Reason, Sending
+from monitor.store import reads, tables
+from monitor.store.backup import KEPT, backup, restore
+from monitor.store.engine import StoreError, is_postgresql, open_engine, reading
+from monitor.store.states import load_state
+from monitor.store.tables import table
 from tests.edges.databases import Server
-from tests.edges.flowing import MINUTE, T0, look, play, publish
+from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
+
+
+@pytest.fixture
+def other_url(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """Address of a second, empty database of the same kind."""
+    if database_url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path / 'other.db'}"
+    server: Server = request.getfixturevalue("postgres_server")
+    return server.create()
+
+
+def folded_alike(engine: Engine) -> None:
+    """Assert that folding the stored results gives the stored state of every series."""
+    folded: dict[tuple[str, str], ProbeState] = {}
+    policies = {probe.id: probe.policy for probe in CATALOGUE.probes}
+    for result in reads.results(engine):
+        key = (result.run.probe, result.run.location)
+        folded[key] = step(folded.get(key) or new_probe_state(*key), result, policies[result.run.probe])
+    with reading(engine) as connection:
+        rows = connection.execute(select(table(tables.Series))).all()
+    stored = {(r.probe, r.location): load_state(r.state, r.probe, r.location, r.tick_us, r.attempt) for r in rows}
+    assert folded.keys() <= stored.keys()
+    for key, state in folded.items():  # words that no evidence was kept of are not stored with every look
+        assert replace(stored[key], detail="", last_detail="") == replace(state, detail="", last_detail="")
 
 
 def test_a_backup_taken_while_results_come_in_is_whole_and_can_be_put_back(
-    engine: Engine, database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+    engine: Engine, other_url: str, tmp_path: Path
 ) -> None:
     publish(engine)
     play(engine, range(3))
@@ -36,45 +65,130 @@ def test_a_backup_taken_while_results_come_in_is_whole_and_can_be_put_back(
     going.wait(10)
     backup(engine, tmp_path / "copy.backup")
     thread.join()
-    if database_url.startswith("sqlite"):
-        target = f"sqlite:///{tmp_path / 'other.db'}"
-    else:
-        server: Server = request.getfixturevalue("postgres_server")
-        target = server.create()
-    restore(tmp_path / "copy.backup", target)
-    other = open_engine(target)
+    held = restore(tmp_path / "copy.backup", other_url)
+    other = open_engine(other_url)
     kept = [result.run for result in reads.results(other)]
     whole = [result.run for result in reads.results(engine)]
     assert 9 < len(kept) <= len(whole)
     assert kept == whole[: len(kept)]
+    assert held is not None
+    assert (held.results, held.incidents) == (len(kept), 1)
     assert [item.id for item in reads.incidents(other, public=True)] == [
         item.id for item in reads.incidents(engine, public=True)
     ]
-    done = flow.record(other, [look("oa-api", T0 + 99 * MINUTE)], T0 + 99 * MINUTE)
-    assert done.stored == 1
+    folded_alike(other)
+    before = reads.incidents(other, public=False)
+    flow.rebuild(other)
+    assert reads.incidents(other, public=False) == before
+    # What came and what comes after it is judged as it is without the detour.
+    for result in list(reads.results(engine))[len(kept) :]:
+        flow.record(other, [result], result.run.tick)
+    for number in range(60, 70):
+        for one in (engine, other):
+            play(one, [number], Reason.SERVER_ERROR if number < 65 else Reason.OK)
+    (shown, same) = (
+        [(item.cause, item.started_at, item.resolved_at) for item in reads.incidents(one, public=False)]
+        for one in (engine, other)
+    )
+    assert shown == same
+    assert [path.name for path in tmp_path.glob("*.partial")] == []
     other.dispose()
 
 
-def test_putting_back_keeps_the_file_that_was_there(sqlite_engine: Engine, tmp_path: Path) -> None:
-    publish(sqlite_engine)
-    play(sqlite_engine, range(2))
-    backup(sqlite_engine, tmp_path / "copy.db")
-    play(sqlite_engine, range(2, 9))
-    sqlite_engine.dispose()
-    restore(tmp_path / "copy.db", f"sqlite:///{tmp_path / 'chatwatch.db'}")
-    assert len(list(reads.results(sqlite_engine))) == 2
-    before = sqlite3.connect(tmp_path / "chatwatch.db.before-restore")
-    assert before.execute("SELECT count(*) FROM result").fetchone() == (9,)
-    before.close()
+def test_what_a_database_holds_is_named_and_only_replaced_on_purpose_and_then_kept(
+    engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    publish(engine)
+    play(engine, range(2))
+    backup(engine, tmp_path / "copy.backup")
+    play(engine, range(2, 9))
+    engine.dispose()
+    with pytest.raises(StoreError, match=r"holds 9 results up to 2026-01-05 08:08:00 UTC, 0 incidents"):
+        restore(tmp_path / "copy.backup", database_url)
+    assert len(list(reads.results(engine))) == 9
+    with pytest.raises(StoreError, match=r"in use|other connections"):
+        restore(tmp_path / "copy.backup", database_url, replace=True)
+    assert len(list(reads.results(engine))) == 9
+    for _ in range(2):
+        engine.dispose()
+        restore(tmp_path / "copy.backup", database_url, replace=True)
+        assert len(list(reads.results(engine))) == 2
+        play(engine, range(2, 5))
+    if is_postgresql(engine):
+        with reading(engine) as connection:
+            assert connection.scalar(text(f"SELECT count(*) FROM {KEPT}.result")) == 5
+        backup(engine, tmp_path / "next.backup")  # what is kept is no part of it
+    else:
+        before = sqlite3.connect(tmp_path / "chatwatch.db.before-restore")
+        assert before.execute("SELECT count(*) FROM result").fetchone() == (5,)
+        before.close()
 
 
-def test_what_is_no_backup_is_refused_and_nothing_is_overwritten(sqlite_engine: Engine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.98])
+def test_a_backup_cut_short_is_refused_in_one_line_and_changes_nothing(
+    engine: Engine, database_url: str, tmp_path: Path, share: float
+) -> None:
+    publish(engine)
+    play(engine, range(3))
+    backup(engine, tmp_path / "copy.backup")
+    engine.dispose()
+    whole = (tmp_path / "copy.backup").read_bytes()
+    (tmp_path / "torn.backup").write_bytes(whole[: round(len(whole) * share)])
+    with pytest.raises(StoreError, match=r"damaged|pg_restore failed: .*error") as caught:
+        restore(tmp_path / "torn.backup", database_url, replace=True)
+    assert "\n" not in str(caught.value)
+    assert len(list(reads.results(engine))) == 3
+    assert list(tmp_path.glob("*.restoring")) == []
+
+
+def test_what_is_no_backup_is_refused_and_nothing_is_overwritten(
+    engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    publish(engine)
+    engine.dispose()
     (tmp_path / "junk").write_bytes(b"no database at all" * 100)
-    with pytest.raises(StoreError, match="damaged"):
-        restore(tmp_path / "junk", f"sqlite:///{tmp_path / 'chatwatch.db'}")
+    stranger = sqlite3.connect(tmp_path / "stranger.db")
+    stranger.execute("CREATE TABLE other (id INTEGER)")
+    stranger.close()
+    (tmp_path / "dump").write_bytes(b"PGDMP" + bytes(100))
+    for name in ("junk", "stranger.db", "dump"):
+        with pytest.raises(StoreError, match=r"damaged|another kind|pg_restore failed"):
+            restore(tmp_path / name, database_url, replace=True)
     with pytest.raises(StoreError, match="no backup"):
-        restore(tmp_path / "nothing", f"sqlite:///{tmp_path / 'chatwatch.db'}")
+        restore(tmp_path / "nothing", database_url, replace=True)
     with pytest.raises(StoreError, match="exists"):
-        backup(sqlite_engine, tmp_path / "junk")
+        backup(engine, tmp_path / "junk")
+    assert reads.catalogue(engine).services
+
+
+def test_a_backup_of_a_newer_program_is_refused_before_anything_is_replaced(
+    sqlite_engine: Engine, tmp_path: Path
+) -> None:
     publish(sqlite_engine)
+    backup(sqlite_engine, tmp_path / "copy.db")
+    sqlite_engine.dispose()
+    with closing(sqlite3.connect(tmp_path / "copy.db")) as newer:
+        newer.execute("UPDATE alembic_version SET version_num = '9999'")
+        newer.commit()
+    with pytest.raises(StoreError, match=r"newer.*install the version"):
+        restore(tmp_path / "copy.db", f"sqlite:///{tmp_path / 'chatwatch.db'}", replace=True)
     assert reads.catalogue(sqlite_engine).services
+
+
+def test_what_was_due_when_the_backup_was_made_is_not_sent_again(
+    engine: Engine, database_url: str, tmp_path: Path
+) -> None:
+    publish(engine)
+    play(engine, range(3))
+    play(engine, range(3, 6), Reason.SERVER_ERROR)
+    assert flow.outbox_counts(engine)[Sending.DUE] == 1
+    backup(engine, tmp_path / "copy.backup")
+    play(engine, range(6, 12))
+    engine.dispose()
+    restore(tmp_path / "copy.backup", database_url, replace=True)
+    later = T0 + 30 * MINUTE
+    assert flow.lease_notices(engine, "a", later) == ()
+    ids = {item.id for item in reads.incidents(engine, public=False)}
+    play(engine, range(60, 64), Reason.SERVER_ERROR, "oa-api")
+    assert ids < {item.id for item in reads.incidents(engine, public=False)}
+    assert flow.lease_notices(engine, "a", T0 + 65 * MINUTE)  # what is new is told
