@@ -326,3 +326,18 @@ def test_each_cap_holds_by_itself(behave: hostile.Behave, limits: Limits, words:
     error = look(behave, limits).error
     assert error.reason is Reason.TOO_LARGE
     assert words in error.detail
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        OK_HEAD + b"a:b\r\n" * 1500 + b"content-length: 0\r\n\r\n",
+        OK_HEAD + b"x: " + b"a" * 5000 + b"\r\ncontent-length: 0\r\n\r\n",
+        CHUNKED + b"0\r\n" + b"trailer: value\r\n" * 1000 + b"\r\n",
+    ],
+    ids=["many small headers in one piece", "one long header in one piece", "trailers"],
+)
+def test_headers_are_capped_also_where_they_come_in_one_piece(answer: bytes) -> None:
+    error = look(says(answer), Limits(deadline_s=3, header_bytes=4000 if b"x: " in answer else 12_000)).error
+    assert error.reason is Reason.PROTOCOL
+    assert "headers larger than the limit" in error.detail
