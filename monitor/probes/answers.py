@@ -18,6 +18,7 @@ from typing import Any
 
 from monitor.core.model import Certificate, Evidence, Phases
 from monitor.probes.base import LONGEST_WAIT_S, shown_url
+from monitor.wire import text_of
 
 EXPIRY_WARNING_S = 14 * 86400.0
 RATE_LIMIT_HEADERS = 40
@@ -33,7 +34,7 @@ _EXCERPT_BYTES = 8192  # the base cuts to 2 KB after redaction, so that no secre
 def evidence(url: str, headers: Mapping[str, str], body: bytes | str = b"") -> Evidence:
     """Keep what people need to see of an answer. Cookies and unknown headers are dropped."""
     head = body[:_EXCERPT_BYTES]
-    text = head if isinstance(head, str) else head.decode("utf-8", "replace")
+    text = head if isinstance(head, str) else text_of(headers, head)
     kept = {name.lower(): value for name, value in headers.items() if _KEPT.fullmatch(name)}
     if "location" in kept:
         kept["location"] = shown_url(kept["location"])

@@ -36,7 +36,7 @@ _PARTS = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
 
 
 _ESCAPE = re.compile(
-    r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})|\\+|%(?:25)*([0-9a-fA-F]{2})|\+"
+    r"\\+u([0-9a-fA-F]{4})|\\+x([0-9a-fA-F]{2})|\\+|%(?:25)*([0-9a-fA-F]{2})|\+|\ufffd"
     r"|&(?:amp;)*(#[0-9]{1,7};|#[xX][0-9a-fA-F]{1,6};|[a-zA-Z]{2,8};)"
 )
 
@@ -125,7 +125,7 @@ def _lower(text: str) -> str:
 
 
 def _undone(escape: re.Match[str]) -> str:
-    """Return what an escape stands for; a backslash alone stands for nothing, and a plus may be a space."""
+    """Return what an escape stands for; a backslash or a mark alone stands for nothing, and a plus may be a space."""
     in_json, in_code, in_address, in_html = escape.groups()
     if in_html:
         letter = unescape(f"&{in_html}")

@@ -278,6 +278,16 @@ def test_a_secret_header_is_sent_and_never_shown() -> None:
     assert "abc" not in repr(seen)
 
 
+@pytest.mark.parametrize("kind", ["text/plain; charset=utf-16", "text/plain"])
+def test_a_key_in_two_bytes_a_letter_is_redacted_too(kind: str) -> None:
+    answer = f"you sent {KEY}".encode("utf-16")
+    head = b"HTTP/1.1 500 x\r\nconnection: close\r\ncontent-type: " + kind.encode() + b"\r\n\r\n"
+    seen = look_at("http", replays(head, answer), secret_headers={"x-key": KEY})
+    assert seen.evidence is not None
+    assert "[redacted]" in seen.evidence.excerpt
+    assert "abcdef" not in "".join(letter for letter in seen.evidence.excerpt if letter.isascii())
+
+
 def test_a_server_that_echoes_our_key_gets_it_redacted() -> None:
     seen = page(500, f"your key {KEY} is bad", secret_headers={"X-Key": KEY})
     assert KEY not in repr(seen)

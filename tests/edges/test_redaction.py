@@ -62,6 +62,8 @@ SPELLINGS: dict[str, Callable[[str], str]] = {
     "no width": "\u200b".join,
     "soft hyphens": "\xad".join,
     "private use": "\ue000".join,
+    "two bytes a letter": "\x00".join,
+    "controls": "\x01\x7f".join,
     "turned round": lambda text: "\u202e" + text[:5] + "\u2066" + text[5:] + "\u2069",
 }
 
