@@ -14,12 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from monitor import clock
-from monitor.config import ConfigError, load
+from monitor.config import Config, ConfigError, load
 from monitor.handover import Handover
 from monitor.link import open_link, watch_parent
 from monitor.prober import CLOCK_EVERY_S, Prober
 from monitor.probes.memory import Memories, memory_path
-from monitor.store.engine import parsed_url
 
 log = logging.getLogger("chatwatch.prober")
 
@@ -33,12 +32,16 @@ ALONE_AFTER_S = 8.0
 """So long a prober of a shared database waits to be told which probes are its own."""
 LAG_EVERY_S = 0.1
 REMEMBER_EVERY_S = 10.0
+LIBRARIES = {"dns": ("dns.asyncresolver",), "upstream": ("feedparser",), "registration": ("phonenumbers", "babel")}
+"""Kind → what its looks import."""
+WITHOUT_TLS = frozenset({"tcp", "dns", "heartbeat"})
 
 
 async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
     """Be the prober process: 0 after a clean stop, 1 when the recorder is gone or the configuration is faulty."""
     config = load(path, os.environ, location)
     handover = Handover(*await open_link(descriptor))
+    warm(config)
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
     handover.on_beat, handover.on_own, prober.leave = prober.take_beat, prober.own, handover.leave
     stopping = asyncio.Event()
@@ -47,7 +50,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, _reload, prober, path, location)
     watch_parent(stopping.set)
-    prober.start(alone=parsed_url(database).get_backend_name() == "sqlite")
+    prober.start(alone=database.startswith("sqlite"))
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -81,9 +84,26 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     return 0 if clean else 1
 
 
+def warm(config: Config) -> None:
+    """Import what these probes need now: in the middle of a look it would hold up the loop."""
+    wanted = set[str]()
+    for probe in config.catalogue.probes:
+        options = config.looks.get(probe.id)
+        wanted.update(LIBRARIES.get(probe.kind, ()))
+        url = str(getattr(options, "url", "") or getattr(options, "base_url", ""))
+        if probe.kind not in WITHOUT_TLS and not url.startswith("http://"):
+            wanted.add("monitor.wire.certificates")
+        if getattr(options, "http2", False):
+            wanted.add("monitor.wire.http2")
+    for name in sorted(wanted):
+        importlib.import_module(name)
+
+
 def _reload(prober: Prober, path: Path, location: str | None) -> None:
     try:
-        prober.apply(load(path, os.environ, location))
+        config = load(path, os.environ, location)
+        warm(config)
+        prober.apply(config)
     except ConfigError as error:
         log.error("the new configuration is faulty, the running one is kept:\n%s", error)
 

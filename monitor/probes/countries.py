@@ -6,10 +6,8 @@ Codes come from ``phonenumbers`` (ITU-T E.164 as libphonenumber keeps it), names
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache, lru_cache
-
-import phonenumbers
-from babel import Locale
 
 _PLUS = re.compile(r"(?:\+|＋|\b00)\s?\(?(\d{1,3})(?!\d)")
 _WORLD = "001"
@@ -38,9 +36,24 @@ _SPOKEN = {
 _AMBIGUOUS = frozenset({"Georgia", "Jersey", "Chad", "Mali", "Guinea", "Niue", "Oman"})
 
 
+@cache
+def _plan() -> Mapping[int, tuple[str, ...]]:
+    """Return code → regions, the main one first. Imported late: most probes never meet a telephone number."""
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    return COUNTRY_CODE_TO_REGION_CODE
+
+
+@cache
+def _territories(language: str) -> Mapping[str, str]:
+    from babel import Locale
+
+    return Locale.parse(language).territories
+
+
 def is_country_code(code: str) -> bool:
     """Tell whether ``code`` (digits, no plus sign) is in the numbering plan."""
-    return code.isascii() and code.isdigit() and int(code) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    return code.isascii() and code.isdigit() and int(code) in _plan()
 
 
 def country_codes(text: str, start: int = 0) -> tuple[str, ...]:
@@ -58,8 +71,8 @@ def _placed(text: str) -> tuple[tuple[int, str], ...]:
 
 def country_name(code: str, language: str = "en") -> str:
     """Return the country of a code, as ``China`` or ``中国``; of several the main one "and others"; else ``""``."""
-    regions = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(int(code), ()) if code.isdigit() else ()
-    territories = Locale.parse(language).territories
+    regions = _plan().get(int(code), ()) if code.isdigit() else ()
+    territories = _territories(language)
     if not regions or regions[0] not in territories:
         return ""
     if regions[0] == _WORLD:
@@ -78,8 +91,8 @@ def shown(code: str, language: str = "en") -> str:
 def _names() -> dict[str, str]:
     names = dict(_SPOKEN)
     for language in ("en", "zh"):
-        territories = Locale.parse(language).territories
-        for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
+        territories = _territories(language)
+        for code, regions in _plan().items():
             for region in regions:
                 name = str(territories.get(region, ""))
                 if region != _WORLD and name and name not in _AMBIGUOUS:

@@ -11,13 +11,8 @@ import asyncio
 from dataclasses import dataclass
 from ipaddress import ip_address
 from statistics import median
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import dns.asyncresolver
-import dns.exception
-import dns.name
-import dns.nameserver
-import dns.resolver
 from pydantic import BeforeValidator, Field, field_validator
 
 from monitor.clock import monotonic
@@ -26,6 +21,9 @@ from monitor.probes import base
 from monitor.probes.answers import EXPIRY_WARNING_S, expiring, total_s
 from monitor.probes.base import Context, Seconds
 from monitor.wire import Connection
+
+if TYPE_CHECKING:
+    from dns.nameserver import Do53Nameserver  # dnspython is imported late: only this kind needs it
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else tuple(value))]
 
@@ -116,9 +114,12 @@ class DnsOptions(base.Options):
     @field_validator("name")
     @classmethod
     def _name(cls, value: str) -> str:
+        from dns.exception import DNSException
+        from dns.name import from_text
+
         try:
-            dns.name.from_text(value)
-        except (dns.exception.DNSException, UnicodeError):
+            from_text(value)
+        except (DNSException, UnicodeError):
             raise ValueError(f'"{value[:60]}" is no name that a resolver could be asked for') from None
         return value
 
@@ -148,9 +149,11 @@ class Finding:
 
 async def run_dns(options: DnsOptions, ctx: Context) -> Observation:
     """Ask every resolver at once and compare the answers with the rules."""
+    from dns.resolver import NoResolverConfiguration
+
     try:
         servers = [_nameserver(text) for text in options.resolvers] or _system()
-    except dns.resolver.NoResolverConfiguration:
+    except NoResolverConfiguration:
         return Observation(Reason.CONFIG, "this machine has no resolver; name some under resolvers")
     for server in servers if options.resolvers else ():  # the machine's own resolver is usually a private address
         if refusal := ctx.wire.ground.guard.refusal(server.address):
@@ -185,22 +188,31 @@ def _words(finding: Finding) -> str:
     return f"{finding.resolver} {finding.latency_s * 1000:.0f} ms {said}"
 
 
-def _nameserver(text: str) -> dns.nameserver.Do53Nameserver:
+def _nameserver(text: str) -> Do53Nameserver:
     """Turn an address with an optional port into a resolver; ``ValueError`` for a host name."""
+    from dns.nameserver import Do53Nameserver
+
     try:
-        return dns.nameserver.Do53Nameserver(str(ip_address(text)))
+        return Do53Nameserver(str(ip_address(text)))
     except ValueError:
         host, _, port = text.rpartition(":")
-        return dns.nameserver.Do53Nameserver(str(ip_address(host.strip("[]"))), int(port))
+        return Do53Nameserver(str(ip_address(host.strip("[]"))), int(port))
 
 
-def _system() -> list[dns.nameserver.Do53Nameserver]:
-    addresses = dns.asyncresolver.Resolver().nameservers
-    return [dns.nameserver.Do53Nameserver(address) for address in addresses if isinstance(address, str)]
+def _system() -> list[Do53Nameserver]:
+    from dns.asyncresolver import Resolver
+    from dns.nameserver import Do53Nameserver
+
+    addresses = Resolver().nameservers
+    return [Do53Nameserver(address) for address in addresses if isinstance(address, str)]
 
 
-async def _ask(options: DnsOptions, server: dns.nameserver.Do53Nameserver, limit_s: float) -> Finding:
-    resolver = dns.asyncresolver.Resolver(configure=False)
+async def _ask(options: DnsOptions, server: Do53Nameserver, limit_s: float) -> Finding:
+    from dns.asyncresolver import Resolver
+    from dns.exception import DNSException, Timeout
+    from dns.resolver import NXDOMAIN, NoNameservers
+
+    resolver = Resolver(configure=False)
     resolver.nameservers = [server]
     name = server.address if server.port == 53 else f"{server.address}:{server.port}"
     started_s = monotonic()
@@ -213,14 +225,14 @@ async def _ask(options: DnsOptions, server: dns.nameserver.Do53Nameserver, limit
             )
         answers = tuple(sorted(item.to_text().strip('"').rstrip(".") for item in reply.rrset or ()))
         failure = _broken(options, answers)
-    except dns.resolver.NXDOMAIN:
+    except NXDOMAIN:
         failure = "NXDOMAIN"
-    except dns.resolver.NoNameservers as error:
+    except NoNameservers as error:
         failure = "SERVFAIL" if "SERVFAIL" in str(error) else "refused"
         silent = failure == "refused"
-    except (dns.exception.Timeout, TimeoutError):
+    except (Timeout, TimeoutError):
         failure, silent = "silent", True
-    except (dns.exception.DNSException, OSError) as error:
+    except (DNSException, OSError) as error:
         failure, silent = type(error).__name__, True
     return Finding(name, monotonic() - started_s, answers, failure, silent)
 

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import feedparser
-
 from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading
 from monitor.probes.answers import parse_json
 from monitor.probes.plain import as_map, as_rows, clean, visible_text
@@ -76,6 +74,8 @@ def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamRead
     """
     if (named := _ENCODING.match(body)) and named[1].lower() not in _ENCODINGS:
         raise UnreadableError("a feed in an encoding that no feed is written in", "upstream.shape_changed")
+    import feedparser  # late: a reader of its own size, for feeds only
+
     parsed = feedparser.parse(
         io.BytesIO(_newest_entries(body)),  # never bytes or text, which feedparser would open as a file's name
         sanitize_html=False,

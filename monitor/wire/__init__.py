@@ -1,5 +1,6 @@
 """The guarded, timed network under probes and channels: the only room that talks to a socket."""
 
+from monitor.wire import lean as lean  # before the first import of httpx
 from monitor.wire.client import Wire
 from monitor.wire.guard import Guard
 from monitor.wire.model import Answer, Chunk, Connection, Limits, WireError, text_of

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -16,12 +17,14 @@ from monitor.wire.deadline import Deadline, Slots
 from monitor.wire.dial import keep_stamps_on
 from monitor.wire.guard import Guard
 from monitor.wire.http1 import Target, parse, parse_anew
-from monitor.wire.http2 import ask_http2
 from monitor.wire.link import Ground, Link
 from monitor.wire.model import NO_HEADERS, Answer, Connection, Limits, Timing, WireError
 from monitor.wire.resolve import Resolver, literal
 from monitor.wire.timed import Exchange, ask_http1
 from monitor.wire.tls import Trust
+
+if TYPE_CHECKING:
+    from monitor.wire.http2 import Http2
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
@@ -182,7 +185,7 @@ class _Opening:
     async def _hop(self, request: Request, deadline: Deadline, timing: Timing, hop: int) -> Exchange:
         link = Link(self._ground, self._limits, deadline, timing)
         try:
-            ask = ask_http2 if request.http2 else ask_http1
+            ask = _ask_http2 if request.http2 else ask_http1
             talk = await ask(link, request.target, request.method, request.all_headers, request.content)
         except (WireError, OSError) as error:
             link.close()
@@ -229,3 +232,9 @@ def _refusal(exchange: Exchange, words: str) -> WireError:
         address=exchange.address,
         status=exchange.status,
     )
+
+
+async def _ask_http2(link: Link, target: Target, method: str, headers: Mapping[str, str], content: bytes) -> Http2:
+    from monitor.wire.http2 import ask_http2  # late: most targets are asked over HTTP/1.1
+
+    return await ask_http2(link, target, method, headers, content)

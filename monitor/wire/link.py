@@ -5,16 +5,19 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from monitor import clock
 from monitor.core.model import Certificate, Phases, Reason
-from monitor.wire.certificates import Facts, facts_of
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Stream, dial
 from monitor.wire.guard import Guard
 from monitor.wire.model import Limits, Timing, WireError, longer
 from monitor.wire.resolve import Resolver
 from monitor.wire.tls import TlsStream, Trust, failure
+
+if TYPE_CHECKING:
+    from monitor.wire.certificates import Facts
 
 ENVELOPE = 2
 """Records and frames may at most double what is received: one byte in a TLS record takes twenty-three."""
@@ -93,7 +96,7 @@ class Link:
             raise failure(error) from error
         except OSError as error:
             raise WireError(Reason.TLS, f"{_words(error)} in the TLS handshake") from error
-        self._keep(facts_of(tls.ssl, trusted=True))
+        self._keep(_facts_of(tls.ssl, trusted=True))
         return tls
 
     async def _unverified(self, peer: tuple[int, str, int], server_name: str) -> Facts | None:
@@ -107,7 +110,7 @@ class Link:
             try:
                 tls = TlsStream(stream, self.ground.trust.unverified, server_name)
                 await tls.handshake(self.ground.slots, self.deadline, self.limits.connect_s, timing)
-                return facts_of(tls.ssl, trusted=False)
+                return _facts_of(tls.ssl, trusted=False)
             finally:
                 stream.close()
         except (WireError, OSError):
@@ -152,3 +155,9 @@ def _words(error: Exception) -> str:
     if isinstance(error, BrokenPipeError):
         return "connection closed by the other side"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+
+
+def _facts_of(connection: ssl.SSLObject, *, trusted: bool) -> Facts | None:
+    from monitor.wire.certificates import facts_of  # late: ten megabytes that plain HTTP does without
+
+    return facts_of(connection, trusted=trusted)
