@@ -17,8 +17,10 @@ from monitor.link import LinkError, pack, receive
 log = logging.getLogger("chatwatch.prober")
 
 BATCH_RESULTS = 250
-BATCH_EVERY_S = 2.0
-"""Good looks wait this long, so that one transaction takes many; anything else goes at once."""
+BATCH_EVERY_S = 3.0
+"""What is no news waits this long, so that one transaction takes many."""
+NEWS_LOOKS = 20
+"""So many looks after a probe's outcome changed go at once: whatever confirms a failure or a recovery is among them."""
 URGENT_EVERY_S = 0.1
 BATCHES_IN_FLIGHT = 8
 MOST_WAITING = 20_000
@@ -45,6 +47,8 @@ class Handover:
         self.shared = False
         """True once we were told."""
         self._left: list[str] = []
+        self._course: dict[str, tuple[Outcome, int]] = {}
+        """Probe → how its last look ended, and how many in a row did before it."""
 
     def put(self, result: Result) -> None:
         """Take a result; never blocks."""
@@ -58,8 +62,15 @@ class Handover:
             self._waiting.popleft()
             self.dropped += 1
         self._waiting.append(line)
-        if result.outcome is not Outcome.OK or len(self._waiting) >= BATCH_RESULTS:
+        if self._is_news(result) or len(self._waiting) >= BATCH_RESULTS:
             self._urgent.set()
+
+    def _is_news(self, result: Result) -> bool:
+        """Say whether a look may change a verdict; a good first look, or one more of a long row, may not."""
+        before, row = self._course.get(result.run.probe, (Outcome.OK, NEWS_LOOKS))
+        row = row + 1 if result.outcome is before else 0
+        self._course[result.run.probe] = (result.outcome, row)
+        return row < NEWS_LOOKS
 
     def leave(self, name: str) -> None:
         """Tell the recorder, behind all results so far, that nothing more will come of a probe."""
