@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import platform
+import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,9 @@ log = logging.getLogger("chatwatch.recorder")
 T = TypeVar("T")
 
 RETRY_S = 1.0
+REST_S = 0.02
+PRUNE_STEPS = 100
+"""What is older than its keeping time goes at most so fast: other chores wait meanwhile."""
 LATE = timedelta(minutes=5)
 """What is older when it is stored belongs to the past: it is judged, and nobody is paged for it."""
 LATE_LOOK = timedelta(seconds=3)
@@ -74,6 +78,7 @@ class Recorder:
         self._told: frozenset[str] | None = None
         self.dispatcher = Dispatcher(engine, self.database, f"{self.worker}/{os.getpid()}", config, self._sent)
         self._dropped = 0
+        self._closing = threading.Event()
         self._watched_since: datetime | None = None
         self._gaps_filled = False
 
@@ -254,7 +259,11 @@ class Recorder:
 
     async def prune(self) -> None:
         """Let go of what is past its keeping time."""
-        await self.aside(flow.prune, self.engine, clock.now())
+        await self.aside(flow.prune, self.engine, clock.now(), rest=self._rest, steps=PRUNE_STEPS)
+
+    def _rest(self) -> None:
+        """Let go of the database between two steps; nobody waits for this once we are told to end."""
+        self._closing.wait(REST_S)
 
     async def look_around(self) -> None:
         """Read the snapshot that the metrics show."""
@@ -285,6 +294,7 @@ class Recorder:
 
     async def close(self) -> None:
         """Let deliveries end and the database go."""
+        self._closing.set()
         await self.dispatcher.close()
         if self.opened.is_set():
             await self.database(self.sharing.end)
