@@ -71,7 +71,8 @@ def test_a_bounded_call_leaves_the_rest_for_the_next(engine: Engine) -> None:
 def test_the_views_of_a_large_catalogue_are_renewed_in_turns(engine: Engine) -> None:
     probes = 3 * FEWEST
     flow.publish_catalogue(engine, catalogue(probes), BEGIN)
-    views = select(table(tables.Component).c.latency)
+    component = table(tables.Component).c
+    views = select(component.latency).order_by(component.id)
     stream = list(looks(probes, 6))
 
     def renewed(tick: int) -> tuple[int, int]:
