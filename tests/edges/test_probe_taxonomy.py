@@ -113,6 +113,19 @@ def test_a_good_answer_is_ok_with_every_number(vendor: str) -> None:
     assert seen.evidence is None
 
 
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_token_of_reasoning_is_known_by_either_name_alone(name: str) -> None:
+    thought = OPENAI.word.replace(b'"content":"@SUM@"', f'"{name}":"Okay"'.encode())
+    assert thought != OPENAI.word
+    seen = answered("vllm", OPENAI.opening, thought, *OPENAI.answer()[1:], pauses={3: 0.05})
+    assert seen.reason is Reason.OK
+    assert seen.chat is not None
+    assert seen.chat.chunks == 2
+    assert seen.chat.first_answer_s is not None
+    assert seen.chat.ttft_s is not None
+    assert seen.chat.first_answer_s - seen.chat.ttft_s > 0.03
+
+
 @pytest.mark.parametrize("vendor", STREAMS)
 def test_row_19_an_orderly_end_without_a_finish_reason_is_truncated(vendor: str) -> None:
     shape = STREAMS[vendor]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from monitor.core.model import Reason
-from monitor.wire import Answer, Connection, Limits, Wire, WireError, certificates
+from monitor.wire import Answer, Connection, Limits, Wire, WireError, certificates, dial
 from monitor.wire.tls import make_context
 from tests.edges.hostile import LOOPBACK, OK_HEAD, Recorder, request_of, says, serve, with_length
 from tests.edges.hostile_tls import DAY, Authority
@@ -173,7 +174,25 @@ def test_connect_without_tls_tells_the_round_trip() -> None:
     told = asyncio.run(main())
     assert told.address == "127.0.0.1"
     assert told.certificate is None
-    assert told.phases.rtt_s is None or told.phases.rtt_s < 0.1
+    if dial.STAMPS:
+        assert told.phases.rtt_s is not None
+        assert 0 < told.phases.rtt_s < 0.1
+
+
+@pytest.mark.skipif(not dial.STAMPS, reason="only Linux tells the round trip of a handshake")
+def test_the_connect_phase_is_the_kernels_round_trip_and_not_our_loops_lag() -> None:
+    async def main() -> Connection:
+        async with serve(says()) as port:
+            wire = Wire(allow_networks=LOOPBACK)
+            task = asyncio.create_task(wire.connect("127.0.0.1", port, tls=False, limits=LIMITS))
+            await asyncio.sleep(0)  # the kernel shakes hands at once
+            time.sleep(0.3)  # noqa: ASYNC251 - and we come to it late
+            return await task
+
+    told = asyncio.run(main()).phases
+    assert told.connect_s is not None
+    assert told.connect_s < 0.15
+    assert told.loop_lag_s > 0.15
 
 
 def test_a_body_that_ends_with_the_connection_and_no_goodbye_is_kept_with_a_warning(authority: Authority) -> None:
