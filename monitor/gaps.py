@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select
@@ -31,16 +31,18 @@ def newest_ticks(engine: Engine, location: str) -> dict[str, datetime]:
 
 
 def missed_since(
-    engine: Engine, catalogue: Catalogue, location: str, until: datetime, only: Collection[str] | None = None
+    engine: Engine, catalogue: Catalogue, location: str, until: datetime | Mapping[str, datetime]
 ) -> list[Result]:
-    """Return MISSED results for the ticks between each probe's newest look and ``until``, oldest first."""
+    """Return MISSED results for the ticks between each probe's newest look and ``until``, oldest first.
+
+    A mapping says it for some probes only.
+    """
     newest = newest_ticks(engine, location)
-    if only is not None:
-        newest = {name: tick for name, tick in newest.items() if name in only}
+    ends = until if isinstance(until, Mapping) else dict.fromkeys(newest, until)
     found: list[Result] = []
     for probe in catalogue.probes:
-        if probe.id in newest and not probe.disabled and location in probe.locations:
-            found += _missed(probe, location, newest[probe.id], until)
+        if probe.id in newest and probe.id in ends and not probe.disabled and location in probe.locations:
+            found += _missed(probe, location, newest[probe.id], ends[probe.id])
     return sorted(found, key=lambda result: result.run.tick)[-MOST_RESULTS:]
 
 

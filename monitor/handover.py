@@ -44,6 +44,12 @@ class Handover:
         """Takes a job's report that the recorder received."""
         self.on_own: Callable[[Mapping[str, Any]], None] | None = None
         """Takes which probes are ours, and since when."""
+        self.on_carried: Callable[[Mapping[str, Any]], None] | None = None
+        """Takes what probes remember that another worker looked at before."""
+        self.news: Callable[[], Mapping[str, Any]] = dict
+        """Gives what probes remember since it was asked last."""
+        self.ending = False
+        """True once nothing more will come of any probe."""
         self.shared = False
         """True once we were told."""
         self._left: list[str] = []
@@ -103,6 +109,10 @@ class Handover:
                 self._batch += 1
                 self._sent[self._batch] = len(lines)
                 head: dict[str, Any] = {"batch": self._batch}
+                if news := self.news():
+                    head["memories"] = news
+                if self.ending:
+                    head["ending"] = True
                 if self._left and not self._waiting:
                     head["left"], self._left = self._left, []
                 await self._write(pack(head, lines))
@@ -128,6 +138,9 @@ class Handover:
                 beat = frame.head.get("beat")
                 if isinstance(beat, Mapping) and self.on_beat is not None:
                     self.on_beat(beat)
+                carried = frame.head.get("carried")
+                if isinstance(carried, Mapping) and self.on_carried is not None:
+                    self.on_carried(carried)
                 own = frame.head.get("own")
                 if isinstance(own, Mapping) and self.on_own is not None:
                     self.shared = True
@@ -140,7 +153,7 @@ class Handover:
         self._urgent.set()
         try:
             async with asyncio.timeout(limit_s):
-                while self.pending:
+                while self._waiting or self._left or self._sent:
                     self._acknowledged.clear()
                     await self._acknowledged.wait()
         except TimeoutError:

@@ -1,8 +1,10 @@
 """Frames between prober and recorder over an inherited socket pair: length, JSON head, one line per result.
 
 Heads the prober sends: ``{"batch": n}`` with results, ``{"alive": {...}}``. Heads the recorder sends: ``{"ack": n}``,
-``{"beat": {...}}`` (a job's report), ``{"own": {probe: since}}`` (what to look at, from which Unix second on) and
-``{"alive": {}}``. A batch may end with ``"left": [probe, …]``: nothing more will come of these.
+``{"beat": {...}}`` (a job's report), ``{"carried": {probe: [at, memory, cut off]}}`` (what probes remember that
+another worker looked at before), ``{"own": {probe: since}}`` (what to look at, from which Unix second on) and
+``{"alive": {}}``. A batch may also say ``"memories": {probe: [at, memory]}``, what probes remember now,
+``"left": [probe, …]``, of which nothing more will come, and ``"ending": true``, when nothing more will come of any.
 A batch is acknowledged once it is committed or safely spooled; the end of the stream means that the other died.
 """
 

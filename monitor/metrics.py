@@ -69,6 +69,8 @@ class Counters:
         self.results = Counter("chatwatch_results", "Looks received, by outcome.", ["outcome"], registry=registry)
         self.missed = Counter("chatwatch_missed", "Looks that were not made, by reason.", ["reason"], registry=registry)
         self.dropped = Counter("chatwatch_results_dropped", "Results lost between the processes.", registry=registry)
+        refused = "Results of probes that another worker had taken over."
+        self.fenced = Counter("chatwatch_results_refused", refused, registry=registry)
         self.failures = Counter(
             "chatwatch_recorder_errors", "Failures of the recorder, by task.", ["task"], registry=registry
         )

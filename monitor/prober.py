@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,7 +22,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.health import needs_second_look
 from monitor.core.model import Outcome, Reason, Result, RunId
 from monitor.grid import Grid, missed
-from monitor.probes import KINDS, heartbeat
+from monitor.probes import KINDS, chat, heartbeat
 from monitor.probes.base import Context, look, secrets_of
 from monitor.probes.memory import Memories
 from monitor.sight import Sight
@@ -107,11 +108,32 @@ class Prober:
         self._own = frozenset(since)
         self._settle({name: datetime.fromtimestamp(float(at_s), UTC) for name, at_s in since.items()})
 
+    def carry(self, carried: Mapping[str, Any]) -> None:
+        """Take what probes remember that another worker looked at before: probe → when, text, whether it was cut off.
+
+        Reports of jobs come by another way; after a cut one may have been lost.
+        """
+        now = clock.now()
+        for name, (at, text, cut) in carried.items():
+            if (watched := self._watched.get(name)) is None:
+                continue
+            memory, beats = watched.memory, watched.memory.get("beats")
+            found = self.memories.join(name, watched.probe.kind, dict(memory), float(at), str(text), now)
+            if cut:
+                chat.cut_off(found, watched.options, now)
+            memory.clear()
+            memory.update(found if beats is None else found | {"beats": beats})
+            if cut:
+                heartbeat.listen(memory, watched.options, now, anew=True)
+            self._keep(watched, now)
+
     def _settle(self, since: Mapping[str, datetime]) -> None:
         for name, watched in self._watched.items():
             if name in since and not watched.owned:
                 watched.owned, watched.leaving, watched.last = True, False, since[name]
-                self._schedule(watched, watched.last)
+                # A tick that another worker did not come to may still be looked at as late as we were told.
+                age_s = math.ceil((clock.now() - watched.last).total_seconds())
+                self._schedule(watched, watched.last, max(0, age_s) + LATEST_START_S)
             elif name not in since and watched.owned:
                 watched.owned, watched.leaving = False, watched.looking
                 self._unschedule(name)
@@ -160,8 +182,17 @@ class Prober:
             heartbeat.take(watched.memory, at, failed=bool(beat.get("failed")), text=text)
 
     async def stop(self) -> None:
-        """Stop looking; what is under way gets a few seconds, the rest is recorded as not looked at."""
+        """Stop looking; what is under way gets a few seconds, the rest is recorded as not looked at.
+
+        What is idle is given up at once, so that another worker need not wait for the last look of all.
+        """
         self._scheduler.remove_all_jobs()
+        for name, watched in self._watched.items():
+            if watched.owned and watched.looking:
+                watched.owned, watched.leaving = False, True
+            elif watched.owned:
+                watched.owned = False
+                self.leave(name)
         if self._looking:
             _, late = await asyncio.wait(self._looking, timeout=DRAIN_S)
             for task in late:
@@ -193,14 +224,14 @@ class Prober:
         with suppress(JobLookupError):
             self._scheduler.remove_job(name)
 
-    def _schedule(self, watched: Watched, since: datetime | None = None) -> None:
+    def _schedule(self, watched: Watched, since: datetime | None = None, late_s: int = LATEST_START_S) -> None:
         self._scheduler.add_job(
             self._fire,
             watched.grid,
             args=(watched.probe.id,),
             id=watched.probe.id,
             next_run_time=watched.grid.get_next_fire_time(None, since or clock.now()),
-            misfire_grace_time=min(watched.probe.interval_s, LATEST_START_S),
+            misfire_grace_time=max(1, min(watched.probe.interval_s, late_s)),
             coalesce=True,
             max_instances=1,
             replace_existing=True,
@@ -223,6 +254,7 @@ class Prober:
             await self._look_twice(watched, RunId(name, self.config.settings.location, tick))
         except asyncio.CancelledError:
             # The task ends here in any case; APScheduler would report the cancellation as an error.
+            self._keep(watched, clock.now())
             self._hand_over(missed(RunId(name, self.config.settings.location, tick), Reason.NOT_RUNNING, "stopped"))
         finally:
             self._looking.discard(task)
@@ -257,8 +289,12 @@ class Prober:
             memory=watched.memory,
         )
         observation = await look(KINDS[probe.kind], watched.options, context)
-        self.memories.keep(probe.id, probe.kind, watched.memory, secrets_of(watched.options))
+        self._keep(watched, started_at)
         return Result(run, started_at, clock.monotonic() - started_s, observation)
+
+    def _keep(self, watched: Watched, at: datetime) -> None:
+        secrets = secrets_of(watched.options)
+        self.memories.keep(watched.probe.id, watched.probe.kind, watched.memory, secrets, at.timestamp())
 
     async def _ask(self, probe: Probe) -> Result:
         """Look at a control target out of turn, as a further attempt of its last tick.

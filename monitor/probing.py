@@ -44,13 +44,16 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     warm(config)
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
     handover.on_beat, handover.on_own, prober.leave = prober.take_beat, prober.own, handover.leave
+    handover.on_carried, shared = prober.carry, not database.startswith("sqlite")
+    if shared:
+        handover.news = prober.memories.news
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(signal.SIGHUP, _reload, prober, path, location)
     watch_parent(stopping.set)
-    prober.start(alone=database.startswith("sqlite"))
+    prober.start(alone=not shared)
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -69,7 +72,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     ]
     ending = [asyncio.create_task(stopping.wait()), asyncio.create_task(_recorder_hangs(handover)), listening]
     await asyncio.wait([*ending, *chores], return_when=asyncio.FIRST_COMPLETED)
-    clean = stopping.is_set()
+    clean = handover.ending = stopping.is_set()
     await prober.stop()
     await remember(prober.memories)
     if not listening.done():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import logging
 import os
@@ -18,13 +19,14 @@ from sqlalchemy import Engine
 
 from monitor import clock, flow
 from monitor.config import Config
+from monitor.core.catalogue import Probe
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model import Result
 from monitor.delivery import Dispatcher
 from monitor.gaps import missed_since, newest_ticks
 from monitor.link import Frame
 from monitor.metrics import Counters, Seen
-from monitor.sharing import Sharing, own_name
+from monitor.sharing import LATE_LOOK_S, Carrying, Sharing, own_name
 from monitor.spool import Spool
 from monitor.store import reads
 from monitor.store.engine import AWAY, is_postgresql, migrate, parsed_url
@@ -40,7 +42,7 @@ PRUNE_STEPS = 100
 LATE = timedelta(minutes=5)
 """What is older when it is stored belongs to the past: it is judged, and nobody is paged for it."""
 LATE_LOOK = timedelta(seconds=3)
-"""A tick of a probe that changed hands may still be looked at so much later."""
+"""A tick of a probe that changed hands may still be looked at so much later, or up to half of its interval."""
 
 
 def worker_id(location: str, salt: str = "") -> str:
@@ -72,10 +74,13 @@ class Recorder:
         location, self._shared = config.settings.location, is_postgresql(engine)
         # Beside an SQLite file there is one spool, so one worker; elsewhere its directory tells a worker from others.
         self.worker = worker_id(location, own_name(spool.directory) if self._shared else "")
-        self.sharing = Sharing(engine, self.worker if self._shared else location, location)
+        self.sharing = Sharing(engine, self.worker, location)
+        self._carrying = Carrying(engine, self.sharing)
         self.tell: Callable[[Mapping[str, Any]], None] = lambda _: None
         """Sends a message to the prober."""
         self._told: frozenset[str] | None = None
+        self._renewed = asyncio.Event()
+        self._left: set[str] = set()
         self.dispatcher = Dispatcher(engine, self.database, f"{self.worker}/{os.getpid()}", config, self._sent)
         self._dropped = 0
         self._closing = threading.Event()
@@ -108,6 +113,7 @@ class Recorder:
                 await self.database(migrate, self.engine)
                 await self.publish()
                 await self.share()
+                await self.share_out()
             except AWAY as error:
                 log.warning("the database is away: %s", kind_of(error))
                 await asyncio.sleep(RETRY_S)
@@ -122,41 +128,85 @@ class Recorder:
         self.seen.stored_at = clock.now()
 
     async def share(self) -> None:
-        """Renew the leases and tell the prober which probes are its own; what nobody looked at meanwhile is missed."""
+        """Renew the leases, whatever else waits for the database, and pass on what jobs reported to other workers."""
+        if not self._shared:
+            return
         loop = asyncio.get_running_loop()
-        location = self.config.settings.location
-        here = [p.id for p in self.config.catalogue.probes if not p.disabled and location in p.locations]
-        await loop.run_in_executor(self._leases, self.sharing.renew, here)
+        location, probes = self.config.settings.location, self.config.catalogue.probes
+        here = [probe for probe in probes if not probe.disabled and location in probe.locations]
+        # Without control targets a worker that gave everything up would never learn that it sees again.
+        blind = bool(self.seen.blind) and any(probe.control for probe in here)
+        renew = functools.partial(self.sharing.renew, [probe.id for probe in here], blind=blind)
+        await loop.run_in_executor(self._leases, renew)
+        self._renewed.set()
+        jobs = [probe.id for probe in here if probe.kind == "heartbeat"]
+        for beat in await loop.run_in_executor(self._leases, self._carrying.exchange, jobs):
+            self.tell({"beat": beat})
+
+    async def share_out(self) -> None:
+        """Tell the prober which probes are its own, once that has changed; what nobody looked at is missed."""
+        if not self._shared:
+            return
+        self._renewed.clear()
         own = self.sharing.own
         if own == self._told:
             return
         gained = own - (self._told or frozenset())
-        if self._told is None and (not self._shared or self._watched_since is not None):
-            since = {}  # the prober looks at everything already; its gap is filled before its first result
-        else:
+        since: dict[str, float] = {}
+        if self._told is not None or self._watched_since is None:
             since = await self.database(self._fill, gained)
+        for name, carried in (await self.database(self._carrying.give, gained)).items():
+            self.tell({"carried": {name: carried}})
         self.tell({"own": dict.fromkeys(own, 0) | since})
         self._told = own
+
+    async def shared_out(self) -> None:
+        """Wait for the next renewal and then do as :meth:`share_out`."""
+        await self._renewed.wait()
+        await self.share_out()
+
+    def retire(self) -> None:
+        """Take over nothing any more and hand everything on: the worker is about to end."""
+        self.sharing.retire()
+
+    def beat(self, beat: Mapping[str, Any]) -> None:
+        """Take a job's report to the prober, and to the other workers."""
+        self.tell({"beat": beat})
+        if self._shared:
+            self._carrying.report(beat)
 
     def _fill(self, gained: Collection[str]) -> dict[str, float]:
         """Record the ticks of new probes that nobody came to; returns from when on to look, as Unix seconds."""
         if len(self.spool):
             self.spool.replay(self._store)
             self.seen.spooled = len(self.spool)
+        self._left.difference_update(gained)
         location, now = self.config.settings.location, clock.now()
-        until = now - LATE_LOOK
-        self._judge(missed_since(self.engine, self.config.catalogue, location, until, gained))
+        until = {probe.id: now - _late_look(probe) for probe in self.config.catalogue.probes if probe.id in gained}
+        self._judge(missed_since(self.engine, self.config.catalogue, location, until))
         self._gaps_filled = True
         newest = newest_ticks(self.engine, location)
-        return {name: max(until, newest.get(name, now)).timestamp() for name in gained}
+        return {name: max(until[name], newest.get(name, now)).timestamp() for name in until}
 
-    def _give_back(self, left: Sequence[str]) -> None:
+    def _give_back(self, left: Collection[str]) -> None:
         """Let others have probes whose last results are stored; while those wait on disk the lease stays."""
+        self._left.update(left)
         try:
-            if not len(self.spool):
-                self.sharing.give_back(left)
+            if self._left and self._shared and not len(self.spool):
+                self._carrying.store()
+                self.sharing.give_back(self._left)
+                self._left.clear()
         except AWAY as error:
             log.warning("leases could not be given back: %s", kind_of(error))
+
+    def _remember(self, news: Mapping[str, Any]) -> None:
+        """Keep for the next worker what probes remember, not before the results that it follows from."""
+        self._carrying.take(news)
+        try:
+            if self.opened.is_set() and not len(self.spool):
+                self._carrying.store()
+        except AWAY as error:
+            log.warning("what probes remember waits for the database: %s", kind_of(error))
 
     async def take(self, frame: Frame) -> None:
         """Take one message of the prober; a batch is safe on disk when this returns."""
@@ -169,6 +219,10 @@ class Recorder:
         for result in results:
             self.seen.take(result)
         await self.database(self._keep, results)
+        if news := frame.head.get("memories"):
+            await self.database(self._remember, news)
+        if frame.head.get("ending"):
+            self.retire()
         if left := frame.head.get("left"):
             await self.database(self._give_back, left)
 
@@ -227,8 +281,10 @@ class Recorder:
     def _record(self, results: Sequence[Result], now: datetime, backfill: bool) -> None:
         """Record a batch; if a bug of ours cannot take it, take one result at a time and give up the faulty one."""
         try:
-            done = flow.record(self.engine, results, now, backfill=backfill, claim=self.sharing.claim)
+            claim = self.sharing.claim if self._shared else None
+            done = flow.record(self.engine, results, now, backfill=backfill, claim=claim)
             if done.fenced:
+                self.counters.fenced.inc(done.fenced)
                 log.info("%d results of probes that another worker looks at are left out", done.fenced)
             for name in sorted(done.rewound):
                 log.warning("the newest look of %s lay in the future: the clock was set back", name)
@@ -248,6 +304,10 @@ class Recorder:
         if len(self.spool):
             await self.database(self.spool.replay, self._store)
             self.seen.spooled = len(self.spool)
+        if self._carrying.waits:
+            await self.database(self._remember, {})
+        if self._left:
+            await self.database(self._give_back, ())
 
     async def sweep(self) -> None:
         """Judge what follows from time alone."""
@@ -296,13 +356,18 @@ class Recorder:
         """Let deliveries end and the database go."""
         self._closing.set()
         await self.dispatcher.close()
-        if self.opened.is_set():
-            await self.database(self.sharing.end)
         self._leases.shutdown()
+        if self.opened.is_set() and self._shared:
+            await self.database(self._remember, {})
+            await self.database(self.sharing.end)
         self._thread.shutdown()
         self._side.shutdown()
         self.spool.close()
         self.engine.dispose()
+
+
+def _late_look(probe: Probe) -> timedelta:
+    return max(LATE_LOOK, timedelta(seconds=min(probe.interval_s / 2, LATE_LOOK_S)))
 
 
 def kind_of(error: BaseException) -> str:

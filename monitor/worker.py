@@ -56,7 +56,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     reloading = Reloader(recorder, path, location)
     loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
     host, port = split(config.settings.metrics)
-    beats = Beats(lambda: recorder.config.looks, lambda beat: writer.write(pack({"beat": beat})))
+    beats = Beats(lambda: recorder.config.looks, recorder.beat)
     tasks = [
         asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), host, port, over)),
         asyncio.create_task(reloading.run()),
@@ -69,6 +69,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     done, _ = await asyncio.wait({intake, stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     if stop in done and not intake.done():
         # The prober was told to stop as well: what it still hands over is stored, then it closes the link.
+        recorder.retire()
         await asyncio.wait({intake}, timeout=LAST_BATCHES_S)
     clean = stopping.is_set() and intake.done()
     over.set()
@@ -171,6 +172,7 @@ def _chores(recorder: Recorder) -> list[asyncio.Task[None]]:
     """Start everything that is done again and again."""
     every = {
         "share": (SHARE_EVERY_S, recorder.share),
+        "share_out": (0.0, recorder.shared_out),
         "replay": (REPLAY_EVERY_S, recorder.replay),
         "sign_of_life": (CHECK_IN_EVERY_S, recorder.sign_of_life),
         "sweep": (SWEEP_EVERY_S, recorder.sweep),

@@ -3,8 +3,8 @@
 edge → list of models → one short answer → one long answer. The first two cost nothing. Until an answer has proved that
 the service works, every look asks for one; afterwards each rung has its interval. When less than half of the day's
 budget is left the asks are spread over the rest of the day (UTC); when an ask can no longer be afforded, only the edge
-is looked at and the look says so. A failure may use the budget down to a tenth at full pace. Each
-prober keeps its own ledger, also over a restart, so a budget is per probe and location.
+is looked at and the look says so. A failure may use the budget down to a tenth at full pace. The
+ledger outlives a restart and goes with its probe from worker to worker, so a budget is per probe and location.
 """
 
 from __future__ import annotations
@@ -96,6 +96,21 @@ class Ledger:
     def stored(self) -> dict[str, Any]:
         """Return what :meth:`read` takes."""
         return asdict(self)
+
+
+def joined(newer: Any, older: Any, now: datetime) -> dict[str, Any]:
+    """Return the newer of two stored ledgers of one budget, with whichever sums are higher."""
+    one, other = Ledger.read(newer, now), Ledger.read(older, now)
+    return replace(
+        one, tokens=max(one.tokens, other.tokens), usd=max(one.usd, other.usd), asks=max(one.asks, other.asks)
+    ).stored()
+
+
+def cut_off(plan: Plan, ledger: Ledger, now: datetime) -> Ledger:
+    """Return the ledger with the question that its keeper may have been asking when it died, at the highest price."""
+    rung = choose(plan, ledger, now).rung
+    tokens, usd = plan.worst(rung)
+    return replace(ledger, tokens=ledger.tokens + tokens, usd=ledger.usd + usd, asks=ledger.asks + rung.asks)
 
 
 def _known(stored: Any) -> Ledger | None:

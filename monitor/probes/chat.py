@@ -26,6 +26,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
 
 from monitor.core.model import Observation, Phases, Reason
 from monitor.probes import budget
@@ -46,6 +50,12 @@ __all__ = ["Options", "run"]
 STEADY_AFTER = 10
 """So many answers at our own pace make ``slow_down`` the vendor's trouble, not our ramp's."""
 _PLAIN_QUESTION = "Say hello in one short sentence."
+
+
+def cut_off(memory: dict[str, Any], options: BaseModel, now: datetime) -> None:
+    """Book the question that another worker may have been asking when it died, if these are options of this kind."""
+    if isinstance(options, Options):
+        memory["ledger"] = budget.cut_off(options.plan(), Ledger.read(memory.get("ledger"), now), now).stored()
 
 
 async def run(options: Options, ctx: Context) -> Observation:

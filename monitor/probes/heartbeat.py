@@ -12,7 +12,7 @@ Reports come through the process, which keeps them in ``ctx.memory["beats"]``::
      "text": ""}                     what it said
 
 Without that entry nothing can be received, and the look is UNKNOWN, never "no heartbeat": our own deafness is no
-evidence.
+evidence. Workers that share a database tell each other what they received.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
+from monitor import clock
 from monitor.core.model import Evidence, Observation, Reason
 from monitor.probes import base
 from monitor.probes.base import Context, Seconds
@@ -70,8 +71,9 @@ def listen(memory: dict[str, Any], options: BaseModel, now: datetime, *, anew: b
 
 
 def take(memory: dict[str, Any], at: float, *, failed: bool, text: str) -> None:
-    """Take a report that came at ``at`` (Unix seconds)."""
-    if isinstance(memory.get("beats"), dict):
+    """Take a report that came at ``at`` (Unix seconds), unless a newer one is known that is not from the future."""
+    beats = memory.get("beats")
+    if isinstance(beats, dict) and not at < (beats.get("last") or 0.0) <= clock.now().timestamp():
         memory["beats"] |= {"last": at, "failed": failed, "text": text[:TEXT_CHARS]}
 
 
@@ -82,7 +84,8 @@ async def run(options: Options, ctx: Context) -> Observation:
         return Observation(Reason.UNREADABLE, "no report can be taken: the probe has no token")
     allowed_s = options.every_s + options.grace_s
     now_s, last_s, since_s = ctx.now.timestamp(), beats.get("last"), float(beats.get("since", 0.0))
-    if last_s is None or last_s < since_s:
+    in_time = last_s is not None and now_s - last_s <= allowed_s and not beats.get("failed")
+    if last_s is None or (last_s < since_s and not in_time):
         last_s = since_s if last_s is None else last_s
         if now_s - since_s <= allowed_s:
             return Observation(Reason.UNREADABLE, f"listening for {now_s - since_s:.0f} s, nothing has come yet")

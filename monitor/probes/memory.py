@@ -11,9 +11,11 @@ import json
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from monitor.probes.budget import joined
 from monitor.probes.redaction import forms_of, redacted
 
 FORMAT = 1
@@ -34,21 +36,22 @@ class Memories:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        self._lines: dict[str, str] = _read(path) if path else {}
+        self._lines: dict[str, str] = {}
         """Probe id → its kind and memory as JSON."""
+        self._at: dict[str, float] = {}
+        """Probe id → when that was remembered (Unix seconds)."""
+        for probe, row in (_read(path) if path else {}).items():
+            self._at[probe] = _number(row.pop("at", 0.0)) if isinstance(row, dict) else 0.0
+            self._lines[probe] = json.dumps(row, separators=(",", ":"))
+        self._news: set[str] = set()
         self._changed = False
 
     def of(self, probe: str, kind: str) -> dict[str, Any]:
         """Return what a probe remembers; nothing if it was of another kind."""
-        try:
-            stored = json.loads(self._lines.get(probe, "{}"))
-        except ValueError:
-            return {}
-        memory = stored.get("memory") if isinstance(stored, dict) and stored.get("kind") == kind else None
-        return memory if isinstance(memory, dict) else {}
+        return _of_kind(self._lines.get(probe, "{}"), kind)
 
-    def keep(self, probe: str, kind: str, memory: dict[str, Any], secrets: Iterable[str]) -> None:
-        """Take a copy of a memory. What is no JSON, holds a secret or is too large is left out."""
+    def keep(self, probe: str, kind: str, memory: dict[str, Any], secrets: Iterable[str], at: float = 0.0) -> None:
+        """Take a copy of a memory as of ``at``. What is no JSON, holds a secret or is too large is left out."""
         if self._path is None or not (memory or probe in self._lines):
             return
         forms = forms_of(tuple(secrets))
@@ -60,14 +63,29 @@ class Memories:
                     kept[key] = value
         line = json.dumps({"kind": kind, "memory": kept}, separators=(",", ":"))
         if len(line) <= MOST_BYTES_OF_A_PROBE and line != self._lines.get(probe):
-            self._lines[probe] = line
+            self._lines[probe], self._at[probe] = line, at
+            self._news.add(probe)
             self._changed = True
+
+    def news(self) -> dict[str, tuple[float, str]]:
+        """Return what changed since the last call, for the worker that may look next: probe → when, text."""
+        found = {probe: (self._at[probe], self._lines[probe]) for probe in self._news if probe in self._lines}
+        self._news.clear()
+        return found
+
+    def join(self, probe: str, kind: str, mine: dict[str, Any], at: float, text: str, now: datetime) -> dict[str, Any]:
+        """Return a probe's memory after another worker looked at it: the newer one, and whichever spent more."""
+        theirs = _of_kind(text, kind)
+        base, other = (theirs, mine) if at >= self._at.get(probe, 0.0) else (mine, theirs)
+        if "ledger" in other:
+            return base | {"ledger": joined(base.get("ledger", other["ledger"]), other["ledger"], now)}
+        return base
 
     def forget(self, known: Iterable[str]) -> None:
         """Keep the memories of these probes only."""
         gone = self._lines.keys() - set(known)
         for probe in gone:
-            del self._lines[probe]
+            del self._lines[probe], self._at[probe]
         self._changed = self._changed or bool(gone)
 
     def copy(self) -> bytes | None:
@@ -77,7 +95,7 @@ class Memories:
         self._changed = False
         room, body = MOST_BYTES, []
         for probe, line in self._lines.items():
-            row = f"{json.dumps(probe)}:{line}"
+            row = f'{json.dumps(probe)}:{{"at":{self._at[probe]},{line[1:]}'
             room -= len(row) + 2
             if room < 0:
                 break
@@ -105,7 +123,21 @@ def _only_for_us(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _read(path: Path) -> dict[str, str]:
+def _of_kind(line: str, kind: str) -> dict[str, Any]:
+    """Return the memory in a line; nothing if it is of another kind or makes no sense."""
+    try:
+        stored = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    memory = stored.get("memory") if isinstance(stored, dict) and stored.get("kind") == kind else None
+    return memory if isinstance(memory, dict) else {}
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _read(path: Path) -> dict[str, Any]:
     """Return the stored memories; a file that is missing, torn, too large or of another format is an empty one."""
     try:
         if path.stat().st_size > 2 * MOST_BYTES:
@@ -116,5 +148,4 @@ def _read(path: Path) -> dict[str, str]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         return {}
     probes = document.get("probes")
-    rows = probes.items() if isinstance(probes, dict) else ()
-    return {str(probe): json.dumps(row, separators=(",", ":")) for probe, row in rows}
+    return {str(probe): row for probe, row in probes.items()} if isinstance(probes, dict) else {}

@@ -21,6 +21,8 @@ LONG_AGO = NOW_S - 9999
         ({"since": NOW_S - 100, "last": None}, Reason.UNREADABLE),
         ({"since": NOW_S - 400, "last": None}, Reason.NO_HEARTBEAT),
         ({"since": NOW_S - 100, "last": NOW_S - 5000}, Reason.UNREADABLE),
+        ({"since": NOW_S - 100, "last": NOW_S - 200}, Reason.OK),
+        ({"since": NOW_S - 100, "last": NOW_S - 200, "failed": True}, Reason.UNREADABLE),
         ({"since": LONG_AGO, "last": NOW_S - 10}, Reason.OK),
         ({"since": LONG_AGO, "last": NOW_S - 359}, Reason.OK),
         ({"since": LONG_AGO, "last": NOW_S - 361}, Reason.NO_HEARTBEAT),

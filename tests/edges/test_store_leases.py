@@ -8,60 +8,114 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.store.leases import Claim, fair_share, release, still_owned, take_leases
+from monitor.store.engine import begin
+from monitor.store.handing import Carried, Report, keep_memories, keep_reports, memories, reports
+from monitor.store.leases import Claim, Held, lost, release, take_leases
 from tests.edges.flowing import T0, look, publish
 
 TTL = timedelta(seconds=30)
 PROBES = [f"p{i}" for i in range(20)]
 
 
+def take(engine: Engine, owner: str, seconds: float, **options: bool | int | None) -> Held:
+    return take_leases(engine, owner, "local", PROBES, T0 + timedelta(seconds=seconds), TTL, **options)  # type: ignore[arg-type]  # passed on as they are
+
+
 def names(engine: Engine, owner: str, seconds: float, most: int | None = None) -> set[str]:
-    held = take_leases(engine, owner, "local", PROBES, T0 + timedelta(seconds=seconds), TTL, most=most)
-    return {lease.probe for lease in held}
+    return set(take(engine, owner, seconds, most=most).epochs)
+
+
+def taken_over(engine: Engine, claim: Claim) -> set[str]:
+    with begin(engine) as connection:
+        return lost(connection, claim, claim.epochs)
 
 
 def test_one_worker_alone_takes_everything_and_keeps_it(engine: Engine) -> None:
-    first = take_leases(engine, "a", "local", PROBES, T0, TTL)
-    again = take_leases(engine, "a", "local", PROBES, T0 + timedelta(seconds=10), TTL)
-    assert [lease.probe for lease in first] == sorted(PROBES)
-    assert [(lease.probe, lease.epoch) for lease in first] == [(lease.probe, lease.epoch) for lease in again]
+    first = take(engine, "a", 0)
+    again = take(engine, "a", 10)
+    assert first.epochs.keys() == first.handed == set(PROBES)
+    assert (again.epochs, again.most, again.handed) == (first.epochs, 20, frozenset())
     assert names(engine, "b", 11) == set()
 
 
 def test_locations_do_not_share(engine: Engine) -> None:
-    assert len(take_leases(engine, "a", "local", PROBES, T0, TTL)) == 20
-    assert len(take_leases(engine, "b", "tokyo", PROBES, T0, TTL)) == 20
+    assert len(take_leases(engine, "a", "local", PROBES, T0, TTL).epochs) == 20
+    assert len(take_leases(engine, "b", "tokyo", PROBES, T0, TTL).epochs) == 20
 
 
 def test_two_workers_settle_on_their_shares(engine: Engine) -> None:
     assert len(names(engine, "a", 0)) == 20
-    assert fair_share(engine, "b", "local", len(PROBES), T0) == 10
-    assert names(engine, "b", 1, 10) == set()
-    assert fair_share(engine, "a", "local", len(PROBES), T0) == 10
+    assert take(engine, "b", 1) == Held({}, 10, frozenset())
+    assert take(engine, "a", 1).most == 10
     release(engine, "a", "local", PROBES[10:])
-    a, b = names(engine, "a", 2, 10), names(engine, "b", 2, 10)
-    assert len(a) == len(b) == 10
-    assert a | b == set(PROBES)
-    assert fair_share(engine, "b", "local", len(PROBES), T0 + TTL + timedelta(seconds=3)) == 20
+    a, b = names(engine, "a", 2), take(engine, "b", 2)
+    assert len(a) == len(b.epochs) == 10
+    assert b.handed == b.epochs.keys()
+    assert a | b.epochs.keys() == set(PROBES)
+    alone = take(engine, "b", 33)
+    assert (alone.most, alone.handed) == (20, frozenset())
+    assert alone.epochs.keys() == set(PROBES)
 
 
 def test_what_ran_out_is_left_alone_by_who_was_away_itself(engine: Engine) -> None:
     """After an outage of the database nobody could renew: the owners come first, with what they have spooled."""
     names(engine, "a", 0)
-    late = T0 + timedelta(minutes=5)
-    assert take_leases(engine, "b", "local", PROBES, late, TTL, seize=False) == ()
+    assert take(engine, "b", 300, seize=False).epochs == {}
     assert len(names(engine, "a", 301)) == 20
+
+
+def test_a_worker_that_gives_has_nothing_while_another_would_take_it_and_everything_while_nobody_would(
+    engine: Engine,
+) -> None:
+    names(engine, "a", 0)
+    names(engine, "b", 0)
+    assert take(engine, "a", 1, gives=True).most == 0
+    assert take(engine, "b", 1).most == 20
+    release(engine, "a", "local", PROBES)
+    assert names(engine, "b", 2) == set(PROBES)
+    assert take(engine, "b", 3, gives=True).most == take(engine, "a", 3, gives=True).most == 10
+    assert take(engine, "a", 4).most == 20
+
+
+def test_who_ends_is_out_of_the_count_as_soon_as_it_gives_back_its_first_probe(engine: Engine) -> None:
+    names(engine, "a", 0)
+    names(engine, "b", 0)
+    release(engine, "a", "local", PROBES[:3], gives=True)
+    assert take(engine, "b", 1).most == 20
+    assert names(engine, "b", 1) == set(PROBES[:3])
+    assert names(engine, "a", 1, 0) == set(PROBES[3:])
+
+
+def test_what_a_probe_remembers_goes_to_its_next_owner_and_no_former_one_can_change_it(engine: Engine) -> None:
+    old = Claim("a", "local", take(engine, "a", 0).epochs)
+    keep_memories(engine, old, {"p1": Carried(T0, "one"), "p2": Carried(T0, "two")})
+    keep_memories(engine, old, {"p1": Carried(T0 - TTL, "three")})
+    assert memories(engine, "local", PROBES) == {"p1": Carried(T0 - TTL, "three"), "p2": Carried(T0, "two")}
+    assert memories(engine, "tokyo", PROBES) == {}
+    names(engine, "b", 40)
+    keep_memories(engine, old, {"p1": Carried(T0, "four"), "p9": Carried(T0, "five")})
+    assert memories(engine, "local", ["p1", "p9"]) == {"p1": Carried(T0 - TTL, "three")}
+
+
+def test_the_newest_report_of_a_job_counts_whoever_received_it(engine: Engine) -> None:
+    new, old, ahead = (Report(T0 + timedelta(seconds=s), s > 0, f"at {s}") for s in (0, -5, 7200))
+    keep_reports(engine, {"job": new}, T0)
+    keep_reports(engine, {"job": old}, T0)
+    assert reports(engine, ["job", "other"]) == {"job": new}
+    keep_reports(engine, {"job": ahead}, T0)
+    keep_reports(engine, {"job": new}, T0)
+    assert reports(engine, ["job"]) == {"job": new}
 
 
 def test_results_of_a_lost_lease_are_refused_and_those_of_one_that_only_ran_out_are_not(engine: Engine) -> None:
     publish(engine)
     wanted = ["ds-api", "oa-api"]
-    old = Claim("a", "local", {x.probe: x.epoch for x in take_leases(engine, "a", "local", wanted, T0, TTL)})
+    old = Claim("a", "local", take_leases(engine, "a", "local", wanted, T0, TTL).epochs)
     looks = [look("ds-api", T0), look("oa-api", T0)]
     assert flow.record(engine, looks, T0, claim=old).stored == 2
     later = T0 + timedelta(minutes=10)
     assert flow.record(engine, [look("ds-api", later)], later, claim=old).stored == 1
-    new = Claim("b", "local", {x.probe: x.epoch for x in take_leases(engine, "b", "local", wanted, later, TTL)})
+    new = Claim("b", "local", take_leases(engine, "b", "local", wanted, later, TTL).epochs)
     after = later + timedelta(minutes=1)
     done = flow.record(engine, [look("ds-api", after)], after, claim=old)
     assert (done.stored, done.fenced) == (0, 1)
@@ -70,13 +124,11 @@ def test_results_of_a_lost_lease_are_refused_and_those_of_one_that_only_ran_out_
 
 
 def test_a_dead_workers_probes_are_taken_over_and_it_is_fenced_when_it_wakes(engine: Engine) -> None:
-    old = {lease.probe: lease.epoch for lease in take_leases(engine, "a", "local", PROBES, T0, TTL)}
-    assert still_owned(engine, "a", "local", old, T0 + timedelta(seconds=29)) == set(PROBES)
+    old = Claim("a", "local", take(engine, "a", 0).epochs)
     assert names(engine, "b", 29) == set()
-    assert still_owned(engine, "a", "local", old, T0 + timedelta(seconds=31)) == frozenset()
+    assert taken_over(engine, old) == set()
     assert names(engine, "b", 31) == set(PROBES)
-    woken = T0 + timedelta(seconds=32)
-    assert still_owned(engine, "a", "local", old, woken) == frozenset()
+    assert taken_over(engine, old) == set(PROBES)
     assert names(engine, "a", 33) == set()
 
 
