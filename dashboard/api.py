@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dashboard import sentences, timeline
+from dashboard.parts import weakest
 from dashboard.render import slug
 from dashboard.words import Language, Words, plain, speak
 from monitor.core.events import EventKind
@@ -257,7 +258,7 @@ def services(snapshot: Snapshot) -> Json:
 
 def service_row(service: ServiceView) -> Json:
     """Return one service."""
-    seen = service.upstream
+    seen, least = service.upstream, weakest(service)
     page: Json | None = None
     if seen is not None and seen.reading is not None:
         page = {"state": str(seen.reading.indicator), "read_at": stamp(seen.read_at)}
@@ -266,7 +267,7 @@ def service_row(service: ServiceView) -> Json:
         "id": service.id,
         "name": plain(service.name, 60),
         "state": sentences.service_state(service),
-        "uptime": uptime(service.uptime),
+        "uptime": None if least is None else {"component": least.id} | uptime(least.uptime),
         "components": [own_component(part) for part in service.components],
         "vendor_page": page,
     }

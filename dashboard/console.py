@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from dashboard import tickets
 from dashboard.act import Desk
 from dashboard.data import database_url
 from dashboard.views import audit, desk, inbox, incidents, probes, public, review, silences
@@ -15,7 +16,6 @@ from monitor import clock
 from monitor.store.engine import AWAY, StoreError
 
 EVERY_S = 10
-COOKIE = "chatwatch_session"
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,60}")
 STYLE = """<style>
 [data-testid="stMainBlockContainer"]{max-width:1240px;padding:4.25rem 1.5rem 3rem}
@@ -59,15 +59,13 @@ def token_of_visit() -> str:
     held = str(st.session_state.get("token", ""))
     if held or st.session_state.get("left"):
         return held
-    sent = str(st.context.cookies.get(COOKIE, ""))
+    sent = str(st.context.cookies.get(tickets.COOKIE, ""))
     return sent if TOKEN.fullmatch(sent) else ""
 
 
 def set_cookie(token: str) -> None:
-    """Keep the token in the browser for this host alone, or remove it. A token cannot break out of the string."""
-    assert not token or TOKEN.fullmatch(token)
-    age = 43200 if token else 0
-    script = f'document.cookie="{COOKIE}={token}; path=/; SameSite=Strict; max-age={age}"'
+    """Let the browser fetch the token as a cookie for this host alone, or, if empty, have it removed."""
+    script = f'fetch("{tickets.PATH}",{{method:"POST",body:"{tickets.leave(token)}"}})'
     st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
@@ -128,11 +126,11 @@ def main() -> None:
             st.Page(page(audit.draw, False), title=words("audit"), url_path="audit"),
         ]
         chosen = st.navigation(pages, position="top" if who else "hidden")
+        if st.session_state.pop("fresh", False):  # in the run after: a rerun drops what was drawn just before it
+            set_cookie(str(st.session_state["token"]))
         if not who:
             sign_in(the_desk, words)
             return
-        if st.session_state.pop("fresh", False):
-            set_cookie(str(st.session_state["token"]))
         chosen.run()
         sign_out(the_desk, who, words)
     except (StoreError, *AWAY):
@@ -143,11 +141,13 @@ def main() -> None:
 def sign_out(the_desk: Desk, who: str, words: Words) -> None:
     """Draw the way out: the session ends on our side, then in the browser."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-        st.html(f'<p class="line dim">{words("signed_in_as", name=who)}</p>')
+        st.html(
+            f'<p class="line dim">{words("signed_in_as", name=who)} · '
+            f"{words('zone_local', zone=public.zone_of(words))}</p>"
+        )
         if st.button(words("sign_out"), key="sign-out", type="tertiary"):
             the_desk.sign_out(token_of_visit())
-            st.session_state.update(token="", left=True)
-            set_cookie("")
+            st.session_state.update(token="", left=True, fresh=True)
             st.rerun()
 
 

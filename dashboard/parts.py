@@ -13,7 +13,7 @@ from markupsafe import Markup
 from dashboard.sentences import state_word
 from dashboard.words import Words
 from monitor.core.model import Health
-from monitor.store.views import DayBar, Latency, LatencyPoint, ServiceView, Uptime
+from monitor.store.views import ComponentView, DayBar, Latency, LatencyPoint, ServiceView, Uptime
 
 STEPS = 20
 LEAST = 5
@@ -104,14 +104,10 @@ def shares(uptime: Uptime, words: Words) -> list[Share]:
     return [Share(words(key), words.duration(seconds)) for key, seconds in parts]
 
 
-def per_component(service: ServiceView) -> Uptime:
-    """Return the mean of a service's components over one window; the reader's numbers must not exceed it."""
-    whole, count = service.uptime, max(1, len(service.components))
-    longest = max((part.uptime.window_s for part in service.components), default=0.0)
-    if whole.window_s <= longest * 1.001:
-        return whole
-    names = ("window_s", "up_s", "degraded_s", "down_s", "maintenance_s", "unknown_s")
-    return Uptime(*(getattr(whole, name) / count for name in names))
+def weakest(service: ServiceView) -> ComponentView | None:
+    """Return the component with the lowest uptime: a mean of all would hide an outage of one."""
+    known = [part for part in service.components if part.uptime.ratio is not None]
+    return min(known, key=lambda part: part.uptime.ratio or 0.0, default=None)
 
 
 def window_days(uptime: Uptime, words: Words) -> str:

@@ -169,7 +169,7 @@ class Scene:
             "cells": parts.cells,
             "spark": parts.spark,
             "shares": parts.shares,
-            "per_component": parts.per_component,
+            "weakest": parts.weakest,
             "window_days": parts.window_days,
             "bars_summary": parts.bars_summary,
             "trouble_days": parts.trouble_days,

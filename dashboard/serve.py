@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 HERE = Path(__file__).resolve().parent
+SCRIPTS = {"live": "live.py", "console": "desk.py"}
 DOORS = {"web": 8500, "live": 8501, "console": 8502}
 
 # Each setting is passed on the command line: then no file in the working directory can weaken it.
@@ -58,7 +59,7 @@ def arguments(door: str, host: str = "127.0.0.1", port: int = 0) -> list[str]:
     settings = dark(COMMON) | CONSOLE if door == "console" else dict(COMMON)
     settings |= {"server.address": host, "server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(HERE / f"{door}.py"), *flags]
+    return [sys.executable, "-m", "streamlit", "run", str(HERE / SCRIPTS[door]), *flags]
 
 
 def dark(settings: Mapping[str, str]) -> dict[str, str]:

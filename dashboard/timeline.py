@@ -186,12 +186,9 @@ def impact_changed(teller: Teller, event: IncidentEvent) -> list[Entry]:
 
 
 def resolved(teller: Teller, event: IncidentEvent) -> Entry:
-    """Tell that it is over, and how long it took."""
-    length = event.data.get("duration_s")
-    if isinstance(length, (int, float)):
-        sentence = teller.words("event_resolved", duration=teller.words.duration(float(length)))
-    else:
-        sentence = teller.words("event_resolved_plain")
+    """Tell that it is over, and how long it took: the same length as in the incident's head."""
+    length_s = (event.at - teller.incident.started_at).total_seconds()
+    sentence = teller.words("event_resolved", duration=teller.words.duration(length_s))
     entry = fact(event, "operational", sentence)
     return entry if not event.by else Entry(entry.at, entry.state, sentence, "person", by=plain(event.by, 60))
 

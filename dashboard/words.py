@@ -9,11 +9,12 @@ from __future__ import annotations
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime, tzinfo
 from enum import Enum, StrEnum
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 from babel import Locale
@@ -82,8 +83,9 @@ def web_address(text: object) -> str:
 class Words:
     """One language."""
 
-    def __init__(self, language: Language) -> None:
-        self.language = language
+    def __init__(self, language: Language, zone: str = "UTC") -> None:
+        self.language, self.zone_name = language, zone
+        self.zone: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)  # a bare machine may know no zones
         self.locale = Locale.parse("en_GB" if language is Language.EN else "zh_Hans_CN")
         self.table: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
 
@@ -168,7 +170,7 @@ class Words:
         return str(format_date(day, "MMMM y" if self.language is Language.EN else "y年M月", locale=self.locale))
 
     def moment(self, when: datetime, style: str = "long") -> str:
-        """Return a moment in UTC: ``clock`` 15:31:02, ``short`` 15:31, ``long`` 27 Jan, 15:31, ``full`` with year."""
+        """Return a moment in this zone: ``clock`` 15:31:02, ``short`` 15:31, ``long`` 27 Jan, 15:31, ``full``."""
         date_part = "d MMM" if self.language is Language.EN else "M月d日"
         year = " y" if self.language is Language.EN else ""
         before = "" if self.language is Language.EN else "y年"
@@ -179,7 +181,7 @@ class Words:
             "long": f"{date_part}{gap}HH:mm",
             "full": f"{before}{date_part}{year}{gap}HH:mm",
         }[style]
-        return str(format_datetime(when, form, tzinfo=None, locale=self.locale))
+        return str(format_datetime(when.astimezone(self.zone), form, locale=self.locale, tzinfo=self.zone))
 
     def place_in_week(self, hour: datetime) -> str:
         """Return an hour of the week: "Monday 14:00 UTC"."""
@@ -204,10 +206,13 @@ class Words:
         return self.join(names)
 
 
-@cache
-def speak(language: Language) -> Words:
-    """Return the words of ``language``, read once."""
-    return Words(language)
+@lru_cache(maxsize=64)
+def speak(language: Language, zone: str = "UTC") -> Words:
+    """Return the words of ``language`` with times in ``zone``, read once; an unknown zone is UTC."""
+    try:
+        return Words(language, zone)
+    except (KeyError, ValueError, OSError):  # whatever a browser may send as its zone
+        return Words(language)
 
 
 def capital(sentence: str) -> str:

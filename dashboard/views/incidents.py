@@ -6,7 +6,7 @@ import streamlit as st
 
 from dashboard.render import block
 from dashboard.sentences import incident_title, names_of
-from dashboard.views import desk
+from dashboard.views import desk, public
 from dashboard.words import plain
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident, WritePostmortem
 from monitor.core.model import Impact, IncidentStatus
@@ -52,7 +52,8 @@ def label(shift: desk.Shift, item: IncidentView, names: dict[str, str]) -> str:
 
 def timeline(shift: desk.Shift, item: IncidentView, snapshot: Snapshot) -> None:
     """Draw the incident as the public sees it, hidden entries included."""
-    st.html(block("incident.html", snapshot, shift.words.language, shift.theme, incident=item, home="", inside=True))
+    drawn = block("incident.html", snapshot, shift.words.language, shift.theme, incident=item, home="", inside=True)
+    st.html(public.in_zone(drawn, shift.words))
 
 
 def switches(shift: desk.Shift, item: IncidentView) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from monitor import clock
 from monitor.store.views import Snapshot
 
 TTL_S = 5
+MOMENT = re.compile(r'<time datetime="([0-9T:.+-]+)" data-f="(clock|short|long|full)">[^<]*</time>')
 
 
 class Visit(NamedTuple):
@@ -60,11 +62,26 @@ def held(url: str) -> Held:
 
 
 def words_of_visit() -> Words:
-    """Return the language that ``?lang=`` names, else the browser's, else English."""
-    asked = st.query_params.get("lang", "")
+    """Return the language that ``?lang=`` names, else the browser's, else English; times are in the browser's zone."""
+    asked, zone = st.query_params.get("lang", ""), st.context.timezone or "UTC"
     if asked in list(Language):
-        return speak(Language(asked))
-    return speak(Language.ZH if (st.context.locale or "").startswith("zh") else Language.EN)
+        return speak(Language(asked), zone)
+    return speak(Language.ZH if (st.context.locale or "").startswith("zh") else Language.EN, zone)
+
+
+def zone_of(words: Words) -> str:
+    """Return the zone's name as people read it: "Europe/Berlin"."""
+    return words.zone_name.replace("_", " ")
+
+
+def in_zone(drawn: str, words: Words) -> str:
+    """Return a block with its moments in the reader's zone, UTC in the tooltip: there is no script to do it."""
+
+    def local(found: re.Match[str]) -> str:
+        when = datetime.fromisoformat(found[1])
+        return f'<time datetime="{found[1]}" title="{when:%Y-%m-%d %H:%M:%S} UTC">{words.moment(when, found[2])}</time>'
+
+    return MOMENT.sub(local, drawn)
 
 
 def theme_of_visit() -> str:
@@ -96,7 +113,7 @@ def frame(draw: Callable[[Visit], None]) -> None:
         said = words("as_of_none")
     else:
         age = words("ago", duration=words.duration((now - as_of).total_seconds()))
-        said = f"{words('as_of', time=words.moment(as_of, 'clock'))} UTC · {age}"
+        said = f"{words('as_of', time=words.moment(as_of, 'clock'))} {zone_of(words)} · {age}"
     other = Language.EN if words.language is Language.ZH else Language.ZH
     brand = f"<b>Chatwatch</b> {words('title')}"
     link = f'<a href="?lang={other}" lang="{other.tag}" target="_self">{words("other_language")}</a>'
@@ -111,7 +128,7 @@ def show(visit: Visit, template: str, snapshot: Snapshot | None = None, **more: 
     shown = snapshot or visit.snapshot
     if not shown.open_incidents:  # nothing on the page counts seconds, so the block may stay the same for a minute
         shown = replace(shown, taken_at=shown.taken_at.replace(second=0, microsecond=0))
-    st.html(block(template, shown, visit.words.language, visit.theme, **more))
+    st.html(in_zone(block(template, shown, visit.words.language, visit.theme, **more), visit.words))
 
 
 def choose_service(visit: Visit) -> str:

@@ -30,7 +30,7 @@ def draw(shift: desk.Shift) -> None:
     told = good + counts[Verdict.NOISE] + counts[Verdict.DUPLICATE]
     share = words.percent(good / told) if told else "–"
     st.html(
-        f'<p class="counts">{words("unjudged", n=counts[None])} · {words("judged", n=len(views) - counts[None])} · '
+        f'<p class="counts">{words("unjudged", n=len(open_ones))} · {words("judged", n=len(views) - counts[None])} · '
         f'{words("precision")} <b>{share}</b> <span class="dim">{words("precision_formula")}</span></p>'
     )
     if not open_ones:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard import serve
+from dashboard import serve, tickets
 from dashboard.data import Reading
 from dashboard.web import Site, application
 from monitor import clock
@@ -229,12 +229,24 @@ def test_the_interactive_page_draws_its_bars_and_a_chart(browser: Any, axe: str,
         page.goto(address)
         page.locator(".cells i").first.wait_for(timeout=30_000)
         assert page.locator(".cells i").count() == 12 * 90
+        assert "Asia/Tokyo" in page.locator(".age").first.inner_text()
+        assert str(page.locator("time").first.get_attribute("title")).endswith(" UTC")
         assert serious(page, axe) == []
         page.goto(f"{address}/charts")
         page.locator(".js-plotly-plot").first.wait_for(timeout=30_000)
         assert serious(page, axe) == []
         hosts = {httpx.URL(one).host for one in asked if one.startswith("http")}
         assert hosts == {"127.0.0.1"}
+
+
+def kept(page: Any, count: int) -> list[dict[str, Any]]:
+    """Return the browser's session cookies, once there are so many."""
+    for _ in range(100):
+        found = [cookie for cookie in page.context.cookies() if cookie["name"] == tickets.COOKIE]
+        if len(found) == count:
+            return found
+        page.wait_for_timeout(100)
+    raise AssertionError(f"not {count} session cookies within ten seconds")
 
 
 def test_a_session_survives_a_reload_and_ends_with_sign_out(browser: Any, axe: str, tmp_path: Path) -> None:
@@ -247,15 +259,20 @@ def test_a_session_survives_a_reload_and_ends_with_sign_out(browser: Any, axe: s
         page.keyboard.press("Enter")
         page.get_by_text("DeepSeek API: down").wait_for(timeout=30_000)
         assert serious(page, axe) == []
-        page.wait_for_timeout(500)
+        [session] = kept(page, 1)
+        assert session["httpOnly"]
+        assert session["sameSite"] == "Strict"
+        assert session["value"] not in page.evaluate("document.cookie")
         page.reload()
         page.get_by_text("DeepSeek API: down").wait_for(timeout=30_000)
         page.get_by_role("button", name="Acknowledge").first.wait_for(timeout=30_000)
+        assert "Times in Asia/Tokyo" in page.locator("body").inner_text()
         page.wait_for_timeout(500)
         page.keyboard.press("a")
         page.get_by_text(f"{seeded.NAME} has it").first.wait_for(timeout=30_000)
         page.get_by_role("button", name="Sign out").click()
         page.get_by_label("User").wait_for(timeout=30_000)
+        assert kept(page, 0) == []
         page.reload()
         page.get_by_label("User").wait_for(timeout=30_000)
         assert page.get_by_text("DeepSeek API: down").count() == 0

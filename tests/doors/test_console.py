@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
+from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
-from dashboard import act, serve
+from dashboard import act, serve, tickets
 from dashboard.views import desk, probes
 from dashboard.words import Language, speak
 from monitor import clock
@@ -21,6 +22,7 @@ from monitor.store import reads
 from monitor.store.views import CostView
 from tests.doors import seeded
 from tests.doors.hostile import HOSTILE
+from tests.doors.serving import served
 from tests.doors.test_live import drawn, environment
 
 CONSOLE = Path(serve.__file__).with_name("console.py")
@@ -85,6 +87,22 @@ def test_the_inbox_shows_open_alerts_and_acknowledging_takes_one(tmp_path: Path)
         assert (seeded.NAME, "AcknowledgeAlert") in actions
 
     with_console(tmp_path, body)
+
+
+def test_a_session_reaches_the_browser_as_a_cookie_that_script_cannot_read_and_only_once() -> None:
+    with served(Starlette(routes=list(tickets.ROUTES))) as client:
+        ticket = tickets.leave("t" * 43)
+        given = client.post(tickets.PATH, content=ticket)
+        assert given.status_code == 204
+        words = {word.strip().lower() for word in given.headers["set-cookie"].split(";")}
+        assert {f"{tickets.COOKIE}={'t' * 43}", "httponly", "samesite=strict", "path=/"} <= words
+        for wrong in (ticket, "", "x" * 43, "x" * 100_000, b"\xff\xfe"):
+            refused = client.post(tickets.PATH, content=wrong)
+            assert refused.status_code == 403
+            assert "set-cookie" not in refused.headers
+        assert client.get(f"{tickets.PATH}?{tickets.leave('t' * 43)}").status_code == 405
+        gone = client.post(tickets.PATH, content=tickets.leave(""))
+        assert "Max-Age=0" in gone.headers["set-cookie"]
 
 
 def test_why_somebody_was_or_was_not_told_is_answered(tmp_path: Path) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from string import Formatter
 
 import pytest
 
-from dashboard import sentences, timeline
+from dashboard import render, sentences, timeline
+from dashboard.parts import weakest
+from dashboard.views.public import in_zone
 from dashboard.words import SECTION, Language, capital, plain, speak, web_address
 from monitor.core import model
 from monitor.core.catalogue import ComponentKind, Policy
@@ -226,3 +228,30 @@ def test_a_sentence_begins_with_a_capital() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_warning_that_alerts_has_words(language: Language) -> None:
     assert set(speak(language).table["warning"]) == set(ALERTS)
+
+
+def test_a_moment_is_told_in_the_zone_of_whoever_reads_it() -> None:
+    when = datetime(2025, 1, 27, 15, 30, tzinfo=UTC)
+    assert speak(Language.EN).moment(when) == "27 Jan, 15:30"
+    assert speak(Language.EN, "Asia/Shanghai").moment(when) == "27 Jan, 23:30"
+    for unknown in ("Nowhere/Atall", "../../etc/passwd", "\x00", ""):
+        assert speak(Language.EN, unknown).moment(when) == "27 Jan, 15:30"
+    block = f"<p>{render.time_tag(speak(Language.EN), when, 'long')}</p>"
+    there = in_zone(block, speak(Language.ZH, "Asia/Shanghai"))
+    assert there == f'<p><time datetime="{when.isoformat()}" title="2025-01-27 15:30:00 UTC">1月27日 23:30</time></p>'
+
+
+def test_a_services_figure_is_that_of_its_weakest_component() -> None:
+    service = sample.january().services[0]
+    least = weakest(service)
+    assert least is not None
+    assert least.uptime.ratio == min(part.uptime.ratio for part in service.components if part.uptime.ratio is not None)
+    assert weakest(replace(service, components=())) is None
+
+
+def test_an_incidents_length_is_the_same_wherever_it_is_told() -> None:
+    incident = sample.january().past_incidents[0]
+    assert incident.resolved_at is not None
+    words = speak(Language.EN)
+    length = words.duration((incident.resolved_at - incident.started_at).total_seconds())
+    assert timeline.entries(incident, words, {})[-1].sentence == f"Over after {length}."

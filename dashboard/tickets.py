@@ -1,0 +1,63 @@
+"""How a session's token reaches the browser: not through script, but as a cookie that script cannot read.
+
+The page has no answer of its own to put a cookie into, so it leaves a ticket here, and the browser exchanges it at
+:data:`PATH` for the cookie. A ticket is good once and for seconds.
+"""
+
+from __future__ import annotations
+
+import secrets
+from threading import Lock
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from monitor import clock
+
+PATH = "/session"
+COOKIE = "chatwatch_session"
+LASTS_S = 12 * 3600
+GOOD_FOR_S = 30.0
+LONGEST_TICKET = 64
+
+_left: dict[str, tuple[str, float]] = {}
+_lock = Lock()
+
+
+def leave(token: str) -> str:
+    """Return a ticket for the token; an empty token takes the cookie away."""
+    ticket, now = secrets.token_urlsafe(32), clock.monotonic()
+    with _lock:
+        for old in [name for name, (_, until) in _left.items() if until < now]:
+            del _left[old]
+        _left[ticket] = token, now + GOOD_FOR_S
+    return ticket
+
+
+def redeem(ticket: str) -> str | None:
+    """Return the ticket's token, once; None if there is none or it is too old."""
+    with _lock:
+        token, until = _left.pop(ticket, ("", 0.0))
+    return token if clock.monotonic() < until else None
+
+
+async def hand_over(request: Request) -> Response:
+    """Answer a ticket with its cookie, anything else with 403."""
+    ticket = bytearray()
+    async for chunk in request.stream():
+        ticket += chunk
+        if len(ticket) > LONGEST_TICKET:
+            return Response(status_code=403)
+    token = redeem(ticket.decode("ascii", "replace"))
+    if token is None:
+        return Response(status_code=403)
+    answer = Response(status_code=204, headers={"Cache-Control": "no-store"})
+    secure = "https" in (request.url.scheme, request.headers.get("x-forwarded-proto"))
+    answer.set_cookie(
+        COOKIE, token, max_age=LASTS_S if token else 0, httponly=True, samesite="strict", secure=secure, path="/"
+    )
+    return answer
+
+
+ROUTES = (Route(PATH, hand_over, methods=["POST"]),)
