@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,8 @@ from monitor.store.views import IncidentView
 
 OF_HEALTH = (EventKind.COMPONENT_WORSE, EventKind.COMPONENT_BETTER)
 TOGETHER = timedelta(seconds=150)
+NAMED = 5
+"""Other services that an entry names."""
 REASONS = {str(reason): reason for reason in Reason if reason is not Reason.OK}
 
 
@@ -104,8 +107,7 @@ def tell(teller: Teller, event: IncidentEvent) -> list[Entry]:
         case EventKind.COMPONENT_WORSE | EventKind.RELAPSED | EventKind.REOPENED:
             return [worse(teller, event)]
         case EventKind.COMPONENT_BETTER:
-            key = "event_better" if health_of(event) is Health.OPERATIONAL else "event_better_partly"
-            return [fact(event, str(health_of(event)), capital(words(key, clause=teller.clause(event))))]
+            return [better(teller, event)]
         case EventKind.IMPACT_CHANGED:
             return impact_changed(teller, event)
         case EventKind.UPSTREAM_SAID:
@@ -117,11 +119,11 @@ def tell(teller: Teller, event: IncidentEvent) -> list[Entry]:
         case EventKind.NOTE | EventKind.POSTMORTEM:
             return [person_wrote(teller, event)]
         case EventKind.PUBLISHED | EventKind.HIDDEN:
-            return [fact(event, "note", words(f"event_{event.kind}"))] if not teller.incident.public else []
+            return published(teller, event)
         case EventKind.PROBE_REMOVED:
             return [fact(event, "unknown", words("event_removed", name=teller.name(event)))]
-        case EventKind.REGISTRATION_CHANGED:
-            return tell_registration(teller, [event], {})
+        case EventKind.RELATED | EventKind.REGISTRATION_CHANGED:
+            return related(teller, event) if event.kind is EventKind.RELATED else tell_registration(teller, [event], {})
 
 
 def fact(event: IncidentEvent, state: str, sentence: str, code: str = "") -> Entry:
@@ -176,6 +178,17 @@ def worse(teller: Teller, event: IncidentEvent) -> Entry:
     return fact(event, str(health_of(event)), sentence, str(reason or ""))
 
 
+def published(teller: Teller, event: IncidentEvent) -> list[Entry]:
+    """Tell insiders, on an incident that is not public, when it was published or hidden."""
+    return [] if teller.incident.public else [fact(event, "note", teller.words(f"event_{event.kind}"))]
+
+
+def better(teller: Teller, event: IncidentEvent) -> Entry:
+    """Tell that a component got better."""
+    key = "event_better" if health_of(event) is Health.OPERATIONAL else "event_better_partly"
+    return fact(event, str(health_of(event)), capital(teller.words(key, clause=teller.clause(event))))
+
+
 def impact_changed(teller: Teller, event: IncidentEvent) -> list[Entry]:
     """Tell the new impact, unless it was unreadable."""
     try:
@@ -183,6 +196,18 @@ def impact_changed(teller: Teller, event: IncidentEvent) -> list[Entry]:
     except ValueError:
         return []
     return [fact(event, "note", teller.words("event_impact", impact=teller.words.of(impact)))]
+
+
+def related(teller: Teller, event: IncidentEvent) -> list[Entry]:
+    """Tell that outages of other services began together with this one; nothing if none may be named."""
+    names = list(dict.fromkeys(plain(name, 60) for name in event.data.get("names", ())))
+    if not names:
+        return []
+    words, count = teller.words, event.data.get("count", 0)
+    left = max(len(names), count if isinstance(count, int) else 0) - len(names[:NAMED])
+    called = words("and_more", names=words("comma").join(names[:NAMED]), n=left) if left else words.join(names)
+    minutes = max(60.0, 60.0 * math.ceil(float(event.data.get("within_s", 0.0)) / 60))
+    return [fact(event, "note", words("event_related", names=called, duration=words.duration(minutes)))]
 
 
 def resolved(teller: Teller, event: IncidentEvent) -> Entry:

@@ -60,6 +60,7 @@ TOLD = {
     EventKind.COMPONENT_BETTER: "better",
     EventKind.IMPACT_CHANGED: "impact",
     EventKind.REGISTRATION_CHANGED: "registration",
+    EventKind.RELATED: "began together with others",
     EventKind.UPSTREAM_SAID: "the vendor's page says",
     EventKind.RECOVERING: "good looks again; monitoring",
     EventKind.RELAPSED: "failed again",

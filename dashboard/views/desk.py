@@ -53,7 +53,7 @@ def where(view: AlertView) -> str:
 def alert_line(view: AlertView, words: Words) -> str:
     """Return an alert in one line: "DeepSeek API: down"."""
     facts: dict[str, object] = {"where": where(view)}
-    for key in ("why", "days_left"):
+    for key in ("why", "days_left", "count"):
         facts[key] = plain(view.alert.summary.get(key, ""), 160)
     for key, kind in RULE_FACTS.items():
         value = view.alert.summary.get(key)

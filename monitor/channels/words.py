@@ -7,6 +7,7 @@ from datetime import timedelta
 from monitor.channels.base import Notice, plain
 from monitor.core.events import Alert
 from monitor.core.model import Health, Registration, Severity, Why
+from monitor.core.told import DIGEST
 
 _RULES = {
     "component_down": "is down",
@@ -19,6 +20,7 @@ _RULES = {
     "warning": "needs a look at its set-up",
     "blind": "cannot be seen: our network",
     "overdue": "has no fresh results",
+    "latency_unusual": "is unusually slow for this hour of the week",
 }
 _SIGN_UP = {
     Registration.DELAYED: "sign-up works with delays",
@@ -39,8 +41,18 @@ def title(notice: Notice) -> str:
         part for part in (notice.service_name or alert.service, notice.component_name or alert.component) if part
     )
     what = _trouble(alert, notice.resolved)
+    if alert.rule == DIGEST:
+        where, what = _digest(alert, notice.resolved), ""
     head = "Test" if notice.test else "Resolved" if notice.resolved else str(alert.severity).capitalize()
     return plain(f"{head}: {where or 'Chatwatch'} {what}", 200)
+
+
+def _digest(alert: Alert, resolved: bool) -> str:
+    """Say how many alerts were told of together."""
+    if resolved:
+        return "the last of the alerts that were told of together"
+    count, services = alert.summary.get("count", 0), alert.summary.get("services", 0)
+    return f"{count} more alerts" + (f" of {services} services" if services and services != 1 else "") + " at once"
 
 
 def _trouble(alert: Alert, resolved: bool) -> str:
@@ -62,6 +74,8 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
     if alert.resolved_at:
         rows.append(("Until", f"{alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC"))
         rows.append(("Lasted", duration(alert.resolved_at - alert.started_at)))
+    if alert.rule == DIGEST:
+        return [*rows, *_among(notice)]
     for key, value in alert.summary.items():
         if isinstance(value, str | int | float) and value != "":
             rows.append((plain(key, 40).replace("_", " ").capitalize(), plain(value)))
@@ -72,6 +86,19 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
     if notice.url:
         rows.append(("Read on", notice.url))
     return rows
+
+
+def _among(notice: Notice) -> list[tuple[str, str]]:
+    """Return what a digest stands for: how many, of which rules, and the first of them by name."""
+    summary = notice.alert.summary
+    names = [plain(name, 80) for name in summary.get("names", ())]
+    count = int(summary.get("count", 0))
+    counted = summary.get("rules", {}).items()
+    rules = ", ".join(f"{number} × {plain(rule, 40).replace('_', ' ')}" for rule, number in counted)
+    left = f" and {count - len(names)} more" if count > len(names) else ""
+    told = [("Alerts", str(count)), ("Rules", rules), ("Among them", ", ".join(names) + left)]
+    told.append(("All of them", notice.url or "in the console's inbox, or: chatwatch alert list"))
+    return [row for row in told if row[1]]
 
 
 def duration(span: timedelta) -> str:

@@ -17,8 +17,10 @@ from monitor.core.conditions import LOUDNESS, OPERATOR_RULES, Condition, alerts_
 from monitor.core.events import Alert, Decision
 from monitor.core.maintenance import Window, covering
 from monitor.core.model import AlertState, Severity, Why
+from monitor.core.told import DIGEST, DIGEST_HOLD_S, GROUP_AFTER, NOTHING, Told
 
 __all__ = [
+    "NOTHING",
     "STAGES",
     "Condition",
     "SilenceWindow",
@@ -86,21 +88,6 @@ def _update(alert: Alert, condition: Condition) -> Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a route was told about an alert so far."""
-
-    triggered_at: datetime | None = None
-    last_at: datetime | None = None
-    severity: Severity | None = None
-    resolved_at: datetime | None = None
-    last_why: Why | None = None
-    """The newest stored decision, sent or not: the same answer is not stored twice."""
-
-
-NOTHING = Told()
-
-
-@dataclass(frozen=True, slots=True)
 class SilenceWindow:
     """A silence in force between two moments; empty fields match everything."""
 
@@ -137,6 +124,8 @@ class Surroundings:
     depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     late: bool = False
     """True while the past is being recorded."""
+    lately: Mapping[tuple[str, Severity], int] = field(default_factory=dict)
+    """(Route, severity) → alerts that it was told of singly in the newest minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +187,8 @@ def _inhibited(case: Case) -> Why | None:
 def _worse(case: Case) -> Why | None:
     if case.told.triggered_at is None or case.told.severity is None:
         return None
+    if case.alert.rule == DIGEST and _size(case.alert) >= 2 * max(1, case.told.size):
+        return Why.WORSE
     return Why.WORSE if LOUDNESS[case.alert.severity] > LOUDNESS[case.told.severity] else None
 
 
@@ -211,8 +202,9 @@ def _flapping(case: Case) -> Why | None:
 
 
 def _too_soon(case: Case) -> Why | None:
-    wait = timedelta(seconds=case.route.escalate_after_s)
-    if case.told.triggered_at is None and case.around.now - case.alert.fired_at < wait:
+    """Let a digest wait for the others; the alerts that it stands for have waited for everything else."""
+    wait = timedelta(seconds=DIGEST_HOLD_S if case.alert.rule == DIGEST else case.route.escalate_after_s)
+    if wait and case.told.triggered_at is None and case.around.now - case.alert.fired_at < wait:
         return Why.TOO_SOON
     return None
 
@@ -223,6 +215,14 @@ def _already_sent(case: Case) -> Why | None:
     pause = timedelta(seconds=case.around.policy.repeat_page_s)
     repeated = case.alert.severity is Severity.PAGE and case.around.now - case.told.last_at >= pause
     return None if repeated else Why.ALREADY_SENT
+
+
+def _grouped(case: Case) -> Why | None:
+    """Tell of many at once together; what was told of together once is never told of singly."""
+    if case.alert.rule == DIGEST or case.told.triggered_at is not None:
+        return None
+    many = case.around.lately.get((case.route.id, case.alert.severity), 0) >= GROUP_AFTER
+    return Why.GROUPED if many or case.told.grouped_at is not None else None
 
 
 def _tell(case: Case) -> Why:
@@ -244,6 +244,7 @@ STAGES = (
     _flapping,
     _too_soon,
     _already_sent,
+    _grouped,
     _tell,
 )
 """Asked in this order; the first answer decides."""
@@ -279,6 +280,8 @@ def concerns(route: Route, alert: Alert) -> bool:
     """Say whether a route wants alerts of this service and severity; what is about ourselves has no service."""
     if alert.rule.startswith(FOREIGN):
         return False
+    if alert.rule == DIGEST:
+        return alert.summary.get("route") == route.id
     about = not route.services or not alert.service or alert.service in route.services
     return about and alert.severity in route.severities
 
@@ -286,11 +289,18 @@ def concerns(route: Route, alert: Alert) -> bool:
 def after(told: Told, decision: Decision, alert: Alert) -> Told:
     """Return what the route has been told after a decision was stored."""
     if not decision.send:
-        return replace(told, last_why=decision.why)
+        grouped_at = told.grouped_at or (decision.at if decision.why is Why.GROUPED else None)
+        return replace(told, last_why=decision.why, grouped_at=grouped_at)
     if decision.why is Why.RESOLVED:
         return replace(told, last_at=decision.at, resolved_at=decision.at, last_why=decision.why)
     first = told.triggered_at or decision.at
-    return replace(told, triggered_at=first, last_at=decision.at, severity=alert.severity, last_why=decision.why)
+    told = replace(told, triggered_at=first, last_at=decision.at, severity=alert.severity, last_why=decision.why)
+    return replace(told, size=_size(alert))
+
+
+def _size(alert: Alert) -> int:
+    """Return how many alerts a digest stands for; 0 for any other."""
+    return int(alert.summary.get("count", 0)) if alert.rule == DIGEST else 0
 
 
 def parents(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:

@@ -83,6 +83,8 @@ class EventKind(StrEnum):
     """component; closed because nobody looks any more, which is no recovery"""
     POSTMORTEM = "postmortem"
     """text"""
+    RELATED = "related"
+    """others: [[incident, service]] (the nearest), count, within_s; outages of other services that began together"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,8 @@ class Incident:
     """Who set the impact last; empty while the rules do."""
     hidden_by: str = ""
     """Who took it from the public page; the rules do not publish it again."""
+    related: tuple[str, ...] = ()
+    """Incidents of other services that its timeline says began together with it."""
 
 
 @dataclass(frozen=True, slots=True)

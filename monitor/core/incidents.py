@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from monitor.core import correlation
 from monitor.core.catalogue import Policy, Publishing
 from monitor.core.events import Cause, EventKind, Incident, IncidentEvent, MethodState, RegistrationChange
 from monitor.core.health import ComponentHealth
@@ -65,6 +66,8 @@ class Facts:
     upstream: tuple[UpstreamSaid, ...] = ()
     maintenance: tuple[Window, ...] = ()
     removed: frozenset[str] = frozenset()
+    beside: tuple[Incident, ...] = ()
+    """Incidents of other services, needed once :func:`monitor.core.correlation.due` asks for them."""
 
 
 @dataclass
@@ -106,6 +109,7 @@ def decide(incident: Incident | None, facts: Facts, now: datetime, policy: Polic
     draft = _Draft(incident, incident.id, now)
     _tell_registration(draft, facts)
     _tell_upstream(draft, facts)
+    _tell_related(draft, facts)
     if incident.good_since is not None and failing:
         _relapse(draft, K.RELAPSED, failing)
     elif incident.good_since is None:
@@ -296,6 +300,21 @@ def _tell_upstream(draft: _Draft, facts: Facts) -> None:
             body=said.body,
             url=said.url,
             said_at=said.said_at.isoformat(),
+        )
+
+
+def _tell_related(draft: _Draft, facts: Facts) -> None:
+    """Say once that outages of other services began together with this one."""
+    incident = draft.now_open
+    asked_at = correlation.due(incident, draft.now)
+    found = correlation.related(incident, facts.beside, asked_at) if asked_at is not None and facts.beside else ()
+    if found:
+        draft.add(
+            K.RELATED,
+            max(incident.started_at, *(item.started_at for item in found)),
+            others=[[item.id, item.service] for item in found[: correlation.LISTED]],
+            count=len(found),
+            within_s=correlation.within_s(incident, found),
         )
 
 

@@ -29,6 +29,7 @@ _STAYS = (
     K.NOTE,
     K.PUBLISHED,
     K.HIDDEN,
+    K.RELATED,
 )
 TRANSITIONS: dict[tuple[IncidentStatus | None, EventKind], IncidentStatus] = {
     (None, K.OPENED): INVESTIGATING,
@@ -156,6 +157,10 @@ def _impact(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
     return replace(new, impact=Impact(event.data["impact"]), impact_by=event.by)
 
 
+def _related(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
+    return replace(new, related=tuple(name for name, _ in event.data["others"]))
+
+
 def _shown(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
     return replace(new, public=event.kind is K.PUBLISHED, hidden_by=event.by if event.kind is K.HIDDEN else "")
 
@@ -172,6 +177,7 @@ _EFFECTS = {
     K.IMPACT_CHANGED: _impact,
     K.PUBLISHED: _shown,
     K.HIDDEN: _shown,
+    K.RELATED: _related,
 }
 
 

@@ -287,6 +287,8 @@ class Why(StrEnum):
     ACKNOWLEDGED = "acknowledged"
     TOO_SOON = "too_soon"
     LATE_DATA = "late_data"
+    GROUPED = "grouped"
+    """It is told of together with many others."""
     NO_ROUTE = "no_route"
     NEVER_TRIGGERED = "never_triggered"
 

@@ -6,11 +6,12 @@ The same functions that the recorder calls in its transactions, called in the sa
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from monitor.core import alerts, baseline, conditions, health, incidents, registration, witness
+from monitor.core import alerts, baseline, conditions, correlation, digest, health, incidents, registration, witness
 from monitor.core.catalogue import Catalogue, Policy, Probe
 from monitor.core.events import Alert, Cause, Decision, EventKind, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ComponentHealth, ProbeState
@@ -18,6 +19,7 @@ from monitor.core.latencies import Latencies
 from monitor.core.maintenance import Window
 from monitor.core.model import AlertState, Health, Observation, Outcome, Reason, Registration, Result, UpstreamReading
 from monitor.core.registration import RegistrationState
+from monitor.core.told import DIGEST, Lately
 
 Key = tuple[str, Cause]
 
@@ -215,7 +217,8 @@ class Judge:
     ) -> None:
         incident = self.latest.get((service, cause))
         said = self._unquoted(service, incident)
-        facts = incidents.Facts(service, cause, verdicts, changes, said, self.maintenance, self.removed)
+        beside = tuple(self.latest.values()) if correlation.due(incident, now) is not None else ()
+        facts = incidents.Facts(service, cause, verdicts, changes, said, self.maintenance, self.removed, beside)
         for event in incidents.decide(incident, facts, now, self.policy(service)):
             self.tell(event)
 
@@ -248,31 +251,48 @@ class Judge:
         found += [conditions.about_us("blind", location, why, now) for location, why in self.blind.items()]
         return found
 
-    def _alert(self, now: datetime, late: bool, news: Sequence[conditions.Condition]) -> None:
-        for alert in alerts.reconcile(self.standing.values(), [*self._conditions(now), *news], now):
+    def _reconcile(self, found: Iterable[conditions.Condition], now: datetime) -> None:
+        for alert in alerts.reconcile(self.standing.values(), found, now):
             if alert.fired_at == now and alert.key not in self.standing:
                 self.fired.append(alert)
             self.standing[alert.key] = alert
+
+    def _alert(self, now: datetime, late: bool, news: Sequence[conditions.Condition]) -> None:
+        self._reconcile([*self._conditions(now), *news], now)
         down = frozenset(
             name for name, verdict in self.verdicts.items() if verdict.health.severity >= 2 and not verdict.regional
         )
         blind = next((why for why in self.blind.values() if why), "") if all(self.blind.values()) else ""
-        for key, alert in list(self.standing.items()):
-            around = alerts.Surroundings(
-                now, self.policy(alert.service), self.silences, self.maintenance, blind, down, self.parents, late
-            )
-            told = self.told.setdefault(alert.id, {})
-            for decision in alerts.decide_routes(alert, self.catalogue.routes, told, around):
-                told[decision.route] = alerts.after(told.get(decision.route, alerts.NOTHING), decision, alert)
-                self.decisions.append(decision)
-            if alert.state is AlertState.RESOLVED:
-                del self.standing[key]
+        recent = itertools.takewhile(lambda alert: alert.fired_at > now - digest.WINDOW, reversed(self.fired))
+        lately = digest.lately(self._held({item.id: item for item in [*recent, *self.standing.values()]}.values()), now)
+        around = alerts.Surroundings(
+            now, Policy(), self.silences, self.maintenance, blind, down, self.parents, late, lately
+        )
+        for alert in [alert for alert in self.standing.values() if alert.rule != DIGEST]:
+            self._tell_routes(alert, around, lately)
+        self._reconcile(digest.digests(self._held(self.standing.values()), self.standing.values()), now)
+        for alert in [alert for alert in self.standing.values() if alert.rule == DIGEST]:
+            self._tell_routes(alert, around, lately)
+        for key in [key for key, alert in self.standing.items() if alert.state is AlertState.RESOLVED]:
+            del self.standing[key]
+
+    def _held(self, found: Iterable[Alert]) -> list[digest.Held]:
+        return [(alert, self.told.get(alert.id, {})) for alert in found]
+
+    def _tell_routes(self, alert: Alert, around: alerts.Surroundings, lately: Lately) -> None:
+        told = self.told.setdefault(alert.id, {})
+        around = replace(around, policy=self.policy(alert.service))
+        for decision in alerts.decide_routes(alert, self.catalogue.routes, told, around):
+            told[decision.route] = alerts.after(told.get(decision.route, alerts.NOTHING), decision, alert)
+            self.decisions.append(decision)
+            digest.count(lately, decision, alert)
 
     def acknowledge(self, alert_id: str, who: str, now: datetime) -> None:
         """Take an alert on oneself; doing it twice, or too late, changes nothing."""
-        for key, alert in self.standing.items():
-            if alert.id == alert_id and alert.state is AlertState.FIRING:
-                self.standing[key] = replace(
+        asked = [alert for alert in self.standing.values() if alert.id == alert_id]
+        for alert in [*asked, *digest.stands_for(asked, self._held(self.standing.values()))]:
+            if alert.state is AlertState.FIRING:
+                self.standing[alert.key] = replace(
                     alert, state=AlertState.ACKNOWLEDGED, acknowledged_at=now, acknowledged_by=who
                 )
 

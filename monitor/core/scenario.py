@@ -121,7 +121,9 @@ def event_line(event: IncidentEvent, start: datetime, cause: Cause) -> str:
     elif event.kind is EventKind.REGISTRATION_CHANGED:
         words += [data["method"], data["before"], data["after"], *("+" + code for code in data["country_codes"])]
     else:
-        words += [str(data[key]) for key in ("component", "health", "impact", "status", "name") if data.get(key)]
+        words += [
+            str(data[key]) for key in ("component", "health", "impact", "status", "name", "count") if data.get(key)
+        ]
     if event.by:
         words += ["by", event.by]
     if cause is Cause.REGISTRATION:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
-from monitor.core import baseline, registration
+from monitor.core import baseline, correlation, registration
 from monitor.core.blindness import Sight, sights
 from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
 from monitor.core.health import ComponentHealth, component_health
 from monitor.core.incidents import Facts, UpstreamSaid, decide, is_open, sayings
 from monitor.core.model import Health, Observation, Reason, Result, RunId
-from monitor.flow.working import INCIDENT_EVENT, Part, Track, Working
-from monitor.store.codec import us, when
+from monitor.flow.working import INCIDENT, INCIDENT_EVENT, Part, Track, Working
+from monitor.store.codec import unpack, us, when
 
 UPSTREAM_SLACK_US = 7_200_000_000
 """The vendor's words of the two hours before our incident may belong to it."""
@@ -103,11 +103,23 @@ def tell(
         if part.registration is not None and part.registration.methods
     }
     removed |= work.removed
-    _decide(work, Facts(service, Cause.OUTAGE, looks, (), (), tuple(work.windows()), removed), at)
+    beside = _beside(work, service, at)
+    _decide(work, Facts(service, Cause.OUTAGE, looks, (), (), tuple(work.windows()), removed, beside), at)
     if words or work.latest(service, Cause.REGISTRATION) is not None:
         facts = Facts(service, Cause.REGISTRATION, words, tuple(changes), (), tuple(work.windows()), removed)
         _decide(work, facts, at)
     return looks
+
+
+def _beside(work: Working, service: str, at: datetime) -> tuple[Incident, ...]:
+    """Return incidents of other services around the start of this one's, when it is time to ask for them."""
+    incident = work.latest(service, Cause.OUTAGE)
+    if incident is None or correlation.due(incident, at) is None:
+        return ()
+    slack = timedelta(seconds=correlation.TOGETHER_S)
+    began = INCIDENT.c.started_us.between(us(incident.started_at - slack), us(incident.started_at + slack))
+    stored = (unpack(Incident, body) for body in work.connection.scalars(select(INCIDENT.c.body).where(began)))
+    return tuple(({item.id: item for item in stored} | dict(work.touched)).values())
 
 
 def _decide(work: Working, facts: Facts, at: datetime) -> None:

@@ -13,11 +13,9 @@ from typing import Any
 from sqlalchemy import and_, insert, select, update
 
 from monitor.core.alerts import (
-    NOTHING,
     SENDS,
     SilenceWindow,
     Surroundings,
-    Told,
     after,
     decide_routes,
     parents,
@@ -25,8 +23,10 @@ from monitor.core.alerts import (
 )
 from monitor.core.catalogue import Policy
 from monitor.core.conditions import Condition
+from monitor.core.digest import WINDOW, Held, count, digests, lately, stands_for
 from monitor.core.events import Alert, Decision
 from monitor.core.model import AlertState, Health, Sending, Why
+from monitor.core.told import DIGEST, NOTHING, Lately, Told
 from monitor.flow.working import Working
 from monitor.store import tables
 from monitor.store.codec import pack, unpack, us, us_or_none
@@ -97,6 +97,10 @@ class Paging:
         self.log(alert.id, at, "resolved", by, facts)
         self.put(ended)
 
+    def behind(self, alert: Alert) -> list[Alert]:
+        """Return the open alerts that a digest stands for; none for any other alert."""
+        return stands_for([alert], self._held())
+
     def put(self, alert: Alert) -> None:
         """Take a new version of an alert into the working set."""
         self.changed[alert.id] = alert
@@ -131,15 +135,35 @@ class Paging:
         todo = dict(self.changed)
         if everything:
             todo |= {alert.id: alert for alert in self.open.values()}
-        for alert in todo.values():
+        for alert in [alert for alert in todo.values() if alert.rule != DIGEST]:
             self._decide(alert)
+        if not todo:
+            return
+        self.meet(digests(self._held(), self.open.values()), self.work.now)
+        for alert in (todo | self.changed | {alert.id: alert for alert in self.open.values()}).values():
+            if alert.rule == DIGEST:
+                self._decide(self.open.get(alert.key, alert))
+
+    def _held(self) -> list[Held]:
+        return [(alert, self.told.get(alert.id, {})) for alert in self.open.values()]
+
+    @cached_property
+    def lately(self) -> Lately:
+        """What each route was told singly in the newest minutes, of alerts that are over already, too."""
+        recent = ALERT.c.fired_us > us(self.work.now - WINDOW)
+        query = select(ALERT.c.body, ALERT.c.told).where(recent, ALERT.c.state == AlertState.RESOLVED.value)
+        over = [
+            (unpack(Alert, row.body), unpack(dict[str, Told], row.told)) for row in self.work.connection.execute(query)
+        ]
+        return lately([*over, *self._held()], self.work.now)
 
     def _decide(self, alert: Alert) -> None:
         told = self.told.get(alert.id) or self._load_told(alert.id)
-        around = replace(self.around, policy=self.work.policy(alert.service))
+        around = replace(self.around, policy=self.work.policy(alert.service), lately=self.lately)
         decisions = decide_routes(alert, self.work.catalogue.routes, told, around)
         for decision in decisions:
             told = told | {decision.route: after(told.get(decision.route, NOTHING), decision, alert)}
+            count(self.lately, decision, alert)
             self._store(decision, alert)
         if decisions or alert.id in self.changed:
             put_alert(self.work, alert, told)

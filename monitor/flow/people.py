@@ -118,9 +118,11 @@ def _acknowledge(desk: Desk, order: c.AcknowledgeAlert) -> Carried:
     alert = desk.alert(order.alert)
     if alert.state is not AlertState.FIRING:
         return Carried(alert.id, False)
-    after = replace(alert, state=AlertState.ACKNOWLEDGED, acknowledged_at=desk.now, acknowledged_by=desk.who)
-    desk.paging.log(alert.id, desk.now, "acknowledged", desk.who, {"why": desk.why})
-    desk.paging.put(after)
+    for one in [alert, *desk.paging.behind(alert)]:
+        if one.state is AlertState.FIRING:
+            after = replace(one, state=AlertState.ACKNOWLEDGED, acknowledged_at=desk.now, acknowledged_by=desk.who)
+            desk.paging.log(one.id, desk.now, "acknowledged", desk.who, {"why": desk.why})
+            desk.paging.put(after)
     return Carried(alert.id, True)
 
 

@@ -30,6 +30,8 @@ class Audience:
 
     index: Index
     public: bool
+    readable: frozenset[str] = frozenset()
+    """Ids of public incidents, as far as the timelines at hand name others."""
 
     def sees_service(self, service: str) -> bool:
         """Say whether the service may be shown; one that left the catalogue is for insiders only."""
@@ -56,6 +58,8 @@ class Audience:
 
     def event(self, event: IncidentEvent) -> IncidentEvent | None:
         """Return the event without what this audience may not see; None when nothing is left of it."""
+        if event.kind is EventKind.RELATED:
+            return self._related(event)
         if not self.public:
             return event
         about = event.data.get("component")
@@ -71,6 +75,18 @@ class Audience:
         if isinstance(data.get("health"), dict):
             data["health"] = {name: value for name, value in data["health"].items() if self.sees(name)}
         return replace(event, data=data)
+
+    def _related(self, event: IncidentEvent) -> IncidentEvent | None:
+        """Return the others by their services' names; the public hears only of incidents that it may read."""
+        others = [
+            [name, service]
+            for name, service in event.data["others"]
+            if not self.public or (self.sees_service(service) and name in self.readable)
+        ]
+        names = [self.index.services[s].name if s in self.index.services else s for _, s in others]
+        count = len(others) if self.public else event.data["count"]
+        data = {**event.data, "others": others, "count": count, "names": names}
+        return replace(event, data=data) if others else None
 
 
 def incident(engine: Engine, incident_id: str, *, public: bool) -> IncidentView | None:
@@ -118,7 +134,19 @@ def views(connection: Connection, rows: Iterable[Row[Any]], audience: Audience) 
     """Return the incidents of these rows as this audience may see them, with their events."""
     shown = [found for row in rows if (found := audience.incident(unpack(Incident, row.body))) is not None]
     events = _events(connection, [incident.id for incident in shown])
+    if audience.public:
+        named = {name for incident in shown for name in incident.related}
+        audience = replace(audience, readable=_readable(connection, named))
     return [_view(incident, events[incident.id], audience) for incident in shown]
+
+
+def _readable(connection: Connection, names: Iterable[str]) -> frozenset[str]:
+    """Return those of these incidents that are public."""
+    wanted, found = sorted(names), set[str]()
+    for start in range(0, len(wanted), _CHUNK):
+        some = INCIDENT.c.id.in_(wanted[start : start + _CHUNK])
+        found |= set(connection.scalars(select(INCIDENT.c.id).where(some, INCIDENT.c.public.is_(True))))
+    return frozenset(found)
 
 
 def _events(connection: Connection, ids: Sequence[str]) -> Mapping[str, list[IncidentEvent]]:

@@ -204,7 +204,7 @@ def test_guessing_passwords_is_slowed_down(tmp_path: Path) -> None:
 def test_every_rule_of_the_alerts_has_words() -> None:
     english, chinese = speak(Language.EN).table["rule"], speak(Language.ZH).table["rule"]
     rules = {"component_down", "registration_changed", "suspect", "certificate", "account", "configuration", "upstream"}
-    assert rules | {"blind", "overdue", "spool", "delivery", "latency_unusual", "burn_rate"} <= set(english)
+    assert rules | {"blind", "overdue", "spool", "delivery", "latency_unusual", "burn_rate", "digest"} <= set(english)
     assert set(english) == set(chinese)
 
 

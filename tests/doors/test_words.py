@@ -194,12 +194,26 @@ def test_every_kind_of_event_can_be_told(language: Language) -> None:
             "health": "major_outage",
             "reason": "service.overloaded",
             "impact": "major",
+            "names": ["OpenAI"],
         }
         happened = event(base.id, 1, base.started_at, kind, "alice", **data, components=["deepseek/api"], text="x")
         for public in (True, False):
             for entry in timeline.entries(replace(base, events=(happened,), public=public), words, {}):
                 assert entry.sentence or entry.quote
                 assert "{" not in entry.sentence
+
+
+def test_what_began_together_is_named_and_called_a_guess() -> None:
+    base, names = outage(), [f"Service {number}" for number in range(20)]
+    guess = "perhaps a shared cause."
+    few = event(base.id, 1, base.started_at, EventKind.RELATED, names=names[:2], count=2, within_s=70.0, others=[])
+    many = event(base.id, 2, base.started_at, EventKind.RELATED, names=names, count=300, within_s=3.0, others=[])
+    none = event(base.id, 3, base.started_at, EventKind.RELATED, names=[], count=0, within_s=3.0, others=[])
+    found = timeline.entries(replace(base, events=(few, many, none)), speak(Language.EN), {})
+    assert [entry.sentence for entry in found] == [
+        f"Began within 2 min of Service 0 and Service 1: {guess}",
+        f"Began within 1 min of Service 0, Service 1, Service 2, Service 3, Service 4 and 295 more: {guess}",
+    ]
 
 
 def test_events_that_cannot_be_read_never_break_a_page() -> None:

@@ -21,7 +21,7 @@ from monitor.channels.base import plain, retry_after_s
 from monitor.channels.email import Email, message
 from monitor.channels.slack import body as slack_body
 from monitor.channels.webhook import Webhook
-from monitor.channels.words import title
+from monitor.channels.words import facts, title
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Severity, Why
 from monitor.delivery import LONGEST_PAUSE_S, pause
@@ -53,6 +53,26 @@ def resolved() -> Notice:
     first = notice()
     alert = replace(first.alert, state=AlertState.RESOLVED, resolved_at=NOW + timedelta(minutes=5))
     return replace(first, alert=alert, why=Why.RESOLVED)
+
+
+def test_a_digest_names_the_count_and_the_first_and_where_the_rest_is() -> None:
+    summary = {
+        "route": "oncall",
+        "count": 295,
+        "services": 290,
+        "names": ["a/api", "b/api"],
+        "rules": {"component_down": 295},
+    }
+    base = notice()
+    digest = replace(base.alert, rule="digest", service="", component="", summary=summary)
+    told = replace(base, alert=digest, service_name="", component_name="")
+    assert title(told) == "Page: 295 more alerts of 290 services at once"
+    rows = dict(facts(told))
+    assert rows["Among them"] == "a/api, b/api and 293 more"
+    assert rows["Rules"] == "295 × component down"
+    assert "inbox" in rows["All of them"]
+    over = replace(told, alert=replace(digest, state=AlertState.RESOLVED, resolved_at=NOW), why=Why.RESOLVED)
+    assert title(over) == "Resolved: the last of the alerts that were told of together"
 
 
 @dataclass

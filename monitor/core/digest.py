@@ -1,0 +1,96 @@
+"""Many alerts at once: the first few are told one by one, the rest together, as one alert of its own per route.
+
+An alert that joins a digest stays in it until it ends, so that a route hears of a storm of any size in a bounded
+number of notices; each alert is kept and shown, and the decision *grouped* says why nobody was told of it singly.
+The digest lives as long as any of its alerts: its end is told when the last of them is over.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from monitor.core.conditions import Condition
+from monitor.core.events import Alert, Decision
+from monitor.core.model import AlertState, Severity, Why
+from monitor.core.told import DIGEST, GROUP_WINDOW_S, NOTHING, Lately, Told
+
+WINDOW = timedelta(seconds=GROUP_WINDOW_S)
+NAMED = 10
+"""Alerts that a digest names; the console lists all."""
+Held = tuple[Alert, Mapping[str, Told]]
+"""An alert and what each route was told of it."""
+
+
+def lately(items: Iterable[Held], now: datetime) -> Lately:
+    """Count what each route was told singly in the newest minutes, by severity."""
+    since = now - WINDOW
+    found: Lately = {}
+    for alert, told in items:
+        for route, heard in told.items():
+            if alert.rule != DIGEST and heard.triggered_at is not None and heard.triggered_at > since:
+                key = (route, heard.severity or alert.severity)
+                found[key] = found.get(key, 0) + 1
+    return found
+
+
+def count(counts: Lately, decision: Decision, alert: Alert) -> None:
+    """Count a decision that was just made, in place."""
+    if decision.send and decision.why not in (Why.RESOLVED, Why.REPEAT, Why.WORSE) and alert.rule != DIGEST:
+        key = (decision.route, alert.severity)
+        counts[key] = counts.get(key, 0) + 1
+
+
+def stands_for(found: Iterable[Alert], items: Iterable[Held]) -> list[Alert]:
+    """Return the open alerts behind those of these that are digests: whoever takes a digest takes them."""
+    held = list(items)
+    return [
+        member
+        for alert in found
+        if alert.rule == DIGEST
+        for member in members(held, str(alert.summary.get("route", "")), alert.severity)
+    ]
+
+
+def members(items: Iterable[Held], route: str, severity: Severity) -> list[Alert]:
+    """Return the open alerts that the route hears of only together, oldest first."""
+    found = [
+        alert
+        for alert, told in items
+        if alert.severity is severity
+        and alert.state is not AlertState.RESOLVED
+        and told.get(route, NOTHING).grouped_at is not None
+        and told.get(route, NOTHING).triggered_at is None
+    ]
+    return sorted(found, key=lambda alert: (alert.fired_at, alert.component, alert.id))
+
+
+def digests(items: Iterable[Held], standing: Iterable[Alert]) -> tuple[Condition, ...]:
+    """Return a condition per route and severity that hears of alerts together, and the end of those that did."""
+    kept = list(items)
+    wanted = {
+        (route, alert.severity)
+        for alert, told in kept
+        for route, heard in told.items()
+        if heard.grouped_at is not None and alert.state is not AlertState.RESOLVED
+    }
+    before = {(str(alert.summary.get("route", "")), alert.severity) for alert in standing if alert.rule == DIGEST}
+    return tuple(_condition(route, loud, members(kept, route, loud)) for route, loud in sorted(wanted | before))
+
+
+def _condition(route: str, severity: Severity, found: list[Alert]) -> Condition:
+    scope = f"{route}/{severity}"
+    if not found:
+        return Condition(DIGEST, "", "", False, severity, None, scope)
+    rules = Counter(alert.rule for alert in found)
+    names = list(dict.fromkeys(alert.component or alert.service or alert.rule for alert in found))
+    facts = {
+        "route": route,
+        "count": len(found),
+        "names": names[:NAMED],
+        "services": len({alert.service for alert in found}),
+        "rules": dict(rules.most_common(5)),
+    }
+    since = min(alert.started_at for alert in found)
+    return Condition(DIGEST, "", "", True, severity, since, scope, summary=facts)
