@@ -13,6 +13,7 @@ from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import Enum
 
 from prometheus_client import CollectorRegistry, Counter, PlatformCollector, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
@@ -27,6 +28,15 @@ log = logging.getLogger("chatwatch.metrics")
 
 SNAPSHOT_LIMIT = timedelta(seconds=60)
 Labels = dict[str, str]
+
+
+class Kept(Enum):
+    """Where the newest results went."""
+
+    DATABASE = "database"
+    DISK = "disk"
+    NOWHERE = "nowhere"
+    """Neither took them: the prober keeps what is not acknowledged, up to its bound."""
 
 
 @dataclass(slots=True)
@@ -46,6 +56,10 @@ class Seen:
     spooled: int = 0
     stored_at: datetime | None = None
     """When the database last took something."""
+    kept: Kept = Kept.DATABASE
+    spool_bytes: int = 0
+    log_bytes: int | None = None
+    """Size of SQLite's write-ahead log."""
     reload_ok: bool = True
     outbox: Mapping[Sending, int] = field(default_factory=dict)
 
@@ -71,6 +85,10 @@ class Counters:
         self.dropped = Counter("chatwatch_results_dropped", "Results lost between the processes.", registry=registry)
         refused = "Results of probes that another worker had taken over."
         self.fenced = Counter("chatwatch_results_refused", refused, registry=registry)
+        self.given_up = Counter(
+            "chatwatch_spool_dropped_results", "Results given up because the spool was full.", registry=registry
+        )
+        self.torn = Counter("chatwatch_spool_torn_records", "Damaged records of the spool.", registry=registry)
         self.failures = Counter(
             "chatwatch_recorder_errors", "Failures of the recorder, by task.", ["task"], registry=registry
         )
@@ -183,6 +201,7 @@ def _worker(families: Families, seen: Seen) -> None:
     add("chatwatch_build_info", "Version of this program.", {"version": __version__}, 1)
     add("chatwatch_blind", "Whether our own network keeps us from seeing anything.", {}, float(bool(seen.blind)))
     add("chatwatch_spooled_results", "Results kept on disk until the database is back.", {}, seen.spooled)
+    _storage(families, seen)
     add(
         "chatwatch_loop_lag_seconds", "Worst lateness of the probe loop in the last ten seconds.", {}, seen.prober_lag_s
     )
@@ -194,6 +213,17 @@ def _worker(families: Families, seen: Seen) -> None:
     states = Tally("disabled" if probe.disabled else "enabled" for probe in seen.catalogue.probes)
     for state in ("enabled", "disabled"):
         add("chatwatch_probes", "Probes in the configuration, by state.", {"state": state}, states[state])
+
+
+def _storage(families: Families, seen: Seen) -> None:
+    add = families.add
+    add("chatwatch_spool_bytes", "Size of what is kept on disk.", {}, seen.spool_bytes)
+    text = "Whether the database took the newest results (1), or they wait elsewhere (0)."
+    add("chatwatch_database_up", text, {}, float(seen.kept is Kept.DATABASE))
+    text = "Whether what the database did not take could be kept on disk; 0 while it can be kept nowhere."
+    add("chatwatch_spool_up", text, {}, float(seen.kept is not Kept.NOWHERE))
+    text = "Size of SQLite's write-ahead log; grows while somebody reads for long. No sample with PostgreSQL."
+    add("chatwatch_database_wal_bytes", text, {}, seen.log_bytes)
 
 
 def _labels(seen: Seen, probe: Probe) -> Labels:

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import hashlib
 import logging
+import math
 import os
 import platform
 import threading
@@ -25,17 +26,18 @@ from monitor.core.model import Result
 from monitor.delivery import Dispatcher
 from monitor.gaps import missed_since, newest_ticks
 from monitor.link import Frame
-from monitor.metrics import Counters, Seen
+from monitor.metrics import Counters, Kept, Seen
 from monitor.sharing import LATE_LOOK_S, Carrying, Sharing, own_name
 from monitor.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import AWAY, is_postgresql, migrate, parsed_url
+from monitor.store.engine import AWAY, JOURNAL_LIMIT_BYTES, fold_log, is_postgresql, migrate, parsed_url
 
 log = logging.getLogger("chatwatch.recorder")
 
 T = TypeVar("T")
 
 RETRY_S = 1.0
+WARN_EVERY_S = 60.0
 REST_S = 0.02
 PRUNE_STEPS = 100
 """What is older than its keeping time goes at most so fast: other chores wait meanwhile."""
@@ -83,6 +85,9 @@ class Recorder:
         self._left: set[str] = set()
         self.dispatcher = Dispatcher(engine, self.database, f"{self.worker}/{os.getpid()}", config, self._sent)
         self._dropped = 0
+        self._given_up = 0, 0
+        """Results that the spool gave up, and damaged ones, as far as they are counted."""
+        self._warned_s = -math.inf
         self._closing = threading.Event()
         self._watched_since: datetime | None = None
         self._gaps_filled = False
@@ -252,9 +257,23 @@ class Recorder:
             except AWAY as error:
                 log.warning("the database is away, results are kept on disk: %s", kind_of(error))
             else:
+                self.seen.kept = Kept.DATABASE
                 return
         self.spool.append(results)
-        self.seen.spooled = len(self.spool)
+        self.seen.kept = Kept.DISK
+        self._tell_of_spool()
+
+    def _tell_of_spool(self) -> None:
+        """Bring the metrics of the spool up to date; once nothing waits, the database takes results again."""
+        self.seen.spooled, self.seen.spool_bytes = len(self.spool), self.spool.size_bytes
+        given_up, torn = self.spool.dropped - self._given_up[0], self.spool.torn - self._given_up[1]
+        if given_up or torn:
+            self.counters.given_up.inc(given_up)
+            self.counters.torn.inc(torn)
+            log.error("the spool gave up %d results and skipped %d damaged ones", given_up, torn)
+            self._given_up = self.spool.dropped, self.spool.torn
+        if not self.seen.spooled and self.opened.is_set():
+            self.seen.kept = Kept.DATABASE
 
     def _store(self, results: Sequence[Result]) -> None:
         """Store results of before the start, then what was missed until it, then what came after it."""
@@ -303,7 +322,7 @@ class Recorder:
         """Store what waits on the spool, oldest first."""
         if len(self.spool):
             await self.database(self.spool.replay, self._store)
-            self.seen.spooled = len(self.spool)
+            self._tell_of_spool()
         if self._carrying.waits:
             await self.database(self._remember, {})
         if self._left:
@@ -330,6 +349,11 @@ class Recorder:
         self.seen.snapshot = await self.aside(reads.snapshot, self.engine, clock.now(), public=False)
         self.seen.snapshot_at = clock.now()
         self.seen.outbox = await self.aside(flow.outbox_counts, self.engine)
+        self.seen.log_bytes = await self.aside(fold_log, self.engine)
+        if (self.seen.log_bytes or 0) > JOURNAL_LIMIT_BYTES and clock.monotonic() - self._warned_s > WARN_EVERY_S:
+            self._warned_s = clock.monotonic()
+            size_mb = (self.seen.log_bytes or 0) / 1e6
+            log.error("the database's log has %.0f MB and grows: a program reads from it without an end", size_mb)
 
     async def sign_of_life(self) -> None:
         """Tell the database that this worker lives, and how."""
@@ -373,4 +397,5 @@ def _late_look(probe: Probe) -> timedelta:
 def kind_of(error: BaseException) -> str:
     """Name an error without its text, which may hold a statement's values or an address with a password."""
     cause = getattr(error, "orig", None) or error
-    return type(cause).__name__
+    code = getattr(cause, "sqlite_errorname", "")
+    return f"{type(cause).__name__} {code}".strip()

@@ -24,7 +24,7 @@ from starlette.routing import Route
 
 from monitor import clock
 from monitor.core.catalogue import Probe
-from monitor.metrics import OneProbe, Seen
+from monitor.metrics import Kept, OneProbe, Seen
 from monitor.probes import heartbeat
 
 READY_LIMIT = timedelta(seconds=30)
@@ -192,10 +192,12 @@ def application(
 
 def not_ready(seen: Seen) -> str:
     """Say what keeps the worker from doing its work now, or ``""``."""
+    if seen.kept is Kept.NOWHERE:
+        return "Neither the database nor the disk takes results; they wait in memory. Make room on the disk."
     limit = seen.now() - READY_LIMIT
     if seen.prober_heard_at is None or seen.prober_heard_at < limit:
         return "The prober does not report."
-    if seen.stored_at is None or seen.stored_at < limit:
+    if seen.kept is Kept.DISK or seen.stored_at is None or seen.stored_at < limit:
         return "The database takes nothing; results are kept on disk."
     return ""
 

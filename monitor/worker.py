@@ -16,7 +16,7 @@ from monitor import clock, flow
 from monitor.config import ConfigError, load
 from monitor.delivery import LEASE_EVERY_S
 from monitor.link import open_link, pack, receive, watch_parent
-from monitor.metrics import Seen, registry_for
+from monitor.metrics import Kept, Seen, registry_for
 from monitor.programs import split
 from monitor.recorder import RETRY_S, Recorder, kind_of, spool_directory
 from monitor.scrape import AlertIntake, Beats, application, serve
@@ -115,6 +115,7 @@ async def _intake(recorder: Recorder, reader: asyncio.StreamReader, writer: asyn
             except OSError as error:
                 # Neither database nor spool: the prober keeps what is not acknowledged, up to its own bound.
                 recorder.counters.failures.labels("spool").inc()
+                recorder.seen.kept = Kept.NOWHERE
                 log.error("results can be kept nowhere: %s", error.strerror or type(error).__name__)
                 await asyncio.sleep(RETRY_S)
         batch = frame.head.get("batch")

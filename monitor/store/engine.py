@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 BUSY_TIMEOUT_MS = 5_000
 CHECKPOINT_PAGES = 4_000
 JOURNAL_LIMIT_BYTES = 64 * 2**20
+FOLD_WAIT_MS = 500
 HEAD = "0004"
 """The schema version this program was written for: the newest migration's."""
 _READING = "chatwatch_reading"
@@ -149,6 +150,28 @@ def reading(engine: Engine) -> Iterator[Connection]:
             connection = connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with connection.begin():
             yield connection
+
+
+def fold_log(engine: Engine) -> int | None:
+    """Return the bytes of SQLite's write-ahead log, None for PostgreSQL; one beyond its limit is folded back first.
+
+    The ordinary folding never ends the log while readers overlap. This one waits :data:`FOLD_WAIT_MS` for them, and
+    whoever writes waits with it; a reader that stays longer keeps the log growing.
+    """
+    if is_postgresql(engine):
+        return None
+    with closing(engine.raw_connection()) as connection:
+        driver = connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        path = Path(driver.execute("PRAGMA database_list").fetchone()[2] + "-wal")
+        size = path.stat().st_size if path.exists() else 0
+        if size <= JOURNAL_LIMIT_BYTES:
+            return size
+        driver.execute(f"PRAGMA busy_timeout={FOLD_WAIT_MS}")
+        with suppress(sqlite3.OperationalError):  # locked, or no room for what it folds: the size tells
+            driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        return path.stat().st_size
 
 
 def is_postgresql(engine: Engine | Connection) -> bool:

@@ -112,16 +112,6 @@ def test_a_lock_held_too_long_is_an_error_that_passes(sqlite_engine: Engine, tmp
     other.dispose()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere: run as another user")
-def test_a_read_only_directory_is_said_plainly(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    engine = open_engine(f"sqlite:///{tmp_path / 'chatwatch.db'}")
-    with pytest.raises(AWAY):
-        migrate(engine)
-    tmp_path.chmod(0o700)
-    engine.dispose()
-
-
 def break_off(engine: Engine) -> None:
     """Lose the connection in the middle of a transaction."""
     with begin(engine) as connection:
