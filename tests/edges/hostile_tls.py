@@ -24,11 +24,11 @@ def _name(text: str) -> x509.Name:
 class Authority:
     """Issues certificates for loopback; ``ca_file`` is what a client must trust."""
 
-    def __init__(self, folder: Path, *, strict: bool = True) -> None:
+    def __init__(self, folder: Path, *, strict: bool = True, ends_in: timedelta = 900 * DAY) -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._now = datetime.now(UTC)
-        builder = self._builder(ROOT, self._now - DAY, self._now + 900 * DAY, self._key.public_key())
+        builder = self._builder(ROOT, self._now - DAY, self._now + ends_in, self._key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         if strict:
             builder = builder.add_extension(_ca_usage(), critical=True).add_extension(

@@ -17,6 +17,7 @@ from monitor.probes.http import Options
 from tests.edges.hostile import Recorder, drips, serve, silent
 from tests.edges.hostile_tls import DAY, Authority
 from tests.edges.probing import KEY, context, http, look_at, look_once, replays
+from tests.edges.test_wire_http2 import h2_server
 
 pytestmark = pytest.mark.alone
 
@@ -254,6 +255,46 @@ def test_an_expired_certificate_fails_and_is_still_shown(tmp_path: Path) -> None
     assert seen.certificate.not_after < clock.now()
 
 
+def test_a_root_that_ends_before_its_leaf_is_the_end_that_counts(tmp_path: Path) -> None:
+    async def main() -> Observation:
+        authority = Authority(tmp_path, ends_in=5 * DAY)
+        async with serve(replays(http(200, PAGE, kind=HTML)), authority.server(ends_in=60 * DAY)) as port:
+            ctx = context(ca_file=str(authority.ca_file), now=clock.now())
+            return await look_once("http", ctx, url=f"https://127.0.0.1:{port}")
+
+    seen = asyncio.run(main())
+    assert seen.reason is Reason.CERTIFICATE_EXPIRING
+    assert seen.detail in ("certificate ends in 4 days", "certificate ends in 5 days")
+
+
+@pytest.mark.parametrize(
+    ("option", "phase"), [("slow_dns_s", "DNS"), ("slow_connect_s", "connect"), ("slow_tls_s", "TLS"),
+                          ("slow_wait_s", "first byte"), ("slow_s", "whole exchange")],
+)  # fmt: skip
+def test_each_phase_has_an_objective_of_its_own(option: str, phase: str, tmp_path: Path) -> None:
+    async def main() -> Observation:
+        authority = Authority(tmp_path)
+        async with serve(replays(http(200, PAGE, kind=HTML)), authority.server()) as port:
+            ctx = context(ca_file=str(authority.ca_file), now=clock.now())
+            return await look_once("http", ctx, url=f"https://localhost:{port}", **{option: "0.001ms"})
+
+    seen = asyncio.run(main())
+    assert (seen.reason, seen.outcome) == (Reason.SLOW, Outcome.SLOW)
+    assert seen.detail.startswith(f"{phase} took ")
+
+
+def test_a_target_may_be_asked_over_http_2(tmp_path: Path) -> None:
+    async def main(http2: bool) -> Observation:
+        authority = Authority(tmp_path)
+        async with serve(h2_server([b"fine"]), authority.server(alpn=("h2",))) as port:
+            ctx = context(ca_file=str(authority.ca_file), now=clock.now())
+            return await look_once("http", ctx, url=f"https://127.0.0.1:{port}", http2=http2, contains="fine")
+
+    seen = asyncio.run(main(True))
+    assert (seen.reason, seen.http_version) == (Reason.OK, "HTTP/2")
+    assert asyncio.run(main(False)).reason is Reason.PROTOCOL, "this server speaks nothing else"
+
+
 def test_a_secret_header_is_sent_and_never_shown() -> None:
     async def main() -> tuple[Observation, list[bytes]]:
         recorder = Recorder()
@@ -274,6 +315,7 @@ def test_a_secret_header_is_sent_and_never_shown() -> None:
     assert KEY.encode() in heard[0]
     assert heard[0].startswith(b"POST /a?token=abc")
     assert heard[0].endswith(b"hello")
+    assert b"x-plain: yes" in heard[0].lower()
     assert KEY not in repr(seen)
     assert "abc" not in repr(seen)
 
