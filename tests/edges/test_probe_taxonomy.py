@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from monitor import clock
 from monitor.core.model import Observation, Outcome, Phases, Reason, Scope
 from monitor.probes.chat_edge import _seen_of
 from monitor.probes.reply import ApiError, Reply, api_error
@@ -111,6 +112,30 @@ def test_a_good_answer_is_ok_with_every_number(vendor: str) -> None:
     assert times.longest_gap_s >= times.itl_p50_s > 0.02
     assert times.model
     assert seen.evidence is None
+
+
+def test_the_gaps_of_a_stream_are_summed_up_by_their_middle_and_their_longest() -> None:
+    seen = answered(
+        "openai", OPENAI.opening, *[OPENAI.word] * 5, OPENAI.finish, OPENAI.end, pauses={3: 0.02, 4: 0.02, 6: 0.25}
+    )
+    assert seen.chat is not None
+    assert seen.chat.chunks == 5
+    assert seen.chat.longest_gap_s is not None
+    assert seen.chat.longest_gap_s > 0.2
+    assert seen.chat.itl_p50_s is not None
+    assert seen.chat.itl_p50_s < 0.15
+
+
+def test_tokens_of_reasoning_are_counted_apart() -> None:
+    seen = answered("deepseek", *DEEPSEEK.answer())
+    assert seen.chat is not None
+    assert (seen.chat.output_tokens, seen.chat.reasoning_tokens, seen.chat.input_tokens) == (42, 40, 18)
+
+
+def test_more_signs_of_life_than_any_answer_needs_are_too_large() -> None:
+    seen = answered("openai", b":\n" * 20_001, then=5)
+    assert seen.reason is Reason.TOO_LARGE
+    assert "more events" in seen.detail
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
@@ -371,8 +396,10 @@ def test_hidden_reasoning_that_spends_the_limit_is_not_down() -> None:
 
 def test_row_13_no_headers_in_time_is_its_own_reason() -> None:
     assert chat(silent, context(timeout_s=0.3)).reason is Reason.TIMEOUT_HEADERS
-    early = chat(silent, headers_timeout_s="200ms")
+    began_s = clock.monotonic()
+    early = chat(silent, context(timeout_s=20), headers_timeout_s="200ms")
     assert early.reason is Reason.TIMEOUT_HEADERS
+    assert clock.monotonic() - began_s < 10, "its own limit, not the deadline"
     assert early.phases is not None
     assert early.phases.connect_s is not None
     assert early.phases.request_s is not None
