@@ -126,6 +126,15 @@ def test_the_gaps_of_a_stream_are_summed_up_by_their_middle_and_their_longest() 
     assert seen.chat.itl_p50_s < 0.15
 
 
+def test_the_wait_for_the_headers_is_no_part_of_the_queue() -> None:
+    seen = answered("deepseek", b": keep-alive\n\n", *DEEPSEEK.answer(), pauses={0: 0.4, 2: 0.05})
+    assert seen.chat is not None
+    assert seen.chat.ttft_s is not None
+    assert seen.chat.queue_s is not None
+    assert seen.chat.ttft_s > 0.4
+    assert 0.04 < seen.chat.queue_s < 0.3
+
+
 def test_tokens_of_reasoning_are_counted_apart() -> None:
     seen = answered("deepseek", *DEEPSEEK.answer())
     assert seen.chat is not None
