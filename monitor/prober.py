@@ -19,8 +19,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from monitor import clock
 from monitor.config import Config
 from monitor.core.catalogue import Probe
-from monitor.core.health import needs_second_look
-from monitor.core.model import Outcome, Reason, Result, RunId
+from monitor.core.health import failed_in_a_row, needs_second_look
+from monitor.core.model import Reason, Result, RunId
 from monitor.grid import Grid, missed
 from monitor.probes import KINDS, chat, heartbeat
 from monitor.probes.base import Context, look, secrets_of
@@ -33,6 +33,8 @@ log = logging.getLogger("chatwatch.prober")
 AT_ONCE_PER_SERVICE = 8
 DRAIN_S = 5.0
 CLOCK_EVERY_S = 1.0
+OUT_OF_TURN = 100
+"""Looks at a control target out of turn are numbered from here on, behind all second looks of their tick."""
 LATEST_START_S = 5
 """A tick that is older waits for the next one: after a sleep all probes at once would be a stampede."""
 
@@ -49,8 +51,10 @@ class Watched:
     """The newest tick that was looked at or recorded as missed."""
     attempts: int = 0
     """Looks out of turn since that tick."""
-    before: Outcome | None = None
-    """How the last look ended: a failure that goes on needs no second look."""
+    failed_row: int = 0
+    """Failed looks in a row: a failure that is confirmed needs no second look."""
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a pause before a second look should end, and the look is not wanted any more."""
     looking: bool = False
     held: list[Result] = field(default_factory=list)
     """Missed ticks that wait for the look before them: results of one probe arrive in the order of their ticks."""
@@ -136,6 +140,7 @@ class Prober:
                 self._schedule(watched, watched.last, max(0, age_s) + LATEST_START_S)
             elif name not in since and watched.owned:
                 watched.owned, watched.leaving = False, watched.looking
+                watched.hurry.set()
                 self._unschedule(name)
                 if watched.probe.control:
                     self._schedule(watched)
@@ -151,12 +156,14 @@ class Prober:
         wanted = {p.id: p for p in config.catalogue.probes if p.id in config.looks and here in p.locations}
         for gone in self._watched.keys() - wanted.keys():
             self._unschedule(gone)
-            del self._watched[gone]
+            self._watched.pop(gone).hurry.set()
         for name, probe in wanted.items():
             before = self._watched.get(name)
             if before is None or (before.probe.interval_s, before.probe.kind) != (probe.interval_s, probe.kind):
                 memory = self._memory(probe, before)
                 owned = self._own is None or name in self._own
+                if before is not None:
+                    before.hurry.set()
                 watched = Watched(probe, config.looks[name], Grid(probe), memory, clock.now(), owned=owned)
                 self._watched[name] = watched
                 if watched.runs:
@@ -193,6 +200,8 @@ class Prober:
             elif watched.owned:
                 watched.owned = False
                 self.leave(name)
+        for watched in self._watched.values():
+            watched.hurry.set()
         if self._looking:
             _, late = await asyncio.wait(self._looking, timeout=DRAIN_S)
             for task in late:
@@ -251,7 +260,7 @@ class Prober:
         self._looking.add(task)
         watched.looking = True
         try:
-            await self._look_twice(watched, RunId(name, self.config.settings.location, tick))
+            await self._look_until_sure(watched, RunId(name, self.config.settings.location, tick))
         except asyncio.CancelledError:
             # The task ends here in any case; APScheduler would report the cancellation as an error.
             self._keep(watched, clock.now())
@@ -266,16 +275,24 @@ class Prober:
                 watched.leaving = False
                 self.leave(name)
 
-    async def _look_twice(self, watched: Watched, run: RunId) -> None:
-        """Look, and after a first failure look again at once."""
-        probe = watched.probe
-        async with self._slots.setdefault(probe.component.partition("/")[0], asyncio.Semaphore(AT_ONCE_PER_SERVICE)):
-            first = await self.sight.judge(await self._look(watched, run))
-            self._deliver(first)
-            before, watched.before = watched.before, first.outcome
-            if needs_second_look(probe, first, before) and self._watched.get(probe.id) is watched:
-                again = RunId(run.probe, run.location, run.tick, attempt=2)
-                self._deliver(await self.sight.judge(await self._look(watched, again)))
+    async def _look_until_sure(self, watched: Watched, run: RunId) -> None:
+        """Look, and after a failure look again within seconds until it is confirmed or was a blip."""
+        late_s, began_s = (clock.now() - run.tick).total_seconds(), clock.monotonic()
+        watched.hurry.clear()
+        while True:
+            probe = watched.probe
+            slots = self._slots.setdefault(probe.component.partition("/")[0], asyncio.Semaphore(AT_ONCE_PER_SERVICE))
+            async with slots:
+                result = await self.sight.judge(await self._look(watched, run))
+            self._deliver(result)
+            before, watched.failed_row = watched.failed_row, failed_in_a_row(watched.failed_row, result)
+            if not needs_second_look(probe, result, before, late_s + clock.monotonic() - began_s):
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(watched.hurry.wait(), probe.policy.second_look_after_s)
+            if watched.hurry.is_set():
+                return
+            run = replace(run, attempt=run.attempt + 1)
 
     async def _look(self, watched: Watched, run: RunId) -> Result:
         probe, started_at, started_s = watched.probe, clock.now(), clock.monotonic()
@@ -305,7 +322,7 @@ class Prober:
         if watched is None:
             return missed(RunId(probe.id, self.config.settings.location, clock.now()), Reason.NOT_RUNNING)
         watched.attempts += 1
-        run = RunId(probe.id, self.config.settings.location, watched.last, 2 + watched.attempts)
+        run = RunId(probe.id, self.config.settings.location, watched.last, OUT_OF_TURN + watched.attempts)
         result = await self._look(watched, run)
         if not result.reason.is_network_class:
             self._deliver(result)

@@ -143,9 +143,7 @@ def _told(item: Probe) -> tuple[str, str]:
         return "tells only whether we are online ourselves", "bright_black"
     if item.witness:
         return "the vendor's own word, shown beside our verdict", "bright_black"
-    promise = guarantee(item)
-    longer, within = promise.noticed_if_longer_s, promise.told_within_s
-    return f"outages over {longer:g} s are told within {within:g} s", "bright_black"
+    return guarantee(item).sentence(), "bright_black"
 
 
 @click.command(epilog=example("chatwatch probe deepseek-web-page --explain"))

@@ -180,7 +180,10 @@ def _judged(probe: Probe, result: Result) -> str:
     if result.reason is Reason.THROTTLED:
         return f"counts as a failure from the {policy.throttled_after}th such answer in a row on"
     if result.outcome is Outcome.FAILED:
-        again = "we look again at once; " if needs_second_look(probe, result) else ""
+        pause = f"{policy.second_look_after_s:g} s"
+        again = (
+            f"we look again after {pause}; " if needs_second_look(probe, result, elapsed_s=result.duration_s) else ""
+        )
         k, n = policy.open_after_failures, policy.window_looks
         one = "this one alone is enough" if k == 1 else "this one alone changes nothing yet"
         return f"{again}down once {k} of the newest {n} looks failed, {one}; at worst {probe.impact_when_down}"

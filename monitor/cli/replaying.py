@@ -170,7 +170,7 @@ def _past(engine: Any, view: Any, start: datetime, end: datetime) -> Any:
 
 @click.command(
     epilog=example(
-        "chatwatch backtest --set open_after_failures=3 --days 30",
+        "chatwatch backtest --set open_after_failures=5 --days 30",
         "chatwatch backtest --policy patient --service deepseek",
     )
 )

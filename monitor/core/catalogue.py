@@ -32,13 +32,15 @@ class Publishing(StrEnum):
 class Policy:
     """The thresholds of the rules. Every field is printed on the method page with its unit."""
 
-    open_after_failures: int = 2
-    """Failed looks (k) among the newest ``window_looks`` (n) that confirm a failure; attempt 2 counts as a look."""
+    open_after_failures: int = 3
+    """Failed looks (k) among the newest ``window_looks`` (n) that confirm a failure; second looks count."""
     close_after_successes: int = 2
     """Good looks in a row, on different ticks, that end a failure."""
-    window_looks: int = 3
+    window_looks: int = 5
     confirm_at_once: bool = True
-    """After a first failure look again at once (attempt 2)."""
+    """After a failure look again within the same tick, until it is confirmed or a look is good."""
+    second_look_after_s: float = 5.0
+    """Pause before each of these further looks: an outage shorter than all of them together is never told."""
     quorum_locations: int = 1
     """Fewest locations that must agree before a component is down; see :func:`monitor.core.health.quorum`."""
     stale_after_intervals: float = 3.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -75,18 +75,21 @@ def _looks(
         number = round((run.tick - first[run.probe]).total_seconds() / probes[run.probe].interval_s)
         series.setdefault(f"{run.probe}@{run.location}", {}).setdefault(number, []).append(result)
     return {
-        name: compress([_tick(by_tick.get(n, []), words, start) for n in range(max(by_tick) + 1)])
+        name: compress([_tick(by_tick.get(n, []), probes, words, start) for n in range(max(by_tick) + 1)])
         for name, by_tick in series.items()
     }
 
 
-def _tick(results: Sequence[Result], words: dict[str, dict[str, Any]], start: datetime) -> str:
+def _tick(
+    results: Sequence[Result], probes: Mapping[str, Probe], words: dict[str, dict[str, Any]], start: datetime
+) -> str:
+    """Return the looks of one tick; ``/.`` says that no more followed where one might have."""
     if not results:
         return "-"
-    spoken = [_word(result.observation, words, start) for result in results[:2]]
-    if len(spoken) == 2:
-        return "/".join(spoken)
-    return spoken[0] + ("/." if results[0].outcome is Outcome.FAILED else "")
+    spoken = [_word(result.observation, words, start) for result in results]
+    enough = probes[results[0].run.probe].policy.open_after_failures
+    more = results[-1].outcome is Outcome.FAILED and (len(results) == 1 or len(results) < enough)
+    return "/".join([*spoken, *(["."] if more else [])])
 
 
 def _word(seen: Observation, words: dict[str, dict[str, Any]], start: datetime) -> str:

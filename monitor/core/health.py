@@ -15,7 +15,15 @@ from datetime import datetime, timedelta
 from monitor.core.blindness import Sight, is_blind, sights
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.flapping import flap_percent
-from monitor.core.looks import ProbeState, is_duplicate, needs_second_look, new_probe_state, rewind, step
+from monitor.core.looks import (
+    ProbeState,
+    failed_in_a_row,
+    is_duplicate,
+    needs_second_look,
+    new_probe_state,
+    rewind,
+    step,
+)
 from monitor.core.model import Health, Reason
 from monitor.core.refusal import confirm_auth
 
@@ -26,6 +34,7 @@ __all__ = [
     "Sight",
     "component_health",
     "confirm_auth",
+    "failed_in_a_row",
     "flap_percent",
     "is_blind",
     "is_duplicate",

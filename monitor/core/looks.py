@@ -28,6 +28,7 @@ QUIET_REASONS = frozenset({Reason.CERTIFICATE_EXPIRING})
 CLOCK_SLACK = timedelta(minutes=2)
 NO_SECOND_LOOK = frozenset({Reason.THROTTLED})
 """Looking again at once would be part of the trouble."""
+ROUNDING_S = 1e-6
 ANSWERS = frozenset(
     reason
     for reason in Reason
@@ -148,19 +149,28 @@ def is_duplicate(state: ProbeState, run: RunId) -> bool:
     return state.tick is not None and (run.tick, run.attempt) <= (state.tick, state.attempt)
 
 
-def needs_second_look(probe: Probe, result: Result, before: Outcome | None = None) -> bool:
-    """Say whether the probe should look again at once, as attempt 2 of the same tick.
+def needs_second_look(probe: Probe, result: Result, failed_row: int = 0, elapsed_s: float | None = None) -> bool:
+    """Say whether the probe should look again in the same tick, ``second_look_after_s`` after the end of this look.
 
-    ``before`` is the outcome of the look before, if known: after a failure there is nothing left to confirm.
+    ``failed_row`` is how many looks in a row failed before this one: once k did there is nothing left to confirm.
+    A look that might not be over in time for the next tick is left to that tick; ``elapsed_s`` is the time since the
+    tick, if the look began late or something else followed it.
     """
-    return (
-        probe.policy.confirm_at_once
-        and probe.policy.open_after_failures > 1
-        and before is not Outcome.FAILED
-        and result.run.attempt == 1
-        and result.outcome is Outcome.FAILED
-        and result.reason not in NO_SECOND_LOOK
-    )
+    policy, run = probe.policy, result.run
+    if not policy.confirm_at_once or result.outcome is not Outcome.FAILED or result.reason in NO_SECOND_LOOK:
+        return False
+    if failed_row + 1 >= policy.open_after_failures:
+        return False
+    if elapsed_s is None:
+        elapsed_s = (result.started_at - run.tick).total_seconds() + result.duration_s
+    return elapsed_s + policy.second_look_after_s * 2 + probe.timeout_s <= probe.interval_s + ROUNDING_S
+
+
+def failed_in_a_row(before: int, result: Result) -> int:
+    """Count the failed looks in a row with this one; a look that told nothing, or may be our own limit, leaves it."""
+    if result.outcome is Outcome.FAILED and result.reason not in NO_SECOND_LOOK:
+        return before + 1
+    return 0 if result.outcome in (Outcome.OK, Outcome.SLOW) else before
 
 
 def rewind(state: ProbeState, now: datetime) -> ProbeState:
@@ -351,19 +361,19 @@ def _newest(mask: int, n: int) -> int:
 def _confirms(looks: int, fresh: int, failed_row: int, partial: bool, policy: Policy) -> bool:
     """Say whether k of the newest n failed; while failures are partial already, only an unbroken row is an outage."""
     if partial:
-        return failed_row > max(policy.open_after_failures, policy.window_looks)
+        return failed_row >= max(2 * policy.open_after_failures, policy.window_looks + 1)
     return _newest(looks, min(policy.window_looks, fresh)).bit_count() >= policy.open_after_failures
 
 
 def _rate_opens(looks: int, seen: int, failed_at: Sequence[datetime], policy: Policy) -> datetime | None:
-    """Failure-rate rule: start of the failures if the ratio is reached over any of the newest m … 2m looks.
+    """Failure-rate rule: start of the failures if the ratio is reached over any of the newest m … 3m looks.
 
     At least three failures, and more than k, must be there, all within ``rate_window_s``; a confirmed outage is one.
     """
     fewest = max(RATE_FEWEST, policy.open_after_failures + 1)
     if looks.bit_count() < fewest or seen < policy.rate_min_looks:
         return None
-    for n in range(policy.rate_min_looks, min(2 * policy.rate_min_looks, seen) + 1):
+    for n in range(policy.rate_min_looks, min(3 * policy.rate_min_looks, seen) + 1):
         failures = _newest(looks, n).bit_count()
         if failures >= max(fewest, math.ceil(policy.rate_open_ratio * n - 1e-9)):
             start = failed_at[-min(failures, len(failed_at))]

@@ -308,7 +308,7 @@ class RunId:
     probe: str
     location: str
     tick: datetime
-    """The place on the probe's grid, aware UTC; attempt 2 of the same tick is the immediate second look."""
+    """The place on the probe's grid, aware UTC; attempts 2, 3 … of the same tick are its second looks."""
     attempt: int = 1
 
 

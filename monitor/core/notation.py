@@ -1,7 +1,8 @@
 """The notation of scenarios: looks as letters, probes, words and times as a parsed YAML mapping.
 
 A look is a letter of :data:`LETTERS`, a reason as in ``service.stalled``, or a word of the scenario's own ``words``;
-``x*4`` repeats it on the next ticks, ``x/o`` gives the second look of a tick its own outcome, ``x/.`` has none, and
+``x*4`` repeats it on the next ticks, ``x/x/o`` gives the second looks of a tick their own outcomes (what is needed
+beyond them is like the last of them), ``x/.`` has none, and
 ``(x/o o*3)*5`` repeats a group. A word may say how long its answer ``took``, or its first token (``ttft``).
 """
 
@@ -76,12 +77,12 @@ def offset(at: datetime, start: datetime) -> str:
     return sign + ("".join(f"{number}{unit}" for number, unit in parts if number) or "0s")
 
 
-def looks(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (first look, second look) per tick; the second is ``""`` where it is like the first."""
+def looks(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield the look of each tick with those of its second looks that are written down."""
     tokens = re.findall(r"\(|\)(?:\*\d+)?|[^\s()]+", text)
     position = 0
 
-    def group() -> Iterator[tuple[str, str]]:
+    def group() -> Iterator[tuple[str, ...]]:
         nonlocal position
         while position < len(tokens):
             piece = tokens[position]
@@ -94,8 +95,7 @@ def looks(text: str) -> Iterator[tuple[str, str]]:
                 return
             else:
                 word, _, times_text = piece.partition("*")
-                first, _, second = word.partition("/")
-                yield from [(first, second)] * int(times_text or 1)
+                yield from [tuple(word.split("/"))] * int(times_text or 1)
 
     yield from group()
 

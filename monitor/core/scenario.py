@@ -19,6 +19,7 @@ than expected: a recorded outage does not repeat to the second.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,6 @@ from monitor.core.events import Alert, Cause, Decision, EventKind, IncidentEvent
 from monitor.core.maintenance import Window
 from monitor.core.model import (
     Observation,
-    Outcome,
     Reason,
     Registration,
     Result,
@@ -40,7 +40,6 @@ from monitor.core.model import (
 from monitor.core.notation import LETTERS, ScenarioError, looks, offset, seconds
 from monitor.core.replay import Judge
 
-SECOND_LOOK = timedelta(seconds=1)
 LOOK_S = 0.5
 
 
@@ -144,7 +143,7 @@ class _Play:
         self.judge = Judge(self.catalogue, _windows(scenario, self.start), _silences(scenario, self.start))
         self.unmet: list[str] = []
         self.played: list[Result] = []
-        self.outcomes: dict[tuple[str, str], Outcome] = {}
+        self.failed_row: dict[tuple[str, str], int] = {}
 
     def at(self, text: str) -> datetime:
         return self.start + timedelta(seconds=seconds(text))
@@ -176,28 +175,30 @@ class _Play:
                 self.played.append(result)
                 self.judge.record([result], result.started_at + timedelta(seconds=LOOK_S))
 
-    def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[Probe, str, str, str]]]:
+    def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[Probe, str, tuple[str, ...]]]]:
         id_, _, location = name.partition("@")
         probe = self.probes.get(id_)
         if probe is None:
             raise ScenarioError(f"looks: no probe named {id_!r}")
         options = self.scenario["probes"][id_]
         first = self.start + timedelta(seconds=seconds(options.get("offset", "0s")))
-        for number, (one, two) in enumerate(looks(text)):
-            yield (
-                first + timedelta(seconds=number * probe.interval_s),
-                (probe, location or probe.locations[0], one, two),
-            )
+        for number, words in enumerate(looks(text)):
+            yield first + timedelta(seconds=number * probe.interval_s), (probe, location or probe.locations[0], words)
 
-    def _results(self, at: datetime, probe: Probe, location: str, one: str, two: str) -> Iterator[Result]:
-        first = Result(RunId(probe.id, location, at), at, LOOK_S, self._observation(one))
-        yield first
-        key = (probe.id, location)
-        before = self.outcomes.get(key)
-        self.outcomes[key] = first.outcome
-        if two != "." and (two or health.needs_second_look(probe, first, before)):
-            late = at + SECOND_LOOK
-            yield Result(RunId(probe.id, location, at, 2), late, LOOK_S, self._observation(two or one))
+    def _results(self, tick: datetime, probe: Probe, location: str, words: tuple[str, ...]) -> Iterator[Result]:
+        """Yield the look of a tick and its second looks: those that are written down, else those that are needed."""
+        at, key = tick, (probe.id, location)
+        for attempt in itertools.count(1):
+            word = words[min(attempt, len(words)) - 1]
+            if word == ".":
+                return
+            result = Result(RunId(probe.id, location, tick, attempt), at, LOOK_S, self._observation(word))
+            yield result
+            before = self.failed_row.get(key, 0)
+            self.failed_row[key] = health.failed_in_a_row(before, result)
+            if attempt >= len(words) and not health.needs_second_look(probe, result, before):
+                return
+            at += timedelta(seconds=LOOK_S + probe.policy.second_look_after_s)
 
     def _observation(self, word: str) -> Observation:
         own = self.scenario.get("words", {}).get(word)

@@ -22,6 +22,8 @@ def _faults(policy: Policy) -> Iterator[str]:
         yield f"open_after_failures ({k}) must lie between 1 and window_looks ({n}), which is at most {MOST_LOOKS}"
     if policy.close_after_successes < 1 or policy.throttled_after < 1 or policy.quorum_locations < 1:
         yield "close_after_successes, throttled_after and quorum_locations are at least 1"
+    if policy.second_look_after_s < 0:
+        yield f"second_look_after ({policy.second_look_after_s:g} s) is a pause and cannot be negative"
     if not 3 <= policy.rate_min_looks <= MOST_LOOKS // 2:
         yield f"rate_min_looks ({policy.rate_min_looks}) must lie between 3 and {MOST_LOOKS // 2}"
     if not 0 <= policy.rate_close_ratio < policy.rate_open_ratio <= 1:

@@ -1,4 +1,4 @@
-"""Seventy-two hours in minutes: two million looks through the real flow into a real SQLite file, with simulated ``now``.
+"""Seventy-two hours in minutes: two million looks through the real flow into an SQLite file, with simulated ``now``.
 
 Ticks come from the prober's own trigger, which is called late as a busy loop would call it. Outages, single blips,
 looks that tell nothing and looks that were not made are strewn in; roll-ups, pruning, signs of life and the public
@@ -130,7 +130,10 @@ class World:
         first = Result(RunId(name, "local", tick), at, 0.4, BAD if down else seen)
         yield first
         if needs_second_look(self.probes[name], first):
-            yield Result(RunId(name, "local", tick, 2), at + timedelta(seconds=0.5), 0.4, BAD if down else GOOD)
+            pause_s = self.probes[name].policy.second_look_after_s
+            for attempt in range(2, self.probes[name].policy.open_after_failures + 1 if down else 3):
+                again = at + timedelta(seconds=(attempt - 1) * (0.4 + pause_s))
+                yield Result(RunId(name, "local", tick, attempt), again, 0.4, BAD if down else GOOD)
 
 
 def play(folder: Path, probes: int, hours: int = HOURS, interval_s: int = INTERVAL_S) -> Soak:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +25,8 @@ def probe(
     policy: Policy | None = None,
     **more: object,
 ) -> Probe:
-    return Probe(id_, component, "http", interval_s, min(10.0, interval_s / 2), policy=policy or Policy(), **more)  # type: ignore[arg-type]  # keyword passthrough
+    options = {"timeout_s": min(10.0, interval_s / 2)} | more
+    return Probe(id_, component, "http", interval_s, policy=policy or Policy(), **options)  # type: ignore[arg-type]  # keyword passthrough
 
 
 def look(
@@ -37,14 +39,16 @@ def look(
 
 def results(text: str, probe: Probe, location: str = "local", start_s: float = 0.0) -> Iterator[Result]:
     """Play the notation of scenarios for one probe, second looks included."""
-    before = None
-    for number, (one, two) in enumerate(looks(text)):
+    row = 0
+    for number, words in enumerate(looks(text)):
         tick_s = start_s + number * probe.interval_s
-        first = look(tick_s, LETTERS[one], probe=probe.id, location=location)
-        yield first
-        if two or health.needs_second_look(probe, first, before):
-            yield look(tick_s, LETTERS[two or one], 2, probe.id, location)
-        before = first.outcome
+        for attempt in itertools.count(1):
+            word = words[min(attempt, len(words)) - 1]
+            result = look(tick_s, LETTERS[word], attempt, probe.id, location)
+            yield result
+            before, row = row, health.failed_in_a_row(row, result)
+            if attempt >= len(words) and not health.needs_second_look(probe, result, before):
+                break
 
 
 def state(text: str, probe_: Probe | None = None, location: str = "local") -> health.ProbeState:

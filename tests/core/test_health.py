@@ -1,5 +1,6 @@
 """Tables, simulations and properties of the verdict over probes and components."""
 
+import itertools
 import random
 import time
 from collections.abc import Sequence
@@ -34,7 +35,11 @@ def looks_of(reasons: Sequence[Reason]) -> list[Result]:
         ("-*5 i*5 a*5", Health.UNKNOWN),
         ("o*5 x/o", Health.OPERATIONAL),
         ("o*5 x", Health.MAJOR),
-        ("o*5 x/o x/o", Health.MAJOR),
+        ("o*5 x/o x/o", Health.OPERATIONAL),
+        ("o*5 x/x/o", Health.OPERATIONAL),
+        ("o*5 x/x/x", Health.MAJOR),
+        ("o*5 x/o x/o x/o", Health.MAJOR),
+        ("o*5 x/x/o o*2 x/o", Health.OPERATIONAL),
         ("o*5 x/o o x/o", Health.OPERATIONAL),
         ("o*5 x o", Health.MAJOR),
         ("o*5 x o o", Health.OPERATIONAL),
@@ -42,12 +47,13 @@ def looks_of(reasons: Sequence[Reason]) -> list[Result]:
         ("o*5 x -*9", Health.MAJOR),
         ("o*5 x l*9 i*9", Health.MAJOR),
         ("o*5 s", Health.OPERATIONAL),
-        ("o*5 s s", Health.DEGRADED),
-        ("o*5 s o s", Health.DEGRADED),
-        ("o*5 s s o", Health.DEGRADED),
-        ("o*5 s s o o", Health.OPERATIONAL),
-        ("o*5 s s x", Health.MAJOR),
-        ("o*5 x s s", Health.DEGRADED),
+        ("o*5 s s", Health.OPERATIONAL),
+        ("o*5 s s s", Health.DEGRADED),
+        ("o*5 s o s o s", Health.DEGRADED),
+        ("o*5 s s s o", Health.DEGRADED),
+        ("o*5 s s s o o", Health.OPERATIONAL),
+        ("o*5 s s s x", Health.MAJOR),
+        ("o*5 x s s s", Health.DEGRADED),
         ("o*5 h h", Health.OPERATIONAL),
         ("o*5 h h o h h", Health.OPERATIONAL),
         ("o*5 h*3", Health.MAJOR),
@@ -189,7 +195,7 @@ def test_a_clock_that_ran_ahead_and_was_set_back_swallows_no_looks() -> None:
     assert health.step(ahead, look(600, Reason.SERVER_ERROR), Policy()) is ahead
     back = health.rewind(ahead, at(600))
     assert back.evidence_at == at(600)
-    held = fold(back, [look(600, Reason.SERVER_ERROR), look(600, Reason.SERVER_ERROR, 2)], Policy())
+    held = fold(back, [look(600, Reason.SERVER_ERROR, attempt) for attempt in (1, 2, 3)], Policy())
     assert held.health is Health.MAJOR
     assert health.rewind(held, at(590)) is held
 
@@ -199,13 +205,14 @@ def looks_until_found(ratio: float, rng: random.Random, limit: int) -> int | Non
     held = fold(health.new_probe_state("chat", "local"), looks_of([Reason.OK] * 60), Policy())
     looked, tick = 0, 60
     while looked < limit:
-        result = look(30 * tick, Reason.SERVER_ERROR if rng.random() < ratio else Reason.OK)
-        held, looked = health.step(held, result, Policy()), looked + 1
-        if health.needs_second_look(probe(), result):
-            again = look(30 * tick, Reason.SERVER_ERROR if rng.random() < ratio else Reason.OK, 2)
-            held, looked = health.step(held, again, Policy()), looked + 1
-        if held.health.severity >= Health.PARTIAL.severity:
-            return looked
+        for attempt in itertools.count(1):
+            row = held.failed_row
+            result = look(30 * tick, Reason.SERVER_ERROR if rng.random() < ratio else Reason.OK, attempt)
+            held, looked = health.step(held, result, Policy()), looked + 1
+            if held.health.severity >= Health.PARTIAL.severity:
+                return looked
+            if not health.needs_second_look(probe(), result, row):
+                break
         tick += 1
     return None
 
@@ -369,11 +376,14 @@ def test_a_proven_refusal_goes_on_longer_than_the_hour() -> None:
     assert held.reason is Reason.AUTH_BROKEN
 
 
-def test_second_looks_follow_first_failures_only() -> None:
+def test_second_looks_follow_failures_until_enough_of_them_and_never_into_the_next_tick() -> None:
     held = probe()
     assert health.needs_second_look(held, look(0, Reason.SERVER_ERROR))
-    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR), Outcome.FAILED)
-    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR, 2))
+    assert health.needs_second_look(held, look(0, Reason.SERVER_ERROR, 2), 1)
+    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR, 3), 2)
+    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR), 3)
+    assert health.needs_second_look(held, look(0, Reason.SERVER_ERROR), elapsed_s=10.0)
+    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR), elapsed_s=10.1)
     assert not health.needs_second_look(held, look(0, Reason.THROTTLED))
     assert not health.needs_second_look(held, look(0, Reason.OK))
     assert not health.needs_second_look(probe(policy=ONCE), look(0, Reason.SERVER_ERROR))

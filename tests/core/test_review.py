@@ -91,12 +91,12 @@ LOOKS = list(results("o*20 x*2 o*200 x*8 o*60", probe()))
 
 
 def test_a_stricter_policy_drops_the_short_outage_and_delays_the_long_one() -> None:
-    tried = review.backtest(WORLD, LOOKS, {"chat": Policy(open_after_failures=4, window_looks=4)})
+    tried = review.backtest(WORLD, LOOKS, {"chat": Policy(open_after_failures=6, window_looks=6)})
     assert len(tried.before) == 2
     assert [page.started_at for page in tried.gone] == [at(600)]
     assert tried.new == ()
     ((old, new),) = tried.delayed
-    assert (new.at - old.at).total_seconds() == pytest.approx(59.5, abs=1)
+    assert (new.at - old.at).total_seconds() == pytest.approx(88.0, abs=1)
     assert tried.delay_s().n == 1
     assert tried.earlier == ()
 

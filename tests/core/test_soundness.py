@@ -16,9 +16,10 @@ def test_the_policy_out_of_the_box_is_sound() -> None:
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
-        ({"open_after_failures": 4}, "window_looks"),
+        ({"open_after_failures": 6}, "window_looks"),
         ({"open_after_failures": 0}, "window_looks"),
         ({"window_looks": 99}, "at most 60"),
+        ({"second_look_after_s": -1.0}, "cannot be negative"),
         ({"close_after_successes": 0}, "at least 1"),
         ({"rate_min_looks": 40}, "rate_min_looks"),
         ({"rate_open_ratio": 0.01}, "below rate_open_ratio"),

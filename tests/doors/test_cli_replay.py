@@ -184,12 +184,12 @@ def test_live_equals_replay_on_what_was_stored(engine: Engine, name: str) -> Non
 def test_backtest_lists_pages_that_another_policy_misses_and_delays(tmp_path: Path, engine: Engine) -> None:
     catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
     live(engine, catalogue, played, end)
-    later = run(tmp_path, "backtest", "--set", "open_after_failures=3", "--days", "1")
+    later = run(tmp_path, "backtest", "--set", "open_after_failures=5", "--days", "1")
     assert later.exit_code == 0, later.output
     assert "In force  1 pages" in later.output
     assert "Would come later" in later.output
     assert "component_down  deepseek/api" in later.output
-    words = ("--set", "open_after_failures=6", "--set", "window_looks=6", "--set", "rate_open_ratio=1")
+    words = ("--set", "open_after_failures=7", "--set", "window_looks=7", "--set", "rate_open_ratio=1")
     missed = run(tmp_path, "backtest", *words, "--json", "--days", "1")
     found = json.loads(missed.output)
     assert (len(found["before"]), len(found["after"]), len(found["gone"])) == (1, 0, 1)
@@ -199,7 +199,7 @@ def test_backtest_takes_a_policy_of_the_configuration(tmp_path: Path, engine: En
     catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
     live(engine, catalogue, played, end)
     (tmp_path / "probes.yaml").write_text(
-        "policies: {patient: {open_after_failures: 3, recovery_window: 10m}}\n"
+        "policies: {patient: {open_after_failures: 5, recovery_window: 10m}}\n"
         "services: [{id: a, name: A, components: [{id: b, name: B}],"
         " probes: [{id: p, component: b, kind: tcp, interval: 30s, options: {host: a.example, port: 443}}]}]\n"
     )

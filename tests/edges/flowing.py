@@ -82,13 +82,13 @@ def play(
     start: datetime = T0,
     **seen: Any,
 ) -> list[flow.Recorded]:
-    """Record a look a minute, with its second look when it failed, and sweep between them."""
+    """Record a look a minute, with its second looks when it failed, and sweep between them."""
     done = []
     for minute in minutes:
         at = start + minute * MINUTE
         batch = [look(probe, at, reason, **seen)]
         if reason.outcome.value == "failed":
-            batch.append(look(probe, at, reason, 2, **seen))
+            batch += [look(probe, at, reason, attempt, **seen) for attempt in (2, 3)]
         done.append(flow.record(engine, batch, at + timedelta(seconds=3)))
         done.append(flow.sweep(engine, at + timedelta(seconds=30)))
     return done

@@ -317,7 +317,7 @@ def test_policies_inherit_from_the_default_and_the_nearest_wins(tmp_path: Path) 
         + "policies:\n  default: {recovery_window: 5m}\n  calm: {window_looks: 9}\n  quick: {confirm_at_once: false}\n"
     )
     page, chat = read(tmp_path, text).catalogue.probes
-    assert (page.policy.recovery_window_s, page.policy.confirm_at_once, page.policy.window_looks) == (300.0, False, 3)
+    assert (page.policy.recovery_window_s, page.policy.confirm_at_once, page.policy.window_looks) == (300.0, False, 5)
     assert (chat.policy.recovery_window_s, chat.policy.window_looks) == (300.0, 9)
 
 

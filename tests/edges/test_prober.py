@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,10 @@ from monitor.simulator import Vendor, serve
 pytestmark = pytest.mark.alone
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def ended(result: Result) -> datetime:
+    return result.started_at + timedelta(seconds=result.duration_s)
 
 
 def config(tmp_path: Path, url: str, interval: str = "1s", timeout: str = "900ms", more: str = "") -> Config:
@@ -50,13 +55,15 @@ async def until(good: Callable[[], bool]) -> None:
     raise AssertionError("it never came to that")
 
 
-def watch(tmp_path: Path, seconds: float, act: Callable[[Vendor], None] = lambda vendor: None) -> list[Result]:
+def watch(
+    tmp_path: Path, seconds: float, act: Callable[[Vendor], None] = lambda vendor: None, **settings: str
+) -> list[Result]:
     """Run a prober over a simulated vendor and return what it handed over."""
     found: list[Result] = []
 
     async def play() -> None:
         async with serve() as vendor:
-            prober = Prober(config(tmp_path, vendor.url), found.append)
+            prober = Prober(config(tmp_path, vendor.url, **settings), found.append)
             prober.start()
             act(vendor)
             await asyncio.sleep(seconds)
@@ -100,16 +107,58 @@ def test_looks_lie_on_the_grid_and_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_failure_is_looked_at_again_at_once(tmp_path: Path) -> None:
-    found = watch(tmp_path, 2.3, lambda vendor: vendor.set(web={"fault": "status", "status": 503}))
-    assert [result.run.attempt for result in found[:2]] == [1, 2]
-    assert found[0].run.tick == found[1].run.tick
-    assert found[1].started_at - found[0].started_at < timedelta(seconds=1)
+def test_a_failure_is_looked_at_again_until_it_is_confirmed_and_then_once_a_tick(tmp_path: Path) -> None:
+    quick = {"interval": "3s", "timeout": "800ms", "more": "policies: {default: {second_look_after: 100ms}}\n"}
+    found = watch(tmp_path, 6.5, lambda vendor: vendor.set(web={"fault": "status", "status": 503}), **quick)
+    first = [result for result in found if result.run.tick == found[0].run.tick]
+    assert [result.run.attempt for result in found[:4]] == [1, 2, 3, 1]
+    for earlier, later in pairwise(first):
+        assert timedelta(milliseconds=99) <= later.started_at - ended(earlier)
+    assert first[-1].started_at - first[0].started_at < timedelta(seconds=2)
+
+
+@pytest.mark.slow
+def test_one_good_look_ends_the_second_looks(tmp_path: Path) -> None:
+    found: list[Result] = []
+
+    async def play() -> None:
+        async with serve() as vendor:
+            vendor.set(web={"fault": "status", "status": 503})
+            more = "policies: {default: {second_look_after: 1s}}\n"
+            prober = Prober(config(tmp_path, vendor.url, "4s", "900ms", more), found.append)
+            prober.start()
+            await until(lambda: bool(found))
+            vendor.set(web={"fault": "none"})
+            await until(lambda: prober.idle)
+            await prober.stop()
+
+    asyncio.run(play())
+    assert [(result.run.attempt, result.outcome) for result in found] == [(1, Outcome.FAILED), (2, Outcome.OK)]
+
+
+@pytest.mark.slow
+def test_a_pause_before_a_second_look_does_not_delay_the_end(tmp_path: Path) -> None:
+    found: list[Result] = []
+
+    async def play() -> None:
+        async with serve() as vendor:
+            vendor.set(web={"fault": "status", "status": 503})
+            more = "policies: {default: {second_look_after: 4s}}\n"
+            prober = Prober(config(tmp_path, vendor.url, "10s", "1s", more), found.append)
+            prober.start()
+            await until(lambda: bool(found))
+            assert not prober.idle
+            started_s = clock.monotonic()
+            await prober.stop()
+            assert clock.monotonic() - started_s < 2
+
+    asyncio.run(play())
+    assert [result.run.attempt for result in found] == [1]
 
 
 @pytest.mark.slow
 def test_an_overrun_is_recorded_after_the_look_that_caused_it(tmp_path: Path) -> None:
-    found = watch(tmp_path, 5.0, lambda vendor: vendor.set(web={"fault": "hang"}))
+    found = watch(tmp_path, 5.0, lambda vendor: vendor.set(web={"fault": "hang"}), timeout="1s")
     assert Reason.OVERRUN in {result.reason for result in found}
     places = [(result.run.tick, result.run.attempt) for result in found]
     assert places == sorted(places)
