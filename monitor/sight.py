@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from monitor.core.blindness import is_blind, no_names
 from monitor.core.catalogue import Probe
 from monitor.core.model import Outcome, Reason, Result
 
+log = logging.getLogger("chatwatch.sight")
 FRESH = timedelta(seconds=1)
 
 Ask = Callable[[Probe], Awaitable[Result]]
@@ -67,6 +69,10 @@ class Sight:
         reason = is_blind(seen, self._trusted(controls), now) or no_names(self._newest.values(), self._probes, now)
         if bool(reason) != bool(self.reason):
             self.since = now if reason else None
+            if reason:
+                log.warning("blind, nothing is judged: %s", reason)
+            else:
+                log.info("no longer blind")
         self.reason = reason
 
     def _controls(self) -> list[Probe]:

@@ -13,7 +13,7 @@ def draw(shift: desk.Shift) -> None:
         {
             words("col_at"): desk.stamp(line.at),
             words("who"): line.who,
-            words("action"): line.action,
+            words("action"): words.table["action"].get(line.action, line.action),
             words("subject"): line.subject,
             words("why_label"): line.why,
         }

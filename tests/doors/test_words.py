@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from string import Formatter
+from typing import get_args
 
 import pytest
 
@@ -13,7 +14,7 @@ from dashboard import render, sentences, timeline
 from dashboard.parts import weakest
 from dashboard.views.public import in_zone
 from dashboard.words import SECTION, Language, capital, plain, speak, web_address
-from monitor.core import model
+from monitor.core import commands, model
 from monitor.core.catalogue import ComponentKind, Policy
 from monitor.core.events import Cause, EventKind
 from monitor.core.model import Health, Registration, Sending
@@ -269,3 +270,10 @@ def test_an_incidents_length_is_the_same_wherever_it_is_told() -> None:
     words = speak(Language.EN)
     length = words.duration((incident.resolved_at - incident.started_at).total_seconds())
     assert timeline.entries(incident, words, {})[-1].sentence == f"Over after {length}."
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_order_has_words_for_the_audit(language: Language) -> None:
+    orders = {order.__name__ for order in get_args(commands.Command)}
+    assert len(orders) > 10
+    assert orders <= speak(language).table["action"].keys()

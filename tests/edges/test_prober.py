@@ -263,7 +263,8 @@ def test_an_http_answer_is_judged_without_asking_anybody() -> None:
     assert asked == []
 
 
-def test_any_answer_ends_the_blindness() -> None:
+def test_any_answer_ends_the_blindness_and_both_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "chatwatch.sight")
     answers = {"c-one": Reason.CONNECT, "c-two": Reason.CONNECT}
     eyes, _ = sight(answers)
 
@@ -275,6 +276,9 @@ def test_any_answer_ends_the_blindness() -> None:
         assert eyes.reason == ""
 
     asyncio.run(play())
+    began, ended = (record.getMessage() for record in caplog.records)
+    assert "control targets" in began
+    assert ended == "no longer blind"
 
 
 def test_controls_behind_a_firewall_do_not_hide_an_outage() -> None:
