@@ -216,6 +216,11 @@ def test_a_refused_settings_request_is_unreadable() -> None:
     found = read("deepseek_banner", fixture_json("deepseek_banner_refused.json"))
     assert (found.readings, found.reason) == ((), Reason.UNREADABLE)
     assert "INVALID_PARAM" in found.detail
+    whole = fixture_json("deepseek_banner.json")
+    assert read("deepseek_banner", whole).readings
+    assert read("deepseek_banner", whole | {"code": 40003}).reason is Reason.UNREADABLE
+    whole["data"]["biz_code"] = 2
+    assert (read("deepseek_banner", whole).readings, read("deepseek_banner", whole).reason) == ((), Reason.UNREADABLE)
 
 
 def test_any_json_field_can_be_mapped() -> None:
@@ -391,7 +396,7 @@ def test_a_look_asks_the_products_endpoint_without_cookie_or_token() -> None:
         assert seen.registration[0].url == site.url
         (asked,) = site.asked
         assert (asked.method, asked.path) == ("GET", "/api/config")
-        assert not {"cookie", "authorization"} & set(asked.headers)
+        assert not {"cookie", "authorization", "content-length", "content-type"} & set(asked.headers)
 
     asyncio.run(story())
 
