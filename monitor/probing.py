@@ -16,6 +16,7 @@ from pathlib import Path
 from monitor import clock
 from monitor.config import Config, ConfigError, load
 from monitor.handover import Handover
+from monitor.heap import give_back
 from monitor.link import open_link, watch_parent
 from monitor.prober import CLOCK_EVERY_S, Prober
 from monitor.probes.memory import Memories, memory_path
@@ -25,7 +26,7 @@ log = logging.getLogger("chatwatch.prober")
 RECORDER_SILENT_S = 60.0
 FLUSH_S = 2.0
 CLOCK_STEP_S = 1.0
-COLLECT_EVERY_S = 5.0
+COLLECT_EVERY_S = 2.0
 COLLECT_BY_FORCE = 100_000
 ALIVE_EVERY_S = 1.0
 ALONE_AFTER_S = 8.0
@@ -54,7 +55,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     loop.add_signal_handler(signal.SIGHUP, _reload, prober, path, location)
     watch_parent(stopping.set)
     prober.start(alone=not shared)
-    gc.collect()
+    give_back()
     gc.freeze()
     gc.disable()
     listening = asyncio.create_task(handover.listen())

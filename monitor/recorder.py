@@ -25,6 +25,7 @@ from monitor.core.codec import CodecError, loads_result
 from monitor.core.model import Result
 from monitor.delivery import Dispatcher
 from monitor.gaps import missed_since, newest_ticks
+from monitor.heap import give_back
 from monitor.link import Frame
 from monitor.metrics import Counters, Kept, Seen
 from monitor.sharing import LATE_LOOK_S, Carrying, Sharing, own_name
@@ -339,6 +340,7 @@ class Recorder:
     async def prune(self) -> None:
         """Let go of what is past its keeping time."""
         await self.aside(flow.prune, self.engine, clock.now(), rest=self._rest, steps=PRUNE_STEPS)
+        await self.aside(give_back)
 
     def _rest(self) -> None:
         """Let go of the database between two steps; nobody waits for this once we are told to end."""
@@ -346,7 +348,9 @@ class Recorder:
 
     async def look_around(self) -> None:
         """Read the snapshot that the metrics show."""
-        self.seen.snapshot = await self.aside(reads.snapshot, self.engine, clock.now(), public=False)
+        self.seen.snapshot = await self.aside(
+            reads.snapshot, self.engine, clock.now(), public=False, history=False
+        )
         self.seen.snapshot_at = clock.now()
         self.seen.outbox = await self.aside(flow.outbox_counts, self.engine)
         self.seen.log_bytes = await self.aside(fold_log, self.engine)

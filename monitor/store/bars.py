@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from monitor.core.maintenance import Window
 from monitor.core.model import Health
@@ -56,6 +56,26 @@ def day_parts(
     return found
 
 
+def day_totals(
+    connection: Connection, lines: Sequence[Line], windows: Sequence[Window], since_us: int, until_us: int
+) -> dict[str, Parts]:
+    """Return the sums of :func:`day_parts` alone, without holding the days: a tenth of the memory."""
+    first, end = since_us - since_us % DAY, until_us - until_us % DAY + DAY
+    closed = _closed_sums(connection, first, lines)
+    start = {
+        line.component: max(first, line.created_us - line.created_us % DAY, closed[line.component][0]) for line in lines
+    }
+    spans = _spans(connection, min(start.values(), default=end), start)
+    found: dict[str, Parts] = {}
+    for line in lines:
+        parts = [closed[line.component][1]]
+        for day in range(start[line.component], end, DAY):
+            share = one_day(line, spans[line.component], windows, day, min(day + DAY, until_us))
+            parts.append(tuple(getattr(share, name) for name in STATES))
+        found[line.component] = total(parts)
+    return found
+
+
 def one_day(
     line: Line, spans: Sequence[tuple[int, int, Health]], windows: Sequence[Window], day_us: int, until_us: int
 ) -> Shares:
@@ -93,6 +113,27 @@ def _closed(connection: Connection, first: int, lines: Sequence[Line]) -> dict[s
         _KEPT.clear()
     _KEPT.update({revision: dict(found[component]) for component, revision in wanted.items()})
     return found
+
+
+_SUMS: dict[int, tuple[int, int, Parts]] = {}
+"""Revision → (first day, end of the last closed day, sum) as last read; closed days have no gaps."""
+
+
+def _closed_sums(connection: Connection, first: int, lines: Sequence[Line]) -> dict[str, tuple[int, Parts]]:
+    stale = [line for line in lines if line.revision and _SUMS.get(line.revision, (None,))[0] != first]
+    if stale:
+        by_name = {line.component: line.revision for line in stale}
+        sums = [func.sum(COMPONENT_DAY.c[name]) for name in STATES]
+        query = select(COMPONENT_DAY.c.component, func.max(COMPONENT_DAY.c.day_us), *sums)
+        query = query.where(COMPONENT_DAY.c.day_us >= first).group_by(COMPONENT_DAY.c.component)
+        if len(_SUMS) > _MOST_KEPT:
+            _SUMS.clear()
+        _SUMS.update(dict.fromkeys(by_name.values(), (first, 0, (0,) * len(STATES))))
+        for component, last, *parts in connection.execute(query):
+            if component in by_name:
+                _SUMS[by_name[component]] = (first, last + DAY, tuple(map(int, parts)))
+    nothing = (first, 0, (0,) * len(STATES))
+    return {line.component: _SUMS.get(line.revision, nothing)[1:] for line in lines}
 
 
 def _first_open(line: Line, days: Mapping[int, Parts], first: int, today: int) -> int:

@@ -22,7 +22,7 @@ from monitor.core.maintenance import Window, covering
 from monitor.core.model import Health, Reason, UpstreamReading
 from monitor.core.registration import RegistrationState
 from monitor.store import tables
-from monitor.store.bars import Line, Parts, day_parts, total
+from monitor.store.bars import Line, Parts, day_parts, day_totals, total
 from monitor.store.catalogues import Index, load_index
 from monitor.store.codec import DAY, SECOND, unpack, us, when, when_or_none
 from monitor.store.engine import reading
@@ -89,10 +89,11 @@ class _Scene:
     audience: Audience
     windows: Sequence[Window]
     incidents: Sequence[IncidentView]
+    history: bool
 
 
-def snapshot(engine: Engine, now: datetime, *, public: bool) -> Snapshot:
-    """Return everything a page shows, from one read transaction."""
+def snapshot(engine: Engine, now: datetime, *, public: bool, history: bool = True) -> Snapshot:
+    """Return everything a page shows, from one read transaction; without ``history`` neither days nor latency."""
     with reading(engine) as connection:
         index = load_index(connection)
         audience = Audience(index, public)
@@ -102,7 +103,7 @@ def snapshot(engine: Engine, now: datetime, *, public: bool) -> Snapshot:
         since = now - timedelta(days=BARS)
         planned = list(held_windows(connection, since, now + ANNOUNCED))
         shown = recent(connection, since, audience)
-        scene = _Scene(connection, now, as_of, stale, index, audience, planned, shown)
+        scene = _Scene(connection, now, as_of, stale, index, audience, planned, shown, history)
         return Snapshot(
             taken_at=now,
             as_of=as_of,
@@ -184,6 +185,11 @@ def _components(scene: _Scene, shown: Sequence[Component]) -> list[ComponentView
         for row in rows.values()
     ]
     since_us = us(scene.now) - (BARS - 1) * DAY
+    if not scene.history:
+        sums = day_totals(scene.connection, lines, scene.windows, since_us, us(scene.now))
+        seen = _observed(scene)
+        known = [(component, rows[component.id]) for component in shown if component.id in rows]
+        return [_component(scene, one, row, (), sums[one.id], seen.get(one.id)) for one, row in known]
     parts = day_parts(scene.connection, lines, scene.windows, since_us, us(scene.now))
     observed = _observed(scene)
     counts = _incidents_per_day(scene.incidents, scene.now)
@@ -216,7 +222,7 @@ def _component(
         maintenance=covering(scene.windows, component.id, scene.now) is not None,
         days=bars,
         uptime=_uptime(whole),
-        latency=unpack(Latency, row.latency) if row.latency else None,
+        latency=unpack(Latency, row.latency) if row.latency and scene.history else None,
         registration=_registration(row.registration, scene),
         disabled=tuple(
             f"{probe.id}: {probe.disabled}" for probe in scene.index.probes_of.get(component.id, ()) if probe.disabled
