@@ -10,7 +10,7 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,21 +140,23 @@ async def worker(
     probes: str = PROBES,
     database: str = "",
     location: str = "",
+    environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Worker]:
     """Run ``chatwatch worker`` against the vendor at ``url``; ``prefix`` goes before the command."""
     port, database = free_port(), database or f"sqlite:///{home / 'test.db'}"
     (home / "probes.yaml").write_text(probes.format(url=url, metrics=port))
-    environ = {
+    around = {
         **os.environ,
         "CHATWATCH_DATABASE": database,
         "SIM_KEY": KEY,
         "SIM_HOOK": f"{url}/_inbox",
         "PYTHONPATH": str(ROOT),
+        **(environ or {}),
     }
     command = [*prefix, sys.executable, "-m", "monitor", "worker", "--config", str(home / "probes.yaml")]
     command += ["--location", location] if location else []
     with (home / "worker.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=environ, cwd=home)
+        process = await asyncio.create_subprocess_exec(*command, stdout=log, stderr=log, env=around, cwd=home)
     running = Worker(process, home, port, database)
     try:
         yield running

@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -23,13 +23,14 @@ from monitor.config import Config, load
 from monitor.core.catalogue import Probe
 from monitor.core.model import Health, Outcome, Reason, Result
 from monitor.gaps import missed_since
-from monitor.grid import Grid
+from monitor.grid import MOST_MISSED, Grid
 from monitor.prober import LATEST_START_S, Prober
 from monitor.probing import _watch_clock
 from monitor.simulator import serve
 from monitor.store import reads
 from monitor.store.engine import open_engine
-from tests.doors.running import worker
+from tests.doors.running import PROBES as WORKERS_PROBES
+from tests.doors.running import ROOT, worker
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
 
 INTERVAL_S, PROBES, WATCHED_S = 30, 120, 3.0
@@ -145,36 +146,81 @@ def test_summer_time_is_no_event_for_what_is_stored(zone: str, around: datetime,
     assert reads.incidents(sqlite_engine, public=False) == ()
 
 
+TEN_MINUTES = timedelta(minutes=10)
+SLOWER_CHAT = WORKERS_PROBES.replace("interval: 2s", "interval: 4s")
+
+
+def ticks_of(found: Sequence[Result], probe: str, since: datetime, until: datetime) -> tuple[list[datetime], int]:
+    """Return the ticks of a probe's first looks within a time, in order, and how many of them were missed."""
+    mine = [r for r in found if r.run.probe == probe and since <= r.run.tick <= until and r.run.attempt == 1]
+    return sorted(r.run.tick for r in mine), sum(r.outcome is Outcome.MISSED for r in mine)
+
+
+def started(result: Result) -> datetime:
+    return result.started_at
+
+
+def steps_s(ticks: Sequence[datetime]) -> set[float]:
+    return {round((later - tick).total_seconds(), 3) for tick, later in pairwise(ticks)}
+
+
+def asleep(pids: Iterable[int]) -> None:
+    """Stop programs, let ten minutes go by on their wall clocks alone, and wake them: what a suspended machine does."""
+    for number in (signal.SIGSTOP, signal.SIGUSR1, signal.SIGCONT):
+        for pid in pids:
+            os.kill(pid, number)
+
+
 @pytest.mark.slow
-def test_a_prober_that_was_asleep_records_the_gap_and_looks_once(tmp_path: Path) -> None:
-    async def play_it() -> None:
-        async with serve() as vendor, worker(tmp_path, vendor.url) as running:
+def test_a_worker_that_was_asleep_records_the_gap_and_looks_once(tmp_path: Path) -> None:
+    """First its prober is stopped for 6 s, then the whole worker sleeps for ten minutes."""
+
+    async def play_it() -> datetime:
+        environ = {"PYTHONPATH": f"{ROOT / 'tests' / 'doors' / 'asleep'}:{ROOT}"}
+        async with serve() as vendor, worker(tmp_path, vendor.url, probes=SLOWER_CHAT, environ=environ) as running:
             good = 'chatwatch_results_total{outcome="ok"}'
             await running.until(good, lambda count: (count or 0) > 3)
             children = running.children()
             os.kill(children["prober"], signal.SIGSTOP)
             await asyncio.sleep(6)
             os.kill(children["prober"], signal.SIGCONT)
-            await asyncio.sleep(4)
+            await asyncio.sleep(3)
+            slept_at = clock.now()
+            asleep([running.process.pid, *children.values()])
+            before = await running.metric(good) or 0
+            await running.until(good, lambda count: (count or 0) >= before + 3)
+            await asyncio.sleep(2)
             assert running.children() == children, running.log
+            assert "the clock was set by +600" in running.log
+            assert (await running.get("/-/ready"))[0] == 200
+            assert not list(vendor.inbox)
             assert await running.stop() == 0
+            return slept_at
 
-    asyncio.run(play_it())
+    slept_at = asyncio.run(play_it())
     engine = open_engine(f"sqlite:///{tmp_path / 'test.db'}", read_only=True)
-    now = clock.now()
-    found = sorted(reads.results(engine, "sim-page", now - timedelta(hours=1), now), key=lambda result: result.run.tick)
-    incidents = reads.incidents(engine, public=False)
+    later = clock.now() + TEN_MINUTES
+    found = list(reads.results(engine))
+    incidents, shot = reads.incidents(engine, public=False), reads.snapshot(engine, later, public=False)
     engine.dispose()
-    ticks = [result.run.tick for result in found]
-    assert {later - tick for tick, later in pairwise(ticks)} == {timedelta(seconds=1)}
-    lost = [result for result in found if result.outcome is Outcome.MISSED]
-    assert 4 <= len(lost) <= 7
-    looks = [result for result in found if result.outcome is not Outcome.MISSED]
-    assert all(result.outcome is Outcome.OK and result.duration_s >= 0 for result in looks)
-    gaps = [later.started_at - result.started_at for result, later in pairwise(looks)]
-    assert max(gaps) <= timedelta(seconds=6 + 1 + 0.6)
-    assert sum(gap < timedelta(seconds=0.5) for gap in gaps) <= 1
+    assert len({result.run for result in found}) == len(found)
+    before, lost = ticks_of(found, "sim-page", T0, slept_at)
+    assert steps_s(before) == {1.0}
+    assert 4 <= lost <= 7
+    after, lost = ticks_of(found, "sim-page", slept_at, later)
+    assert lost == MOST_MISSED  # the newest of 600
+    assert steps_s(after[1:]) == {1.0}
+    whole, lost = ticks_of(found, "sim-chat", T0, later)
+    assert steps_s(whole) == {4.0}
+    assert 148 <= lost <= 153
+    for probe in ("sim-page", "sim-chat"):
+        looks = sorted((r for r in found if r.run.probe == probe and r.outcome is not Outcome.MISSED), key=started)
+        assert all(result.outcome is Outcome.OK and 0 <= result.duration_s < 2 for result in looks)
+        gaps = [later.started_at - result.started_at for result, later in pairwise(looks)]
+        assert sum(gap < timedelta(seconds=0.5) for gap in gaps) <= 2
     assert incidents == ()
+    (view,) = [part for service in shot.services for part in service.components if part.id == "sim/web"]
+    assert view.uptime.down_s == 0
 
 
 def test_ten_minutes_asleep_are_unknown_time_and_no_outage(sqlite_engine: Engine) -> None:
