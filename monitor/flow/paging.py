@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -31,6 +31,7 @@ from monitor.flow.working import Working
 from monitor.store import tables
 from monitor.store.codec import pack, unpack, us, us_or_none
 from monitor.store.tables import table
+from monitor.store.views import WORKER_LIMIT
 
 ALERT, ALERT_EVENT = table(tables.Alert), table(tables.AlertEvent)
 DECISION, OUTBOX, SILENCE, WORKER = (
@@ -40,8 +41,6 @@ DECISION, OUTBOX, SILENCE, WORKER = (
     table(tables.Worker),
 )
 _DOWN = (Health.PARTIAL, Health.MAJOR)
-WORKER_LIMIT = timedelta(seconds=90)
-"""A worker that was silent for longer does not count as watching."""
 
 
 @dataclass

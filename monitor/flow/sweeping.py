@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Engine, func, insert, select, update
 
@@ -17,6 +20,7 @@ from monitor.flow.working import Part, Working
 from monitor.store.codec import us, when
 from monitor.store.engine import begin
 from monitor.store.rolling import mark, set_mark
+from monitor.store.views import WORKER_LIMIT
 
 GAP = timedelta(seconds=60)
 """When no worker gave a sign of life for longer, nobody watched, and the time is unknown."""
@@ -36,6 +40,7 @@ def sweep(engine: Engine, now: datetime) -> Recorded:
                 _settle(work, part, now, done)
             paging.meet(follow(work, service, now), now)
             paging.meet(_overdue(work, service, now), now)
+        paging.meet(_blindness(work), now)
         work.flush()
         paging.decide(everything=True)
         done.take(work, paging)
@@ -68,6 +73,28 @@ def _overdue(work: Working, service: str, now: datetime) -> list[Condition]:
     return found
 
 
+def _blindness(work: Working, locations: Collection[str] | None = None) -> list[Condition]:
+    """Return for each location whether living workers are blind, and which; only if all are is it worth a page.
+
+    Blindness belongs to a worker: while another one of its location sees, that one looks at its probes. A location
+    without a living worker keeps the alert that it has: silence is no recovery.
+    """
+    places: dict[str, list[Any]] = {}
+    for row in work.connection.execute(select(WORKER).where(WORKER.c.seen_us >= us(work.now - WORKER_LIMIT))):
+        if locations is None or row.location in locations:
+            places.setdefault(row.location, []).append(row)
+    found = []
+    for location, workers in sorted(places.items()):
+        blind = sorted((row for row in workers if row.blind_us is not None), key=lambda row: str(row.id))
+        why = "; ".join(f"worker {row.id} in {location}: {row.blind_reason}" for row in blind)
+        since = when(min((row.blind_us for row in blind), default=us(work.now)))
+        sees = len(workers) - len(blind)
+        condition = about_us("blind", location, why, since, Severity.TICKET if sees else Severity.PAGE)
+        facts = {"location": location, "blind_workers": len(blind), "seeing_workers": sees} if why else {}
+        found.append(replace(condition, summary={**condition.summary, **facts}))
+    return found
+
+
 def check_in(
     engine: Engine,
     worker: str,
@@ -80,6 +107,8 @@ def check_in(
     started_at: datetime | None = None,
 ) -> Recorded:
     """Keep a worker's sign of life. ``blind`` says why it cannot see, empty when it sees.
+
+    A location is blind when all its living workers are.
 
     If every worker was silent since the last one, that time becomes unknown, unless ``started_at`` shows that this
     worker lived all along and only the database was away.
@@ -105,7 +134,7 @@ def check_in(
         }
         if not connection.execute(update(WORKER).where(WORKER.c.id == worker).values(values)).rowcount:
             connection.execute(insert(WORKER).values(values | {"id": worker}))
-        paging.meet([about_us("blind", location, blind, when(since))], now)
+        paging.meet(_blindness(work, {location}), now)
         again = before is not None and before.spooled  # a few wait at every start: that is no news
         held = f"{spooled} results wait on disk for the database" if spooled and again else ""
         paging.meet([about_us("spool", worker, held, now, Severity.TICKET)], now)

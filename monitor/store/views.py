@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from monitor.core.baseline import Unusual
 from monitor.core.catalogue import ComponentKind, Probe
@@ -182,6 +182,10 @@ class MaintenanceView:
     ends_at: datetime
 
 
+WORKER_LIMIT = timedelta(seconds=90)
+"""A worker that was silent for longer does not count as watching."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerView:
     """A worker as the database last saw it."""
@@ -215,11 +219,17 @@ class Snapshot:
     """Shown on every page when set, e.g. that this is a reconstruction."""
 
     @property
+    def watching(self) -> tuple[WorkerView, ...]:
+        """Workers that were not silent while another one reported: one that was ended neither sees nor is blind."""
+        newest = max((worker.seen_at for worker in self.workers), default=self.taken_at)
+        return tuple(worker for worker in self.workers if newest - worker.seen_at <= WORKER_LIMIT)
+
+    @property
     def blind_since(self) -> datetime | None:
         """Since when every reporting worker is blind; None while any of them sees."""
-        if not self.workers or any(worker.blind_since is None for worker in self.workers):
+        if not self.watching or any(worker.blind_since is None for worker in self.watching):
             return None
-        return max(worker.blind_since for worker in self.workers if worker.blind_since)
+        return max(worker.blind_since for worker in self.watching if worker.blind_since)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,33 @@ def test_one_place_alone_makes_no_incident_but_is_named_a_suspect(engine: Engine
     assert (view.alert.rule, view.alert.summary["locations"]) == ("suspect", ["tokyo"])
 
 
+def test_a_location_is_blind_when_all_its_living_workers_are_and_its_alert_does_not_flap(engine: Engine) -> None:
+    publish(engine)
+    why = "all 2 control targets fail with network errors"
+
+    def after(second: int, **workers: str) -> tuple[list[str], bool]:
+        now = T0 + timedelta(seconds=second)
+        for name, blind in workers.items():
+            flow.check_in(engine, f"berlin-{name}", "berlin", now, blind=blind)
+        flow.sweep(engine, now)
+        found = [view.alert for view in reads.alerts(engine, open_only=True) if view.alert.rule == "blind"]
+        assert len({alert.id for alert in found}) <= 1
+        shot = reads.snapshot(engine, now, public=True)
+        told = [f"{alert.severity}: {alert.summary['why']}" for alert in found]
+        return told, shot.blind_since is not None
+
+    one, other = (f"worker berlin-{name} in berlin: {why}" for name in "ab")
+    assert after(0, a="", b="") == ([], False)
+    for second in range(5, 30, 5):
+        assert after(second, b="", a=why) == after(second + 1, b="") == ([f"ticket: {one}"], False)
+    assert after(35, a=why, b=why) == ([f"page: {one}; {other}"], True)
+    assert len(reads.alerts(engine)) == 1
+    # One ends and is forgotten; what is left of the place is still blind, and silence of all is no recovery.
+    assert after(130, b=why) == ([f"page: {other}"], True)
+    assert after(400) == ([f"page: {other}"], True)
+    assert after(405, b="") == ([], False)
+
+
 def test_the_verdicts_do_not_depend_on_the_database(engine: Engine) -> None:
     publish(engine)
     looks = [look("ds-api", T0 + i * MINUTE, Reason.SERVER_ERROR if i % 7 > 3 else Reason.OK) for i in range(80)]
