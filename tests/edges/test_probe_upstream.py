@@ -169,6 +169,23 @@ def test_google_cloud_is_read_for_the_products_that_concern_us() -> None:
     assert everything.indicator is Health.MAJOR
 
 
+def test_google_clouds_incidents_are_over_when_they_have_an_end_whatever_their_last_word() -> None:
+    rows = fixture_json("google_incidents.json")
+    rows[0] |= {"end": "2026-11-22T14:30:00+00:00"}
+    reading = google_cloud(rows, new_look("google_cloud"), (GEMINI,))
+    assert (reading.indicator, reading.components) == (Health.OPERATIONAL, {GEMINI: Health.OPERATIONAL})
+    assert {incident.status for incident in reading.incidents} == {IncidentStatus.RESOLVED}
+
+
+def test_a_better_stack_report_of_maintenance_is_no_incident_with_a_status() -> None:
+    page = fixture_json("better_stack_index.json")
+    for row in page["included"]:
+        if row["id"] == "p1":
+            row["attributes"] |= {"report_type": "maintenance", "aggregate_state": "maintenance"}
+    running, _ = READERS["better_stack"](page, new_look("better_stack")).incidents
+    assert (running.name, running.status, running.impact) == ("Chat API errors", None, Impact.NONE)
+
+
 def test_a_feed_groups_entries_of_one_incident_and_finds_the_watched_parts() -> None:
     look = new_look("feed")
     reading = feed(fixture("feed_xai.xml"), look, ("api.x.ai", "grok.com", "Voice"))
