@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, inspect, select, text, update
@@ -96,8 +97,8 @@ def restore(path: Path, url: str, *, replace: bool = False) -> Holdings | None:
     """Put a backup in place of the database at ``url`` and bring its schema up to date; returns what it holds now.
 
     A database that holds anything is refused unless ``replace`` is set; then it is kept: an SQLite file beside it as
-    ``NAME.before-restore``, PostgreSQL's tables in the schema :data:`KEPT`. Nothing changes when the backup is no good
-    or other programs use the database. Raises :class:`StoreError`.
+    ``NAME.before-restore`` (what was kept there before gets a number), PostgreSQL's tables in the schema :data:`KEPT`.
+    Nothing changes when the backup is no good or other programs use the database. Raises :class:`StoreError`.
     """
     parsed = parsed_url(url)
     _refuse_other_kinds(path, parsed.get_backend_name())
@@ -155,7 +156,7 @@ def _restore_file(path: Path, target: Path) -> None:
             os.fsync(copy.fileno())
         if target.exists():
             _close_file(target)
-            target.replace(target.with_name(target.name + ".before-restore"))
+            _keep(target)
         # A log that belongs to the old file would be replayed into the new one.
         for ending in ("-wal", "-shm"):
             target.with_name(target.name + ending).unlink(missing_ok=True)
@@ -164,6 +165,23 @@ def _restore_file(path: Path, target: Path) -> None:
         raise StoreError(f"the backup could not be put in place: {error}") from error
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _keep(target: Path) -> None:
+    """Give the old file a second name; its own goes to the new file in one step, so that it is never without one.
+
+    What an earlier restore kept gets a number: after one that was cut off it may be the only copy of that.
+    """
+    kept = target.with_name(target.name + ".before-restore")
+    if kept.exists():
+        names = (target.with_name(f"{kept.name}-{number}") for number in count(2))
+        kept.replace(next(name for name in names if not name.exists()))
+    try:
+        os.link(target, kept)
+    except OSError:  # a file system without second names
+        partial = kept.with_name(kept.name + ".partial")
+        shutil.copyfile(target, partial)
+        partial.replace(kept)
 
 
 def _refuse_unsound(path: Path) -> None:
