@@ -1,29 +1,120 @@
-"""Records results one batch after another and says what was acknowledged, until it is killed."""
+"""Children that are killed: a real recorder under the story's clock, a migration, a backup, a restore."""
 
 from __future__ import annotations
 
-import sys
-from datetime import timedelta
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
 
-from monitor import flow
-from monitor.core.model import Reason
-from monitor.store.engine import open_engine
-from tests.edges.flowing import MINUTE, T0, look
+import time_machine
+
+from monitor import clock, flow
+from monitor.config import Config, Settings
+from monitor.core.codec import dumps_result
+from monitor.core.model import Reason, Registration, Result
+from monitor.core.schedule import next_tick, slot
+from monitor.link import Frame
+from monitor.metrics import Seen, registry_for
+from monitor.recorder import Recorder
+from monitor.spool import Spool
+from monitor.store.backup import backup, restore
+from monitor.store.engine import migrate, open_engine
+from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, readings
+from tests.edges.killing import Pipe, Point, die_at
+
+PROBES = ("ds-api", "oa-api", "ds-reg")
+KEPT = timedelta(hours=2)
+"""Raw results older than this are pruned."""
+FAILING = {"ds-api": (30, range(10, 16)), "oa-api": (40, range(20, 24))}
 
 
-def main(url: str, first: int) -> None:
-    """Take minutes from ``first`` on; every tenth ten of them the service fails."""
+def story(minute: int) -> list[Result]:
+    """Return the looks of a minute, each on its probe's own second; in turns something fails."""
+    results = []
+    for probe in PROBES:
+        tick = next_tick(60, slot(probe, 60), T0 + minute * MINUTE)
+        period, bad = FAILING.get(probe, (60, range(0)))
+        if probe == "ds-reg":
+            way = Registration.RESTRICTED if minute % 60 in range(30, 45) else Registration.OPEN
+            results.append(look(probe, tick, registration=readings(email=way)))
+        elif minute % period in bad:
+            results += [look(probe, tick, Reason.SERVER_ERROR), look(probe, tick, Reason.SERVER_ERROR, 2)]
+        else:
+            results.append(look(probe, tick))
+    return results
+
+
+def taken_at(minute: int) -> datetime:
+    """Return when the looks of a minute reach the recorder."""
+    return T0 + (minute + 1) * MINUTE + timedelta(seconds=1)
+
+
+def frame(minute: int, results: Sequence[Result]) -> Frame:
+    return Frame({"batch": minute}, tuple(dumps_result(result) for result in results))
+
+
+def record(
+    pipe: Pipe, point: Point | None, times: int, url: str, spool: Path, first: int, many: int, closed: int
+) -> None:
+    """Take minutes from ``first`` on, the first ``closed`` of them before the database is open; says each taken one."""
+    die_at(point, times)
+    with time_machine.travel(T0 + first * MINUTE, tick=False) as traveller:
+        asyncio.run(_record(pipe, traveller, url, spool, range(first, first + many), closed))
+
+
+async def _record(
+    pipe: Pipe, traveller: time_machine.Traveller, url: str, spool: Path, minutes: range, closed: int
+) -> None:
+    seen, config = Seen(clock.now), Config(CATALOGUE, {}, settings=Settings())
+    kept = Spool(spool, segment_bytes=2_000)
+    recorder = Recorder(config, open_engine(url), kept, seen, registry_for(seen)[1])
+    recorder.apply(config)
+    await recorder.take(Frame({"alive": {"since": clock.now().timestamp()}}))
+    for minute in minutes:
+        traveller.move_to(taken_at(minute))
+        await recorder.take(frame(minute, story(minute)))
+        pipe.send(minute)
+        if minute - minutes[0] + 1 < closed:
+            continue
+        if not recorder.opened.is_set():
+            await recorder.open()
+        await recorder.replay()
+        traveller.move_to(taken_at(minute) + timedelta(seconds=1))
+        await recorder.sweep()
+        if minute % 3 == 2:
+            await recorder.roll_up()
+        if minute % 6 == 5:
+            await recorder.aside(flow.prune, recorder.engine, clock.now(), results=KEPT)
+    await recorder.close()
+
+
+def move_schema(pipe: Pipe, point: Point | None, times: int, url: str) -> None:
+    """Bring a database to the newest schema."""
+    die_at(point, times)
     engine = open_engine(url)
-    for minute in range(first, first + 100_000):
-        at = T0 + minute * MINUTE
-        reason = Reason.SERVER_ERROR if minute // 10 % 3 == 1 else Reason.OK
-        batch = [look("ds-api", at, reason), look("oa-api", at)]
-        flow.record(engine, batch, at + timedelta(seconds=1))
-        flow.sweep(engine, at + timedelta(seconds=30))
-        if minute % 20 == 19:
-            flow.roll_up(engine, at + timedelta(seconds=40))
-        print(minute, flush=True)
+    migrate(engine)
+    engine.dispose()
 
 
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+def copy(pipe: Pipe, point: Point | None, times: int, url: str, target: Path) -> None:
+    """Write a backup."""
+    die_at(point, times)
+    engine = open_engine(url)
+    backup(engine, target)
+    engine.dispose()
+
+
+def put_back(pipe: Pipe, point: Point | None, times: int, source: Path, url: str) -> None:
+    """Put a backup in place."""
+    die_at(point, times)
+    restore(source, url, replace=True)
+
+
+def keep(pipe: Pipe, point: Point | None, times: int, directory: Path) -> None:
+    """Append to a spool, three results at a time; says how many are kept."""
+    die_at(point, times)
+    spool = Spool(directory, segment_bytes=3_000)
+    for start in range(0, 100_000, 3):
+        spool.append([look("ds-api", T0 + number * MINUTE) for number in range(start, start + 3)])
+        pipe.send(start + 3)

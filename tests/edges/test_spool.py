@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import random
 import resource
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +19,10 @@ from monitor.spool import Spool, SpoolError, turning_points
 from monitor.store import reads
 from monitor.store.engine import AWAY, begin, open_engine
 from tests.edges.flowing import MINUTE, T0, look, publish
+from tests.edges.killing import prepare, run
+from tests.edges.recorder_to_kill import keep
+
+prepare()
 
 
 @pytest.fixture
@@ -182,8 +184,8 @@ for room, size in ((0, 2), (1, 2), (300, 2), (700, 4), (700, 40), (9000, 40)):
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 spool.append(looks(3, 45))
 """
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert run.stdout == "said 5 0\n" * 6
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout == "said 5 0\n" * 6
     spool = Spool(tmp_path)
     assert drained(spool) == looks(5) + looks(3, 45)
     assert spool.torn == 0
@@ -193,25 +195,12 @@ spool.append(looks(3, 45))
 
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
-    code = """
-import sys
-from pathlib import Path
-from monitor.spool import Spool
-from tests.edges.test_spool import looks
-spool = Spool(Path(sys.argv[1]), segment_bytes=3000)
-for start in range(0, 100_000, 3):
-    spool.append(looks(3, start))
-    print(start + 3, flush=True)
-"""
     rng = random.Random(5)
     for number in range(12):
         directory = tmp_path / str(number)
-        with subprocess.Popen([sys.executable, "-c", code, str(directory)], stdout=subprocess.PIPE, text=True) as run:
-            assert run.stdout is not None
-            for _ in range(rng.randrange(1, 60)):
-                acknowledged = int(run.stdout.readline())
-            os.kill(run.pid, signal.SIGKILL)
-            acknowledged = max([acknowledged, *(int(line) for line in run.stdout if line.endswith("\n"))])
+        ended = run(keep, directory, after_s=rng.random() * 0.1)
+        assert ended.killed
+        acknowledged = ended.said[-1]
         spool = Spool(directory)
         found = drained(spool)
         assert found[:acknowledged] == looks(acknowledged)
