@@ -122,8 +122,19 @@ def limit_low(headers: Mapping[str, str]) -> bool:
     return any(top.isdecimal() and rest.isdecimal() and int(rest) * 10 <= int(top) > 0 for top, rest in pairs)
 
 
+_MOST_PARSED_BYTES = 32 * 2**20
+_PART_BYTES, _VALUE_BYTES = 160, 60
+"""About what Python needs for an object or array, and for a value in it."""
+
+
 def parse_json(body: bytes | str) -> Any:
-    """Parse JSON; whatever is wrong with it (encoding and depth included) is a ``ValueError``."""
+    """Parse JSON; whatever is wrong with it (encoding, depth and size when parsed included) is a ``ValueError``."""
+    if isinstance(body, str):
+        parts, values = body.count("{") + body.count("["), body.count(",")
+    else:
+        parts, values = body.count(b"{") + body.count(b"["), body.count(b",")
+    if len(body) + parts * _PART_BYTES + values * _VALUE_BYTES > _MOST_PARSED_BYTES:
+        raise ValueError("two megabytes of empty objects would become seventy")
     try:
         return json.loads(body)
     except RecursionError:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 from monitor import clock
 from monitor.core.model import Observation, Outcome, Reason
+from monitor.probes.answers import parse_json
 from monitor.probes.detectors import PATHS
 from monitor.probes.statuspages import Provider
 from tests.edges.chat_shapes import ANTHROPIC, OPENAI
@@ -62,6 +66,23 @@ def test_a_hostile_answer_is_bounded_and_named(name: str) -> None:
     assert seen.outcome in (Outcome.FAILED, Outcome.SLOW)
     assert took_s < DEADLINE_S + 0.1
     assert grown_mb < 50
+
+
+@pytest.mark.parametrize("unit", [b'{"a":0},', b"[],", b'{"":{}},', b"[0],", b'"ab",', b"1e1,", b"999999,"])
+@pytest.mark.parametrize("megabytes", [2, 6])
+def test_json_made_of_many_small_parts_costs_less_than_fifty_megabytes(unit: bytes, megabytes: int) -> None:
+    body = b"[" + unit * (megabytes * 2**20 // len(unit)) + b"0]"
+    with PeakMemory() as memory:
+        with suppress(ValueError):
+            parse_json(body)
+        assert memory.growth_mb < 50
+
+
+def test_a_long_history_of_real_incidents_is_parsed() -> None:
+    rows = json.loads((Path(__file__).parent / "fixtures" / "google_incidents.json").read_bytes())
+    text = json.dumps(rows * 1000)
+    assert len(text) > 1_500_000
+    assert len(parse_json(text.encode())) == len(parse_json(text)) == len(rows) * 1000
 
 
 KINDS: dict[str, dict[str, Any]] = {
