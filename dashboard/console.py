@@ -36,6 +36,10 @@ STYLE = """<style>
 [class*="st-key-alert-"]{border-top:1px solid color-mix(in srgb,currentcolor 14%,transparent);padding-top:6px}
 [class*="st-key-alert-"] [data-testid="stExpander"] details{border:0}
 [class*="st-key-alert-"] summary{padding:2px 0;font-size:13px;opacity:.8}
+@media(max-width:640px){[data-testid="stHtml"] .scroll table{min-width:620px}
+[class*="st-key-alert-"] [data-testid="stHorizontalBlock"]{gap:4px 16px}
+[class*="st-key-alert-"] [data-testid="stColumn"]{flex:0 1 auto!important;width:auto!important;min-width:0!important}
+[class*="st-key-alert-"] [data-testid="stColumn"]:is(:first-child,:last-child){flex:1 1 100%!important}}
 </style>"""
 MARKS = """<style>
 .mark{display:inline-block;width:11px;height:11px;margin-right:6px;vertical-align:-1px;border-radius:50%}

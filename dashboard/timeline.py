@@ -186,7 +186,9 @@ def published(teller: Teller, event: IncidentEvent) -> list[Entry]:
 def better(teller: Teller, event: IncidentEvent) -> Entry:
     """Tell that a component got better."""
     key = "event_better" if health_of(event) is Health.OPERATIONAL else "event_better_partly"
-    return fact(event, str(health_of(event)), capital(teller.words(key, clause=teller.clause(event))))
+    return fact(
+        event, str(health_of(event)), capital(teller.words(key, clause=teller.clause(event), name=teller.name(event)))
+    )
 
 
 def impact_changed(teller: Teller, event: IncidentEvent) -> list[Entry]:
