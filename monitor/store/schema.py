@@ -34,12 +34,21 @@ def current(connection: Connection) -> str | None:
 
 
 def migrate(engine: Engine, target: str = "head") -> None:
-    """Bring the schema up to date in one transaction; raises :class:`StoreError` when it is newer than the program."""
+    """Bring the schema up to date in one transaction: an interrupted one leaves everything as it was.
+
+    Raises :class:`StoreError` when it is newer than the program, or than ``target``: no way leads back.
+    """
     with begin(engine) as connection:
         if is_postgresql(connection):
             connection.execute(text("SET LOCAL lock_timeout = 0"))  # whoever migrates already may take long
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        refuse_newer(current(connection))
+        found = current(connection)
+        refuse_newer(found)
+        known = versions()
+        if found is not None and target in known and known.index(target) < known.index(found):
+            raise StoreError(
+                f"schema {found} cannot be taken back to {target}: restore a backup of that time with chatwatch restore"
+            )
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, target)
