@@ -249,7 +249,7 @@ def test_crafted_text_costs_no_more_than_its_length(word: str) -> None:
 @pytest.mark.timeout(10)
 def test_a_page_of_sentences_with_many_clauses_costs_no_more_either(clause: str) -> None:
     sentence = "register," + clause * (580 // len(clause)) + "x.\n"
-    statements(sentence * 800, Source.PAGE_TEXT)
+    statements(sentence * 250, Source.PAGE_TEXT)
 
 
 def test_codes_are_those_that_a_text_names_from_a_place_on() -> None:

@@ -125,7 +125,7 @@ def test_a_flood_of_pings_is_too_large(tmp_path: Path) -> None:
             await writer.drain()
 
     with pytest.raises(WireError) as caught:
-        fetch(tmp_path, floods)
+        fetch(tmp_path, floods, limits=Limits(deadline_s=20, wire_bytes=500_000))
     assert caught.value.reason is Reason.TOO_LARGE
 
 
