@@ -149,4 +149,4 @@ def test_a_flood_that_never_lets_us_wait_is_cut_at_the_deadline_all_the_same(tmp
     with pytest.raises(WireError) as caught:
         fetch(tmp_path, floods, limits=Limits(deadline_s=0.4, wire_bytes=2**30))
     assert caught.value.reason is Reason.TIMEOUT_TOTAL
-    assert clock.monotonic() - began_s < 3
+    assert clock.monotonic() - began_s < 6
