@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from sqlalchemy import Engine, select
@@ -51,6 +52,7 @@ services:
     components:
       - {{id: web, name: Web chat, kind: web}}
       - {{id: api, name: API, kind: api}}
+      - {{id: backup, name: Backup}}
     probes:
 """
     + "".join(
@@ -63,7 +65,17 @@ services:
         ' options: {{base_url: "{url}/v1", model: simulated, key: "${{SIM_KEY}}"}}}}\n'
         for n in range(2)
     )
+    + """\
+      - id: job
+        component: backup
+        kind: heartbeat
+        interval: 2s
+        timeout: 1s
+        options: {{name: backup, every_s: 1h, token: "${{SIM_KEY}}"}}
+"""
 )
+LEASES = 7
+"""Probes of a place."""
 
 
 @pytest.fixture
@@ -106,10 +118,17 @@ async def shared(engine: Engine, location: str, workers: int, limit_s: float = 4
     end_s = clock.monotonic() + limit_s
     while True:
         held = await asyncio.to_thread(owners, engine, location)
-        if len(held) == workers and "" not in held and max(held.values()) == 6 // workers:
+        if len(held) == workers and "" not in held and max(held.values()) == -(-LEASES // workers):
             return
         assert clock.monotonic() < end_s, f"{location}: {held} after {limit_s} s"
         await asyncio.sleep(0.3)
+
+
+async def report(to: Worker) -> None:
+    """Let a job report in at one of the workers."""
+    async with httpx.AsyncClient() as client:
+        address = f"http://127.0.0.1:{to.port}/heartbeat/sim-job"
+        assert (await client.post(address, headers={"Authorization": f"Bearer {KEY}"})).status_code == 202
 
 
 async def opened(engine: Engine, limit_s: float = 40.0) -> None:
@@ -197,7 +216,10 @@ def nothing_is_spent_unseen(engine: Engine, results: Sequence[Result], config: C
 
 
 def test_four_workers_in_two_places_survive_kills_and_stops_and_judge_as_one(tmp_path: Path, server: Server) -> None:
-    """A pair killed, a worker killed for good, one stopped in its looks and woken, one told to end."""
+    """A pair killed, a worker killed for good, one stopped in its looks and woken, one told to end.
+
+    Meanwhile a vendor fails, and a job reports to one of the workers.
+    """
     database = server.create()
     engine = open_engine(database)
     migrate(engine)
@@ -209,6 +231,7 @@ def test_four_workers_in_two_places_survive_kills_and_stops_and_judge_as_one(tmp
         ):
             for place in PLACES:
                 await shared(engine, place, 2)
+            await report(crewed[2])
             send([crewed[1].children()["recorder"]], signal.SIGSTOP)
             send(crewed[0].children().values(), signal.SIGKILL)  # a pair: its supervisor starts the next one
             send(pids(crewed[3]), signal.SIGKILL)
@@ -238,6 +261,8 @@ def test_four_workers_in_two_places_survive_kills_and_stops_and_judge_as_one(tmp
     assert {r.reason for r in results if r.run.probe.startswith("page")} <= {Reason.OK, Reason.NOT_RUNNING, Reason.LATE}
     assert len(verdicts_are_those_of_one_worker(tmp_path, engine, results, config)) == 1
     nothing_is_spent_unseen(engine, results, config)
+    heard = {r.run.location for r in results if r.run.probe == "sim-job" and r.reason is Reason.OK}
+    assert heard == set(PLACES)  # the report counts wherever it arrived
     engine.dispose()
 
 
