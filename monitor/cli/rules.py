@@ -113,6 +113,7 @@ def _ourselves() -> list[dict[str, Any]]:
             "The worker {{ $labels.instance }} cannot store anything",
             "Results wait on disk until the database is back; Chatwatch pages nobody meanwhile.",
         ),
+        *_disks(),
         _alert(
             "ChatwatchBlind",
             "chatwatch_blind == 1",
@@ -136,6 +137,35 @@ def _ourselves() -> list[dict[str, Any]]:
             "ticket",
             "{{ $labels.instance }} misses looks",
             "{{ $value | humanize }} looks in 15 minutes were not made: {{ $labels.reason }}.",
+        ),
+    ]
+
+
+def _disks() -> list[dict[str, Any]]:
+    return [
+        _alert(
+            "ChatwatchKeepsNothing",
+            "chatwatch_spool_up == 0",
+            "1m",
+            "page",
+            "The worker {{ $labels.instance }} can keep results nowhere",
+            "Neither database nor disk takes them; they wait in memory, and what is too much is lost. Make room.",
+        ),
+        _alert(
+            "ChatwatchSpoolOverflows",
+            "increase(chatwatch_spool_dropped_results_total[15m]) > 0",
+            "",
+            "ticket",
+            "The spool of {{ $labels.instance }} is full",
+            "The oldest routine looks were given up, {{ $value | humanize }} in 15 minutes: bring the database back.",
+        ),
+        _alert(
+            "ChatwatchLogGrows",
+            "chatwatch_database_wal_bytes > 256e6",
+            "5m",
+            "ticket",
+            "The database's log of {{ $labels.instance }} has {{ $value | humanize1024 }}B",
+            "A program reads from the database without an end, so the log cannot be folded back. Find it and stop it.",
         ),
     ]
 

@@ -30,8 +30,19 @@ from monitor.core.model import (
 )
 from monitor.store import reads, schema, tables
 from monitor.store.codec import span_us, us, when
-from monitor.store.engine import AWAY, HEAD, StoreError, begin, migrate, open_engine, reading
+from monitor.store.engine import (
+    AWAY,
+    HEAD,
+    JOURNAL_LIMIT_BYTES,
+    StoreError,
+    begin,
+    fold_log,
+    migrate,
+    open_engine,
+    reading,
+)
 from monitor.store.tables import table
+from tests.edges.databases import Server
 from tests.edges.flowing import MINUTE, T0, look, publish, readings
 
 
@@ -233,3 +244,40 @@ def test_a_probe_keeps_its_series_when_its_location_reports_first(engine: Engine
 
 def test_the_version_the_engine_looks_for_is_the_newest_migration() -> None:
     assert schema.versions()[-1] == HEAD
+
+
+def test_a_log_that_readers_keep_long_is_folded_once_they_are_gone_and_its_size_is_told(
+    sqlite_engine: Engine, tmp_path: Path
+) -> None:
+    """Readers that overlap without end would keep the ordinary folding from ever ending the log."""
+    publish(sqlite_engine)
+    log, mark = tmp_path / "chatwatch.db-wal", table(tables.Mark)
+
+    def write_past_the_limit() -> None:
+        grown = log.stat().st_size
+        while log.stat().st_size <= grown + JOURNAL_LIMIT_BYTES:
+            with begin(sqlite_engine) as connection:
+                connection.execute(mark.insert().values(name="big", value=0))
+                connection.execute(text("CREATE TABLE junk AS SELECT randomblob(8000000) AS x UNION SELECT 1"))
+            with begin(sqlite_engine) as connection:
+                connection.execute(text("DROP TABLE junk"))
+                connection.execute(mark.delete().where(mark.c.name == "big"))
+
+    with reading(sqlite_engine) as reader:
+        before = reader.scalar(select(func.count()).select_from(mark))
+        write_past_the_limit()
+        assert (fold_log(sqlite_engine) or 0) > JOURNAL_LIMIT_BYTES  # said, not hidden: it cannot be folded yet
+        with begin(sqlite_engine) as connection:  # and nobody who writes is kept waiting for long
+            connection.execute(mark.insert().values(name="a", value=1))
+        assert reader.scalar(select(func.count()).select_from(mark)) == before
+    assert fold_log(sqlite_engine) == 0
+    assert log.stat().st_size == 0
+    with reading(sqlite_engine) as reader:
+        assert reader.scalar(select(func.count()).select_from(mark)) == (before or 0) + 1
+
+
+@pytest.mark.postgres
+def test_postgresql_has_no_log_of_ours(postgres_server: Server) -> None:
+    made = open_engine(postgres_server.create())
+    assert fold_log(made) is None
+    made.dispose()
