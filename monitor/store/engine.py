@@ -15,6 +15,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 BUSY_TIMEOUT_MS = 5_000
+IDLE_WRITER_MS = 10_000
+"""A worker that is stopped in the midst of a transaction keeps its rows from the others for so long."""
+IDLE_READER_MS = 60_000
 CHECKPOINT_PAGES = 4_000
 JOURNAL_LIMIT_BYTES = 64 * 2**20
 FOLD_WAIT_MS = 500
@@ -111,7 +114,8 @@ def _postgresql(url: URL, read_only: bool) -> Engine:
     except ImportError:
         raise StoreError("PostgreSQL needs the psycopg driver: pip install 'chatwatch[postgres]'") from None
     # Whatever another session locks, a worker's thread waits no longer for it than with SQLite.
-    options = f"-c timezone=UTC -c idle_in_transaction_session_timeout=60000 -c lock_timeout={BUSY_TIMEOUT_MS}"
+    idle_ms = IDLE_READER_MS if read_only else IDLE_WRITER_MS
+    options = f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms} -c lock_timeout={BUSY_TIMEOUT_MS}"
     if read_only:
         options += " -c default_transaction_read_only=on"
     # A worker that is stopped, or cut off, must not hold its locks for the hours TCP would give it.
