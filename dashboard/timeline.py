@@ -80,6 +80,8 @@ def entries(incident: IncidentView, words: Words, names: Mapping[str, str]) -> t
         group = []
         if incident.cause is Cause.REGISTRATION and event.kind in OF_HEALTH:
             continue  # the change of registration beside it says the same better
+        if event.data.get("unsaid"):
+            continue
         told += tell(teller, event)
     told += tell_registration(teller, group, held)
     return tuple(sorted(told, key=lambda entry: entry.at))

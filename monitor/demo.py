@@ -355,7 +355,7 @@ class Narrator:
         found: list[tuple[IncidentEvent, IncidentView]] = []
         for view in reads.incidents(self._engine, public=False, limit=20):
             told = self._told.get(view.id, 0)
-            found += [(event, view) for event in view.events if event.seq > told]
+            found += [(event, view) for event in view.events if event.seq > told and not event.data.get("unsaid")]
             self._told[view.id] = max([told, *(event.seq for event in view.events)])
         found.sort(key=lambda pair: (pair[0].recorded_at, pair[1].id, pair[0].seq))
         together = itertools.groupby(found, key=lambda pair: (pair[1].id, pair[0].recorded_at, _kind_or_seq(pair[0])))

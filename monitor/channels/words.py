@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 from monitor.channels.base import Notice, plain
+from monitor.channels.signup import sign_up
 from monitor.core.events import Alert
-from monitor.core.model import Health, Registration, Severity, Why
+from monitor.core.model import Health, Severity, Why
 from monitor.core.told import DIGEST
 
 _RULES = {
     "component_down": "is down",
     "component_degraded": "is degraded",
-    "registration_changed": "registration changed",
     "burn_rate": "burns its error budget",
     "certificate": "certificate runs out",
     "account": "cannot be judged: our account",
@@ -22,15 +22,11 @@ _RULES = {
     "overdue": "has no fresh results",
     "latency_unusual": "is unusually slow for this hour of the week",
 }
-_SIGN_UP = {
-    Registration.DELAYED: "sign-up works with delays",
-    Registration.RESTRICTED: "sign-up is restricted",
-    Registration.CLOSED: "sign-up is closed",
-}
 _WHY = {
     Why.ESCALATED: "Nobody has acknowledged it yet.",
     Why.WORSE: "It got worse.",
     Why.REPEAT: "It is still going on and nobody has acknowledged it.",
+    Why.SILENCE_OVER: "The silence over it has ended, and it is still going on.",
 }
 
 
@@ -60,10 +56,8 @@ def _trouble(alert: Alert, resolved: bool) -> str:
     slow = alert.severity is not Severity.PAGE and alert.summary.get("health") == Health.DEGRADED
     if alert.rule == "component_down" and slow:
         return "is slow or unstable"
-    if alert.rule == "registration_changed" and not resolved:
-        for state, words in _SIGN_UP.items():
-            if alert.summary.get("registration") == state:
-                return words
+    if alert.rule == "registration_changed":
+        return sign_up(alert, resolved)
     return _RULES.get(alert.rule, alert.rule.replace("_", " "))
 
 
@@ -76,6 +70,8 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
         rows.append(("Lasted", duration(alert.resolved_at - alert.started_at)))
     if alert.rule == DIGEST:
         return [*rows, *_among(notice)]
+    if alert.rule == "registration_changed":
+        rows.append(("Sign-up", capital(sign_up(alert, notice.resolved).removeprefix("sign-up "))))
     for key, value in alert.summary.items():
         if isinstance(value, str | int | float) and value != "":
             rows.append((plain(key, 40).replace("_", " ").capitalize(), plain(value)))
@@ -99,6 +95,11 @@ def _among(notice: Notice) -> list[tuple[str, str]]:
     told = [("Alerts", str(count)), ("Rules", rules), ("Among them", ", ".join(names) + left)]
     told.append(("All of them", notice.url or "in the console's inbox, or: chatwatch alert list"))
     return [row for row in told if row[1]]
+
+
+def capital(text: str) -> str:
+    """Return the text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]
 
 
 def duration(span: timedelta) -> str:

@@ -228,6 +228,8 @@ def _grouped(case: Case) -> Why | None:
 def _tell(case: Case) -> Why:
     if case.told.triggered_at is not None:
         return Why.REPEAT
+    if case.told.last_why is Why.SILENCED:
+        return Why.SILENCE_OVER
     return Why.ESCALATED if case.route.escalate_after_s else Why.FIRST
 
 
@@ -248,7 +250,7 @@ STAGES = (
     _tell,
 )
 """Asked in this order; the first answer decides."""
-SENDS = frozenset({Why.FIRST, Why.ESCALATED, Why.WORSE, Why.REPEAT, Why.RESOLVED})
+SENDS = frozenset({Why.FIRST, Why.SILENCE_OVER, Why.ESCALATED, Why.WORSE, Why.REPEAT, Why.RESOLVED})
 
 
 def decide_routes(

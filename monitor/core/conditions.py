@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core.baseline import Unusual, sentence
-from monitor.core.events import Cause, Incident
+from monitor.core.events import Cause, Incident, MethodState
 from monitor.core.health import ComponentHealth
 from monitor.core.incidents import is_open
 from monitor.core.model import Health, Reason, Registration, Scope, Severity
@@ -40,6 +40,10 @@ TRANSIENT = frozenset({Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.
 """Reasons that pass by themselves or have alerts of their own."""
 LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3}
 """Of these, so many looks in a row that told nothing are the operator's after all; a spent budget is only INFO."""
+
+
+REFUSALS = 2
+"""So many looks in a row must find a key refused that worked within the hour before it is the operator's trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,32 +110,51 @@ def suspect_location(component: str, verdict: ComponentHealth) -> tuple[Conditio
     return (Condition("suspect", service, component, False),) if known else ()
 
 
-def registration_changed(component: str, state: Registration, incident: Incident | None) -> tuple[Condition, ...]:
-    """Return the condition that fewer people can sign up; it holds as long as the registration incident is open."""
+def registration_changed(
+    component: str, state: Registration, incident: Incident | None, ways: Sequence[MethodState] = ()
+) -> tuple[Condition, ...]:
+    """Return the condition that fewer people can sign up; it holds as long as the registration incident is open.
+
+    ``state`` is the word over all ``ways``; the condition names those that are not simply open.
+    """
     service = component.partition("/")[0]
     if incident is None or incident.cause is not Cause.REGISTRATION or component not in incident.components:
         return ()
     if not is_open(incident):
         return (Condition("registration_changed", service, component, False),)
     loud = Severity.TICKET if state is Registration.DELAYED else Severity.PAGE
-    facts = {"registration": state.value}
+    limited = [way for way in ways if way.state not in (Registration.OPEN, Registration.UNKNOWN)]
+    facts = {"registration": state.value, "ways": [_way(way) for way in limited]}
     since = incident.started_at
     return (Condition("registration_changed", service, component, True, loud, since, "", incident.id, facts),)
 
 
+def _way(way: MethodState) -> dict[str, Any]:
+    return {
+        "method": way.method.value,
+        "after": way.state.value,
+        "country_codes": list(way.country_codes),
+        "email_domains": list(way.email_domains),
+        "invite_required": way.invite_required,
+        "approval_required": way.approval_required,
+    }
+
+
 def own_trouble(
-    probe: str, component: str, reason: Reason, since: datetime, detail: str = "", blank: int = 0
+    probe: str, component: str, reason: Reason, since: datetime, detail: str = "", blank: int = 0, refused: int = 0
 ) -> tuple[Condition, ...]:
     """Return the operator's conditions from a probe's newest look: our key, money, region, configuration or bug.
 
-    ``blank`` is how many looks in a row told nothing. Only an answer that worked ends the conditions; a missed look
-    says nothing.
+    ``blank`` is how many looks in a row told nothing, ``refused`` how many of the newest found a key refused that had
+    worked shortly before (0 for a key without such a past): a vendor at its peak refuses good keys, too, so one such
+    look is not believed. Only an answer that worked ends the conditions; a missed look says nothing.
     """
     service = component.partition("/")[0]
     if reason.outcome.is_evidence:
         return tuple(Condition(rule, service, component, False, scope=probe) for rule in ACCOUNT_RULE.values())
     rule = ACCOUNT_RULE.get(reason.scope)
     passes = reason in TRANSIENT and not 0 < LASTING.get(reason, 0) <= blank
+    passes |= reason is Reason.AUTH and 0 < refused < REFUSALS
     if rule is None or passes or reason.value.startswith("missed"):
         return ()
     facts = {"reason": reason.value, "detail": detail, "probe": probe}
@@ -161,11 +184,11 @@ def overdue(probe: str, component: str, verdict: ComponentHealth, now: datetime)
     )
 
 
-def burn_rate(component: str, burning: Sequence[Burning], now: datetime, *, told: bool = False) -> Condition:
+def burn_rate(component: str, burning: Sequence[Burning], now: datetime) -> Condition:
     """Return the one condition of a component's error budget: the loudest rule that fires, over when none does.
 
-    ``told`` says that an outage within the windows was paged already; then the burnt budget is worth a ticket, and
-    nobody is woken twice. Call it only with windows that hold enough looks: no looks are no recovery.
+    Call it only with windows that hold enough looks (no looks are no recovery), and without the looks of outages that
+    somebody was told of: what those burnt is no news, and nobody is woken twice.
     """
     service = component.partition("/")[0]
     worst = max(burning, key=lambda found: (LOUDNESS[found.rule.severity], found.burn), default=None)
@@ -176,7 +199,7 @@ def burn_rate(component: str, burning: Sequence[Burning], now: datetime, *, told
         service,
         component,
         True,
-        Severity.TICKET if told else worst.rule.severity,
+        worst.rule.severity,
         now - timedelta(seconds=worst.rule.short_s),
         summary={
             "burn": round(worst.burn, 2),

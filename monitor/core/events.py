@@ -59,7 +59,7 @@ class EventKind(StrEnum):
     COMPONENT_WORSE = "component_worse"
     """component, health, reason"""
     COMPONENT_BETTER = "component_better"
-    """component, health"""
+    """component, health; unsaid: true where another incident tells of the component in the same breath"""
     IMPACT_CHANGED = "impact_changed"
     """impact"""
     REGISTRATION_CHANGED = "registration_changed"

@@ -32,7 +32,7 @@ from monitor.core.lifecycle import (
 from monitor.core.maintenance import Window
 from monitor.core.model import Health, Impact
 from monitor.core.registration import is_worse
-from monitor.core.witness import UpstreamSaid, lead_s, sayings
+from monitor.core.witness import UpstreamSaid, concerns, lead_s, sayings
 
 __all__ = [
     "TRANSITIONS",
@@ -40,6 +40,7 @@ __all__ = [
     "IllegalTransitionError",
     "UpstreamSaid",
     "apply",
+    "concerns",
     "decide",
     "diagram",
     "fold",
@@ -66,6 +67,8 @@ class Facts:
     upstream: tuple[UpstreamSaid, ...] = ()
     maintenance: tuple[Window, ...] = ()
     removed: frozenset[str] = frozenset()
+    restricted: frozenset[str] = frozenset()
+    """Components that can be reached, but at which fewer people may sign up: no recovery is told of them."""
     beside: tuple[Incident, ...] = ()
     """Incidents of other services, needed once :func:`monitor.core.correlation.due` asks for them."""
 
@@ -213,7 +216,8 @@ def _compare(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]
     good = [name for name in watched if name not in failing and _is_good(facts.verdicts.get(name))]
     if len(good) < len(watched):
         for name in good:
-            draft.add(K.COMPONENT_BETTER, draft.now, component=name, health=Health.OPERATIONAL.value)
+            quiet = {"unsaid": True} if name in facts.restricted else {}
+            draft.add(K.COMPONENT_BETTER, draft.now, component=name, health=Health.OPERATIONAL.value, **quiet)
     _raise_impact(draft)
 
 

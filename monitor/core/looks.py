@@ -90,6 +90,8 @@ class ProbeState:
     last_reason: Reason = Reason.NOT_RUNNING
     """Reason of the newest look, evidence or not."""
     last_detail: str = ""
+    refused: int = 0
+    """Looks that found our key refused since the newest evidence."""
     key_worked_at: datetime | None = None
     """When the vendor last accepted our key."""
     answered_at: datetime | None = None
@@ -212,6 +214,7 @@ def _blank(state: ProbeState, result: Result, reason: Reason, policy: Policy) ->
         tick=result.run.tick,
         attempt=result.run.attempt,
         blank=blank,
+        refused=state.refused + (reason is Reason.AUTH and result.run.attempt == 1),
         good_since=None if broken else state.good_since,
         good_row=0 if broken else state.good_row,
         brisk_row=0 if broken else state.brisk_row,
@@ -283,6 +286,7 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
         brisk_row=min(brisk_row, MASK_BITS),
         brisk_since=brisk_since,
         blank=0,
+        refused=0,
         throttled=0,
         flips=flips,
         evidence_at=at,
@@ -337,6 +341,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
         brisk_row=0,
         brisk_since=None,
         blank=0,
+        refused=0,
         throttled=state.throttled + 1 if reason is Reason.THROTTLED else 0,
         flips=flips,
         evidence_at=at,

@@ -274,6 +274,8 @@ class Why(StrEnum):
 
     FIRST = "first"
     ESCALATED = "escalated"
+    SILENCE_OVER = "silence_over"
+    """The silence that held its first notice back has ended, and it still fires."""
     WORSE = "worse"
     REPEAT = "repeat"
     RESOLVED = "resolved"
@@ -415,6 +417,9 @@ class UpstreamIncident:
     url: str = ""
     updates: tuple[UpstreamUpdate, ...] = ()
     components: tuple[str, ...] = ()
+    """The vendor's own ids."""
+    ours: tuple[str, ...] = ()
+    """Ids of our components that those are mapped to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,5 +34,10 @@ def confirm_auth(
     return replace(result, observation=seen)
 
 
+def refusals(state: ProbeState) -> int:
+    """Return how many looks found the key refused that had worked within the hour; 0 for a key without such a past."""
+    return state.refused if state.tick is not None and _worked(state, state.tick) else 0
+
+
 def _worked(state: ProbeState, at: datetime) -> bool:
     return state.key_worked_at is not None and at - state.key_worked_at <= KEY_TRUST

@@ -18,6 +18,7 @@ from monitor.core.health import ComponentHealth, ProbeState
 from monitor.core.latencies import Latencies
 from monitor.core.maintenance import Window
 from monitor.core.model import AlertState, Health, Observation, Outcome, Reason, Registration, Result, UpstreamReading
+from monitor.core.refusal import refusals
 from monitor.core.registration import RegistrationState
 from monitor.core.told import DIGEST, Lately
 
@@ -157,19 +158,21 @@ class Judge:
         )
         return changes
 
-    def _unquoted(self, service: str, incident: Incident | None) -> tuple[witness.UpstreamSaid, ...]:
-        """Return what the vendor said that the incident does not quote yet; a new one quotes what still stands."""
-        page = self.pages.get(service)
+    def _unquoted(self, incident: Incident) -> tuple[witness.UpstreamSaid, ...]:
+        """Return what the vendor said about an open incident that its timeline does not quote yet."""
+        page = self.pages.get(incident.service)
         if page is None:
             return ()
-        since = incident.started_at if incident is not None and incidents.is_open(incident) else None
         quoted = {
             (event.data["incident"], datetime.fromisoformat(event.data["said_at"]))
             for event in self.events
-            if since and incident and event.incident == incident.id and event.kind is EventKind.UPSTREAM_SAID
+            if event.incident == incident.id and event.kind is EventKind.UPSTREAM_SAID
         }
         relevant = [
-            item for item in page.incidents if item.resolved_at is None or (since and item.resolved_at >= since)
+            item
+            for item in page.incidents
+            if (item.resolved_at is None or item.resolved_at >= incident.started_at)
+            and witness.concerns(item, incident)
         ]
         return tuple(witness.sayings(page.provider, relevant, quoted))
 
@@ -216,11 +219,22 @@ class Judge:
         now: datetime,
     ) -> None:
         incident = self.latest.get((service, cause))
-        said = self._unquoted(service, incident)
         beside = tuple(self.latest.values()) if correlation.due(incident, now) is not None else ()
-        facts = incidents.Facts(service, cause, verdicts, changes, said, self.maintenance, self.removed, beside)
+        facts = incidents.Facts(
+            service, cause, verdicts, changes, (), self.maintenance, self.removed, self._restricted(now), beside
+        )
         for event in incidents.decide(incident, facts, now, self.policy(service)):
             self.tell(event)
+        incident = self.latest.get((service, cause))
+        said = self._unquoted(incident) if incident is not None and incidents.is_open(incident) else ()
+        if said:
+            facts = replace(facts, upstream=said, registration=())
+            for event in incidents.decide(incident, facts, now, self.policy(service)):
+                self.tell(event)
+
+    def _restricted(self, now: datetime) -> frozenset[str]:
+        words = ((name, registration.overall(state, now)) for name, state in self.registrations.items())
+        return frozenset(name for name, health_ in words if health_.severity)
 
     def tell(self, event: IncidentEvent) -> None:
         """Append an event, of the rules or of a person."""
@@ -234,13 +248,13 @@ class Judge:
         found = list(conditions.alerts_for(self.verdicts, outages))
         for name, state in self.registrations.items():
             incident = self.latest.get((name.partition("/")[0], Cause.REGISTRATION))
-            found += conditions.registration_changed(name, registration.overall_state(state, now), incident)
+            word, ways = registration.overall_state(state, now), registration.settle(state, now).methods
+            found += conditions.registration_changed(name, word, incident, ways)
         for (id_, location), held in self.states.items():
             probe = self.probes.get(id_)
             if probe is not None and not probe.control and held.tick is not None:
-                found += conditions.own_trouble(
-                    f"{id_}@{location}", probe.component, held.last_reason, held.tick, held.last_detail, held.blank
-                )
+                scope, newest = f"{id_}@{location}", (held.last_reason, held.tick, held.last_detail)
+                found += conditions.own_trouble(scope, probe.component, *newest, held.blank, refusals(held))
         watched: dict[str, Probe] = {}
         for id_, _ in self.states:
             probe = self.probes.get(id_)

@@ -224,6 +224,6 @@ def pages(judge: Judge) -> tuple[Page, ...]:
     firsts: dict[str, Page] = {}
     for decision in judge.decisions:
         alert = known[decision.alert]
-        if decision.why in (Why.FIRST, Why.ESCALATED, Why.WORSE) and alert.severity is Severity.PAGE:
+        if decision.why in (Why.FIRST, Why.SILENCE_OVER, Why.ESCALATED, Why.WORSE) and alert.severity is Severity.PAGE:
             firsts.setdefault(alert.id, Page(decision.at, alert.rule, alert.service, alert.component, alert.started_at))
     return tuple(firsts.values())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from monitor.core.events import Incident
+from monitor.core.events import Cause, Incident
 from monitor.core.model import IncidentStatus, UpstreamIncident
 
 
@@ -21,6 +22,23 @@ class UpstreamSaid:
     body: str
     url: str
     said_at: datetime
+
+
+_SIGN_UP = re.compile(r"sign(ing)?[ -]?ups?\b|regist|new (users|accounts)|注册|註冊", re.IGNORECASE)
+_OTHERS = re.compile(r"\b(api|web|chat|app|log[ -]?in|sign[ -]?in|models?)\b|服务|网页|登录|接口", re.IGNORECASE)
+
+
+def concerns(item: UpstreamIncident, incident: Incident) -> bool:
+    """Say whether the vendor's incident is about what ours is about.
+
+    Where its components are mapped to ours, they decide; else its words do: only what speaks of sign-up is about
+    registration, and what is named after nothing but sign-up is not about an outage.
+    """
+    if item.ours:
+        return bool(set(item.ours) & set(incident.components))
+    if incident.cause is Cause.REGISTRATION:
+        return any(_SIGN_UP.search(text) for text in (item.name, *(update.body for update in item.updates)))
+    return not _SIGN_UP.search(item.name) or bool(_OTHERS.search(item.name))
 
 
 def sayings(

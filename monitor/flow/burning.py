@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -11,11 +11,13 @@ from sqlalchemy import Connection, Engine, Table, or_, select
 
 from monitor.core.catalogue import Probe
 from monitor.core.conditions import Condition, burn_rate
+from monitor.core.events import Alert
 from monitor.core.model import Outcome
 from monitor.core.slo import Count, burning
+from monitor.core.told import Told
 from monitor.flow.paging import ALERT, Paging
 from monitor.flow.working import SERIES, Working
-from monitor.store.codec import us
+from monitor.store.codec import unpack, us
 from monitor.store.engine import begin, reading
 from monitor.store.raw import outcome_of
 from monitor.store.rolling import HOUR, MINUTE, mark
@@ -24,6 +26,7 @@ SECOND_US = 1_000_000
 FINE_S = 7_200
 """Windows up to this length are counted in minutes, longer ones in hours."""
 LONGEST_S = 259_200
+Span = tuple[int, int]
 Looks = tuple[int, int, int]
 """Start of the bucket in microseconds, looks, failed."""
 
@@ -38,25 +41,39 @@ def watch_budgets(engine: Engine, now: datetime) -> int:
         mark(connection, "latency", lock=True)  # one worker at a time, or two would fire the same alert
         work = Working(connection, now)
         paging = Paging(work)
-        told = _paged(connection, us(now) - LONGEST_S * SECOND_US)
+        told = _told(connection, us(now) - LONGEST_S * SECOND_US, us(now))
         conditions: list[Condition] = []
         for component in work.catalogue.components:
             policy = next((p.policy for p in work.index.probes_of.get(component.id, ()) if not p.witness), None)
             if policy is not None:
-                counts = partial(_count, fine.get(component.id, []), coarse.get(component.id, []), us(now))
-                if not counts(FINE_S).looks:
+                minutes, hours = fine.get(component.id, []), coarse.get(component.id, [])
+                if not _count(minutes, hours, us(now), FINE_S).looks:
                     continue  # no looks are no recovery
-                found = burning(counts, policy.slo_target_ratio)
-                conditions.append(burn_rate(component.id, found, now, told=component.id in told))
+                spans = told.get(component.id, ())
+                counts = partial(_count, _outside(minutes, 60, spans), _outside(hours, 3600, spans), us(now))
+                conditions.append(burn_rate(component.id, burning(counts, policy.slo_target_ratio), now))
         paging.meet(conditions, now)
         paging.decide()
     return paging.notices
 
 
-def _paged(connection: Connection, since_us: int) -> frozenset[str]:
-    """Return the components whose outage fired an alert that is open or ended since then."""
+def _told(connection: Connection, since_us: int, now_us: int) -> Mapping[str, list[Span]]:
+    """Return component → outages that ended since then, or last, and that somebody was told of."""
     recent = or_(ALERT.c.resolved_us.is_(None), ALERT.c.resolved_us >= since_us)
-    return frozenset(connection.scalars(select(ALERT.c.component).where(ALERT.c.rule == "component_down", recent)))
+    query = select(ALERT.c.body, ALERT.c.told).where(ALERT.c.rule == "component_down", recent)
+    found: dict[str, list[Span]] = {}
+    for row in connection.execute(query):
+        alert, told = unpack(Alert, row.body), unpack(dict[str, Told], row.told)
+        if any(heard.triggered_at is not None or heard.grouped_at is not None for heard in told.values()):
+            end_us = us(alert.resolved_at) if alert.resolved_at else now_us
+            found.setdefault(alert.component, []).append((us(alert.started_at), end_us))
+    return found
+
+
+def _outside(buckets: list[Looks], size_s: int, spans: Sequence[Span]) -> list[Looks]:
+    """Leave out the buckets that an outage touches."""
+    size_us = size_s * SECOND_US
+    return [item for item in buckets if not any(low < item[0] + size_us and item[0] <= high for low, high in spans)]
 
 
 def _tally(

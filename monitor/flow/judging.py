@@ -13,7 +13,7 @@ from monitor.core import baseline, correlation, registration
 from monitor.core.blindness import Sight, sights
 from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
 from monitor.core.health import ComponentHealth, component_health
-from monitor.core.incidents import Facts, UpstreamSaid, decide, is_open, sayings
+from monitor.core.incidents import Facts, UpstreamSaid, concerns, decide, is_open, sayings
 from monitor.core.model import Health, Observation, Reason, Result, RunId
 from monitor.flow.working import INCIDENT, INCIDENT_EVENT, Part, Track, Working
 from monitor.store.codec import unpack, us, when
@@ -104,7 +104,8 @@ def tell(
     }
     removed |= work.removed
     beside = _beside(work, service, at)
-    _decide(work, Facts(service, Cause.OUTAGE, looks, (), (), tuple(work.windows()), removed, beside), at)
+    worse = frozenset(name for name, word in words.items() if word.health.severity)
+    _decide(work, Facts(service, Cause.OUTAGE, looks, (), (), tuple(work.windows()), removed, worse, beside), at)
     if words or work.latest(service, Cause.REGISTRATION) is not None:
         facts = Facts(service, Cause.REGISTRATION, words, tuple(changes), (), tuple(work.windows()), removed)
         _decide(work, facts, at)
@@ -156,7 +157,7 @@ def _new_sayings(work: Working, incident: Incident) -> tuple[UpstreamSaid, ...]:
     return tuple(
         said
         for reading in readings
-        for said in sayings(reading.provider, reading.incidents, heard)
+        for said in sayings(reading.provider, [i for i in reading.incidents if concerns(i, incident)], heard)
         if us(said.said_at) >= earliest
     )
 

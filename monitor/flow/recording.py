@@ -14,8 +14,8 @@ from monitor.core.events import Cause, ComponentChange, RegistrationChange
 from monitor.core.health import ComponentHealth, is_duplicate, rewind, step
 from monitor.core.model import Certificate, Outcome, Reason, Result, Severity, UpstreamReading
 from monitor.core.notes import noticed
-from monitor.core.refusal import confirm_auth
-from monitor.core.registration import overall_state
+from monitor.core.refusal import confirm_auth, refusals
+from monitor.core.registration import overall_state, settle
 from monitor.flow.judging import judge, last_looks, read_registration, tell
 from monitor.flow.paging import Paging
 from monitor.flow.working import Part, Track, Working
@@ -210,7 +210,8 @@ def follow(work: Working, service: str, at: datetime, changes: Sequence[Registra
     for part in work.of_service(service):
         if part.registration is not None and incident is not None:
             word = overall_state(part.registration, at)
-            conditions += registration_changed(part.component.id, word, incident)
+            ways = settle(part.registration, at).methods
+            conditions += registration_changed(part.component.id, word, incident, ways)
     return conditions
 
 
@@ -251,8 +252,8 @@ def _about_ourselves(work: Working, paging: Paging, track: Track, result: Result
     conditions: list[Condition] = []
     if not probe.control and not (seen.reason is Reason.OK and not seen.warnings and paging.is_quiet):
         scope = f"{probe.id}@{track.location}"
-        blank = track.state.blank
-        conditions += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, blank)
+        blank, refused = track.state.blank, refusals(track.state)
+        conditions += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, blank, refused)
         if seen.warnings or not paging.is_quiet:
             conditions += noticed(scope, probe.component, result, blank, paging.open, paging.muted)
     if seen.certificate is not None and not probe.control:

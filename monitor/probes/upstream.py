@@ -106,6 +106,7 @@ def _picked(incidents: Iterable[UpstreamIncident | None], keys: list[str]) -> It
 
 def _judged(reading: UpstreamReading, options: Options, look: Look) -> Observation:
     states, vanished = mapped(reading, options.components)
+    reading = replace(reading, incidents=tuple(_ours(item, reading, options) for item in reading.incidents))
     if vanished:
         look.warn("upstream.component_vanished")
     if _is_frozen(reading, options, look):
@@ -120,6 +121,13 @@ def _judged(reading: UpstreamReading, options: Options, look: Look) -> Observati
         detail = f"{reading.indicator}, {open_now} open incident{'' if open_now == 1 else 's'}"
         reason = Reason.OK
     return Observation(reason, detail, upstream=replace(reading, mapped=states), warnings=tuple(look.odd))
+
+
+def _ours(item: UpstreamIncident, reading: UpstreamReading, options: Options) -> UpstreamIncident:
+    """Say which of our components an incident of the vendor is about, by the ids or names that are mapped."""
+    named = {word.casefold() for key in item.components for word in (key, reading.component_names.get(key, key))}
+    found = dict.fromkeys(ours for key, ours in options.components.items() if key.casefold() in named)
+    return replace(item, ours=tuple(found)) if found else item
 
 
 def _frozen(reading: UpstreamReading, states: Mapping[str, Health], look: Look) -> Observation:

@@ -41,6 +41,7 @@ CODES = {
     "last_detail": "ld",
     "key_worked_at": "k",
     "brisk_since": "bs",
+    "refused": "rf",
 }
 _NAMES = {code: name for name, code in CODES.items()}
 _TIMES = frozenset(name for name in CODES if name.endswith(("_since", "_at")) or name in ("since", "good_tick"))

@@ -13,10 +13,21 @@ from monitor.core.alerts import NOTHING, SilenceWindow, Surroundings, Told
 from monitor.core.baseline import Unusual
 from monitor.core.catalogue import Catalogue, Component, Policy, Route
 from monitor.core.conditions import Condition
-from monitor.core.events import Alert, Cause, Incident
+from monitor.core.events import Alert, Cause, Decision, Incident, MethodState
 from monitor.core.health import ComponentHealth
 from monitor.core.maintenance import Window
-from monitor.core.model import AlertState, Health, Impact, IncidentStatus, Reason, Registration, Severity, Why
+from monitor.core.model import (
+    AlertState,
+    Health,
+    Impact,
+    IncidentStatus,
+    Method,
+    Reason,
+    Registration,
+    Severity,
+    Source,
+    Why,
+)
 from monitor.core.slo import RULES, Burning, Count
 
 from .making import at
@@ -159,10 +170,10 @@ def test_a_route_hears_a_trigger_before_its_one_end(steps: list[tuple[str, int]]
                 if decision.send:
                     heard.setdefault((alert.id, decision.route), []).append(decision.why)
     for words in heard.values():
-        assert words[0] in (Why.FIRST, Why.ESCALATED)
+        assert words[0] in (Why.FIRST, Why.SILENCE_OVER, Why.ESCALATED)
         assert words.count(Why.RESOLVED) <= 1
         assert Why.RESOLVED not in words[:-1]
-        assert not {Why.FIRST, Why.ESCALATED} & set(words[1:])
+        assert not {Why.FIRST, Why.SILENCE_OVER, Why.ESCALATED} & set(words[1:])
 
 
 def test_parents_are_followed_upwards_and_a_cycle_only_once() -> None:
@@ -271,13 +282,47 @@ def test_a_burning_budget_is_one_alert_as_loud_as_its_loudest_rule() -> None:
     assert (over.holds, over.key) == (False, found.key)
 
 
-def test_an_outage_that_was_paged_does_not_page_again_as_a_burnt_budget() -> None:
-    loud = Burning(RULES[0], Count(120, 20), Count(10, 10), 16.7)
-    assert conditions.burn_rate(API, [loud], at(600), told=True).severity is Severity.TICKET
-
-
 def test_unusual_latency_never_pages() -> None:
     slow = conditions.latency_unusual(API, "chat", Unusual(4.0, 1.0, 9.9, 5), at(0))
     assert (slow.holds, slow.severity) == (True, Severity.INFO)
     assert not conditions.latency_unusual(API, "chat", None, at(0)).holds
     assert conditions.about_us("spool", "w1", "", at(0)).holds is False
+
+
+def test_a_registration_alert_names_the_ways_and_their_country_codes() -> None:
+    live = incident(IncidentStatus.INVESTIGATING, Cause.REGISTRATION)
+    ways = (
+        MethodState(Method.PHONE, Registration.RESTRICTED, at(0), at(0), Source.PAGE_TEXT, country_codes=("86",)),
+        MethodState(Method.EMAIL, Registration.CLOSED, at(0), at(0), Source.PAGE_TEXT),
+        MethodState(Method.GOOGLE, Registration.OPEN, at(0), at(0), Source.PAGE_TEXT),
+    )
+    (found,) = conditions.registration_changed(API, Registration.RESTRICTED, live, ways)
+    told = [(way["method"], way["after"], way["country_codes"]) for way in found.summary["ways"]]
+    assert told == [("phone", "restricted", ["86"]), ("email", "closed", [])]
+
+
+@pytest.mark.parametrize(("refused", "held"), [(0, True), (1, False), (2, True), (9, True)])
+def test_one_refusal_of_a_key_that_just_worked_is_no_ticket_yet(refused: int, held: bool) -> None:
+    """0 is a key that did not work within the hour: nothing speaks for it."""
+    found = conditions.own_trouble("chat", API, Reason.AUTH, at(0), "401", refused, refused)
+    assert bool(found) is held
+
+
+def test_a_notice_after_a_silence_says_so() -> None:
+    silenced = replace(NOTHING, last_why=Why.SILENCED)
+    assert why(ALERT, silenced, now_s=100) is Why.SILENCE_OVER
+    told = replace(NOTHING, triggered_at=at(0), last_at=at(0), severity=Severity.PAGE, last_why=Why.SILENCED)
+    assert why(ALERT, told, now_s=100) is Why.ALREADY_SENT
+
+
+@pytest.mark.parametrize(("sent", "expected"), [(0, Why.FIRST), (4, Why.FIRST), (5, Why.GROUPED), (300, Why.GROUPED)])
+def test_what_is_too_much_for_a_route_is_told_together(sent: int, expected: Why) -> None:
+    assert why(ALERT, NOTHING, lately={("oncall", Severity.PAGE): sent}) is expected
+    assert why(ALERT, NOTHING, lately={("oncall", Severity.TICKET): sent}) is Why.FIRST  # tickets crowd out no page
+
+
+def test_what_was_told_of_together_is_never_told_of_singly() -> None:
+    grouped = alerts.after(NOTHING, Decision("a", "oncall", False, Why.GROUPED, at(0)), ALERT)
+    assert why(ALERT, replace(grouped, last_why=None), now_s=9999) is Why.GROUPED
+    silenced = alerts.after(grouped, Decision("a", "oncall", False, Why.SILENCED, at(5)), ALERT)
+    assert why(ALERT, silenced, now_s=9999) is Why.GROUPED

@@ -167,6 +167,49 @@ def test_a_title_tells_slowness_from_an_outage_and_names_the_state_of_sign_up() 
     assert title(replace(down, alert=sign_up)) == "Page: Shop Web sign-up is restricted"
 
 
+def way(method: str, after: str, *codes: str, **more: object) -> dict[str, object]:
+    return {"method": method, "after": after, "country_codes": list(codes), **more}
+
+
+@pytest.mark.parametrize(
+    ("state", "ways", "firing", "over"),
+    [
+        (
+            "restricted",
+            [way("phone", "restricted", "86"), way("email", "closed"), way("google", "closed")],
+            "Page: Shop Web sign-up by phone is restricted to China (+86); by e-mail and Google is closed",
+            "Resolved: Shop Web sign-up by phone was restricted to China (+86); by e-mail and Google was closed",
+        ),
+        (
+            "restricted",
+            [way("any", "restricted", invite_required=True)],
+            "Page: Shop Web sign-up is restricted to invited people",
+            "Resolved: Shop Web sign-up was restricted to invited people",
+        ),
+        ("closed", [], "Page: Shop Web sign-up is closed", "Resolved: Shop Web sign-up was closed"),
+        (
+            "delayed",
+            [way("email", "delayed")],
+            "Page: Shop Web sign-up by e-mail works with delays",
+            "Resolved: Shop Web sign-up by e-mail worked with delays",
+        ),
+        (
+            "open",
+            [],
+            "Page: Shop Web sign-up is open again, and watched for a while",
+            "Resolved: Shop Web sign-up is open again",
+        ),
+    ],
+)
+def test_the_pager_says_by_which_way_and_for_whom(
+    state: str, ways: list[dict[str, object]], firing: str, over: str
+) -> None:
+    base, end = notice(), resolved()
+    facts_of = {"rule": "registration_changed", "summary": {"registration": state, "ways": ways}}
+    assert title(replace(base, alert=replace(base.alert, **facts_of))) == firing  # type: ignore[arg-type]  # two fields
+    assert title(replace(end, alert=replace(end.alert, **facts_of))) == over  # type: ignore[arg-type]  # two fields
+
+
 def test_an_end_says_how_long_it_lasted() -> None:
     sent = json.loads(deliver("webhook", lambda url: {"url": url}, resolved()).requests[0][1])
     assert sent["data"]["title"].startswith("Resolved: Shop Web")

@@ -362,7 +362,7 @@ def test_a_silence_holds_notices_back_and_says_so(engine: Engine) -> None:
     play(engine, [6], Reason.SERVER_ERROR)
     found = reads.alert(engine, view.alert.id)
     assert found is not None
-    assert [decision.why for decision in found.decisions if decision.send] == [Why.FIRST]
+    assert [decision.why for decision in found.decisions if decision.send] == [Why.SILENCE_OVER]
     assert reads.silences(engine, T0 + 7 * MINUTE) == ()
 
 
@@ -659,7 +659,7 @@ def test_ageing_out_keeps_what_pages_and_incidents_need(engine: Engine) -> None:
 
 
 def test_a_budget_that_burns_too_fast_alerts_and_stops(engine: Engine) -> None:
-    publish(engine, with_policy(rate_open_ratio=0.9, slo_target_ratio=0.99))
+    publish(engine, with_policy(rate_open_ratio=0.9, slo_target_ratio=0.99, open_after_failures=4))
     now = T0
     for minute in range(180):
         now = T0 + minute * MINUTE
@@ -673,3 +673,35 @@ def test_a_budget_that_burns_too_fast_alerts_and_stops(engine: Engine) -> None:
     now = T0 + 560 * MINUTE
     flow.roll_up(engine, now + timedelta(seconds=30))
     assert "burn_rate" not in {view.alert.rule for view in reads.alerts(engine, open_only=True)}
+
+
+def test_a_budget_that_an_outage_burnt_of_which_somebody_was_told_is_no_second_alert(engine: Engine) -> None:
+    publish(engine, with_policy(slo_target_ratio=0.99))
+    batch = []
+    for minute in range(180):
+        at, broken = T0 + minute * MINUTE, 60 <= minute < 90
+        batch += [look("ds-api", at, Reason.SERVER_ERROR if broken else Reason.OK)]
+        if minute % 5 == 4:
+            flow.record(engine, batch, at + timedelta(seconds=1))
+            flow.roll_up(engine, at + timedelta(seconds=30))
+            batch = []
+    rules = [view.alert.rule for view in reads.alerts(engine)]
+    assert rules == ["component_down"]
+
+
+def test_sign_up_that_can_be_reached_again_but_is_restricted_is_told_as_no_recovery(engine: Engine) -> None:
+    publish(engine)
+    for minute in range(9):
+        well = Reason.OK if minute < 3 else Reason.SERVER_ERROR
+        play(engine, [minute], well)
+        if 3 <= minute < 6:
+            play(engine, [minute], Reason.SERVER_ERROR, probe="ds-reg")
+        else:
+            word = Registration.OPEN if minute < 3 else Registration.RESTRICTED
+            play(engine, [minute], probe="ds-reg", registration=readings(phone=word))
+    outage = next(i for i in reads.incidents(engine, public=False) if i.cause.value == "outage")
+    (better,) = [e for e in outage.events if e.kind is EventKind.COMPONENT_BETTER]
+    assert (better.data["component"], better.data["unsaid"]) == ("deepseek/registration", True)
+    (view,) = [v for v in reads.alerts(engine) if v.alert.rule == "registration_changed"]
+    (way,) = view.alert.summary["ways"]
+    assert (way["method"], way["after"], way["country_codes"]) == ("phone", "restricted", ["86"])
