@@ -206,13 +206,23 @@ def maintenance() -> None:
     """Announce planned work; time inside it counts neither as up nor as down."""
 
 
-@maintenance.command("add", epilog=example("chatwatch maintenance add deepseek --title Upgrade --from now --for 1h"))
+@maintenance.command(
+    "add",
+    epilog=example(
+        "chatwatch maintenance add deepseek --title Upgrade --from now --for 1h",
+        "chatwatch maintenance add deepseek --title Backup --from 2027-02-07T02:00+01:00 --for 2h "
+        '--repeat "monthly on first sunday" --zone Europe/Berlin',
+    ),
+)
 @click.argument("service")
 @click.option("--component", "components", multiple=True, help="Only this component; may be repeated.")
 @click.option("--title", required=True)
 @click.option("--text", default="")
 @click.option("--from", "starts_at", type=Moment(), required=True, help="ISO 8601 with zone, or now.")
 @click.option("--for", "span", type=Span(), required=True, help="How long, as 1h.")
+@click.option("--repeat", default="", help='daily, weekly, monthly, "monthly on 15" or "monthly on first sunday".')
+@click.option("--zone", "time_zone", default="UTC", help="Whose clock the repeats keep, as Europe/Berlin.")
+@click.option("--until", "repeat_until", type=Moment(), default=None, help="No repeat begins later than this.")
 @with_who
 def maintenance_add(
     service: str,
@@ -221,11 +231,15 @@ def maintenance_add(
     text: str,
     starts_at: datetime,
     span: timedelta,
+    repeat: str,
+    time_zone: str,
+    repeat_until: datetime | None,
     who: str,
     why: str,
 ) -> None:
     """Announce a window for SERVICE."""
-    carry_out(c.ScheduleMaintenance(service, components, title, starts_at, starts_at + span, text), who, why)
+    times = (starts_at, starts_at + span, text, repeat.lower(), time_zone, repeat_until)
+    carry_out(c.ScheduleMaintenance(service, components, title, *times), who, why)
 
 
 @maintenance.command("list", epilog=example("chatwatch maintenance list"))

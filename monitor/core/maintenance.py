@@ -3,17 +3,23 @@
 A recurring window keeps its wall-clock time in its own time zone: 02:00 stays 02:00 when daylight saving begins or
 ends. A start that does not exist that night moves to the first moment after the gap; one that exists twice means
 the earlier.
+
+A repeat is one of ``daily``, ``weekly``, ``monthly`` (on the day of the first window), ``monthly on 15`` and
+``monthly on first sunday`` (… fourth, last). A month without that day has its window on its last day.
 """
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-REPEATS = {"": None, "daily": timedelta(days=1), "weekly": timedelta(days=7)}
-"""The words a recurrence may be; ``""`` is a single window."""
+DAYS = {"daily": 1, "weekly": 7}
+MONTHLY = "monthly"
+ORDINALS = ("first", "second", "third", "fourth", "last")
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +55,66 @@ class Maintenance:
     repeat_until: datetime | None = None
 
 
+def repeat_fault(item: Maintenance) -> str:
+    """Say why an announcement's repeat or time zone cannot work; empty when it can."""
+    try:
+        first = item.starts_at.astimezone(ZoneInfo(item.time_zone)).date()
+    except (KeyError, ValueError):
+        return f"there is no time zone {item.time_zone}"
+    if not item.repeat:
+        return ""
+    try:
+        own = _date(item.repeat, first, 0)
+    except ValueError:
+        return (
+            f'maintenance repeats daily, weekly, monthly, "monthly on 15" or "monthly on first sunday", '
+            f"not {item.repeat!r}"
+        )
+    if own != first:
+        return f"the first window begins on {first:%A, %d %B}, which is not {item.repeat.removeprefix('monthly on ')}"
+    if item.repeat_until is not None and item.repeat_until < item.starts_at:
+        return "the repeats end before the first window begins"
+    if item.ends_at - item.starts_at >= timedelta(days=DAYS.get(item.repeat, 28)):
+        return "a window is longer than the time until the next"
+    return ""
+
+
 def windows(item: Maintenance, since: datetime, until: datetime) -> Iterator[Window]:
-    """Yield the occurrences that overlap ``[since, until)``, oldest first."""
-    step = REPEATS[item.repeat]
+    """Yield the occurrences that overlap ``[since, until)``, oldest first. Raises ``ValueError`` on a wrong repeat."""
     zone, length = ZoneInfo(item.time_zone), item.ends_at - item.starts_at
     wall, number = item.starts_at.astimezone(zone).replace(tzinfo=None), 0
-    if step is not None and since > item.ends_at:
-        number = max(0, (since - item.ends_at) // step - 1)
+    if item.repeat and since > item.ends_at:
+        number = max(0, (since - item.ends_at) // timedelta(days=DAYS.get(item.repeat, 31)) - 1)
     while True:
-        start = _existing(wall + number * step if step else wall, zone)
+        day = _date(item.repeat, wall.date(), number) if item.repeat else wall.date()
+        start = _existing(datetime.combine(day, wall.time()), zone)
         if start >= until or (item.repeat_until is not None and start > item.repeat_until):
             return
         if start + length > since:
             yield Window(start, start + length, item.service, item.components, item.id)
-        if step is None:
+        if not item.repeat:
             return
         number += 1
+
+
+def _date(repeat: str, first: date, number: int) -> date:
+    """Return the day of the window so many repeats after the first; raises ``ValueError`` on what is no repeat."""
+    if repeat in DAYS:
+        return first + timedelta(days=DAYS[repeat] * number)
+    month = first.year * 12 + first.month - 1 + number
+    year, month = month // 12, month % 12 + 1
+    weekday_of_first, length = monthrange(year, month)
+    words = repeat.split()
+    if words[:1] != [MONTHLY] or (len(words) > 1 and words[1] != "on") or len(words) not in (1, 3, 4):
+        raise ValueError(repeat)
+    if len(words) == 4:
+        before = (WEEKDAYS.index(words[3]) - weekday_of_first) % 7
+        weeks = (length - 1 - before) // 7 if words[2] == "last" else ORDINALS.index(words[2])
+        return date(year, month, 1 + before + 7 * weeks)
+    day = int(words[2]) if len(words) == 3 else first.day
+    if not 1 <= day <= 31:
+        raise ValueError(repeat)
+    return date(year, month, min(day, length))
 
 
 def _existing(wall: datetime, zone: ZoneInfo) -> datetime:

@@ -29,7 +29,7 @@ from monitor.core import health, notation
 from monitor.core.alerts import SilenceWindow
 from monitor.core.catalogue import Probe
 from monitor.core.events import Alert, Cause, Decision, EventKind, IncidentEvent
-from monitor.core.maintenance import Window
+from monitor.core.maintenance import Maintenance, Window, repeat_fault, windows
 from monitor.core.model import (
     Observation,
     Reason,
@@ -41,6 +41,7 @@ from monitor.core.notation import LETTERS, ScenarioError, looks, offset, seconds
 from monitor.core.replay import Judge
 
 LOOK_S = 0.5
+A_YEAR = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class _Play:
         self.start = self.start.replace(tzinfo=self.start.tzinfo or UTC)
         self.catalogue = notation.catalogue(scenario)
         self.probes = {probe.id: probe for probe in self.catalogue.probes}
-        self.judge = Judge(self.catalogue, _windows(scenario, self.start), _silences(scenario, self.start))
+        self.judge = Judge(self.catalogue, tuple(_windows(scenario, self.start)), _silences(scenario, self.start))
         self.unmet: list[str] = []
         self.played: list[Result] = []
         self.failed_row: dict[tuple[str, str], int] = {}
@@ -233,16 +234,22 @@ class _Play:
         self.judge.tell(IncidentEvent(incident.id, incident.last_seq + 1, at, at, kind, who, data))
 
 
-def _windows(scenario: Mapping[str, Any], start: datetime) -> tuple[Window, ...]:
-    return tuple(
-        Window(
-            start + timedelta(seconds=seconds(item["from"])),
-            start + timedelta(seconds=seconds(item["to"])),
+def _windows(scenario: Mapping[str, Any], start: datetime) -> Iterator[Window]:
+    """Yield the windows of planned work; one that repeats does so for a year at most."""
+    for number, item in enumerate(scenario.get("maintenance", ())):
+        begins, ends = (start + timedelta(seconds=seconds(item[name])) for name in ("from", "to"))
+        planned = Maintenance(
+            str(number),
             item["service"],
             tuple(item.get("components", ())),
+            begins,
+            ends,
+            item.get("repeat", ""),
+            item.get("time_zone", "UTC"),
         )
-        for item in scenario.get("maintenance", ())
-    )
+        if why := repeat_fault(planned):
+            raise ScenarioError(f"maintenance: {why}")
+        yield from windows(planned, begins, begins + A_YEAR)
 
 
 def _silences(scenario: Mapping[str, Any], start: datetime) -> tuple[SilenceWindow, ...]:

@@ -18,7 +18,7 @@ from monitor.core.conditions import alert_key
 from monitor.core.events import Alert, EventKind, Incident, IncidentEvent
 from monitor.core.incidents import incident_id, is_open
 from monitor.core.lifecycle import IllegalTransitionError
-from monitor.core.maintenance import REPEATS, Maintenance, windows
+from monitor.core.maintenance import Maintenance, repeat_fault
 from monitor.core.model import AlertState, Sending, Severity, Verdict, Why
 from monitor.flow.paging import ALERT, OUTBOX, SILENCE, Paging, load_alert, put_alert
 from monitor.flow.recording import follow
@@ -271,8 +271,8 @@ def _unsilence(desk: Desk, order: c.Unsilence) -> Carried:
 def _schedule(desk: Desk, order: c.ScheduleMaintenance) -> Carried:
     if order.service not in desk.work.index.services:
         raise CommandError(f"there is no service {order.service}")
-    if order.ends_at <= order.starts_at or order.repeat not in REPEATS:
-        raise CommandError("maintenance ends after it starts, and repeats daily, weekly or not at all")
+    if order.ends_at <= order.starts_at:
+        raise CommandError("maintenance ends after it starts")
     item = Maintenance(
         desk.id(order),
         order.service,
@@ -283,11 +283,10 @@ def _schedule(desk: Desk, order: c.ScheduleMaintenance) -> Carried:
         order.time_zone,
         order.repeat_until,
     )
-    try:
-        next(windows(item, order.starts_at, order.ends_at), None)
-    except (KeyError, ValueError):
-        raise CommandError(f"there is no time zone {order.time_zone}") from None
-    end = order.ends_at if not order.repeat else order.repeat_until and order.repeat_until + timedelta(days=2)
+    if why := repeat_fault(item):
+        raise CommandError(why)
+    length = order.ends_at - order.starts_at
+    end = order.ends_at if not order.repeat else order.repeat_until and order.repeat_until + length + timedelta(days=2)
     row = {
         "id": item.id,
         "service": item.service,

@@ -77,7 +77,7 @@ def test_every_scenario_of_ours_survives_being_exported() -> None:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
         first = scenario.run(data)
         again = export(notation.catalogue(data), first.played, data["name"])
-        kept = {key: data[key] for key in ("maintenance", "clicks", "routes", "silences") if key in data}
+        kept = {key: data[key] for key in ("maintenance", "clicks", "routes", "silences", "sweep") if key in data}
         second = scenario.run(yaml.safe_load(yaml.safe_dump(again)) | kept)
         facts = [line.partition(" ")[2].partition(" since")[0] for line in first.timeline]
         assert [line.partition(" ")[2].partition(" since")[0] for line in second.timeline] == facts, path.name

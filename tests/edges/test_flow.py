@@ -395,6 +395,27 @@ def test_maintenance_lies_over_the_health_and_holds_back_incidents(engine: Engin
     assert component(engine, "deepseek/api", 14).uptime.maintenance_s == 420
 
 
+def test_maintenance_on_every_first_sunday_holds_back_incidents_on_that_day_only(engine: Engine) -> None:
+    publish(engine)  # T0 is a Monday; 1 February 2026 is the first Sunday of the month after
+    begins = T0 + timedelta(days=27)
+    order = c.ScheduleMaintenance(
+        "deepseek", (), "Backup", begins, begins + 10 * MINUTE, "", "monthly on first sunday", "Asia/Shanghai"
+    )
+    flow.command(engine, order, "alice", T0)
+    later = begins + timedelta(days=28)  # 1 March, the next first Sunday
+    play(engine, range(3), start=later)
+    play(engine, range(3, 7), Reason.SERVER_ERROR, start=later)
+    play(engine, range(7, 10), start=later)
+    assert reads.incidents(engine, public=False) == ()
+    between = later + timedelta(days=7)
+    play(engine, range(3), start=between)
+    play(engine, range(3, 8), Reason.SERVER_ERROR, start=between)
+    assert the_incident(engine).started_at == between + 3 * MINUTE
+    for wrong in ("yearly", "monthly on second sunday"):
+        with pytest.raises(flow.CommandError):
+            flow.command(engine, replace(order, repeat=wrong), "alice", T0)
+
+
 def test_people_write_the_history_of_an_incident(engine: Engine) -> None:
     publish(engine)
     play(engine, range(3))
