@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, select, update
 from monitor.core.blindness import is_blind
 from monitor.core.conditions import Condition, alerts_for, certificate, own_trouble, registration_changed
 from monitor.core.events import Cause, ComponentChange, RegistrationChange
-from monitor.core.health import ComponentHealth, is_duplicate, rewind, step
+from monitor.core.health import ComponentHealth, is_duplicate, step
 from monitor.core.model import Certificate, Outcome, Reason, Result, Severity, UpstreamReading
 from monitor.core.notes import noticed
 from monitor.core.refusal import confirm_auth, refusals
@@ -158,10 +158,9 @@ def take(batch: Batch, paging: Paging, result: Result) -> None:
     work, done = batch.work, batch.done
     probe = work.index.probes[result.run.probe]
     track = work.track(probe, result.run.location)
-    ahead = track.state
-    track.state = rewind(ahead, work.now)
-    if track.state is not ahead:
+    if track.rewound:
         done.rewound.add(probe.id)
+        track.rewound = False
     if is_duplicate(track.state, result.run):
         done.duplicates += 1
         return

@@ -63,6 +63,8 @@ class Track:
     reading: str
     evidence_kept: datetime | None = None
     changed: bool = False
+    rewound: bool = False
+    """Its watermark lay in the future, from a clock that ran ahead, and was forgotten when it was read."""
 
 
 @dataclass(slots=True)
@@ -152,10 +154,21 @@ class Working:
                 self._add(self._read_track(row))
 
     def _read_track(self, row: Any) -> Track:
-        state = rewind(load_state(row.state, row.probe, row.location, row.tick_us, row.attempt), self.now)
+        stored = load_state(row.state, row.probe, row.location, row.tick_us, row.attempt)
+        state = rewind(stored, self.now)
         probe = self.index.probes[row.probe]
         kept = when_or_none(row.evidence_kept_us)
-        return Track(row.id, probe, row.location, state, row.result_id, row.result_at_us, row.reading, kept)
+        return Track(
+            row.id,
+            probe,
+            row.location,
+            state,
+            row.result_id,
+            row.result_at_us,
+            row.reading,
+            kept,
+            rewound=state is not stored,
+        )
 
     def _add(self, track: Track) -> None:
         self.tracks[track.probe.id, track.location] = track
