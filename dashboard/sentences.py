@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dashboard.words import Language, Words, capital, plain
 from monitor.core.baseline import Unusual
@@ -181,7 +182,11 @@ def shown_ways(view: RegistrationView) -> list[MethodState]:
 
 def way_from(event: IncidentEvent) -> Way | None:
     """Return what a REGISTRATION_CHANGED event says; None if it is not readable."""
-    data = event.data
+    return way_said(event.data)
+
+
+def way_said(data: Mapping[str, Any]) -> Way | None:
+    """Return what an event's or an alert's facts say of one way; None if they are not readable."""
     try:
         method, after = Method(str(data.get("method"))), Registration(str(data.get("after")))
     except ValueError:

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import streamlit as st
 
 from dashboard.act import Desk
+from dashboard.sentences import registration_clause_of, way_said
 from dashboard.words import Words, capital, plain
 from monitor import clock
 from monitor.core.commands import Command
+from monitor.core.events import Alert
 from monitor.core.model import Health, Registration
 from monitor.store.views import AlertView
 
@@ -64,7 +66,16 @@ def alert_line(view: AlertView, words: Words) -> str:
     rules, rule = words.table["rule"], view.alert.rule
     if rule == "registration_changed" and view.alert.summary.get("registration") == Registration.OPEN:
         rule = "registration_was"  # the facts of an alert that is over are those of its end
+    elif rule == "registration_changed" and (clause := sign_up(view.alert, words)):
+        return f"{facts['where']}{words('colon')}{clause}"
     return str(rules.get(rule) or rules["other"]).format(**facts)
+
+
+def sign_up(alert: Alert, words: Words) -> str:
+    """Return "sign-up is limited to phone numbers from China (+86)"; empty if the alert names no way."""
+    told = [item for item in alert.summary.get("ways", ()) if isinstance(item, Mapping)]
+    ways = {way.method: way for item in told if (way := way_said(item)) is not None}
+    return plain(registration_clause_of(ways, words), 200) if ways else ""
 
 
 def since(words: Words, start: datetime, now: datetime | None = None) -> str:

@@ -16,10 +16,11 @@ from dashboard.words import Language, speak
 from monitor import clock
 from monitor.core.catalogue import Probe
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident
-from monitor.core.model import AlertState, IncidentStatus
+from monitor.core.events import Alert
+from monitor.core.model import AlertState, IncidentStatus, Severity
 from monitor.flow import accounts
 from monitor.store import reads
-from monitor.store.views import CostView
+from monitor.store.views import AlertView, CostView
 from tests.doors import seeded
 from tests.doors.hostile import HOSTILE
 from tests.doors.serving import served
@@ -222,3 +223,16 @@ def test_hostile_text_in_an_alert_is_inert(tmp_path: Path) -> None:
             assert len(line) < 400
 
     with_console(tmp_path, body)
+
+
+def test_an_alert_about_sign_up_names_the_way_and_the_country() -> None:
+    way = {"method": "phone", "after": "restricted", "country_codes": ["86"]}
+    at = clock.now()
+    alert = Alert(
+        "a", "k", "registration_changed", Severity.PAGE, AlertState.FIRING, "deepseek", "deepseek/registration", at, at
+    )
+    summary = {"registration": "restricted", "ways": [way, "nonsense", {"method": "pigeon"}]}
+    view = AlertView(replace(alert, summary=summary), "DeepSeek", "Registration", (), (), None, "")
+    line = desk.alert_line(view, speak(Language.EN))
+    assert line == "DeepSeek Registration: sign-up is limited to phone numbers from China (+86)"
+    assert "+86" in desk.alert_line(view, speak(Language.ZH))
