@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from monitor.core import health
 from monitor.core.catalogue import Catalogue, Component, Policy, Probe, Route, Service
 from monitor.core.health import ProbeState
-from monitor.core.model import Observation, Outcome, Reason, Result, RunId
+from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.core.replay import Judge
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -26,8 +29,9 @@ WORLD = Catalogue(
 def look(number: int, failed: bool, attempt: int = 1, probe: str = "api") -> Result:
     """Return the look of a tick, 30 s apart."""
     tick = START + timedelta(seconds=30 * number)
+    again_s = (attempt - 1) * (0.5 + POLICY.second_look_after_s)
     seen = Observation(Reason.SERVER_ERROR if failed else Reason.OK)
-    return Result(RunId(probe, "local", tick, attempt), tick + timedelta(seconds=attempt - 1), 0.5, seen)
+    return Result(RunId(probe, "local", tick, attempt), tick + timedelta(seconds=again_s), 0.5, seen)
 
 
 def rate(count: int, began: float) -> str:
@@ -51,46 +55,75 @@ def main(quick: bool) -> None:
     for result in seen:
         judge.record([result], result.started_at)
     print("whole judgement, one outage in 2,000 ", rate(ticks, began))
-    rng, rounds = random.Random(1), 200 if quick else 2000
-    for ratio in (0.25, 0.5, 1.0):
-        found = sorted(looks_until_found(ratio, rng) for _ in range(rounds))
-        median, late = found[rounds // 2], found[rounds * 9 // 10]
-        print(f"{ratio:4.0%} of looks fail: found after {median} looks (median), {late} (p90)")
-    months = 1 if quick else 12
-    for ratio in (0.001, 0.002, 0.005, 0.01):
-        alarms = blip_alarms(ratio, rng, months) / months
-        print(f"{ratio:4.1%} single blips: {alarms:.2f} false alarms a month, looks every 30 s")
+    print(table(quick))
 
 
-def calm() -> ProbeState:
+TRIED = {
+    "2 of 3, one second look (before)": Policy(open_after_failures=2, window_looks=3),
+    "3 of 5, as shipped": Policy(),
+    "3 of 3": Policy(window_looks=3),
+    "4 of 4": Policy(open_after_failures=4, window_looks=4),
+}
+BLIPS = {0.001: 120, 0.005: 60, 0.01: 24, 0.02: 12}
+"""Ratio of independent failures → months that are played."""
+
+
+def table(quick: bool) -> str:
+    """Return, for each policy, false alarms a month and how many looks find partial failures."""
+    lines = ["policy | " + " | ".join(f"{ratio:.1%} blips" for ratio in BLIPS) + " | 25 % p50 | p95 | 50 % p50 | p95"]
+    for name, policy in TRIED.items():
+        rng, rounds = random.Random(1), 300 if quick else 3000
+        cells = [name]
+        for ratio, most in BLIPS.items():
+            months = max(1, most // 10) if quick else most
+            cells.append(f"{blip_alarms(ratio, rng, months, policy) / months:.2f}")
+        for ratio in (0.25, 0.5):
+            found = sorted(looks_until_found(ratio, rng, policy) for _ in range(rounds))
+            cells += [str(found[rounds // 2]), str(found[rounds * 95 // 100])]
+        lines.append(" | ".join(cells))
+    return "\n".join(["false alarms a month of independent blips at a look in 30 s; looks until found", *lines])
+
+
+def calm(policy: Policy) -> ProbeState:
     """Return the state after half an hour of good looks."""
     state = health.new_probe_state("api", "local")
-    for number in range(60):
-        state = health.step(state, look(number, False), POLICY)
+    for number in range(70):
+        state = health.step(state, look(number, False), policy)
     return state
 
 
-def looks_until_found(ratio: float, rng: random.Random) -> int:
+def one_tick(
+    state: ProbeState, tick: int, ratio: float, rng: random.Random, policy: Policy, *, fails: bool = False
+) -> tuple[ProbeState, int]:
+    """Look as the prober does; each look fails by itself with the given ratio, the first surely if it ``fails``."""
+    held = replace(PROBES[1], policy=policy)
+    for attempt in itertools.count(1):
+        before = state.failed_row
+        result = look(tick, (fails and attempt == 1) or rng.random() < ratio, attempt)
+        state = health.step(state, result, policy)
+        if state.down or state.partial or not health.needs_second_look(held, result, before):
+            return state, attempt
+    raise AssertionError("looks never end")
+
+
+def looks_until_found(ratio: float, rng: random.Random, policy: Policy) -> int:
     """Count looks, second looks included, until trouble is seen."""
-    state, looked, tick = calm(), 0, 60
+    state, looked, tick = calm(policy), 0, 70
     while not (state.down or state.partial):
-        first = look(tick, rng.random() < ratio)
-        state, looked = health.step(state, first, POLICY), looked + 1
-        if first.outcome is Outcome.FAILED:
-            state, looked = health.step(state, look(tick, rng.random() < ratio, 2), POLICY), looked + 1
-        tick += 1
+        state, more = one_tick(state, tick, ratio, rng, policy)
+        looked, tick = looked + more, tick + 1
     return looked
 
 
-def blip_alarms(ratio: float, rng: random.Random, months: int) -> int:
-    """Count alarms when a look fails now and then and its second look is always good."""
-    state, alarms = calm(), 0
-    for tick in range(60, 60 + months * 86_400):
-        bad = rng.random() < ratio
-        if not bad and not state.looks:
-            continue
+def blip_alarms(ratio: float, rng: random.Random, months: int, policy: Policy) -> int:
+    """Count alarms when every look fails by itself with the given ratio; long calm is skipped over."""
+    state, alarms, tick, end = calm(policy), 0, 70, 70 + months * 86_400
+    while tick < end:
+        idle = not (state.looks & (1 << 3 * policy.rate_min_looks) - 1 or state.down or state.partial)
+        if idle:
+            tick += int(math.log(1 - rng.random()) / math.log(1 - ratio))
         before = state.down or state.partial
-        state = health.step(state, look(tick, bad), POLICY)
-        state = health.step(state, look(tick, False, 2), POLICY) if bad else state
+        state, _ = one_tick(state, tick, ratio, rng, policy, fails=idle)
         alarms += (state.down or state.partial) and not before
+        tick += 1
     return alarms

@@ -1,6 +1,7 @@
 """Tables, simulations and properties of the verdict over probes and components."""
 
 import itertools
+import math
 import random
 import time
 from collections.abc import Sequence
@@ -246,6 +247,33 @@ def test_rare_blips_are_no_false_alarm_in_a_month(ratio: float) -> None:
         elif held.looks or tick % 100 == 0:
             held = health.step(held, look(30 * tick, Reason.OK), Policy())
     assert alarms == 0
+
+
+def false_alarms(ratio: float, months: int, policy: Policy) -> int:
+    """Count alarms while every look, second looks too, fails by itself now and then, a look every 30 s."""
+    rng, held, alarms, tick, world = random.Random(9), state("o*70"), 0, 70, probe(policy=policy)
+    while tick < 70 + months * 86_400:
+        idle = not (held.looks & (1 << 3 * policy.rate_min_looks) - 1 or held.down or held.partial)
+        if idle:  # nothing that counts is remembered: go on to the next look that fails
+            tick += int(math.log(1 - rng.random()) / math.log(1 - ratio))
+        before = held.down or held.partial
+        for attempt in itertools.count(1):
+            row, fails = held.failed_row, (idle and attempt == 1) or rng.random() < ratio
+            result = look(30 * tick, Reason.SERVER_ERROR if fails else Reason.OK, attempt)
+            held = health.step(held, result, policy)
+            if not health.needs_second_look(world, result, row):
+                break
+        alarms, tick = alarms + ((held.down or held.partial) and not before), tick + 1
+    return alarms
+
+
+@pytest.mark.parametrize(("ratio", "months", "most"), [(0.001, 12, 0), (0.005, 3, 2), (0.01, 1, 4)])
+def test_independent_blips_make_hardly_a_false_alarm_a_month(ratio: float, months: int, most: int) -> None:
+    assert false_alarms(ratio, months, Policy()) <= most
+
+
+def test_two_failures_of_three_looks_would_alarm_falsely_every_week() -> None:
+    assert false_alarms(0.005, 2, Policy(open_after_failures=2, window_looks=3)) > 4
 
 
 def test_one_long_outage_that_healed_is_no_partial_failure() -> None:
