@@ -28,7 +28,7 @@ def recording(url: str, home: Path, named: int, at_random: int) -> tuple[int, st
     with closing(Recording(url, home)) as under:
         for name in [name for name in STORING for _ in range(named)]:
             most = 2 if name in killing.SPOOLING else 4
-            under.round(name, STORING[name], rng.randint(1, most), many=14)
+            under.round(name, STORING[name], rng.randint(1, most) if named > 1 else 1, many=24)
         for _ in range(at_random):
             under.round("at random", None, many=1_000, after_s=rng.random() * 0.25)
         under.finish()
