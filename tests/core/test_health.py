@@ -426,3 +426,37 @@ def test_a_step_takes_microseconds() -> None:
         fold(health.new_probe_state("chat", "local"), seen, Policy())
         best = min(best, (time.perf_counter() - began) / len(seen))
     assert best < 50e-6  # 5,000 results a second leave 200 µs for everything
+
+
+@given(st.lists(st.sampled_from(["x", "o"]), min_size=30, max_size=120), st.integers(1, 6))
+@settings(max_examples=60)
+def test_flapping_begins_and_ends_at_its_own_limit_and_holds_between(words: list[str], each: int) -> None:
+    held, policy = health.new_probe_state("chat", "local"), Policy(open_after_failures=1, window_looks=1)
+    for tick, word in enumerate(word for word in words for _ in range(each)):
+        before, held = held, health.step(held, look(30 * tick, LETTERS[word]), policy)
+        percent = flap_percent(held.flips)
+        if percent >= policy.flap_start_percent:
+            assert held.flapping
+        elif percent <= policy.flap_stop_percent:
+            assert not held.flapping
+        else:
+            assert held.flapping is before.flapping
+
+
+STATES = st.lists(st.sampled_from(["o*6", "o*5 x", "o*5 s s s", "o*3 -*9", "o*3 i*9", ""]), min_size=1, max_size=7)
+
+
+@given(STATES, st.integers(1, 7))
+@settings(max_examples=150)
+def test_a_verdict_is_never_worse_than_what_a_quorum_of_fresh_locations_saw(texts: list[str], asked: int) -> None:
+    policy = Policy(quorum_locations=asked)
+    held = probe(policy=policy, locations=tuple(f"place{n}" for n in range(len(texts))))
+    pairs = [(held, state(text, held, name)) for name, text in zip(held.locations, texts, strict=True)]
+    found = health.component_health(pairs, at(200))
+    fresh = [mine for _, mine in pairs if health.is_fresh(held, mine, at(200))]
+    assert found.voters == len(fresh) or (not fresh and found.health is Health.UNKNOWN)
+    if found.health.severity and not found.regional:
+        agreeing = [mine for mine in fresh if mine.health.severity >= found.health.severity]
+        assert len(agreeing) >= health.quorum(len(fresh), policy)
+    if found.health is Health.OPERATIONAL:
+        assert not any(mine.health.severity for mine in fresh)

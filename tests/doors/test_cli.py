@@ -88,6 +88,21 @@ def test_check_shows_what_the_file_expands_to(home: Path) -> None:
     assert "Nobody is told of anything" in shown.output
 
 
+def test_check_prints_for_each_probe_from_which_length_on_an_outage_is_told(home: Path) -> None:
+    (home / "probes.yaml").write_text(
+        "policies: {hasty: {open_after_failures: 1, window_looks: 1}}\n"
+        "services: [{id: shop, name: Shop, components: [{id: b, name: B}], probes: ["
+        "{id: calm, component: b, kind: tcp, interval: 30s, timeout: 10s, options: {host: a.example, port: 443}},"
+        "{id: quick, component: b, kind: tcp, interval: 10s, timeout: 2s, policy: hasty,"
+        " options: {host: a.example, port: 443}}]}]\n"
+    )
+    shown = run(home, "check")
+    assert shown.exit_code == 0, shown.output
+    told = " ".join(shown.output.split())
+    assert "every outage longer than 70 s is notified within 75 s, none shorter than 10 s ever is" in told
+    assert "every outage longer than 12 s is notified within 17 s (up to" in told
+
+
 def test_check_names_faults_with_line_and_id_and_exits_with_one(home: Path) -> None:
     path = home / "probes.yaml"
     path.write_text(path.read_text().replace("interval: 30s", "interval: 30"))
