@@ -212,6 +212,8 @@ def test_a_job_reports_in_fails_and_falls_silent(tmp_path: Path) -> None:
     async def play() -> None:
         async with worker(tmp_path, "nowhere", probes=JOB) as running:
             await running.until('chatwatch_results_total{outcome="unknown"', lambda value: (value or 0) >= 1)
+            # What is received before the database is open waits on disk: there is no table to read from yet.
+            await running.until("chatwatch_stored_timestamp_seconds", lambda value: value is not None)
             assert await post(running, "guess-guess-guess-guess", b"") == 401
             assert await post(running, KEY, b"") == 202
             await seen(running, Reason.OK)
