@@ -16,8 +16,8 @@ from monitor.link import LinkError, pack, receive
 
 log = logging.getLogger("chatwatch.prober")
 
-BATCH_RESULTS = 250
-BATCH_EVERY_S = 3.0
+BATCH_RESULTS = 500
+BATCH_EVERY_S = 4.0
 """What is no news waits this long, so that one transaction takes many."""
 NEWS_LOOKS = 20
 """So many looks after a probe's outcome changed go at once: whatever confirms a failure or a recovery is among them."""

@@ -13,6 +13,9 @@ DATABASE = "CHATWATCH_DATABASE"
 CONFIG = "CHATWATCH_CONFIG"
 DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"
 DEFAULT_CONFIG = "probes.yaml"
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+"""glibc would keep a heap for each thread, and what one thread freed is no use to another: eight megabytes for nothing,
+since our threads hardly ever allocate at the same time."""
 
 
 def database_url(environ: Mapping[str, str] = os.environ) -> str:
@@ -28,7 +31,7 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
 def worker(config: Path, location: str | None = None, environ: Mapping[str, str] | None = None) -> Group:
     """Return the pair of prober and recorder; ``environ`` is added to ours."""
     place = ("--location", location) if location else ()
-    environ = environ or {}
+    environ = ONE_HEAP | dict(environ or {})
     return Group(
         tuple(
             Program(name, ("-m", "monitor", name, "--config", str(config), *place), environ)

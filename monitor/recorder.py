@@ -348,9 +348,7 @@ class Recorder:
 
     async def look_around(self) -> None:
         """Read the snapshot that the metrics show."""
-        self.seen.snapshot = await self.aside(
-            reads.snapshot, self.engine, clock.now(), public=False, history=False
-        )
+        self.seen.snapshot = await self.aside(reads.snapshot, self.engine, clock.now(), public=False, history=False)
         self.seen.snapshot_at = clock.now()
         self.seen.outbox = await self.aside(flow.outbox_counts, self.engine)
         self.seen.log_bytes = await self.aside(fold_log, self.engine)

@@ -7,6 +7,7 @@ views are renewed in turns.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, select, update
@@ -21,8 +22,8 @@ from monitor.store.rolling import HOUR_US, Bucket, level_rows, mark, read_bucket
 from monitor.store.views import Latency
 
 EVERY_S = 60
-FEWEST, TURNS = 20, 30
-"""Views renewed each time: so many at least, and a thirtieth of all."""
+FEWEST, TURNS = 20, 60
+"""Views renewed each time: so many at least, and a sixtieth of all."""
 TURN = "latency_turn"
 """The mark of whose turn it is."""
 
@@ -67,8 +68,16 @@ def _latency(connection: Connection, series: Sequence[int], now: datetime) -> La
     return Latency(
         what="ttft" if whole.ttft else "response",
         window_s=(us(now) - low) / 1e6,
-        p50_s=sketch.quantile(shown, 0.5),
-        p95_s=sketch.quantile(shown, 0.95),
+        p50_s=_rounded(sketch.quantile(shown, 0.5)),
+        p95_s=_rounded(sketch.quantile(shown, 0.95)),
         looks=whole.looks,
-        recent=latency_points(rows, HOUR_US),
+        recent=tuple(
+            replace(point, p50_s=_rounded(point.p50_s), p95_s=_rounded(point.p95_s))
+            for point in latency_points(rows, HOUR_US)
+        ),
     )
+
+
+def _rounded(seconds: float | None) -> float | None:
+    """Cut to microseconds: a sketch knows a hundredth, and the digits beyond would be a third of what is written."""
+    return None if seconds is None else round(seconds, 6)
