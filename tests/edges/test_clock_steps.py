@@ -33,6 +33,8 @@ from tests.doors.running import PROBES as WORKERS_PROBES
 from tests.doors.running import ROOT, worker
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
 
+pytestmark = pytest.mark.alone
+
 INTERVAL_S, PROBES, WATCHED_S = 30, 120, 3.0
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]
 CHANGES = [datetime(2026, 3, 29, tzinfo=UTC), datetime(2026, 10, 25, tzinfo=UTC), datetime(2026, 4, 4, 12, tzinfo=UTC)]
