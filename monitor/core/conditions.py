@@ -188,7 +188,8 @@ def burn_rate(component: str, burning: Sequence[Burning], now: datetime) -> Cond
     """Return the one condition of a component's error budget: the loudest rule that fires, over when none does.
 
     Call it only with windows that hold enough looks (no looks are no recovery), and without the looks of outages that
-    somebody was told of: what those burnt is no news, and nobody is woken twice.
+    somebody was told of: what those burnt is no news, and nobody is woken twice. It begins when the rule finds it: the
+    start of the window may lie before the first look.
     """
     service = component.partition("/")[0]
     worst = max(burning, key=lambda found: (LOUDNESS[found.rule.severity], found.burn), default=None)
@@ -200,7 +201,7 @@ def burn_rate(component: str, burning: Sequence[Burning], now: datetime) -> Cond
         component,
         True,
         worst.rule.severity,
-        now - timedelta(seconds=worst.rule.short_s),
+        now,
         summary={
             "burn": round(worst.burn, 2),
             "long_s": worst.rule.long_s,

@@ -277,6 +277,7 @@ def test_a_burning_budget_is_one_alert_as_loud_as_its_loudest_rule() -> None:
     quiet = Burning(RULES[3], Count(9000, 200), Count(700, 20), 2.2)
     found = conditions.burn_rate(API, [quiet, loud], at(600))
     assert (found.holds, found.severity, found.summary["long_s"]) == (True, Severity.PAGE, 3600)
+    assert found.since == at(600)
     assert conditions.burn_rate(API, [quiet], at(600)).severity is Severity.TICKET
     over = conditions.burn_rate(API, [], at(600))
     assert (over.holds, over.key) == (False, found.key)

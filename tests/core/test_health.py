@@ -418,6 +418,7 @@ def test_second_looks_follow_failures_until_enough_of_them_and_never_into_the_ne
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_step_takes_microseconds() -> None:
     seen = list(results("(o*50 x o*5)*100", probe()))
     best = float("inf")
