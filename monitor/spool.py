@@ -15,10 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from monitor.core.codec import CodecError, dumps_result, loads_result
-from monitor.core.model import Result
+from monitor.core.model import Reason, Result
 
 _HEAD = struct.Struct(">II")
 LONGEST_RECORD = 4 * 2**20
+CONFIRMING_LOOKS = 10
+"""Looks of one row that survive a thinning; a policy that wants more failures may miss an outage then."""
 
 
 class SpoolError(Exception):
@@ -166,16 +168,17 @@ class Spool:
 
 
 def turning_points(results: Sequence[Result]) -> list[Result]:
-    """Return the results that differ in their reason from the look before, and the newest look of each probe."""
+    """Return the first looks of each row with one reason, so many that they still confirm it, and the newest."""
     kept: list[Result] = []
-    before: dict[tuple[str, str], Result] = {}
+    before: dict[tuple[str, str], tuple[Reason | None, int]] = {}
     newest = {(result.run.probe, result.run.location): result for result in results}
     for result in results:
         key = (result.run.probe, result.run.location)
-        last = before.get(key)
-        if last is None or last.reason is not result.reason or newest[key] is result:
+        reason, row = before.get(key, (None, 0))
+        row = row + 1 if reason is result.reason else 1
+        if row <= CONFIRMING_LOOKS or newest[key] is result:
             kept.append(result)
-        before[key] = result
+        before[key] = (result.reason, row)
     return kept
 
 

@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor import flow
+from monitor.core.catalogue import Policy
 from monitor.core.model import Reason, Result
-from monitor.spool import Spool, SpoolError, turning_points
+from monitor.spool import CONFIRMING_LOOKS, Spool, SpoolError, turning_points
 from monitor.store import reads
 from monitor.store.engine import AWAY, begin, open_engine
 from tests.edges.flowing import MINUTE, T0, look, publish
@@ -148,9 +149,19 @@ def test_when_it_is_full_the_oldest_routine_looks_go_first_and_are_counted(tmp_p
     assert spool.dropped == 400 - len(left)
     assert left[-20:] == looks(20, 380)
     assert [item.run.tick for item in left] == sorted(item.run.tick for item in left)
-    changes = [item.reason for item in turning_points(left)]
-    assert Reason.SERVER_ERROR in changes
+    assert CONFIRMING_LOOKS <= sum(item.reason is Reason.SERVER_ERROR for item in left) < 40
     spool.close()
+
+
+def test_an_outage_is_still_confirmed_by_what_a_thinning_leaves() -> None:
+    failed, well = looks(20, 3, Reason.SERVER_ERROR), looks(20, 23)
+    assert Policy().open_after_failures < CONFIRMING_LOOKS
+    assert turning_points([*looks(3), *failed, *well]) == [
+        *looks(3),
+        *failed[:CONFIRMING_LOOKS],
+        *well[:CONFIRMING_LOOKS],
+        well[-1],
+    ]
 
 
 def test_a_thinning_that_was_cut_off_leaves_nothing_behind(tmp_path: Path) -> None:
