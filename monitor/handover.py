@@ -18,7 +18,7 @@ log = logging.getLogger("chatwatch.prober")
 
 BATCH_RESULTS = 500
 BATCH_EVERY_S = 4.0
-"""What is no news waits this long, so that one transaction takes many."""
+"""What is no news waits this long, so that one transaction takes many; less where probes look more often."""
 NEWS_LOOKS = 20
 """So many looks after a probe's outcome changed go at once: whatever confirms a failure or a recovery is among them."""
 URGENT_EVERY_S = 0.1
@@ -39,6 +39,7 @@ class Handover:
         self._heard_s = clock.monotonic()
         self._acknowledged = asyncio.Event()
         self._urgent = asyncio.Event()
+        self.batch_every_s = BATCH_EVERY_S
         self.dropped = 0
         self.on_beat: Callable[[Mapping[str, Any]], None] | None = None
         """Takes a job's report that the recorder received."""
@@ -99,7 +100,7 @@ class Handover:
             await asyncio.sleep(URGENT_EVERY_S)
             # Not wait_for: before Python 3.12 it forgets a cancellation that comes together with the event.
             with suppress(TimeoutError):
-                async with asyncio.timeout(BATCH_EVERY_S - URGENT_EVERY_S):
+                async with asyncio.timeout(self.batch_every_s - URGENT_EVERY_S):
                     await self._urgent.wait()
             self._urgent.clear()
             while (self._waiting or self._left) and len(self._sent) < BATCHES_IN_FLIGHT:

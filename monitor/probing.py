@@ -15,7 +15,7 @@ from pathlib import Path
 
 from monitor import clock
 from monitor.config import Config, ConfigError, load
-from monitor.handover import Handover
+from monitor.handover import BATCH_EVERY_S, Handover
 from monitor.heap import give_back
 from monitor.link import open_link, watch_parent
 from monitor.prober import CLOCK_EVERY_S, Prober
@@ -45,6 +45,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     warm(config)
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
     handover.on_beat, handover.on_own, prober.leave = prober.take_beat, prober.own, handover.leave
+    handover.batch_every_s = batch_every_s(config)
     handover.on_carried, shared = prober.carry, not database.startswith("sqlite")
     if shared:
         handover.news = prober.memories.news
@@ -52,7 +53,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    loop.add_signal_handler(signal.SIGHUP, _reload, prober, path, location)
+    loop.add_signal_handler(signal.SIGHUP, _reload, prober, handover, path, location)
     watch_parent(stopping.set)
     prober.start(alone=not shared)
     give_back()
@@ -103,11 +104,17 @@ def warm(config: Config) -> None:
         importlib.import_module(name)
 
 
-def _reload(prober: Prober, path: Path, location: str | None) -> None:
+def batch_every_s(config: Config) -> float:
+    """Return how long a look may wait for others: never so long that the newest of a quick probe seems stale."""
+    return min([BATCH_EVERY_S, *(probe.interval_s for probe in config.catalogue.probes)])
+
+
+def _reload(prober: Prober, handover: Handover, path: Path, location: str | None) -> None:
     try:
         config = load(path, os.environ, location)
         warm(config)
         prober.apply(config)
+        handover.batch_every_s = batch_every_s(config)
     except ConfigError as error:
         log.error("the new configuration is faulty, the running one is kept:\n%s", error)
 
