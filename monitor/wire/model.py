@@ -43,7 +43,7 @@ class Limits:
     line_bytes: int = 256 * 1024
     """For readers of event streams (the wire sees no lines): the longest line."""
     events: int = 20_000
-    """For the same: the most events."""
+    """For the same: the most events. Also the most frames of an HTTP/2 connection."""
 
 
 class Chunk(NamedTuple):

@@ -147,6 +147,49 @@ def test_a_flood_that_never_lets_us_wait_is_cut_at_the_deadline_all_the_same(tmp
 
     began_s = clock.monotonic()
     with pytest.raises(WireError) as caught:
-        fetch(tmp_path, floods, limits=Limits(deadline_s=0.4, wire_bytes=2**30))
+        fetch(tmp_path, floods, limits=Limits(deadline_s=0.4, wire_bytes=2**30, events=2**30))
     assert caught.value.reason is Reason.TIMEOUT_TOTAL
     assert clock.monotonic() - began_s < 6
+
+
+HEADERS = b"\x00\x00\x01\x01\x04\x00\x00\x00\x01\x88"  # :status 200 of the first stream
+CONTINUED = b"\x00\x00\x01\x01\x00\x00\x00\x00\x01\x88"  # the same without the flag END_HEADERS
+FLOODS = {
+    "pings that want an answer": (b"", b"\x00\x00\x08\x06\x00\x00\x00\x00\x00pingpong"),
+    "settings": (b"", b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64"),
+    "settings acknowledged": (b"", b"\x00\x00\x00\x04\x01\x00\x00\x00\x00"),
+    "window updates": (b"", b"\x00\x00\x04\x08\x00\x00\x00\x00\x01\x00\x00\x00\x01"),
+    "priorities": (b"", b"\x00\x00\x05\x02\x00\x00\x00\x00\x01\x00\x00\x00\x00\x10"),
+    "frames of no known type": (b"", b"\x00\x00\x00\xee\x00\x00\x00\x00\x00"),
+    "empty data": (HEADERS, b"\x00\x00\x00\x00\x00\x00\x00\x00\x01"),
+    "padding for data": (HEADERS, b"\x00\x00\x09\x00\x08\x00\x00\x00\x01\x08" + bytes(8)),
+    "data of one byte": (HEADERS, b"\x00\x00\x01\x00\x00\x00\x00\x00\x01x"),
+    "resets of one stream": (HEADERS, b"\x00\x00\x04\x03\x00\x00\x00\x00\x01\x00\x00\x00\x00"),
+    "continuations": (CONTINUED, b"\x00\x00\x00\x09\x00\x00\x00\x00\x01"),
+    "trailers": (HEADERS, HEADERS),
+    "pushes": (HEADERS, b"\x00\x00\x05\x05\x04\x00\x00\x00\x01\x00\x00\x00\x02\x88"),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_of_frames_is_cut_by_their_number_long_before_the_deadline(tmp_path: Path, name: str) -> None:
+    opening, frame = FLOODS[name]
+    sent = 0
+
+    async def floods(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal sent
+        writer.write(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00" + opening)
+        while sent < 400_000:
+            writer.write(frame * 500)
+            sent += 500
+            await writer.drain()
+        await asyncio.sleep(60)
+
+    with pytest.raises(WireError) as caught:
+        fetch(tmp_path, floods, limits=Limits(deadline_s=20, wire_bytes=2**30))
+    assert caught.value.reason in (Reason.TOO_LARGE, Reason.PROTOCOL), caught.value.detail
+
+
+def test_a_long_answer_in_small_frames_is_no_flood(tmp_path: Path) -> None:
+    answer = fetch(tmp_path, h2_server([b"word "] * 3000))
+    assert answer.body == b"word " * 3000
