@@ -3,14 +3,15 @@
 Only failures that a broken network of ours would also produce (names, connecting, TLS handshakes) count. An HTTP
 answer, however bad, proves that the network works.
 
-Blindness is noticed only after several targets failed, which would be too late for the first of them. So a failure
-of that kind is believed only when something independent answered the same location after it began (:class:`Sight`).
+Blindness is noticed only after several targets failed, which would be too late for the first of them. So failures
+of that kind are believed only when something independent answered the same location after they began, and they went
+on after that (:func:`clear`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
@@ -106,34 +107,42 @@ class Sight:
     answered: Mapping[str, datetime]
     watched: frozenset[str]
 
-    def proves(self, service: str, reason: Reason, since: datetime, newest: datetime, interval_s: float) -> bool:
-        """Say whether a failure of ``service`` seen from ``since`` to ``newest`` cannot be our own network's.
+    def answered_since(self, service: str, reason: Reason, since: datetime) -> datetime | None:
+        """Return when something answered that stands apart from a failure of ``service`` which began at ``since``.
 
-        Something else must have answered after it began, and either before its newest failed look or within one
-        interval; else a network that came back would make an outage of the last thing that it broke. With nothing
-        else to look at there is no telling, and the failure is believed.
+        ``None`` if nothing did; with nothing else to look at there is no telling, and the beginning comes back.
         """
         useless = {service, ADDRESS_CONTROL} if reason is Reason.DNS else {service}
         if not self.watched - useless:
-            return True
-        proof = max((at for name, at in self.answered.items() if name not in useless), default=None)
-        if proof is None or proof < since:
-            return False
-        return proof <= newest or proof <= since + timedelta(seconds=interval_s)
+            return since
+        newest = max((at for name, at in self.answered.items() if name not in useless), default=None)
+        return newest if newest is not None and newest >= since else None
 
 
-def sights(pairs: Iterable[tuple[Probe, ProbeState]]) -> dict[str, Sight]:
-    """Return what each location can see, from the states of all its enabled probes."""
-    answered: dict[str, dict[str, datetime]] = {}
-    watched: dict[str, set[str]] = {}
-    for probe, state in pairs:
+def clear(probe: Probe, state: ProbeState, here: Iterable[tuple[Probe, ProbeState]]) -> ProbeState:
+    """Take down that our own network works although the probe's newest look failed as if it did not.
+
+    ``here`` are the probes of its location. Only a look that fails after that counts: else a network that came back
+    would make an outage of the last thing that it broke.
+    """
+    start = state.since if state.partial else state.row_since
+    if state.cleared_at is not None or start is None or not (state.failed_row and state.last_reason.is_network_class):
+        return state
+    at = sight(here).answered_since(probe.component.partition("/")[0], state.last_reason, start)
+    return replace(state, cleared_at=at) if at is not None else state
+
+
+def sight(here: Iterable[tuple[Probe, ProbeState]]) -> Sight:
+    """Return what a location can see, from the states of all its enabled probes."""
+    answered: dict[str, datetime] = {}
+    watched: set[str] = set()
+    for probe, state in here:
         if probe.disabled:
             continue
         service = probe.component.partition("/")[0]
         if probe.control:
             service = ADDRESS_CONTROL if _by_address(probe) else CONTROL
-        watched.setdefault(state.location, set()).add(service)
-        seen = answered.setdefault(state.location, {})
-        if state.answered_at is not None and (service not in seen or seen[service] < state.answered_at):
-            seen[service] = state.answered_at
-    return {location: Sight(seen, frozenset(watched[location])) for location, seen in answered.items()}
+        watched.add(service)
+        if state.answered_at is not None and (service not in answered or answered[service] < state.answered_at):
+            answered[service] = state.answered_at
+    return Sight(answered, frozenset(watched))

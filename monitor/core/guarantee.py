@@ -33,7 +33,7 @@ class Guarantee:
     recovery_told_within_s: float
     """After its end, at the latest, an outage is told to be over (public: monitored first, then resolved)."""
     network_extra_s: float
-    """Added where the failure could be our own network's: until something independent has answered."""
+    """Added where the failure could be our own network's: until it fails once more after something else answered."""
     needed_locations: int
 
     def sentence(self) -> str:

@@ -8,11 +8,11 @@ in :mod:`monitor.core.blindness`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from monitor.core.blindness import Sight, is_blind, sights
+from monitor.core.blindness import clear, is_blind
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.flapping import flap_percent
 from monitor.core.looks import (
@@ -31,7 +31,7 @@ __all__ = [
     "UNSEEN",
     "ComponentHealth",
     "ProbeState",
-    "Sight",
+    "clear",
     "component_health",
     "confirm_auth",
     "failed_in_a_row",
@@ -43,7 +43,6 @@ __all__ = [
     "new_probe_state",
     "quorum",
     "rewind",
-    "sights",
     "stale_after",
     "step",
 ]
@@ -95,23 +94,18 @@ def stale_after(probe: Probe) -> timedelta:
     return timedelta(seconds=probe.policy.stale_after_intervals * probe.interval_s + probe.timeout_s)
 
 
-def component_health(
-    probes: Sequence[tuple[Probe, ProbeState]], now: datetime, sight: Mapping[str, Sight] | None = None
-) -> ComponentHealth:
+def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) -> ComponentHealth:
     """Return the verdict over all probes and locations of one component.
 
-    ``sight`` (by location, from :func:`sights`) is asked before a failure that our own network could have caused is
-    believed; without it everything is. Witnesses, controls and switched-off probes have no voice. The worst probe
-    with fresh evidence decides. A probe that was failing when its evidence ran out keeps the component from being
-    operational: it becomes unknown.
+    Witnesses, controls and switched-off probes have no voice. The worst probe with fresh evidence decides. A probe
+    whose failures our own network may have caused (:func:`clear`), or that was failing when its evidence ran out,
+    keeps the component from being operational: it becomes unknown.
     """
     by_probe: dict[str, list[tuple[Probe, ProbeState]]] = {}
     for probe, state in probes:
         if not (probe.witness or probe.control or probe.disabled):
             by_probe.setdefault(probe.id, []).append((probe, state))
-    verdicts = [
-        _probe_health(pairs[0][0], [state for _, state in pairs], now, sight or {}) for pairs in by_probe.values()
-    ]
+    verdicts = [_probe_health(pairs[0][0], [state for _, state in pairs], now) for pairs in by_probe.values()]
     if not verdicts:
         return UNSEEN
     known = [verdict for verdict, _ in verdicts if verdict.health is not Health.UNKNOWN]
@@ -135,23 +129,10 @@ def component_health(
     )
 
 
-def _is_believed(probe: Probe, state: ProbeState, sight: Mapping[str, Sight]) -> bool:
-    """Say whether trouble that looks like a broken network is the vendor's."""
-    eyes = sight.get(state.location)
-    if eyes is None or not state.reason.is_network_class or state.since is None or state.bad_at is None:
-        return True
-    if not state.health.severity:
-        return True
-    service = probe.component.partition("/")[0]
-    return eyes.proves(service, state.reason, state.since, state.bad_at, probe.interval_s)
-
-
-def _probe_health(
-    probe: Probe, states: Sequence[ProbeState], now: datetime, sight: Mapping[str, Sight]
-) -> tuple[ComponentHealth, bool]:
+def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> tuple[ComponentHealth, bool]:
     """Let one probe's locations vote, and say whether trouble without fresh evidence holds the component back."""
     fresh = [state for state in states if is_fresh(probe, state, now)]
-    voters = [state for state in fresh if _is_believed(probe, state, sight)]
+    voters = [state for state in fresh if not state.is_doubtful]
     if fresh and not voters:
         doubt = "not confirmed: nothing independent answered this location since"
         seen = max(state.evidence_at for state in fresh if state.evidence_at is not None)

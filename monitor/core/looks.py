@@ -62,6 +62,11 @@ class ProbeState:
     """Starts of the newest failed looks in the mask, oldest first."""
     bad_at: datetime | None = None
     """Start of the newest failed look of all."""
+    row_since: datetime | None = None
+    """Start of the failed looks in a row up to the newest; ``None`` when that was good."""
+    cleared_at: datetime | None = None
+    """When our own network was known to work while the failures lasted; later ones are the vendor's. ``None`` without
+    such a proof, and once the failures are over."""
     down: bool = False
     partial: bool = False
     degraded: bool = False
@@ -107,6 +112,12 @@ class ProbeState:
         if self.partial:
             return Health.PARTIAL
         return Health.DEGRADED if self.degraded else Health.OPERATIONAL
+
+    @property
+    def is_doubtful(self) -> bool:
+        """True for trouble that our own broken network would look like, too, with nothing that speaks against it."""
+        proven = self.cleared_at is not None and self.bad_at is not None and self.cleared_at <= self.bad_at
+        return (self.down or self.partial) and self.reason.is_network_class and not proven
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON: times as microseconds, defaults left out."""
@@ -262,7 +273,12 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
     elif not degraded and slow and _newest(slows, n).bit_count() >= policy.open_after_failures:
         degraded, since = True, since if down or partial else slow_since
     flips = (state.flips << 1 | down) & FLAP_MASK
-    shown = not (down or partial) and (slow or not degraded)
+    in_trouble = down or partial
+    why = reason if slow or not degraded else state.reason if state.reason.scope is Scope.DEGRADED else Reason.SLOW
+    if in_trouble:
+        why = state.reason
+    elif not degraded:
+        why = Reason.OK
     detail = result.observation.detail[:DETAIL_CHARS]
     return replace(
         state,
@@ -290,8 +306,10 @@ def _good(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> 
         throttled=0,
         flips=flips,
         evidence_at=at,
-        reason=state.reason if not shown else reason if degraded else Reason.OK,
-        detail=detail if shown else state.detail,
+        row_since=None,
+        cleared_at=state.cleared_at if in_trouble else None,
+        reason=why,
+        detail=detail if why is reason else state.detail if why is state.reason else "",
         last_reason=reason,
         last_detail=detail,
         key_worked_at=at,
@@ -319,6 +337,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
     if not partial and counted and (start := _rate_opens(looks, seen, failed_at, policy)) is not None:
         partial, since = True, since if down else start
     flips = (state.flips << 1 | 1) & FLAP_MASK if down or partial else state.flips
+    answered = (down or partial) and not reason.is_network_class
     return replace(
         state,
         tick=result.run.tick,
@@ -330,6 +349,8 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
         failed_row=min(failed_row, MASK_BITS),
         failed_at=failed_at,
         bad_at=at,
+        row_since=state.row_since if state.failed_row else at,
+        cleared_at=state.cleared_at or (at if answered else None),
         down=down,
         partial=partial,
         flapping=is_flapping(flips, state.flapping, policy),

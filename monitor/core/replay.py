@@ -74,6 +74,8 @@ class Judge:
                 continue
             judged = self._judged(result, state, probe)
             after = health.step(state, judged, probe.policy)
+            if judged.reason.is_network_class and judged.outcome is Outcome.FAILED:
+                after = health.clear(probe, after, self._pairs(key[1]))
             self.states[key] = after
             if self.latencies is not None and not (probe.witness or probe.control):
                 self.latencies.take(judged)
@@ -129,6 +131,14 @@ class Judge:
             return
         around = [seen for (_, location), seen in self.recent.items() if location == here]
         self.blind[here] = health.is_blind(around, self.probes, now)
+
+    def _pairs(self, location: str = "") -> list[tuple[Probe, ProbeState]]:
+        """Return the probes with their states, of one location or of all."""
+        return [
+            (self.probes[id_], state)
+            for (id_, where), state in self.states.items()
+            if id_ in self.probes and location in ("", where)
+        ]
 
     def _judged(self, result: Result, state: ProbeState, probe: Probe) -> Result:
         """Turn a blind location's network errors into ignorance, and refused keys into what they prove."""
@@ -197,14 +207,12 @@ class Judge:
         self._alert(now, late, news)
 
     def _settle_verdicts(self, now: datetime) -> None:
-        pairs = [(self.probes[id_], state) for (id_, _), state in self.states.items() if id_ in self.probes]
-        eyes = health.sights(pairs)
         by_component: dict[str, list[tuple[Probe, ProbeState]]] = {}
-        for probe, state in pairs:
+        for probe, state in self._pairs():
             by_component.setdefault(probe.component, []).append((probe, state))
         for component in self.catalogue.components:
             mine = by_component.get(component.id, [])
-            verdict = health.component_health(mine, now, eyes) if mine else health.UNSEEN
+            verdict = health.component_health(mine, now) if mine else health.UNSEEN
             before = self.verdicts.get(component.id)
             if before is None or before.health is not verdict.health or before.regional != verdict.regional:
                 self.health_log.append((now, component.id, verdict))

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from monitor.core import baseline, correlation, registration
-from monitor.core.blindness import Sight, sights
 from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
 from monitor.core.health import ComponentHealth, component_health
 from monitor.core.incidents import Facts, UpstreamSaid, concerns, decide, is_open, sayings
@@ -20,17 +19,6 @@ from monitor.store.codec import unpack, us, when
 
 UPSTREAM_SLACK_US = 7_200_000_000
 """The vendor's words of the two hours before our incident may belong to it."""
-
-
-def seen_health(work: Working, part: Part, at: datetime) -> ComponentHealth:
-    """Return what the looks say of a component. Other services are asked only if our own network may be to blame."""
-    doubtful = {
-        track.location for track in part.tracks if track.state.health.severity and track.state.reason.is_network_class
-    }
-    eyes: dict[str, Sight] = {}
-    for location in doubtful:
-        eyes |= sights((track.probe, track.state) for track in work.at_location(location))
-    return component_health(part.pairs, at, eyes)
 
 
 def shown_health(part: Part, seen: ComponentHealth, at: datetime) -> ComponentHealth:
@@ -46,7 +34,7 @@ def shown_health(part: Part, seen: ComponentHealth, at: datetime) -> ComponentHe
 
 def judge(work: Working, part: Part, at: datetime) -> ComponentChange | None:
     """Write down a component's verdict of now; returns the change if there is one."""
-    seen = seen_health(work, part, at)
+    seen = component_health(part.pairs, at)
     verdict = shown_health(part, seen, at)
     before, was_unusual = part.health, part.reason == Reason.UNUSUAL
     if (verdict.reason.value, verdict.detail) != (part.reason, part.detail):
@@ -96,7 +84,7 @@ def tell(
     """Bring the incidents of a service up to date; returns the verdicts they rest on."""
     parts = list(work.of_service(service))
     removed = frozenset(part.component.id for part in parts if not any(not p.disabled for p, _ in part.pairs))
-    looks = {part.component.id: seen_health(work, part, at) for part in parts}
+    looks = {part.component.id: component_health(part.pairs, at) for part in parts}
     words = {
         part.component.id: registration.verdict(part.registration, at)
         for part in parts

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, insert, select, update
 
-from monitor.core.blindness import is_blind
+from monitor.core.blindness import clear, is_blind
 from monitor.core.conditions import Condition, alerts_for, certificate, own_trouble, registration_changed
 from monitor.core.events import Cause, ComponentChange, RegistrationChange
 from monitor.core.health import ComponentHealth, is_duplicate, step
@@ -168,6 +168,9 @@ def take(batch: Batch, paging: Paging, result: Result) -> None:
     result = _refused_key(work, track, _own_network(work, track, result, at, done))
     before = track.state
     track.state, track.changed = step(before, result, probe.policy), True
+    if result.reason.is_network_class and result.outcome is Outcome.FAILED:
+        here = ((other.probe, other.state) for other in work.at_location(track.location))
+        track.state = clear(probe, track.state, here)
     batch.add(result, track, before.last_reason, raw.readings_digest(result.observation))
     conditions = _about_ourselves(work, paging, track, result)
     if probe.witness:

@@ -11,9 +11,9 @@ from sqlalchemy import Engine, func, insert, select, update
 
 from monitor.core import registration
 from monitor.core.conditions import Condition, about_us, overdue
-from monitor.core.health import UNSEEN, stale_after
+from monitor.core.health import UNSEEN, component_health, stale_after
 from monitor.core.model import Health, Reason, Severity
-from monitor.flow.judging import judge, seen_health
+from monitor.flow.judging import judge
 from monitor.flow.paging import WORKER, Paging
 from monitor.flow.recording import Recorded, follow
 from monitor.flow.working import Part, Working
@@ -66,7 +66,7 @@ def _overdue(work: Working, service: str, now: datetime) -> list[Condition]:
             if not (track.probe.disabled or track.probe.witness or track.probe.control):
                 if now - woke <= stale_after(track.probe):
                     break  # its turn has not come yet
-                verdict = seen_health(work, part, now)
+                verdict = component_health(part.pairs, now)
                 ever = track.state.tick is not None
                 found += overdue(track.probe.id, part.component.id, verdict if ever else UNSEEN, now) if ever else ()
                 break

@@ -42,6 +42,8 @@ CODES = {
     "key_worked_at": "k",
     "brisk_since": "bs",
     "refused": "rf",
+    "row_since": "rs",
+    "cleared_at": "ca",
 }
 _NAMES = {code: name for name, code in CODES.items()}
 _TIMES = frozenset(name for name in CODES if name.endswith(("_since", "_at")) or name in ("since", "good_tick"))

@@ -5,15 +5,18 @@ import math
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core import health
+from monitor.core.blindness import sight
 from monitor.core.catalogue import Policy
 from monitor.core.flapping import FLAP_STATES, flap_percent
-from monitor.core.health import ProbeState, Sight
+from monitor.core.health import ProbeState
 from monitor.core.model import Health, Outcome, Reason, Result
 from monitor.core.notation import LETTERS
 
@@ -355,26 +358,57 @@ def test_a_probe_makes_its_component_no_worse_than_it_may() -> None:
     assert health.component_health([(held, state("o*5 x*3", held))], at(250)).health is Health.PARTIAL
 
 
-def test_a_broken_looking_network_is_believed_only_after_something_else_answered() -> None:
-    held = probe()
-    pairs = [(held, state("o*10 c", held))]
-    watched = frozenset({"deepseek", "openai"})
-
-    def found(answered_s: float) -> Health:
-        sight = Sight({"deepseek": at(270), "openai": at(answered_s)}, watched)
-        return health.component_health(pairs, at(330), {"local": sight}).health
-
-    assert found(290) is Health.UNKNOWN
-    assert found(310) is Health.MAJOR
-    assert found(500) is Health.UNKNOWN  # it answers again, but the last failed look is older
-    alone = Sight({"deepseek": at(270)}, frozenset({"deepseek"}))
-    assert health.component_health(pairs, at(330), {"local": alone}).health is Health.MAJOR
+def cleared(texts: str, answered_s: float | None, reason: str = "openai/web") -> list[Health]:
+    """Return the verdicts after each look, while something else answered once at that moment."""
+    held, other = probe(), probe("web", reason)
+    seen, found = health.new_probe_state(held.id, "local"), []
+    beside = health.new_probe_state(other.id, "local")
+    for result in results(texts, held):
+        seen = health.step(seen, result, held.policy)
+        if answered_s is not None and result.started_at >= at(answered_s):
+            beside = replace(beside, answered_at=at(answered_s))
+        seen = health.clear(held, seen, [(held, seen), (other, beside)])
+        found.append(health.component_health([(held, seen)], result.started_at).health)
+    return found
 
 
-def test_what_locations_can_see_comes_from_their_states() -> None:
+def test_a_broken_looking_network_is_believed_only_when_it_goes_on_after_something_else_answered() -> None:
+    assert set(cleared("o*10 c*9", None)[12:]) == {Health.UNKNOWN}
+    assert set(cleared("o*10 c*9", 290)[12:]) == {Health.UNKNOWN}
+    assert cleared("o*10 c*3", 310)[12:] == [Health.UNKNOWN, Health.MAJOR, Health.MAJOR]
+    assert cleared("o*10 c*3", 300.5)[12:] == [Health.MAJOR] * 3  # between its first looks
+    assert cleared("o*10 c o*3", 310)[12:] == [Health.UNKNOWN, Health.UNKNOWN, *[Health.OPERATIONAL] * 2]
+    assert cleared("o*10 c*3", None, "deepseek/web")[12:] == [Health.MAJOR] * 3  # nothing else to look at
+
+
+def test_an_outage_that_is_believed_stays_so_whatever_answers_later() -> None:
+    held, other = probe(), probe("web", "openai/web")
+    seen, beside = health.new_probe_state(held.id, "local"), health.new_probe_state(other.id, "local")
+    for result in results("o*10 c*20 x*3 c*20", held):
+        seen = health.step(seen, result, held.policy)
+        seen = health.clear(held, seen, [(held, seen), (other, beside)])
+        beside = replace(beside, answered_at=result.started_at + timedelta(seconds=0.3))
+        later = result.started_at + timedelta(seconds=20)
+        if result.started_at > at(302):
+            assert health.component_health([(held, seen)], later).health is Health.MAJOR
+
+
+def test_every_failure_is_doubted_anew_after_a_recovery() -> None:
+    held, other = probe(), probe("web", "openai/web")
+    seen = state("o*10 c*2", held)
+    beside = replace(health.new_probe_state(other.id, "local"), answered_at=at(310))
+    seen = health.clear(held, seen, [(held, seen), (other, beside)])
+    assert seen.cleared_at == at(310)
+    again = fold(seen, results("o*3 c*3", held, start_s=360), held.policy)
+    assert again.cleared_at is None
+    again = health.clear(held, again, [(held, again), (other, beside)])
+    assert again.is_doubtful
+
+
+def test_what_a_location_can_see_comes_from_its_states() -> None:
     mine, other, control = probe(), probe("web", "openai/web"), probe("one", "control/one", control=True)
     pairs = [(mine, state("o*10 c", mine)), (other, state("o*3 x*2", other)), (control, state("o*4", control))]
-    eyes = health.sights([*pairs, (probe("off", disabled="no"), state(""))])["local"]
+    eyes = sight([*pairs, (probe("off", disabled="no"), state(""))])
     assert eyes.watched == {"deepseek", "openai", ""}
     assert eyes.answered == {"deepseek": at(270), "openai": at(120), "": at(90)}
 
@@ -461,3 +495,8 @@ def test_a_verdict_is_never_worse_than_what_a_quorum_of_fresh_locations_saw(text
         assert len(agreeing) >= health.quorum(len(fresh), policy)
     if found.health is Health.OPERATIONAL:
         assert not any(mine.health.severity for mine in fresh)
+
+
+def test_what_is_only_late_after_an_outage_is_not_said_to_fail() -> None:
+    seen = state("o*5 (x/s)*20 o")
+    assert (seen.health, seen.reason, seen.detail) == (Health.DEGRADED, Reason.SLOW, "")
