@@ -138,9 +138,16 @@ def recorded_scenario(engine: Any, incident_id: str) -> dict[str, Any]:
     return scenario | frame(_past(engine, view, start, end), catalogue, start, end)
 
 
+def _decision(made: Any, alert: Any, loudness: Any) -> Any:
+    """Return a decision as it was made, with how loud its alert was then."""
+    from monitor.core.events import Decision
+
+    then = [severity for at, severity in loudness if at <= made.at]
+    return Decision(alert.id, made.route, made.send, made.why, made.at, then[-1] if then else alert.severity)
+
+
 def _past(engine: Any, view: Any, start: datetime, end: datetime) -> Any:
     from monitor.core.alerts import SilenceWindow
-    from monitor.core.events import Decision
     from monitor.core.recorded import REPLAYED, Past
     from monitor.store import reads
     from monitor.store.engine import reading
@@ -161,7 +168,7 @@ def _past(engine: Any, view: Any, start: datetime, end: datetime) -> Any:
         view.service,
         view.cause,
         view.events,
-        [(a.alert, [Decision(a.alert.id, d.route, d.send, d.why, d.at) for d in a.decisions]) for a in own],
+        [(a.alert, [_decision(d, a.alert, reads.loudness(engine, a.alert.id)) for d in a.decisions]) for a in own],
         windows,
         silences,
         alone=not others and all(item.id == view.id for item in near),

@@ -263,14 +263,14 @@ def decide_routes(
     wanted = [route for route in routes if concerns(route, alert)]
     if not wanted:
         known = told.get("", NOTHING).last_why is Why.NO_ROUTE
-        return () if known else (Decision(alert.id, "", False, Why.NO_ROUTE, around.now),)
+        return () if known else (Decision(alert.id, "", False, Why.NO_ROUTE, around.now, alert.severity),)
     decisions = []
     for route in wanted:
         before = told.get(route.id, NOTHING)
         why = _why(Case(alert, route, before, around))
         told_already = why is Why.ALREADY_SENT and before.last_why in SENDS
         if why in SENDS or not (why is before.last_why or told_already):
-            decisions.append(Decision(alert.id, route.id, why in SENDS, why, around.now))
+            decisions.append(Decision(alert.id, route.id, why in SENDS, why, around.now, alert.severity))
     return tuple(decisions)
 
 

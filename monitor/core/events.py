@@ -165,6 +165,8 @@ class Decision:
     send: bool
     why: Why
     at: datetime
+    severity: Severity | None = None
+    """How loud the alert was then; it may grow louder later."""
 
 
 @dataclass(frozen=True, slots=True)

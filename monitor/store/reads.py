@@ -27,7 +27,7 @@ from monitor.store.catalogues import Index, load_index
 from monitor.store.codec import DAY, SECOND, unpack, us, when, when_or_none
 from monitor.store.engine import reading
 from monitor.store.maintenances import held_windows
-from monitor.store.reads_alerts import alert, alerts, audit, probes, silences
+from monitor.store.reads_alerts import alert, alerts, audit, loudness, probes, silences
 from monitor.store.reads_costs import costs
 from monitor.store.reads_incidents import Audience, incident, incidents, recent
 from monitor.store.reads_results import latency, result_evidence, results
@@ -55,6 +55,7 @@ __all__ = [
     "incident",
     "incidents",
     "latency",
+    "loudness",
     "probes",
     "result_evidence",
     "results",

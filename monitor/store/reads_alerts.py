@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from monitor.core.alerts import SilenceWindow
 from monitor.core.events import Alert
-from monitor.core.model import AlertState, Certificate, Sending, Verdict, Why
+from monitor.core.model import AlertState, Certificate, Sending, Severity, Verdict, Why
 from monitor.store import raw, tables
 from monitor.store.catalogues import Index, load_index
 from monitor.store.codec import unpack, us, when, when_or_none
@@ -21,6 +22,7 @@ from monitor.store.tables import table
 from monitor.store.views import AlertView, AuditView, DecisionView, NoticeView, ProbeView, SilenceView
 
 ALERT, DECISION, OUTBOX = table(tables.Alert), table(tables.Decision), table(tables.Outbox)
+ALERT_EVENT = table(tables.AlertEvent)
 JUDGEMENT, SILENCE, AUDIT = table(tables.Judgement), table(tables.Silence), table(tables.Audit)
 SERIES, CERTIFICATE = table(tables.Series), table(tables.Certificate)
 _CHUNK = 500
@@ -57,6 +59,14 @@ def alert(engine: Engine, alert_id: str) -> AlertView | None:
     with reading(engine) as connection:
         found = _views(connection, connection.execute(select(ALERT.c.body).where(ALERT.c.id == alert_id)))
     return found[0] if found else None
+
+
+def loudness(engine: Engine, alert_id: str) -> tuple[tuple[datetime, Severity], ...]:
+    """Return since when an alert was how loud, oldest first."""
+    query = select(ALERT_EVENT).where(ALERT_EVENT.c.alert == alert_id, ALERT_EVENT.c.kind.in_(("fired", "changed")))
+    with reading(engine) as connection:
+        rows = connection.execute(query.order_by(ALERT_EVENT.c.id))
+        return tuple((when(row.at_us), Severity(json.loads(row.data)["severity"])) for row in rows)
 
 
 def silences(engine: Engine, now: datetime, *, over: bool = False) -> tuple[SilenceView, ...]:

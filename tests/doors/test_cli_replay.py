@@ -113,7 +113,7 @@ def test_a_bad_scenario_is_told_in_one_line(tmp_path: Path, text: str, told: str
     assert isinstance(shown.exception, SystemExit)
 
 
-@pytest.mark.parametrize("name", ["hard-outage.yaml", "relapse.yaml", "january-2025.yaml", "slow.yaml"])
+@pytest.mark.parametrize("name", ["hard-outage.yaml", "relapse.yaml", "january-2025.yaml", "slow-then-down.yaml"])
 def test_an_exported_incident_replays_to_what_was_recorded(tmp_path: Path, engine: Engine, name: str) -> None:
     catalogue, played, end = shifted(name, an_hour_ago(12 if name.startswith("january") else 3))
     live(engine, catalogue, played, end)
