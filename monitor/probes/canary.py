@@ -8,6 +8,9 @@ import unicodedata
 from enum import Enum
 from typing import NamedTuple
 
+_JUDGED_CHARS = 20_000
+"""More than any answer within our token limits; folding one letter of a stranger's may yield eighteen."""
+
 
 class Verdict(Enum):
     """What the answer was."""
@@ -40,7 +43,7 @@ def verdict(canary: Canary | None, text: str, *, cut: bool) -> Verdict:
     """Look for the number, standing by itself, anywhere in the answer; full-width digits are fine."""
     if canary is None:
         return Verdict.NONE
-    plain = unicodedata.normalize("NFKC", text)
+    plain = unicodedata.normalize("NFKC", text[:_JUDGED_CHARS])
     if re.search(rf"(?<![\d.]){canary.answer}(?!\d|\.\d)", plain):
         return Verdict.RIGHT
     return Verdict.NONE if cut else Verdict.WRONG

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.probes.answers import parse_json
+from monitor.probes.plain import said
 from monitor.probes.reply import ApiError, Reply, api_error, count, table, word
 from monitor.probes.sse import Event
 
@@ -72,7 +73,7 @@ def _block_delta(reply: Reply, document: Any, at_s: float) -> bool:
     if delta.get("thinking") or delta.get("signature"):  # hidden thinking shows only its signature
         reply.token(at_s, "", reasoning=True)
     elif delta.get("text") or delta.get("partial_json"):
-        reply.token(at_s, str(delta.get("text") or ""))
+        reply.token(at_s, said(delta.get("text")))
     else:
         return False
     return True
@@ -134,4 +135,4 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
     reply.model = word(document.get("model"))
     reply.finish(document.get("stop_reason"))
     _usage(reply, document)
-    reply.words += [str(table(block).get("text") or "") for block in blocks]
+    reply.words += [said(table(block).get("text")) for block in blocks]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.probes.answers import parse_json
+from monitor.probes.plain import said
 from monitor.probes.reply import Reply, api_error, count, table, word
 from monitor.probes.sse import Event
 
@@ -73,15 +74,15 @@ def _delta(reply: Reply, delta: Any, at_s: float) -> bool:
     if reasoning or (delta.get("reasoning_details") and not answer):
         reply.token(at_s, "", reasoning=True)
     if answer or called:
-        reply.token(at_s, answer if isinstance(answer, str) else "")
+        reply.token(at_s, said(answer))
     return bool(reasoning or answer or called)
 
 
 def visible(content: object) -> str:
     """Return the answer's text of a ``content``: a string, or a list of parts."""
     if isinstance(content, list):
-        return "".join(str(table(part).get("text") or "") for part in content if table(part).get("type") == "text")
-    return content if isinstance(content, str) else ""
+        return "".join(said(table(part).get("text")) for part in content if table(part).get("type") == "text")
+    return said(content)
 
 
 def _thinking(content: object) -> bool:
@@ -115,5 +116,5 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
     reply.events, reply.last_s, reply.done = 1, at_s, True
     _identity(reply, whole)
     message = table(choice.get("message"))
-    reply.words.append(visible(message.get("content")) or str(message.get("refusal") or ""))
+    reply.words.append(visible(message.get("content")) or said(message.get("refusal")))
     reply.finish(choice.get("finish_reason"))

@@ -16,7 +16,7 @@ from monitor.core.model import Method, MethodReading, Reason, Registration, Sour
 from monitor.probes.answers import dig, is_html, parse_json, robot_wall
 from monitor.probes.pagetext import page_text
 from monitor.probes.phrases import EXCERPT_CHARS, says_existing_users_can_log_in, settled, statements
-from monitor.probes.plain import as_map, as_rows, clean, visible_text
+from monitor.probes.plain import as_map, as_rows, brief, clean, said, visible_text
 from monitor.wire import text_of
 
 OPEN, RESTRICTED, CLOSED = Registration.OPEN, Registration.RESTRICTED, Registration.CLOSED
@@ -192,7 +192,7 @@ def _mastodon(document: dict[str, Any]) -> Reading:
     enabled = rules.get("enabled")
     if not isinstance(enabled, bool):
         return _missing("registrations.enabled")
-    message = clean(visible_text(str(rules.get("message") or "")[:5000]), 200)
+    message = clean(visible_text(said(rules.get("message"))[:5000]), 200)
     excerpt = f"registrations.enabled: {str(enabled).lower()}" + (f"; {message}" if message else "")
     if rules.get("url"):
         return unread(f"{excerpt}; sign-up is at another address", "registration.delegated")
@@ -206,7 +206,7 @@ def _mastodon(document: dict[str, Any]) -> Reading:
 
 def _mattermost(document: dict[str, Any]) -> Reading:
     def flag(name: str) -> bool | None:  # the old format has strings
-        return {"true": True, "false": False}.get(str(document.get(name)).lower())
+        return {"true": True, "false": False}.get(brief(document.get(name), 10).lower())
 
     creation, server = flag("EnableUserCreation"), flag("EnableOpenServer")
     if creation is None or server is None:
@@ -230,12 +230,12 @@ def _mattermost(document: dict[str, Any]) -> Reading:
 
 
 def _rocketchat(document: dict[str, Any]) -> Reading:
-    settings = {str(row.get("_id")): row.get("value") for row in as_rows(document.get("settings"), 2000)}
+    settings = {clean(row.get("_id"), 100): row.get("value") for row in as_rows(document.get("settings"), 2000)}
     form = settings.get("Accounts_RegistrationForm")
     excerpt = f"Accounts_RegistrationForm: {clean(form, 40)}"
     domains = tuple(
         domain
-        for item in str(settings.get("Accounts_AllowedDomainsList") or "")[:2000].split(",")[:20]
+        for item in said(settings.get("Accounts_AllowedDomainsList"))[:2000].split(",")[:20]
         if (domain := clean(item, 100).lower())
     )
     match form:

@@ -26,6 +26,7 @@ from monitor.probes.answers import (
     total_s,
 )
 from monitor.probes.base import Context, Seconds
+from monitor.probes.plain import brief
 from monitor.wire import Answer, Exchange, WireError
 
 PATTERN_LIMIT_S = 0.25
@@ -251,7 +252,7 @@ def _broken_json_rule(rules: dict[str, Any], body: bytes) -> str:
         except KeyError:
             return f"JSON has no {path}"
         if wanted is not None and (found != wanted or isinstance(found, bool) is not isinstance(wanted, bool)):
-            return f"JSON {path} is {str(found)[:60]!r} and must be {wanted!r}"
+            return f"JSON {path} is {brief(found, 60)!r} and must be {wanted!r}"
     return ""
 
 

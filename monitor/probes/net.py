@@ -212,6 +212,8 @@ async def _ask(options: DnsOptions, server: Do53Nameserver, limit_s: float) -> F
     from dns.exception import DNSException, Timeout
     from dns.resolver import NXDOMAIN, NoNameservers
 
+    from monitor.probes.dns_bounds import BoundedBackend
+
     resolver = Resolver(configure=False)
     resolver.nameservers = [server]
     name = server.address if server.port == 53 else f"{server.address}:{server.port}"
@@ -221,15 +223,20 @@ async def _ask(options: DnsOptions, server: Do53Nameserver, limit_s: float) -> F
     try:
         async with asyncio.timeout(limit_s):  # the library's own limit is passed by its pause between two tries
             reply = await resolver.resolve(
-                options.name, options.record, raise_on_no_answer=False, search=False, lifetime=limit_s
+                options.name,
+                options.record,
+                raise_on_no_answer=False,
+                search=False,
+                lifetime=limit_s,
+                backend=BoundedBackend(),
             )
         answers = tuple(sorted(item.to_text().strip('"').rstrip(".") for item in reply.rrset or ()))
         failure = _broken(options, answers)
     except NXDOMAIN:
         failure = "NXDOMAIN"
     except NoNameservers as error:
-        failure = "SERVFAIL" if "SERVFAIL" in str(error) else "refused"
-        silent = failure == "refused"
+        failure = next((word for word in ("SERVFAIL", "REFUSED") if word in str(error)), "no usable answer")
+        silent = failure != "SERVFAIL"
     except (Timeout, TimeoutError):
         failure, silent = "silent", True
     except (DNSException, OSError) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import math
 import re
+import reprlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -38,6 +39,20 @@ def clean(value: object, limit: int) -> str:
         return ""
     text = _UNSAFE.sub("", _SPACE.sub(" ", text[: limit * 4 + 64])).strip()
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother = 3, 200, 60
+
+
+def brief(value: object, limit: int) -> str:
+    """Return the beginning of a stranger's value for people, without writing out all of a large or deep one first."""
+    return (value if isinstance(value, str) else _BRIEF.repr(value))[:limit]
+
+
+def said(value: object) -> str:
+    """Return a stranger's text as it is, ``""`` for anything else."""
+    return value if isinstance(value, str) else ""
 
 
 def printable(text: str) -> str:

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from monitor.core.model import ChatTimes
+from monitor.probes.plain import brief
 
 _WORD = 100  # characters kept of a vendor's own names (model, finish reason, error code)
 
@@ -152,7 +153,7 @@ def api_error(document: object) -> ApiError | None:
     if isinstance(inner, dict) and inner:
         return _error_object(inner)
     if "detail" in top and "choices" not in top:
-        return ApiError(str(top["detail"])[:500])
+        return ApiError(brief(top["detail"], 500))
     return None
 
 
@@ -161,4 +162,4 @@ def _error_object(inner: Mapping[str, Any]) -> ApiError:
     number = inner.get("code")
     status = number if isinstance(number, int) and 400 <= number <= 599 else None
     kind = word(inner.get("type")) or word(inner.get("status"))
-    return ApiError(str(inner.get("message") or "")[:500], kind, word(code) or word(number), status)
+    return ApiError(brief(inner.get("message") or "", 500), kind, word(code) or word(number), status)

@@ -23,6 +23,8 @@ LONG_BODY_BYTES = 6 * 2**20
 """Google's list of incidents goes back for years. Decoding JSON holds up the loop, so no other page may be as long."""
 LARGE_BYTES = 64 * 1024
 """Bodies above this are parsed in a thread, so that no other look waits for it."""
+_SLOW = frozenset({"feed", "flashduty"})
+"""Markup is read by Python, at some microseconds a byte, and always in a thread."""
 _HEADERS = {"accept": "application/json, application/atom+xml;q=0.9, text/html;q=0.8, */*;q=0.5"}
 
 
@@ -94,7 +96,7 @@ async def read(
     if answer.redirects:
         look.warn("upstream.redirected")
     reader = _reader(provider, is_html(answer.headers, answer.body), watched)
-    if len(answer.body) > LARGE_BYTES:
+    if provider in _SLOW or len(answer.body) > LARGE_BYTES:
         return await base.apart(ctx, lambda: reader(answer.body, look))
     return reader(answer.body, look)
 

@@ -45,6 +45,7 @@ _ENCODINGS = frozenset(
     b"utf-8 utf8 us-ascii iso-8859-1 iso-8859-15 windows-1252 gbk gb2312 gb18030 big5 shift_jis euc-jp euc-kr".split()
 )
 """The parser believes a feed's own word, and some of Python's decoders are slow, or raise what it does not catch."""
+_BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _LONG_TAG = re.compile(rb"<[^<>]{4096}")
 _STATUS_LINE = re.compile(
     r"(?im)(?:\bstatus:\s*|^\W*|<strong>)(resolved|completed|postmortem|monitoring|identified|investigating)\b"
@@ -72,8 +73,12 @@ def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamRead
 
     A feed has no current state of its own: without an open entry it says that nothing is announced.
     """
-    if (named := _ENCODING.match(body)) and named[1].lower() not in _ENCODINGS:
+    if not _BEGIN.match(body):
+        raise UnreadableError("no RSS or Atom feed at this address", "upstream.moved")
+    if ((named := _ENCODING.match(body)) and named[1].lower() not in _ENCODINGS) or b"\0" in body:
         raise UnreadableError("a feed in an encoding that no feed is written in", "upstream.shape_changed")
+    if b"<!ENTITY" in body:
+        raise UnreadableError("a feed that defines entities of its own", "upstream.shape_changed")
     import feedparser  # late: a reader of its own size, for feeds only
 
     parsed = feedparser.parse(

@@ -7,18 +7,16 @@ import json
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
 
 import pytest
 
 from monitor import clock
 from monitor.core.model import Observation, Outcome, Reason
 from monitor.probes.answers import parse_json
-from monitor.probes.detectors import PATHS
-from monitor.probes.statuspages import Provider
 from tests.edges.chat_shapes import ANTHROPIC, OPENAI
 from tests.edges.hostile import Behave, PeakMemory, drips, gzip_bomb, resets_after, says, serve, silent, with_length
 from tests.edges.probing import KEY, STREAM, context, look_once
+from tests.edges.strangers import KINDS
 
 pytestmark = pytest.mark.alone
 
@@ -85,20 +83,6 @@ def test_a_long_history_of_real_incidents_is_parsed() -> None:
     assert len(parse_json(text.encode())) == len(parse_json(text)) == len(rows) * 1000
 
 
-KINDS: dict[str, dict[str, Any]] = {
-    "http": {"json_path": {"a.b": 1}, "contains": "x", "header_regex": {"a": "b"}},
-    "http following": {"regex": "x+", "redirects": 3},
-    "login": {},
-    "login account": {"product": "open_webui", "email": "alice@example.org", "password": "pw-123456789"},
-    "login form": {"product": "form", "email": "alice@example.org", "password": "pw-123456789"},
-    "registration json": {"detector": "json", "path": "data.signup", "mapping": {"true": "open"}},
-    "registration notice": {"detector": "upstream_text", "provider": "statuspage"},
-    "chat": {"base_url": "", "model": "m", "key": KEY},
-    "chat whole": {"base_url": "", "model": "m", "key": KEY, "dialect": "anthropic", "stream": False},
-    "chat edge": {"base_url": "", "model": "m"},
-}
-KINDS |= {f"registration {name}": {"detector": name} for name in (*PATHS, "page_text")}
-KINDS |= {f"upstream {name}": {"provider": name, "components": {"a": "x/y"}} for name in get_args(Provider)}
 JSON = b"content-type: application/json"
 END = b"\r\ncontent-length: 0\r\n\r\n"
 DIGITS = b"9" * 4000

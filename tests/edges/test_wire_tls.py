@@ -266,3 +266,10 @@ def test_a_chain_of_many_kilobytes_is_read_and_not_kept(authority: Authority) ->
     assert certificates._facts.cache_info().currsize == kept
     failure(authority.server(self_signed=True), authority)
     assert certificates._facts.cache_info().currsize == kept + 1
+
+
+def test_no_server_may_choose_a_key_exchange_that_takes_us_a_fifth_of_a_second() -> None:
+    for context in (make_context(None), make_context(None, verify=False)):
+        exchanges = {cipher["kea"] for cipher in context.get_ciphers()}
+        assert "kx-ecdhe" in exchanges
+        assert "kx-dhe" not in exchanges
