@@ -114,8 +114,7 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
     observed = max((v.observed_at for v, _ in verdicts if v.observed_at is not None), default=None)
     held = [verdict for verdict, holds in verdicts if holds]
     if worst is None or (worst.health is Health.OPERATIONAL and held):
-        pick = (held or unknown)[0]
-        return replace(pick, observed_at=observed)
+        return replace((held or unknown)[0], observed_at=observed)
     good = [verdict.good_since for verdict in known]
     alike = [v.since for v in known if v.health.severity == worst.health.severity and v.since is not None]
     changed = max((verdict.since for verdict in known if verdict.since is not None), default=None)
@@ -162,7 +161,7 @@ def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> 
             suspects=tuple(state.location for state in behind) if regional else (),
             flapping=any(state.flapping for state in voters),
         ),
-        any(state.health.severity for state in states if state not in voters) and not ranks[0] and len(voters) < 2,
+        False,
     )
 
 

@@ -32,7 +32,7 @@ from monitor.core.lifecycle import (
 from monitor.core.maintenance import Window
 from monitor.core.model import Health, Impact
 from monitor.core.registration import is_worse
-from monitor.core.witness import UpstreamSaid, concerns, lead_s, sayings
+from monitor.core.witness import UpstreamSaid
 
 __all__ = [
     "TRANSITIONS",
@@ -40,14 +40,11 @@ __all__ = [
     "IllegalTransitionError",
     "UpstreamSaid",
     "apply",
-    "concerns",
     "decide",
     "diagram",
     "fold",
     "incident_id",
     "is_open",
-    "lead_s",
-    "sayings",
 ]
 
 
@@ -108,13 +105,13 @@ def decide(incident: Incident | None, facts: Facts, now: datetime, policy: Polic
     """
     failing = _failing(facts, now)
     if incident is None or not is_open(incident):
-        return _start(incident, facts, failing, now, policy)
+        return _start(incident, facts, failing, now, policy) or _afterwards(incident, facts, now)
     draft = _Draft(incident, incident.id, now)
     _tell_registration(draft, facts)
     _tell_upstream(draft, facts)
     _tell_related(draft, facts)
     if incident.good_since is not None and failing:
-        _relapse(draft, K.RELAPSED, failing)
+        _relapse(draft, K.RELAPSED, facts, failing)
     elif incident.good_since is None:
         _compare(draft, facts, failing)
         _recover(draft, facts, failing)
@@ -151,7 +148,7 @@ def _start(
         window = timedelta(seconds=policy.reopen_window_s)
         if now - last.resolved_at <= window:
             draft = _Draft(last, last.id, now)
-            _relapse(draft, K.REOPENED, failing)
+            _relapse(draft, K.REOPENED, facts, failing)
             _tell_registration(draft, facts)
             _tell_upstream(draft, facts)
             return tuple(draft.events)
@@ -179,6 +176,15 @@ def _start(
     return tuple(draft.events)
 
 
+def _afterwards(last: Incident | None, facts: Facts, now: datetime) -> tuple[IncidentEvent, ...]:
+    """Quote what the vendor says of an outage only when it is over."""
+    if last is None or not facts.upstream:
+        return ()
+    draft = _Draft(last, last.id, now)
+    _tell_upstream(draft, facts)
+    return tuple(draft.events)
+
+
 def _is_news(last: Incident, name: str, verdict: ComponentHealth) -> bool:
     """Trouble that a person called resolved does not come back until it ended, or got worse, after that."""
     if not last.status_by or name not in last.components or last.resolved_at is None or verdict.since is None:
@@ -193,10 +199,10 @@ def _began(facts: Facts, name: str, verdict: ComponentHealth, now: datetime) -> 
     return max([at, *ends]) if ends else at
 
 
-def _relapse(draft: _Draft, kind: EventKind, failing: Mapping[str, ComponentHealth]) -> None:
+def _relapse(draft: _Draft, kind: EventKind, facts: Facts, failing: Mapping[str, ComponentHealth]) -> None:
     for name, verdict in failing.items():
         what = {"component": name, "health": verdict.health.value, "reason": verdict.reason.value}
-        draft.add(kind, verdict.since or draft.now, **what, detail=verdict.detail)
+        draft.add(kind, _began(facts, name, verdict, draft.now), **what, detail=verdict.detail)
         kind = K.COMPONENT_WORSE
     _raise_impact(draft)
 
@@ -209,7 +215,7 @@ def _compare(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]
         what = {"component": name, "health": verdict.health.value}
         if verdict.health.severity > old.severity:
             what |= {"reason": verdict.reason.value, "detail": verdict.detail}
-            draft.add(K.COMPONENT_WORSE, verdict.since or draft.now, **what)
+            draft.add(K.COMPONENT_WORSE, _began(facts, name, verdict, draft.now), **what)
         elif verdict.health.severity < old.severity:
             draft.add(K.COMPONENT_BETTER, draft.now, **what)
     watched = [name for name in before if name not in facts.removed]

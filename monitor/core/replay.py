@@ -169,7 +169,7 @@ class Judge:
         return changes
 
     def _unquoted(self, incident: Incident) -> tuple[witness.UpstreamSaid, ...]:
-        """Return what the vendor said about an open incident that its timeline does not quote yet."""
+        """Return what the vendor said about an incident that its timeline does not quote yet."""
         page = self.pages.get(incident.service)
         if page is None:
             return ()
@@ -178,13 +178,7 @@ class Judge:
             for event in self.events
             if event.incident == incident.id and event.kind is EventKind.UPSTREAM_SAID
         }
-        relevant = [
-            item
-            for item in page.incidents
-            if (item.resolved_at is None or item.resolved_at >= incident.started_at)
-            and witness.concerns(item, incident)
-        ]
-        return tuple(witness.sayings(page.provider, relevant, quoted))
+        return tuple(witness.unquoted(page, incident, quoted))
 
     def _judge(
         self,
@@ -234,7 +228,7 @@ class Judge:
         for event in incidents.decide(incident, facts, now, self.policy(service)):
             self.tell(event)
         incident = self.latest.get((service, cause))
-        said = self._unquoted(incident) if incident is not None and incidents.is_open(incident) else ()
+        said = self._unquoted(incident) if incident is not None and witness.is_quoted(incident, now) else ()
         if said:
             facts = replace(facts, upstream=said, registration=())
             for event in incidents.decide(incident, facts, now, self.policy(service)):

@@ -6,18 +6,13 @@ lies over every health; where nothing is known the time is unknown, and neither 
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.core.maintenance import Window
 from monitor.core.model import Health
-from monitor.core.schedule import from_micros, micros
-
-FORMULA = (
-    "(operational + degraded + partial) / (operational + degraded + partial + major); maintenance and unknown apart"
-)
+from monitor.core.schedule import micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +25,6 @@ class Shares:
     major_us: int = 0
     maintenance_us: int = 0
     unknown_us: int = 0
-
-    @property
-    def total_us(self) -> int:
-        """Length of the window."""
-        known = self.operational_us + self.degraded_us + self.partial_us + self.major_us
-        return known + self.maintenance_us + self.unknown_us
-
-    @property
-    def ratio(self) -> float | None:
-        """Availability by :data:`FORMULA`; ``None`` if nothing is known of the window."""
-        up = self.operational_us + self.degraded_us
-        known = up + self.partial_us + self.major_us
-        return up / known if known else None
-
-    def __add__(self, other: Shares) -> Shares:
-        return Shares(*(getattr(self, name) + getattr(other, name) for name in _PARTS))
 
 
 _PARTS = ("operational_us", "degraded_us", "partial_us", "major_us", "maintenance_us", "unknown_us")
@@ -65,21 +44,6 @@ class Span:
     start: datetime
     end: datetime
     health: Health
-
-
-def spans(changes: Iterable[tuple[datetime, Health]], until: datetime) -> list[Span]:
-    """Turn changes (moment, health from then on) into spans; a later-listed change with an earlier moment rewrites.
-
-    A failure is confirmed after it began, so its change reaches back to the first failed look and takes over what
-    was thought of that time before.
-    """
-    line: list[tuple[datetime, Health]] = []
-    for at, health in changes:
-        while line and line[-1][0] >= at:
-            line.pop()
-        if at < until and (not line or line[-1][1] is not health):
-            line.append((at, health))
-    return [Span(at, end, health) for (at, health), (end, _) in itertools.pairwise([*line, (until, Health.UNKNOWN)])]
 
 
 def shares(
@@ -112,17 +76,3 @@ def _union(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             out.append((start, end))
     return out
-
-
-def by_day(
-    known: Sequence[Span], maintenance: Sequence[Window], component: str, since: datetime, until: datetime
-) -> list[tuple[datetime, Shares]]:
-    """Return (start of the UTC day, shares) for each day that the window touches, oldest first."""
-    day = 86_400 * 1_000_000
-    low, high = micros(since), micros(until)
-    edges = [low, *range((low // day + 1) * day, high, day), high]
-    return [
-        (from_micros(a // day * day), shares(known, maintenance, component, from_micros(a), from_micros(b)))
-        for a, b in itertools.pairwise(edges)
-        if a < b
-    ]

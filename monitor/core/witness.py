@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
-from monitor.core.events import Cause, Incident
-from monitor.core.model import IncidentStatus, UpstreamIncident
+from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
+from monitor.core.model import IncidentStatus, UpstreamIncident, UpstreamReading
+
+BEFORE = timedelta(hours=2)
+AFTERWARDS = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,33 +44,35 @@ def concerns(item: UpstreamIncident, incident: Incident) -> bool:
     return not _SIGN_UP.search(item.name) or bool(_OTHERS.search(item.name))
 
 
-def sayings(
-    provider: str, upstream: Iterable[UpstreamIncident], heard: Iterable[tuple[str, datetime]]
-) -> list[UpstreamSaid]:
-    """Return the vendor's updates that were not heard yet, oldest first; ``heard`` are (incident, said_at) pairs."""
-    known = set(heard)
+def is_quoted(incident: Incident | None, now: datetime) -> bool:
+    """Say whether the vendor's words about an incident are still listened for."""
+    over = incident.resolved_at if incident is not None else None
+    return incident is not None and (over is None or now - over <= 2 * AFTERWARDS)
+
+
+def unquoted(page: UpstreamReading, incident: Incident, quoted: Iterable[tuple[str, datetime]]) -> list[UpstreamSaid]:
+    """Return the vendor's words about an incident that its timeline does not quote yet, oldest first.
+
+    ``quoted`` are (incident, said_at) pairs. Words from shortly before ours until shortly after its end belong to it,
+    unless the vendor's incident was over when ours began.
+    """
+    known = set(quoted)
     found = [
-        UpstreamSaid(provider, item.id, item.name, update.status, update.body, item.url, update.at)
-        for item in upstream
+        UpstreamSaid(page.provider, item.id, item.name, update.status, update.body, item.url, update.at)
+        for item in page.incidents
+        if concerns(item, incident) and (item.resolved_at is None or item.resolved_at >= incident.started_at)
         for update in item.updates
         if (item.id, update.at) not in known
+        and update.at >= incident.started_at - BEFORE
+        and (incident.resolved_at is None or update.at <= incident.resolved_at + AFTERWARDS)
     ]
     return sorted(found, key=lambda said: (said.said_at, said.incident))
 
 
-def lead_s(incident: Incident, upstream: Iterable[UpstreamIncident], slack_s: float = 7200.0) -> float | None:
-    """Seconds by which our detection was ahead of the vendor's announcement (negative: behind).
+def lead_s(incident: Incident, events: Iterable[IncidentEvent]) -> float | None:
+    """Seconds by which our detection was ahead of the vendor's first word about it (negative: behind).
 
-    The vendor's incident that overlaps ours, or starts within ``slack_s`` of it, and was announced first counts;
-    ``None`` without one. Its announcement is its first update, which may be later than the start it claims.
+    ``None`` while the vendor said nothing.
     """
-    slack = timedelta(seconds=slack_s)
-    begin, end = incident.started_at - slack, incident.resolved_at or datetime.max.replace(tzinfo=UTC) - slack
-    announced = [
-        min([update.at for update in item.updates], default=item.started_at)
-        for item in upstream
-        if item.started_at <= end + slack
-        and (item.resolved_at is None or item.resolved_at >= incident.started_at)
-        and item.started_at >= begin
-    ]
-    return (min(announced) - incident.detected_at).total_seconds() if announced else None
+    said = [event.at for event in events if event.kind is EventKind.UPSTREAM_SAID]
+    return (min(said) - incident.detected_at).total_seconds() if said else None

@@ -12,13 +12,11 @@ from sqlalchemy import select
 from monitor.core import baseline, correlation, registration
 from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
 from monitor.core.health import ComponentHealth, component_health
-from monitor.core.incidents import Facts, UpstreamSaid, concerns, decide, is_open, sayings
+from monitor.core.incidents import Facts, UpstreamSaid, decide
 from monitor.core.model import Health, Observation, Reason, Result, RunId
+from monitor.core.witness import is_quoted, unquoted
 from monitor.flow.working import INCIDENT, INCIDENT_EVENT, Part, Track, Working
 from monitor.store.codec import unpack, us, when
-
-UPSTREAM_SLACK_US = 7_200_000_000
-"""The vendor's words of the two hours before our incident may belong to it."""
 
 
 def shown_health(part: Part, seen: ComponentHealth, at: datetime) -> ComponentHealth:
@@ -113,7 +111,7 @@ def _beside(work: Working, service: str, at: datetime) -> tuple[Incident, ...]:
 
 def _decide(work: Working, facts: Facts, at: datetime) -> None:
     incident = _append(work, facts, at)
-    if incident is not None and is_open(incident):
+    if incident is not None and is_quoted(incident, at):
         said = _new_sayings(work, incident)
         if said:
             _append(work, replace(facts, upstream=said, registration=()), at)
@@ -141,13 +139,7 @@ def _new_sayings(work: Working, incident: Incident) -> tuple[UpstreamSaid, ...]:
     stored = [json.loads(data) for data in work.connection.scalars(query)]
     drafted = [dict(e.data) for e in work.events if e.incident == incident.id and e.kind is EventKind.UPSTREAM_SAID]
     heard = [(data["incident"], datetime.fromisoformat(data["said_at"])) for data in stored + drafted]
-    earliest = us(incident.started_at) - UPSTREAM_SLACK_US
-    return tuple(
-        said
-        for reading in readings
-        for said in sayings(reading.provider, [i for i in reading.incidents if concerns(i, incident)], heard)
-        if us(said.said_at) >= earliest
-    )
+    return tuple(said for reading in readings for said in unquoted(reading, incident, heard))
 
 
 # Our own network

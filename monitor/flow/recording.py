@@ -293,7 +293,7 @@ def hear(work: Working, track: Track, result: Result, at: datetime) -> list[Cond
     if reading is None:
         return []
     work.heard(service)
-    told = follow(work, service, at) if work.has_open(service) else []
+    told = follow(work, service, at) if work.has_open(service) or reading.incidents else []
     return [*told, *_announced(track, reading, at)]
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Row, select
 
 from monitor.core.events import EventKind, Incident, IncidentEvent
 from monitor.core.incidents import is_open
+from monitor.core.witness import lead_s
 from monitor.store import tables
 from monitor.store.catalogues import Index, load_index
 from monitor.store.codec import unpack, us, when
@@ -193,11 +194,5 @@ def _view(incident: Incident, events: Sequence[IncidentEvent], audience: Audienc
         component_names=names,
         public=incident.public,
         events=shown,
-        lead_s=_lead_s(incident, events),
+        lead_s=lead_s(incident, events),
     )
-
-
-def _lead_s(incident: Incident, events: Sequence[IncidentEvent]) -> float | None:
-    """Return by how much we were ahead of the vendor's first word about it."""
-    said = [event.at for event in events if event.kind is EventKind.UPSTREAM_SAID]
-    return (min(said) - incident.detected_at).total_seconds() if said else None

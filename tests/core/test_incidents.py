@@ -16,7 +16,7 @@ from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
 from monitor.core.health import ComponentHealth
 from monitor.core.incidents import Facts, IllegalTransitionError, UpstreamSaid
 from monitor.core.maintenance import Window
-from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result, UpstreamIncident, UpstreamUpdate
+from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result
 from monitor.core.notation import LETTERS
 from monitor.core.replay import Judge, run
 
@@ -202,34 +202,12 @@ def test_removing_the_last_failing_probe_closes_without_calling_it_recovery() ->
 
 def test_upstream_words_are_quoted_and_resolve_nothing() -> None:
     said = UpstreamSaid("statuspage", "A1", "API down", IncidentStatus.RESOLVED, "fixed", "", at(40))
-    incident, kinds = decide(opened(), replace(facts(api=verdict(BAD, 10)), upstream=(said,)), 50)
-    assert kinds == ["upstream_said"]
-    assert incident is not None
-    assert incident.status is IncidentStatus.INVESTIGATING
-
-
-def upstream(first_s: float, done_s: float | None = None) -> UpstreamIncident:
-    ends = at(done_s) if done_s is not None else None
-    updates = (UpstreamUpdate(at(first_s), IncidentStatus.INVESTIGATING, "we look into it"),)
-    return UpstreamIncident(
-        "A1", "API down", IncidentStatus.INVESTIGATING, Impact.MAJOR, at(first_s), None, ends, "", updates
-    )
-
-
-@pytest.mark.parametrize(
-    ("theirs", "lead"),
-    [([], None), ([upstream(612)], 600.0), ([upstream(0)], -12.0), ([upstream(612), upstream(72)], 60.0)],
-)
-def test_lead_is_how_much_sooner_we_knew(theirs: list[UpstreamIncident], lead: float | None) -> None:
-    assert incidents.lead_s(opened(), theirs) == lead
-    assert incidents.lead_s(resolved(), [upstream(99_999)]) is None
-    assert incidents.lead_s(opened(), [upstream(-3600, -1800)]) is None
-
-
-def test_only_new_sayings_are_told_oldest_first() -> None:
-    theirs = [upstream(100), replace(upstream(50), id="A2")]
-    assert [said.incident for said in incidents.sayings("statuspage", theirs, [])] == ["A2", "A1"]
-    assert [said.incident for said in incidents.sayings("statuspage", theirs, [("A2", at(50))])] == ["A1"]
+    for before in (opened(), resolved()):
+        health = verdict(BAD, 10) if before.resolved_at is None else verdict(GOOD, 60, 400)
+        incident, kinds = decide(before, replace(facts(api=health), upstream=(said,)), 500)
+        assert kinds == ["upstream_said"]
+        assert incident is not None
+        assert incident.status is before.status
 
 
 @pytest.mark.parametrize(("status", "kind"), list(itertools.product([None, *IncidentStatus], EventKind)))

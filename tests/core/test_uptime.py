@@ -1,5 +1,5 @@
-import itertools
-from datetime import datetime, timedelta
+from dataclasses import astuple
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,68 +7,62 @@ from hypothesis import strategies as st
 from monitor.core import uptime
 from monitor.core.maintenance import Window
 from monitor.core.model import Health
-from monitor.core.schedule import micros
+from monitor.core.uptime import Shares, Span
 
 from .making import T0, at
 
-MOMENTS = st.integers(0, 10**12).map(lambda us: T0 + timedelta(microseconds=us))
-CHANGES = st.lists(st.tuples(MOMENTS, st.sampled_from(list(Health))), max_size=20)
-WINDOWS = st.lists(
-    st.tuples(MOMENTS, st.integers(1, 10**11)).map(
-        lambda pair: Window(pair[0], pair[0] + timedelta(microseconds=pair[1]), "deepseek")
-    ),
-    max_size=5,
-)
+END = 40
+HEALTHS = st.lists(st.sampled_from([*Health, None]), min_size=END, max_size=END)
+WINDOWS = st.lists(st.tuples(st.integers(-5, END), st.integers(1, 15), st.sampled_from(["api", "web", ""])), max_size=4)
+PARTS = {
+    Health.OPERATIONAL: "operational_us",
+    Health.DEGRADED: "degraded_us",
+    Health.PARTIAL: "partial_us",
+    Health.MAJOR: "major_us",
+    Health.UNKNOWN: "unknown_us",
+    None: "unknown_us",
+}
 
 
-@given(CHANGES, WINDOWS, MOMENTS, MOMENTS)
-def test_the_parts_add_up_to_wall_time_to_the_microsecond(
-    changes: list[tuple[datetime, Health]], windows: list[Window], since: datetime, until: datetime
+def spans(seconds: list[Health | None]) -> list[Span]:
+    """Return one span per second of which something is known; neighbours may be alike."""
+    return [Span(at(n), at(n + 1), health) for n, health in enumerate(seconds) if health is not None]
+
+
+def windows(found: list[tuple[int, int, str]]) -> list[Window]:
+    return [
+        Window(at(start), at(start + length), "deepseek", (f"deepseek/{name}",) if name else ())
+        for start, length, name in found
+    ]
+
+
+@given(HEALTHS, WINDOWS, st.integers(-3, END + 3), st.integers(-3, END + 3))
+def test_every_second_is_counted_once_and_maintenance_lies_over_all(
+    seconds: list[Health | None], planned: list[tuple[int, int, str]], since: int, until: int
 ) -> None:
-    known = uptime.spans(changes, until)
-    found = uptime.shares(known, windows, "deepseek/api", since, until)
-    assert found.total_us == max(0, micros(until) - micros(since))
-    assert all(getattr(found, part) >= 0 for part in uptime._PARTS)
-    assert found.ratio is None or 0 <= found.ratio <= 1
+    counted = dict.fromkeys([*PARTS.values(), "maintenance_us"], 0)
+    for second in range(since, until):
+        under = any(start <= second < start + length and name != "web" for start, length, name in planned)
+        known = seconds[second] if 0 <= second < END else None
+        counted["maintenance_us" if under else PARTS[known]] += 1_000_000
+    assert uptime.shares(spans(seconds), windows(planned), "deepseek/api", at(since), at(until)) == Shares(**counted)
 
 
-@given(CHANGES, WINDOWS, st.lists(MOMENTS, min_size=3, max_size=3))
-def test_splitting_a_window_adds_up(
-    changes: list[tuple[datetime, Health]], windows: list[Window], moments: list[datetime]
+@given(HEALTHS, WINDOWS, st.lists(st.integers(0, END * 1_000_000), min_size=3, max_size=3))
+def test_splitting_a_window_adds_up_to_the_microsecond(
+    seconds: list[Health | None], planned: list[tuple[int, int, str]], moments: list[int]
 ) -> None:
-    a, b, c = sorted(moments)
-    known = uptime.spans(changes, c)
-    whole = uptime.shares(known, windows, "deepseek/api", a, c)
-    parts = uptime.shares(known, windows, "deepseek/api", a, b) + uptime.shares(known, windows, "deepseek/api", b, c)
-    assert whole == parts
-    days = uptime.by_day(known, windows, "deepseek/api", a, c)
-    assert sum((day for _, day in days), uptime.Shares()) == whole
+    a, b, c = (T0 + timedelta(microseconds=moment) for moment in sorted(moments))
+    whole, first, second = (
+        astuple(uptime.shares(spans(seconds), windows(planned), "deepseek/api", low, high))
+        for low, high in ((a, c), (a, b), (b, c))
+    )
+    assert whole == tuple(map(sum, zip(first, second, strict=True)))
+    assert sum(whole) == (c - a) // timedelta(microseconds=1)
 
 
-@given(CHANGES, MOMENTS)
-def test_spans_never_overlap_and_neighbours_differ(changes: list[tuple[datetime, Health]], until: datetime) -> None:
-    known = uptime.spans(changes, until)
-    for one, two in itertools.pairwise(known):
-        assert one.start < one.end == two.start
-        assert one.health is not two.health
-
-
-def test_a_failure_reaches_back_to_its_first_look() -> None:
-    known = uptime.spans([(at(0), Health.OPERATIONAL), (at(100), Health.MAJOR), (at(160), Health.OPERATIONAL)], at(200))
-    found = uptime.shares(known, (), "deepseek/api", at(0), at(200))
-    assert (found.operational_us, found.major_us) == (140_000_000, 60_000_000)
-    assert found.ratio == 0.7
-
-
-def test_maintenance_lies_over_an_outage_and_the_unknown_is_in_no_ratio() -> None:
-    known = uptime.spans([(at(50), Health.OPERATIONAL), (at(100), Health.MAJOR), (at(150), Health.UNKNOWN)], at(200))
+def test_maintenance_lies_over_an_outage() -> None:
+    known = [Span(at(50), at(100), Health.OPERATIONAL), Span(at(100), at(150), Health.MAJOR)]
     window = Window(at(90), at(150), "deepseek", ("deepseek/api",))
     found = uptime.shares(known, [window], "deepseek/api", at(0), at(200))
-    assert found == uptime.Shares(operational_us=40_000_000, maintenance_us=60_000_000, unknown_us=100_000_000)
-    assert found.ratio == 1.0
-    assert uptime.Shares(unknown_us=5).ratio is None
-
-
-def test_a_partial_outage_is_no_uptime() -> None:
-    known = uptime.spans([(at(0), Health.PARTIAL), (at(50), Health.DEGRADED)], at(100))
-    assert uptime.shares(known, (), "deepseek/api", at(0), at(100)).ratio == 0.5
+    assert found == Shares(operational_us=40_000_000, maintenance_us=60_000_000, unknown_us=100_000_000)

@@ -1,10 +1,13 @@
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
-from monitor.core.events import Cause, Incident
-from monitor.core.model import Impact, IncidentStatus, UpstreamIncident, UpstreamUpdate
-from monitor.core.witness import concerns
+from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
+from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading, UpstreamUpdate
+from monitor.core.witness import concerns, is_quoted, lead_s, unquoted
 
-from .making import T0
+from .making import T0, at
 
 OUTAGE, REGISTRATION = (
     Incident("i", "deepseek", cause, IncidentStatus.INVESTIGATING, Impact.MAJOR, T0, T0, (f"deepseek/{part}",))
@@ -36,3 +39,54 @@ def test_the_vendors_words_are_quoted_where_they_concern_the_component(
     item: UpstreamIncident, outage: bool, registration: bool
 ) -> None:
     assert (concerns(item, OUTAGE), concerns(item, REGISTRATION)) == (outage, registration)
+
+
+def told(id_: str, *moments: float, over: float | None = None) -> UpstreamIncident:
+    updates = tuple(UpstreamUpdate(at(moment), IncidentStatus.INVESTIGATING, "errors") for moment in moments)
+    ends = at(over) if over is not None else None
+    return UpstreamIncident(id_, "Errors", None, Impact.MINOR, at(moments[0]), resolved_at=ends, updates=updates)
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("item", "over_s", "quoted"),
+    [
+        (told("A", 600, 900), None, [600, 900]),
+        (told("A", -1.5 * HOUR), None, [-1.5 * HOUR]),
+        (told("A", -30 * HOUR, -3 * HOUR, 60), None, [60]),  # a trouble of days that goes on
+        (told("A", -HOUR, -60, over=-60), None, []),  # it was over when ours began
+        (told("A", -HOUR, 60, over=60), None, [-HOUR, 60]),
+        (told("A", 900), 300, [900]),  # they say so when it is over
+        (told("A", 300 + 31 * 60), 300, []),
+    ],
+)
+def test_which_words_of_the_vendor_belong_to_an_incident(
+    item: UpstreamIncident, over_s: float | None, quoted: list[float]
+) -> None:
+    incident = replace(OUTAGE, resolved_at=at(over_s) if over_s is not None else None)
+    page = UpstreamReading("statuspage", "", Health.MAJOR, incidents=(item,))
+    found = unquoted(page, incident, [])
+    assert [said.said_at for said in found] == [at(moment) for moment in quoted]
+    assert unquoted(page, incident, [(said.incident, said.said_at) for said in found]) == []
+
+
+def test_words_of_several_incidents_are_quoted_oldest_first() -> None:
+    page = UpstreamReading("statuspage", "", Health.MAJOR, incidents=(told("A", 100, 300), told("B", 200)))
+    assert [said.incident for said in unquoted(page, OUTAGE, [])] == ["A", "B", "A"]
+
+
+def test_words_are_listened_for_until_an_hour_after_the_end() -> None:
+    over = replace(OUTAGE, resolved_at=T0)
+    assert is_quoted(OUTAGE, at(9 * HOUR))
+    assert is_quoted(over, T0 + timedelta(hours=1))
+    assert not is_quoted(over, T0 + timedelta(hours=1, seconds=1))
+    assert not is_quoted(None, T0)
+
+
+@pytest.mark.parametrize(("said_s", "lead"), [((), None), ((612,), 600.0), ((0,), -12.0), ((72, 612), 60.0)])
+def test_lead_is_how_much_sooner_we_knew(said_s: tuple[float, ...], lead: float | None) -> None:
+    incident = replace(OUTAGE, detected_at=at(12))
+    events = [IncidentEvent("i", n, at(s), at(999), EventKind.UPSTREAM_SAID) for n, s in enumerate(said_s, 2)]
+    assert lead_s(incident, [IncidentEvent("i", 1, at(-99), at(12), EventKind.OPENED), *events]) == lead
