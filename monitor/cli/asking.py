@@ -162,8 +162,6 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
     from monitor.cli.explain import as_json as in_json
     from monitor.cli.explain import explained, one_line
     from monitor.cli.looking import look_once
-    from monitor.probes.base import secrets_of
-    from monitor.probes.redaction import redact
 
     config = loaded(path, location)
     found = next((item for item in config.catalogue.probes if item.id == probe_id), None)
@@ -172,14 +170,11 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
         raise Failure(f'no probe "{probe_id}" in {path}: {hint}')
     if found.id not in config.looks:
         raise Failure(f"{found.id} is switched off: {found.disabled}")
-    memory: dict[str, Any] = {}
-    result = asyncio.run(look_once(config, found, memory))
-    secrets = tuple(secrets_of(config.looks[found.id]))  # a vendor may send back what we sent
-    limits = {redact(name, secrets): redact(value, secrets) for name, value in memory.get("rate_limits", {}).items()}
+    result = asyncio.run(look_once(config, found))
     if as_json:
-        click.echo(json.dumps(in_json(found, result, limits), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(in_json(found, result), indent=2, ensure_ascii=False))
     elif explain:
-        explained(found, result, limits)
+        explained(found, result)
     else:
         click.echo(one_line(found, result))
     if not result.outcome.is_evidence:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -16,7 +16,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.codec import dumps_result
 from monitor.core.conditions import own_trouble
 from monitor.core.health import needs_second_look
-from monitor.core.model import ChatTimes, Outcome, Phases, Reason, Result, Scope
+from monitor.core.model import ChatTimes, Observation, Outcome, Phases, Reason, Result, Scope
 from monitor.core.notes import ALERTS
 from monitor.probes.countries import shown
 
@@ -55,8 +55,8 @@ def one_line(probe: Probe, result: Result) -> str:
     return f"{probe.id} {result.outcome} {result.reason}{status} in {result.duration_s:.3f} s{detail}"
 
 
-def explained(probe: Probe, result: Result, limits: Mapping[str, str]) -> None:
-    """Print everything that one look tells; *limits* are the vendor's rate-limit headers, as they came."""
+def explained(probe: Probe, result: Result) -> None:
+    """Print everything that one look tells."""
     console = Console(highlight=False)
     console.print(Text(one_line(probe, result), _COLOURS.get(result.outcome, "grey50")))
     if result.observation.phases is not None:
@@ -64,7 +64,7 @@ def explained(probe: Probe, result: Result, limits: Mapping[str, str]) -> None:
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
-    for name, value in (*_facts(probe, result), *_limits(limits)):
+    for name, value in _facts(probe, result):
         grid.add_row(name, Text(plain(value, 600)))
     console.print(grid)
 
@@ -129,6 +129,8 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
             yield "", f"{incident.status or 'unknown'}: {incident.name}"
     for warning in seen.warnings:
         yield "Note", f"{warning}{' (alerts the operator if it stays)' if warning in ALERTS else ''}"
+    if limits := _limits(seen):
+        yield "Rate limits", ", ".join(f"{name}: {value}" for name, value in limits.items())
     if seen.evidence is not None and seen.evidence.excerpt:
         yield "Seen", seen.evidence.excerpt
     yield "Outcome", f"{result.outcome}: {_OUTCOMES[result.outcome]}"
@@ -136,9 +138,10 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
     yield "Rules", verdict(probe, result)
 
 
-def _limits(limits: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    if limits:
-        yield "Rate limits", ", ".join(f"{name}: {value}" for name, value in limits.items())
+def _limits(seen: Observation) -> dict[str, str]:
+    """Return the vendor's rate-limit headers as they came."""
+    headers = seen.evidence.headers if seen.evidence is not None else {}
+    return {name: value for name, value in headers.items() if "ratelimit" in name}
 
 
 def _fidelity(phases: Phases) -> str:
@@ -196,7 +199,7 @@ def _judged(probe: Probe, result: Result) -> str:
     return "opens and ends no incident; without other evidence the component becomes unknown"
 
 
-def as_json(probe: Probe, result: Result, limits: Mapping[str, str]) -> dict[str, Any]:
+def as_json(probe: Probe, result: Result) -> dict[str, Any]:
     """Return the look for machines: the result as it is stored, its outcome, and what the rules would do."""
     stored: dict[str, Any] = json.loads(dumps_result(result))
     return {
@@ -204,5 +207,5 @@ def as_json(probe: Probe, result: Result, limits: Mapping[str, str]) -> dict[str
         "outcome": str(result.outcome),
         "scope": str(result.reason.scope),
         "rules": verdict(probe, result),
-        "rate_limits": dict(limits),
+        "rate_limits": _limits(result.observation),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 from monitor import clock
 from monitor.config import Config
@@ -14,14 +13,12 @@ from monitor.probes.base import Context, look
 from monitor.wire import Wire
 
 
-async def look_once(config: Config, probe: Probe, memory: dict[str, Any] | None = None) -> Result:
-    """Return the result of one look; it is neither stored nor judged. ``memory`` takes what the probe remembers."""
+async def look_once(config: Config, probe: Probe) -> Result:
+    """Return the result of one look; it is neither stored nor judged."""
     settings = config.settings
     wire = Wire(allow_networks=settings.allow_networks, ca_file=settings.ca_file)
     started_at, started_s = clock.now(), clock.monotonic()
-    context = Context(
-        wire, settings.location, probe.timeout_s, 1, started_at, random.SystemRandom(), {} if memory is None else memory
-    )
+    context = Context(wire, settings.location, probe.timeout_s, 1, started_at, random.SystemRandom(), {})
     try:
         seen = await look(KINDS[probe.kind], config.looks[probe.id], context)
     finally:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from monitor.core.model import Certificate, Evidence, Phases
 from monitor.probes.base import LONGEST_WAIT_S, shown_url
@@ -22,7 +22,7 @@ from monitor.wire import text_of
 
 EXPIRY_WARNING_S = 14 * 86400.0
 RATE_LIMIT_HEADERS = 40
-"""Kept of one answer: they are remembered, and what a probe remembers has a limit of its own."""
+"""Looked at in one answer."""
 
 _KEPT = re.compile(
     r"(?i)content-type|content-length|server|date|via|location|retry-after(?:-ms)?|cf-ray|cf-mitigated|x-cache"
@@ -115,11 +115,33 @@ def limit_reached(headers: Mapping[str, str]) -> bool:
     )
 
 
-def limit_low(headers: Mapping[str, str]) -> bool:
-    """Tell whether a tenth or less of one of our limits remains."""
-    limits = rate_limits(headers)
-    pairs = [(limits.get(n.replace("remaining", "limit"), ""), v) for n, v in limits.items() if _REMAINING.fullmatch(n)]
-    return any(top.isdecimal() and rest.isdecimal() and int(rest) * 10 <= int(top) > 0 for top, rest in pairs)
+class Allowance(NamedTuple):
+    """What is left of one of our limits."""
+
+    left: int
+    most: int
+    of: str
+    """What is counted: ``requests``, ``input tokens``."""
+
+    def __str__(self) -> str:
+        """Say it."""
+        return f"{self.left} of {self.most} {self.of} left"
+
+    @property
+    def is_low(self) -> bool:
+        """A tenth or less remains."""
+        return self.left * 10 <= self.most
+
+
+def tightest(headers: Mapping[str, str]) -> Allowance | None:
+    """Return the limit of which the smallest share remains; ``None`` where the vendor tells no limit with its rest."""
+    limits, found = rate_limits(headers), []
+    for name, left in limits.items():
+        most = limits.get(name.replace("remaining", "limit"), "") if _REMAINING.fullmatch(name) else ""
+        if left.isdecimal() and most.isdecimal() and int(most) > 0:
+            of = re.sub(r".*ratelimit|remaining|limit", "", name).replace("-", " ").strip()
+            found.append(Allowance(int(left), int(most), of or "of the limit"))
+    return min(found, key=lambda one: one.left / one.most, default=None)
 
 
 _MOST_PARSED_BYTES = 32 * 2**20

@@ -33,7 +33,7 @@ from pydantic import BaseModel
 
 from monitor.core.model import Observation, Phases, Reason
 from monitor.probes import budget
-from monitor.probes.answers import evidence, limit_low, rate_limits, retry_after_s
+from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
 from monitor.probes.ask import Question, Talk, ask
 from monitor.probes.balance import empty_account
 from monitor.probes.base import Context
@@ -160,10 +160,11 @@ def _observation(talk: Talk, seen: Seen, reason: Reason, usd: float | None) -> O
     exchange, failure = talk.exchange, talk.failure
     source = failure or exchange
     answered = exchange is not None and 200 <= seen.status < 300
-    body = b"" if exchange is None else bytes(talk.body)
+    body = b"" if reason is Reason.OK else bytes(talk.body)
+    is_worth = exchange is not None and (reason is not Reason.OK or rate_limits(exchange.headers))
     return Observation(
         reason,
-        _detail(talk, seen, reason),
+        "; ".join(filter(None, (_detail(talk, seen, reason), _left(talk)))),
         http_status=seen.status or None,
         http_version=exchange.http_version if exchange else "",
         address=source.address if source else "",
@@ -172,8 +173,14 @@ def _observation(talk: Talk, seen: Seen, reason: Reason, usd: float | None) -> O
         chat=seen.reply.times(seen.headers_s, usd) if answered else None,
         certificate=source.certificate if source else None,
         warnings=exchange.warnings if exchange else (),
-        evidence=None if exchange is None or reason is Reason.OK else evidence(exchange.url, exchange.headers, body),
+        evidence=evidence(exchange.url, exchange.headers, body) if exchange and is_worth else None,
     )
+
+
+def _left(talk: Talk) -> str:
+    """Say what is left of our limit at the vendor, where it tells."""
+    allowance = tightest(talk.exchange.headers) if talk.exchange else None
+    return "" if allowance is None else str(allowance)
 
 
 def _phases(phases: Phases | None, lag_s: float) -> Phases | None:
@@ -207,8 +214,8 @@ def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Re
     """Keep what later looks compare with, and return what changed."""
     memory, reply, notes = ctx.memory, seen.reply, []
     if talk.exchange is not None:
-        memory["rate_limits"] = rate_limits(talk.exchange.headers)
-        notes += ["ratelimit.low"] * limit_low(talk.exchange.headers)
+        allowance = tightest(talk.exchange.headers)
+        notes += ["ratelimit.low"] * (allowance is not None and allowance.is_low)
     if reason is Reason.AUTH and memory.get("worked_with") == _identity(options):
         notes.append("auth.worked_before")
     if reason in (Reason.OK, Reason.SLOW, Reason.QUEUED, Reason.QUALITY):

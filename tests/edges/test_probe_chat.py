@@ -15,7 +15,15 @@ from monitor import clock
 from monitor.core.model import Observation, Outcome, Reason
 from monitor.probes.chat import Options
 from monitor.simulator import serve as serve_vendor
-from tests.edges.chat_shapes import ANTHROPIC, ANTHROPIC_BODY, DEEPSEEK, OPENAI, OPENAI_BODY, openai_error
+from tests.edges.chat_shapes import (
+    ANTHROPIC,
+    ANTHROPIC_BODY,
+    DEEPSEEK,
+    OPENAI,
+    OPENAI_BODY,
+    anthropic_error,
+    openai_error,
+)
 from tests.edges.hostile import Behave, resets_after, serve, silent
 from tests.edges.probing import KEY, NOW, STREAM, chat, context, http, look_once, replays, whole_request
 
@@ -346,16 +354,36 @@ def test_after_a_429_with_retry_after_the_vendor_is_left_alone() -> None:
     seen = looks(vendor, [0, 1, 2], memory)
     assert [one.reason for one in seen] == [Reason.RATE_LIMIT] * 3
     assert len(vendor.asked) == 2
-    assert memory["rate_limits"] == {}
 
 
-def test_rate_limit_headers_are_kept() -> None:
-    memory: dict[str, Any] = {}
+def test_rate_limit_headers_are_kept_with_the_look_and_the_tightest_is_told() -> None:
+    told = {
+        "x-ratelimit-limit-requests": "60",
+        "x-ratelimit-remaining-requests": "59",
+        "x-ratelimit-reset-requests": "6m0s",
+        "x-ratelimit-limit-tokens": "1000",
+        "x-ratelimit-remaining-tokens": "400",
+    }
     head = STREAM.replace(
-        b"connection:", b"x-ratelimit-remaining-requests: 59\r\nX-RateLimit-Reset-Requests: 6m0s\r\nconnection:"
+        b"connection:", "".join(f"{name}: {value}\r\n" for name, value in told.items()).encode() + b"connection:"
     )
-    looks(Vendor(head + b"".join(OPENAI.answer())), [0], memory)
-    assert memory["rate_limits"] == {"x-ratelimit-remaining-requests": "59", "x-ratelimit-reset-requests": "6m0s"}
+    (seen,) = looks(Vendor(head + b"".join(OPENAI.answer())), [0], {})
+    assert seen.reason is Reason.OK
+    assert seen.evidence is not None
+    assert told.items() <= seen.evidence.headers.items()
+    assert seen.evidence.excerpt == "", "the answer itself is nobody's business while it is good"
+    assert seen.detail.endswith("; 400 of 1000 tokens left")
+
+
+def test_rate_limits_in_anthropics_words_are_told_too() -> None:
+    told = {"anthropic-ratelimit-requests-limit": "50", "anthropic-ratelimit-requests-remaining": "0"}
+    told |= {"anthropic-ratelimit-input-tokens-limit": "9", "anthropic-ratelimit-input-tokens-remaining": "8"}
+    lines = [f"{name}: {value}" for name, value in told.items()]
+    seen = chat(replays(http(429, anthropic_error("rate_limit_error", "slow"), "retry-after: 9", *lines)))
+    assert (seen.reason, seen.retry_after_s) == (Reason.RATE_LIMIT, 9)
+    assert seen.detail.endswith("; 0 of 50 requests left")
+    assert seen.evidence is not None
+    assert told.items() <= seen.evidence.headers.items()
 
 
 def test_rate_limit_headers_without_end_take_no_room_from_the_ledger() -> None:
@@ -363,9 +391,10 @@ def test_rate_limit_headers_without_end_take_no_room_from_the_ledger() -> None:
     long = b"x-ratelimit-" + b"a" * 9_000 + b": 9\r\n"
     memory: dict[str, Any] = {}
     head = STREAM.replace(b"connection:", many + long + b"connection:")
-    looks(Vendor(head + b"".join(OPENAI.answer())), [0], memory)
-    assert len(memory["rate_limits"]) > 10
-    assert len(json.dumps(memory["rate_limits"])) < 8_000
+    (seen,) = looks(Vendor(head + b"".join(OPENAI.answer())), [0], memory)
+    assert seen.evidence is not None
+    assert len(seen.evidence.headers) > 5
+    assert len(json.dumps(dict(seen.evidence.headers))) < 3_000
     assert memory["ledger"]["asks"] == 1
 
 
