@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address
 
 from monitor.core.catalogue import Probe
-from monitor.core.looks import ProbeState
 from monitor.core.model import Outcome, Reason, Result
+from monitor.core.probe_state import ProbeState
 
 BLIND_RATIO = 0.7
 """Share of independent services that must fail alike."""

@@ -15,16 +15,9 @@ from datetime import datetime, timedelta
 from monitor.core.blindness import clear, is_blind
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.flapping import flap_percent
-from monitor.core.looks import (
-    ProbeState,
-    failed_in_a_row,
-    is_duplicate,
-    needs_second_look,
-    new_probe_state,
-    rewind,
-    step,
-)
+from monitor.core.looks import failed_in_a_row, is_duplicate, needs_second_look, step
 from monitor.core.model import Health, Reason
+from monitor.core.probe_state import ProbeState, new_probe_state, rewind
 from monitor.core.refusal import confirm_auth
 
 __all__ = [

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.core.looks import ProbeState
 from monitor.core.model import Reason, Result
+from monitor.core.probe_state import ProbeState
 
 KEY_REFUSED = frozenset({Reason.AUTH, Reason.AUTH_BROKEN})
 KEY_TRUST = timedelta(hours=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from monitor.core.looks import ProbeState, new_probe_state
+from monitor.core.probe_state import ProbeState, new_probe_state
 from monitor.core.schedule import from_micros
 
 CODES = {

@@ -79,7 +79,7 @@ PROBES = st.builds(
     lambda interval_s, timeout, policy: probe(
         interval_s=interval_s, policy=policy, timeout_s=round(interval_s * timeout, 3)
     ),
-    st.sampled_from([10, 30, 60, 300]),
+    st.sampled_from([1, 2, 3, 10, 30, 60, 300]),
     st.sampled_from([0.1, 1 / 3, 0.5, 0.8, 1.0]),
     st.one_of(
         st.sampled_from(list(POLICIES.values())),

@@ -20,8 +20,8 @@ from sqlalchemy import Engine, select
 
 from monitor import clock, flow
 from monitor.config import Config, load
-from monitor.core.looks import ProbeState
 from monitor.core.model import Outcome, Reason, Result
+from monitor.core.probe_state import ProbeState
 from monitor.core.schedule import slot, ticks_between
 from monitor.sharing import LEASE_S, SHARE_EVERY_S
 from monitor.simulator import serve

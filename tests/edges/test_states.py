@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.catalogue import Policy
-from monitor.core.looks import new_probe_state, step
+from monitor.core.health import new_probe_state, step
 from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.store import states
 from monitor.store.codec import us
