@@ -17,6 +17,10 @@ from monitor.core.model import Result
 LEAD = timedelta(hours=1)
 """How long before an incident its scenario begins, so that the rules know what was usual."""
 TAIL = timedelta(minutes=2)
+CHANGED = (
+    "Exported from what was recorded. The configuration was changed after it began, at {:%Y-%m-%d %H:%M:%S} UTC: these "
+    "are the intervals and thresholds of now, so that not all that is expected need come."
+)
 LARGEST_BYTES = 8 * 2**20
 """Of a scenario file."""
 
@@ -123,19 +127,24 @@ def recorded_scenario(engine: Any, incident_id: str) -> dict[str, Any]:
     if any(event.kind is EventKind.OPENED and event.by for event in view.events):
         raise Failure(f"{incident_id} was opened by hand: no look led to it")
     end = min(clock.now(), (view.resolved_at or clock.now()) + TAIL)
-    catalogue = reads.catalogue(engine)
+    catalogue, published = reads.catalogue(engine), reads.published_at(engine)
     wanted = {probe.id for probe in catalogue.probes}
     results = [
         result
         for result in reads.results(engine, "", view.started_at - LEAD, end)
         if result.run.probe in wanted and result.started_at <= end
     ]
+    about = CHANGED.format(published) if published and published > view.started_at else ""
+    if about:
+        click.secho(about, err=True, fg="yellow")
     try:
-        scenario = export(catalogue, results, f"{view.service}: {view.id}")
+        scenario = export(catalogue, results, f"{view.service}: {view.id}", about)
     except ValueError:
         raise Failure(f"the looks of {incident_id} are not kept any more") from None
-    start = datetime.fromisoformat(scenario["start"])
-    return scenario | frame(_past(engine, view, start, end), catalogue, start, end)
+    start, seen = datetime.fromisoformat(scenario["start"]), max(map(_ended, results))
+    end = min(end, max(seen, *(event.recorded_at for event in view.events)))
+    past = _past(engine, view, start, end, _was_silent(catalogue, results, end))
+    return scenario | frame(past, catalogue, start, end)
 
 
 def _decision(made: Any, alert: Any, loudness: Any) -> Any:
@@ -146,7 +155,29 @@ def _decision(made: Any, alert: Any, loudness: Any) -> Any:
     return Decision(alert.id, made.route, made.send, made.why, made.at, then[-1] if then else alert.severity)
 
 
-def _past(engine: Any, view: Any, start: datetime, end: datetime) -> Any:
+def _ended(result: Result) -> datetime:
+    return result.started_at + timedelta(seconds=result.duration_s)
+
+
+def _was_silent(catalogue: Catalogue, results: Sequence[Result], end: datetime) -> bool:
+    """Say whether a probe told nothing for so long that the rules call it overdue.
+
+    What came of that when it happened hangs on whether a worker was alive, which no look tells.
+    """
+    from monitor.core.health import stale_after
+
+    limits = {probe.id: stale_after(probe) for probe in catalogue.probes}
+    last: dict[tuple[str, str], datetime] = {}
+    for result in sorted(results, key=lambda item: item.started_at):
+        if result.outcome.is_evidence:
+            key, at = (result.run.probe, result.run.location), result.started_at
+            if at - last.get(key, at) > limits[result.run.probe]:
+                return True
+            last[key] = at
+    return any(end - at > limits[probe] for (probe, _), at in last.items())
+
+
+def _past(engine: Any, view: Any, start: datetime, end: datetime, silent: bool) -> Any:
     from monitor.core.alerts import SilenceWindow
     from monitor.core.recorded import REPLAYED, Past
     from monitor.store import reads
@@ -171,7 +202,7 @@ def _past(engine: Any, view: Any, start: datetime, end: datetime) -> Any:
         [(a.alert, [_decision(d, a.alert, reads.loudness(engine, a.alert.id)) for d in a.decisions]) for a in own],
         windows,
         silences,
-        alone=not others and all(item.id == view.id for item in near),
+        alone=not (others or silent) and all(item.id == view.id for item in near),
     )
 
 

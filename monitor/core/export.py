@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.core.catalogue import Catalogue, Policy, Probe
+from monitor.core.looks import ANSWERS, counted
 from monitor.core.model import MethodReading, Observation, Outcome, Result, UpstreamIncident, UpstreamReading
 from monitor.core.notation import LETTERS, offset
 from monitor.core.schedule import from_micros, micros
@@ -86,16 +87,21 @@ def _tick(
     """Return the looks of one tick; ``/.`` says that no more followed where one might have."""
     if not results:
         return "-"
-    spoken = [_word(result.observation, words, start) for result in results]
-    enough = probes[results[0].run.probe].policy.open_after_failures
+    policy = probes[results[0].run.probe].policy
+    spoken = [_word(result.observation, policy, words, start) for result in results]
+    enough = policy.open_after_failures
     more = results[-1].outcome is Outcome.FAILED and (len(results) == 1 or len(results) < enough)
     return "/".join([*spoken, *(["."] if more else [])])
 
 
-def _word(seen: Observation, words: dict[str, dict[str, Any]], start: datetime) -> str:
-    if not seen.registration and seen.upstream is None:
-        return _LETTER.get(seen.reason, seen.reason.value)
-    meaning: dict[str, Any] = {"reason": seen.reason.value}
+def _word(seen: Observation, policy: Policy, words: dict[str, dict[str, Any]], start: datetime) -> str:
+    reason = counted(seen, policy)
+    told = seen.http_status is not None and reason not in ANSWERS and reason.outcome not in (Outcome.OK, Outcome.SLOW)
+    if not seen.registration and seen.upstream is None and not told:
+        return _LETTER.get(reason, reason.value)
+    meaning: dict[str, Any] = {"reason": reason.value}
+    if told:  # that the target was reached at all is not in the reason
+        meaning["status"] = seen.http_status
     if seen.registration:
         meaning["registration"] = [_reading(item) for item in seen.registration]
     if seen.upstream is not None:
@@ -130,7 +136,9 @@ def _incident(item: UpstreamIncident, start: datetime) -> dict[str, Any]:
         {"at": offset(one.at, start), "body": one.body} | ({"status": one.status.value} if one.status else {})
         for one in item.updates
     ]
-    return {"id": item.id, "name": item.name, "impact": item.impact.value, "url": item.url, "updates": updates}
+    told: dict[str, Any] = {"id": item.id, "name": item.name, "impact": item.impact.value, "url": item.url}
+    told |= {"updates": updates} | ({"components": list(item.ours)} if item.ours else {})
+    return told | ({"resolved": offset(item.resolved_at, start)} if item.resolved_at is not None else {})
 
 
 def compress(words: Sequence[str]) -> str:

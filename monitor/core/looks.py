@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.flapping import FLAP_MASK, is_flapping
-from monitor.core.model import Outcome, Reason, Result, RunId, Scope
+from monitor.core.model import Observation, Outcome, Reason, Result, RunId, Scope
 from monitor.core.probe_state import ProbeState
 
 MASK_BITS = 64
@@ -71,11 +71,8 @@ def step(state: ProbeState, result: Result, policy: Policy) -> ProbeState:
     run = result.run
     if state.tick is not None and (run.tick, run.attempt) <= (state.tick, state.attempt):
         return state
-    reason = result.observation.reason
+    reason = counted(result.observation, policy)
     outcome = reason.outcome
-    phases = result.observation.phases
-    if phases is not None and phases.loop_lag_s > policy.max_loop_lag_s and outcome.is_evidence:
-        reason, outcome = Reason.LAGGED, Outcome.UNKNOWN
     if outcome is Outcome.FAILED:
         if reason is Reason.THROTTLED and state.throttled + 1 < policy.throttled_after:
             return _throttled(state, result)
@@ -86,6 +83,12 @@ def step(state: ProbeState, result: Result, policy: Policy) -> ProbeState:
     if outcome is Outcome.OK or outcome is Outcome.SLOW:
         return _good(state, result, reason, policy)
     return _blank(state, result, reason, policy)
+
+
+def counted(seen: Observation, policy: Policy) -> Reason:
+    """Return the reason that a look counts as: what was taken while our own loop lagged is no evidence."""
+    lagged = seen.phases is not None and seen.phases.loop_lag_s > policy.max_loop_lag_s
+    return Reason.LAGGED if lagged and seen.reason.outcome.is_evidence else seen.reason
 
 
 def _blank(state: ProbeState, result: Result, reason: Reason, policy: Policy) -> ProbeState:

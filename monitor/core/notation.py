@@ -3,7 +3,8 @@
 A look is a letter of :data:`LETTERS`, a reason as in ``service.stalled``, or a word of the scenario's own ``words``;
 ``x*4`` repeats it on the next ticks, ``x/x/o`` gives the second looks of a tick their own outcomes (what is needed
 beyond them is like the last of them), ``x/.`` has none, and
-``(x/o o*3)*5`` repeats a group. A word may say how long its answer ``took``, or its first token (``ttft``).
+``(x/o o*3)*5`` repeats a group. A word may say how long its answer ``took``, or its first token (``ttft``), and the
+HTTP ``status`` of what was answered.
 """
 
 from __future__ import annotations
@@ -164,6 +165,7 @@ def observation(word: Mapping[str, Any], start: datetime) -> Observation:
     return Observation(
         BY_VALUE[word.get("reason", "ok")],
         detail=word.get("detail", ""),
+        http_status=word.get("status"),
         registration=tuple(_reading(item) for item in word.get("registration", ())),
         upstream=_upstream(word["upstream"], start) if "upstream" in word else None,
         phases=Phases(wait_s=seconds(word["took"])) if "took" in word else None,
@@ -205,6 +207,8 @@ def _upstream_incident(item: Mapping[str, Any], start: datetime) -> UpstreamInci
     )
     first = min((update.at for update in updates), default=start)
     done = [update.at for update in updates if update.status is IncidentStatus.RESOLVED]
+    if "resolved" in item:
+        done = [start + timedelta(seconds=seconds(item["resolved"]))]
     return UpstreamIncident(
         item["id"],
         item.get("name", ""),
@@ -214,4 +218,5 @@ def _upstream_incident(item: Mapping[str, Any], start: datetime) -> UpstreamInci
         resolved_at=done[0] if done else None,
         url=item.get("url", ""),
         updates=updates,
+        ours=tuple(item.get("components", ())),
     )

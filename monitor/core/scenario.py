@@ -20,6 +20,7 @@ than expected: a recorded outage does not repeat to the second.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,7 @@ from monitor.core.notation import LETTERS, ScenarioError, looks, offset, seconds
 from monitor.core.replay import Judge
 
 LOOK_S = 0.5
+MOMENT = re.compile(r"[+-](\d+(h|m|s))+")
 A_YEAR = timedelta(days=366)
 
 
@@ -99,11 +101,15 @@ def _unmet(what: str, expect: Mapping[str, Any], lines: Sequence[str]) -> Iterat
 
 
 def _meets(line: str, want: str, within_s: float) -> bool:
-    at, _, words = line.partition(" ")
-    wanted_at, _, wanted = want.partition(" ")
-    if within_s and abs(seconds(at) - seconds(wanted_at)) <= within_s:
-        at = wanted_at
-    return at == wanted_at and (words == wanted or not wanted or words.startswith(wanted + " "))
+    """Say whether a line begins with the wanted words; moments may differ by ``within_s``."""
+    words, wanted = line.split(" "), want.split(" ")
+    pairs = zip(words, wanted, strict=False)
+    return len(words) >= len(wanted) and all(word == want or _near(word, want, within_s) for word, want in pairs)
+
+
+def _near(word: str, want: str, within_s: float) -> bool:
+    moments = MOMENT.fullmatch(word) and MOMENT.fullmatch(want)
+    return bool(moments) and abs(seconds(word) - seconds(want)) <= within_s
 
 
 def notice_line(decision: Decision, alert: Alert, start: datetime) -> str:

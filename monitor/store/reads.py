@@ -78,6 +78,12 @@ def catalogue(engine: Engine) -> Catalogue:
         return load_index(connection).catalogue
 
 
+def published_at(engine: Engine) -> datetime | None:
+    """Return since when the catalogue in force has been so; None if none was published yet."""
+    with reading(engine) as connection:
+        return when_or_none(connection.scalar(select(CATALOGUE.c.at_us)))
+
+
 @dataclass(frozen=True)
 class _Scene:
     """What all parts of one snapshot share."""

@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from monitor.core import notation, scenario
 from monitor.core.export import export
-from monitor.core.model import Result
+from monitor.core.model import Health, Impact, Observation, Reason, Result, UpstreamIncident, UpstreamReading
 from monitor.core.notation import LETTERS, ScenarioError, looks, offset, seconds
 
 from .making import at, look, probe, results
@@ -63,6 +65,35 @@ def test_exported_looks_play_back_as_they_were_recorded(chat: Ticks, web: Ticks)
     played = scenario.run(export(WORLD, recorded, "again") | {"sweep": "1h"}).played
     bare = [(result.run, result.reason) for result in played]
     assert sorted(bare, key=str) == sorted(((result.run, result.reason) for result in recorded), key=str)
+
+
+def test_what_an_exported_look_counts_as_and_rests_on_plays_back() -> None:
+    """A look under lag is no evidence; an answer that could not be read came from a target that was reached."""
+    lagged = look(0, Reason.SERVER_ERROR, lag_s=9.0)
+    garbled = replace(look(30, Reason.UNREADABLE), observation=Observation(Reason.UNREADABLE, http_status=200))
+    said = UpstreamIncident("i", "Trouble", None, Impact.MINOR, at(0), resolved_at=at(20), ours=("deepseek/api",))
+    page = UpstreamReading("feed", "https://status.example/", Health.DEGRADED, incidents=(said,))
+    heard = replace(look(60, Reason.OK), observation=Observation(Reason.OK, upstream=page))
+    data = yaml.safe_load(yaml.safe_dump(export(WORLD, [lagged, garbled, heard], "again")))
+    played = [result.observation for result in scenario.run(data).played]
+    assert [seen.reason for seen in played] == [Reason.LAGGED, Reason.UNREADABLE, Reason.OK]
+    assert played[1].http_status == 200
+    assert played[2].upstream is not None
+    (again,) = played[2].upstream.incidents
+    assert (again.ours, again.resolved_at) == (said.ours, said.resolved_at)
+
+
+def test_a_moment_inside_a_line_may_differ_as_much_as_the_line_itself() -> None:
+    data: dict[str, Any] = {
+        "probes": {"chat": {"component": "deepseek/api"}},
+        "looks": {"chat": "o*10 x*4"},
+        "expect": {"within": "5s", "timeline": ["+5m14s opened critical deepseek/api since +5m2s"]},
+    }
+    assert scenario.run(data).unmet == ()
+    data["expect"] = {"within": "5s", "timeline": ["+5m14s opened critical deepseek/api since +5m8s"]}
+    assert scenario.run(data).unmet
+    data["expect"] = {"within": "5s", "timeline": ["+5m14s opened critical deepseek/web since +5m2s"]}
+    assert scenario.run(data).unmet
 
 
 def test_a_recorded_outage_becomes_a_scenario_that_opens_the_same_incident() -> None:
