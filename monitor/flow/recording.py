@@ -11,7 +11,7 @@ from sqlalchemy import Engine, insert, select, update
 from monitor.core.blindness import clear, is_blind
 from monitor.core.conditions import Condition, alerts_for, certificate, own_trouble, registration_changed
 from monitor.core.events import Cause, ComponentChange, RegistrationChange
-from monitor.core.health import ComponentHealth, is_duplicate, step
+from monitor.core.health import ComponentHealth, is_duplicate, is_fresh, step
 from monitor.core.model import Certificate, Outcome, Reason, Result, Severity, UpstreamReading
 from monitor.core.notes import noticed
 from monitor.core.refusal import confirm_auth, refusals
@@ -166,7 +166,11 @@ def take(batch: Batch, paging: Paging, result: Result) -> None:
         return
     at = ended(result)
     result = _refused_key(work, track, _own_network(work, track, result, at, done))
-    before = track.state
+    before, part = track.state, work.parts.get(probe.component)
+    if part is not None and result.outcome.is_evidence and not is_fresh(probe, before, result.started_at):
+        # What was known ran out before this look, and perhaps nobody was there to see it.
+        change = judge(work, part, result.started_at)
+        done.changes += [change] if change else []
     track.state, track.changed = step(before, result, probe.policy), True
     if result.reason.is_network_class and result.outcome is Outcome.FAILED:
         here = ((other.probe, other.state) for other in work.at_location(track.location))
@@ -175,7 +179,6 @@ def take(batch: Batch, paging: Paging, result: Result) -> None:
     conditions = _about_ourselves(work, paging, track, result)
     if probe.witness:
         conditions += hear(work, track, result, at)
-    part = work.parts.get(probe.component)
     if part is not None and not probe.witness and not probe.control:
         moved = before.health is not track.state.health or before.since != track.state.since
         conditions += judge_part(work, part, track, result, at, moved, done)

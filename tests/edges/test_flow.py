@@ -13,6 +13,7 @@ from monitor import flow
 from monitor.core import commands as c
 from monitor.core.catalogue import Catalogue, Publishing
 from monitor.core.events import EventKind
+from monitor.core.health import stale_after
 from monitor.core.model import (
     AlertState,
     ChatTimes,
@@ -32,7 +33,7 @@ from monitor.store import reads, tables
 from monitor.store.engine import begin, reading
 from monitor.store.tables import table
 from monitor.store.views import ComponentView, IncidentView
-from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish, readings, with_policy
+from tests.edges.flowing import CATALOGUE, MINUTE, PROBES, T0, look, play, publish, readings, with_policy
 
 
 def component(engine: Engine, name: str, minute: float) -> ComponentView:
@@ -166,6 +167,26 @@ def test_every_second_of_the_wall_is_in_one_part(engine: Engine) -> None:
     assert up.unknown_s == 30 * 60 - (19 * 60 + 2 + 190)
 
 
+@pytest.mark.parametrize("missed", [False, True])
+def test_evidence_that_ran_out_before_the_next_look_leaves_unknown_time_though_nobody_swept(
+    engine: Engine, missed: bool
+) -> None:
+    publish(engine)
+    for minute in range(10):
+        flow.record(engine, [look("ds-api", T0 + minute * MINUTE)], T0 + minute * MINUTE + timedelta(seconds=1))
+    back = T0 + 60 * MINUTE
+    if missed:
+        never = [look("ds-api", T0 + minute * MINUTE, Reason.NOT_RUNNING) for minute in range(10, 60)]
+        flow.record(engine, never, back, backfill=True)
+    flow.record(engine, [look("ds-api", back)], back + timedelta(seconds=1))
+    flow.check_in(engine, "w", "local", back + timedelta(seconds=2), started_at=back)
+    shown = component(engine, "deepseek/api", 60 + 1 / 60)
+    assert shown.health is Health.OPERATIONAL
+    held_s = stale_after(PROBES[0]).total_seconds()
+    assert shown.uptime.unknown_s == pytest.approx(51 * 60 - held_s, abs=1)
+    assert shown.uptime.up_s == pytest.approx(9 * 60 + held_s, abs=2)
+
+
 def test_a_dead_worker_leaves_unknown_time_not_the_last_green(engine: Engine) -> None:
     publish(engine)
     for minute in range(10):
@@ -177,6 +198,7 @@ def test_a_dead_worker_leaves_unknown_time_not_the_last_green(engine: Engine) ->
     assert all(view.health is Health.UNKNOWN for service in shot.services for view in service.components)
     back = T0 + 60 * MINUTE
     flow.check_in(engine, "w", "local", back)
+    assert component(engine, "deepseek/api", 60).health is Health.UNKNOWN  # nobody looked yet
     flow.record(engine, [look("ds-api", back)], back + timedelta(seconds=1))
     shown = component(engine, "deepseek/api", 60 + 1 / 60)
     assert shown.health is Health.OPERATIONAL
