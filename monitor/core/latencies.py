@@ -12,8 +12,7 @@ from datetime import datetime, timedelta
 
 from monitor.core import baseline, sketch
 from monitor.core.baseline import Hour, Pace
-from monitor.core.model import Result
-from monitor.core.rollups import HOUR_S, bucket_start, response_s
+from monitor.core.model import Outcome, Result
 
 KEPT = timedelta(weeks=baseline.WEEKS, hours=3)
 
@@ -35,6 +34,18 @@ class _Series:
     hours: dict[str, dict[datetime, Hour]] = field(default_factory=lambda: {"ttft": {}, "response": {}})
 
 
+def response_s(result: Result) -> float | None:
+    """Seconds a good look took at the vendor: wait and transfer, connection and names included, our share not."""
+    phases = result.observation.phases
+    if result.outcome not in (Outcome.OK, Outcome.SLOW):
+        return None
+    if phases is None:
+        return result.duration_s
+    parts = (phases.dns_s, phases.connect_s, phases.tls_s, phases.request_s, phases.wait_s, phases.transfer_s)
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else result.duration_s
+
+
 class Latencies:
     """What is remembered of every series."""
 
@@ -47,7 +58,7 @@ class Latencies:
             return
         key = (result.run.probe, result.run.location)
         held = self._series.get(key) or self._series.setdefault(key, _Series())
-        start = bucket_start(result.run.tick, HOUR_S)
+        start = result.run.tick.replace(minute=0, second=0, microsecond=0)
         tally = held.tallies.get(start) or held.tallies.setdefault(start, _Tally())
         tally.looks += 1
         tally.bad += baseline.is_bad(result.reason)
