@@ -282,6 +282,16 @@ def test_no_ignorance_opens_or_closes_an_incident_and_only_good_evidence_resolve
         assert len(opened_now) <= 1
 
 
+@pytest.mark.parametrize("gap", ["-*40", "a*40", "i*40", "- a i -*37"])
+def test_good_looks_before_a_long_ignorance_count_for_no_recovery_after_it(gap: str) -> None:
+    judge = Judge(WORLD)
+    for result in results(f"o*10 x*4 o*3 {gap} o*12", WORLD.probes[0]):
+        judge.record([result], result.started_at)
+    (resolved,) = [event for event in judge.events if event.kind is K.RESOLVED]
+    again = at(30 * (10 + 4 + 3 + 40))
+    assert (resolved.at - again).total_seconds() >= WORLD.probes[0].policy.recovery_window_s
+
+
 @given(HISTORY)
 @settings(max_examples=60, deadline=None)
 def test_the_projection_is_the_fold_of_its_events(rows: list[tuple[str, str, int]]) -> None:

@@ -7,9 +7,10 @@ import re
 import shutil
 import subprocess
 import threading
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from dataclasses import fields, is_dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import httpx
 import pytest
@@ -169,8 +170,11 @@ def test_a_missed_look_does_not_move_the_time_of_the_last(seen: Seen) -> None:
 
 
 def test_a_removed_probe_has_no_series(seen: Seen) -> None:
+    assert "shop/web" in exposed(seen)
     seen.catalogue = replace(seen.catalogue, probes=seen.catalogue.probes[1:])
-    assert "shop-page" not in exposed(seen)
+    text = exposed(seen)  # the snapshot was read before
+    assert "shop-page" not in text
+    assert "shop/web" not in text
 
 
 def test_a_probe_that_is_switched_off_is_counted_and_has_no_series(seen: Seen) -> None:
@@ -209,8 +213,42 @@ def test_a_collector_that_fails_leaves_a_scrape_that_says_so(seen: Seen, caplog:
     assert "the collector failed" in caplog.text
 
 
+def stuffed(kind: Any, text: str) -> Any:
+    """Return a value of a type with the text wherever a string may stand, in a dataclass however deep."""
+    origin, parts = get_origin(kind), get_args(kind)
+    if kind is str:
+        return text
+    if origin in (UnionType, Union):
+        return stuffed(next(part for part in parts if part is not type(None)), text)
+    if origin is tuple:
+        return (stuffed(parts[0], text),)
+    if origin is not None:  # a mapping
+        return {stuffed(parts[0], text): stuffed(parts[1], text)}
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{field.name: stuffed(hints[field.name], text) for field in fields(kind) if field.init})
+    plain = {datetime: NOW, date: NOW.date(), bool: True, int: 1, float: 1.0, Any: text}
+    return plain[kind] if kind in plain else next(iter(kind))
+
+
 def test_no_text_of_a_vendor_is_ever_in_a_label(seen: Seen) -> None:
-    assert "evil" not in exposed(seen)
+    """Every string that a look can hold, and every one of the snapshot that is no id of ours, is the vendor's."""
+    whole = stuffed(Observation, HOSTILE)
+    assert whole.chat.finish_reason == whole.upstream.incidents[0].updates[0].body == HOSTILE  # it reaches everywhere
+    for probe, kept in list(seen.newest.items()):
+        for reason in Reason:
+            seen.newest[probe] = replace(kept, observation=replace(whole, reason=reason))
+            assert "evil" not in exposed(seen), reason
+    snap = stuffed(Snapshot, HOSTILE)
+    (service,), (incident,) = snap.services, snap.open_incidents
+    parts = tuple(replace(service.components[0], id=f"shop/{name}", service="shop") for name in ("web", "chat"))
+    assert parts[0].registration.methods[0].excerpt == HOSTILE
+    service, incident = replace(service, id="shop", components=parts), replace(incident, service="shop")
+    seen.snapshot = replace(snap, services=(service,), open_incidents=(incident,))
+    text = exposed(seen)
+    assert sample(text, "chatwatch_collector_up") == 1
+    assert sample(text, "chatwatch_registration_state", component="shop/web") is not None
+    assert "evil" not in text
 
 
 def test_the_text_is_sound_openmetrics(seen: Seen) -> None:
