@@ -64,7 +64,7 @@ class ComponentHealth:
     """The locations that stand alone."""
     flapping: bool = False
     changed_at: datetime | None = None
-    """When the newest of its probes changed: the end of a trouble that this verdict is better than."""
+    """When the newest of its probes and locations changed, or fell silent: a worse verdict held until then."""
 
 
 UNSEEN = ComponentHealth(Health.UNKNOWN, reason=Reason.NOT_RUNNING)
@@ -106,14 +106,15 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
     unknown = [verdict for verdict, _ in verdicts if verdict.health is Health.UNKNOWN]
     observed = max((v.observed_at for v, _ in verdicts if v.observed_at is not None), default=None)
     held = [verdict for verdict, holds in verdicts if holds]
+    changed = max((verdict.changed_at for verdict in known if verdict.changed_at is not None), default=None)
     if worst is None or (worst.health is Health.OPERATIONAL and held):
-        return replace((held or unknown)[0], observed_at=observed)
+        return replace((held or unknown)[0], observed_at=observed, changed_at=changed)
     good = [verdict.good_since for verdict in known]
+    began = max((verdict.since for verdict in known if verdict.since is not None), default=None)
     alike = [v.since for v in known if v.health.severity == worst.health.severity and v.since is not None]
-    changed = max((verdict.since for verdict in known if verdict.since is not None), default=None)
     return replace(
         worst,
-        since=min(alike, default=None) if worst.health.severity else changed,
+        since=min(alike, default=None) if worst.health.severity else began,
         changed_at=changed,
         observed_at=observed,
         good_since=None if None in good else max(at for at in good if at is not None),
@@ -139,6 +140,7 @@ def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> 
     health = Health.DEGRADED if regional else _BY_SEVERITY[min(agreed, max(1, probe.impact_when_down.severity))]
     starts = [state.since for state in behind if state.since is not None]
     good = [state.good_since for state in voters]
+    silent = [state.evidence_at + stale_after(probe) for state in states if state not in fresh and state.evidence_at]
     witness = max(behind, key=lambda state: state.evidence_at or now)
     return (
         ComponentHealth(
@@ -153,6 +155,7 @@ def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> 
             regional=regional,
             suspects=tuple(state.location for state in behind) if regional else (),
             flapping=any(state.flapping for state in voters),
+            changed_at=max([*silent, *(state.since for state in voters if state.since is not None)], default=None),
         ),
         False,
     )

@@ -45,7 +45,7 @@ def judge(work: Working, part: Part, at: datetime) -> ComponentChange | None:
     start = verdict.since or at
     if was_unusual and verdict.health is Health.OPERATIONAL:
         start = at  # it worked all the while, but late
-    elif verdict.health.severity < before.severity and verdict.health is not Health.UNKNOWN:
+    elif verdict.health.severity < before.severity:
         start = max(start, seen.changed_at or start)  # better than before: not since ever, but since that ended
     if before is Health.UNKNOWN and part.known_us is not None:
         start = max(start, when(part.known_us))  # nothing is known of the time before, whatever comes after it

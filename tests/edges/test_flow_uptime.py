@@ -1,0 +1,101 @@
+"""The published uptime, against a count of every second made from the looks alone."""
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from monitor import flow
+from monitor.core import commands
+from monitor.core.catalogue import Catalogue, Component, Policy, Probe, Service
+from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.store import reads
+from monitor.store.views import Uptime
+from tests.edges.flowing import T0
+
+END_S = 1800
+EVERY_S = 30
+AT_ONCE = Policy(open_after_failures=1, window_looks=1, close_after_successes=1)
+API = Probe("api", "deepseek/api", "http", EVERY_S, 5.0, policy=AT_ONCE)
+STALE_S = AT_ONCE.stale_after_intervals * API.interval_s + API.timeout_s
+REASONS = {"o": Reason.OK, "s": Reason.SLOW, "x": Reason.SERVER_ERROR, "-": Reason.NOT_RUNNING, "a": Reason.QUOTA}
+STATES = {"o": "up_s", "s": "degraded_s", "x": "down_s"}
+
+
+def at(seconds: float) -> datetime:
+    return T0 + timedelta(seconds=seconds)
+
+
+def made(letters: Iterable[str], location: str = "local", first_s: int = 0) -> Iterator[Result]:
+    for number, letter in enumerate(letters):
+        moment = at(first_s + number * EVERY_S)
+        yield Result(RunId("api", location, moment), moment, 0.5, Observation(REASONS[letter]))
+
+
+def published(engine: Engine, probe: Probe, looks: Sequence[Result], planned: Sequence[tuple[int, int]] = ()) -> Uptime:
+    """Record looks as they come, with a sweep after each, and return what the page says of the time."""
+    parts = (Component("deepseek/api", "deepseek", "API"),)
+    flow.publish_catalogue(engine, Catalogue((Service("deepseek", "DeepSeek"),), parts, (probe,)), T0)
+    for start, end in planned:
+        work = commands.ScheduleMaintenance("deepseek", (), "Planned work", at(start), at(end))
+        flow.command(engine, work, "alice", T0)
+    todo = sorted(looks, key=lambda result: result.started_at)
+    for moment in (at(seconds) for seconds in range(10, END_S, 30)):
+        batch = [result for result in todo if result.started_at < moment]
+        todo = todo[len(batch) :]
+        flow.record(engine, batch, moment)
+        flow.check_in(engine, "worker", "local", moment)
+        flow.sweep(engine, moment)
+    (service,) = reads.snapshot(engine, at(END_S), public=True).services
+    return service.components[0].uptime
+
+
+def counted(letters: Sequence[str], planned: Sequence[tuple[int, int]]) -> Uptime:
+    """Ask of every second: which look was the newest that told something, and how old was it?"""
+    parts = dict.fromkeys(["up_s", "degraded_s", "down_s", "maintenance_s", "unknown_s"], 0.0)
+    for second in range(END_S):
+        told = [n for n, letter in enumerate(letters) if letter in STATES and n * EVERY_S <= second]
+        known = told and second - told[-1] * EVERY_S < STALE_S
+        state = STATES[letters[told[-1]]] if known else "unknown_s"
+        parts["maintenance_s" if any(low <= second < high for low, high in planned) else state] += 1
+    return Uptime(float(END_S), **parts)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_published_uptime_is_what_counting_every_second_says(engine: Engine, seed: int) -> None:
+    rng = random.Random(seed)
+    letters: list[str] = []
+    while len(letters) < END_S // EVERY_S:
+        letters += rng.choice("ooosxx--a") * rng.randint(1, 9)
+    letters = letters[: END_S // EVERY_S]
+    starts = [rng.randrange(END_S) for _ in range(3)]
+    planned = [(start, start + rng.randint(20, 600)) for start in starts]
+    assert published(engine, API, list(made(letters)), planned) == counted(letters, planned)
+
+
+def place(letters: str, location: str, first_s: int) -> list[Result]:
+    """Return looks written as ``o10 x20``."""
+    words = (word for word in letters.split())
+    return list(made("".join(word[0] * int(word[1:]) for word in words), location, first_s))
+
+
+@pytest.mark.parametrize(
+    ("berlin", "osaka", "down_s", "degraded_s"),
+    [
+        ("o10 x20 o30", "o10 x20 o30", 600, 3),  # in Osaka it is over three seconds later
+        ("o10 x20 o30", "o10 x25 o25", 600, 153),
+        ("o10 x20 o30", "o15 x15 o30", 600, 3),  # it began with the first failed look of all
+        ("o10 x20 o30", "o10 x10 -40", 600, 0),  # the one that is left decides
+        ("o10 x10 -40", "o10 x20 o30", 603, 0),
+    ],
+)
+def test_an_outage_stays_one_whoever_recovers_first(
+    engine: Engine, berlin: str, osaka: str, down_s: int, degraded_s: int
+) -> None:
+    looks = place(berlin, "berlin", 0) + place(osaka, "osaka", 3)
+    both = Probe("api", "deepseek/api", "http", EVERY_S, 5.0, ("berlin", "osaka"), policy=AT_ONCE)
+    found = published(engine, both, looks)
+    assert (found.down_s, found.degraded_s, found.unknown_s) == (down_s, degraded_s, 0)
+    assert found.up_s == END_S - down_s - degraded_s
