@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.core.events import EventKind
 from monitor.core.model import (
@@ -16,7 +16,7 @@ from monitor.core.model import (
     UpstreamReading,
     UpstreamUpdate,
 )
-from monitor.store.views import RegistrationView, Snapshot, UpstreamView
+from monitor.store.views import MaintenanceView, RegistrationView, Snapshot, UpstreamView
 from tests.doors.sample import NOW, january, method
 from tests.doors.sample_story import event, outage
 
@@ -117,4 +117,8 @@ def hostile(now: datetime = NOW) -> Snapshot:
         ),
         open_incidents=(bad, *others),
         label=HOSTILE[0],
+        maintenances=tuple(
+            MaintenanceView(text, "deepseek", (), text, text, now + timedelta(hours=1), now + timedelta(hours=2))
+            for text in HOSTILE
+        ),
     )

@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import feedparser
 import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from dashboard import api, render
+from dashboard import api, feeds, render
 from dashboard.data import STALE_AFTER, Reading, aged, last_good_path, load, save
 from dashboard.web import PATIENCE, Site, application
 from monitor import clock
@@ -331,6 +332,29 @@ def test_feeds_are_well_formed(snapshot: Snapshot) -> None:
         lines = client.get("/calendar.ics").content.split(b"\r\n")
         assert lines[0] == b"BEGIN:VCALENDAR"
         assert max(map(len, lines)) <= 75
+
+
+CALENDAR = re.compile(rb"(BEGIN|END|VERSION|PRODID|X-WR-CALNAME|UID|DTSTAMP|DTSTART|DTEND|SUMMARY|DESCRIPTION|URL):| ")
+
+
+def test_hostile_text_is_inert_in_badges_feeds_and_the_calendar() -> None:
+    """A badge names its service and holds nothing but shapes and text; no line of a calendar is anybody else's."""
+    found = feeds.documents(hostile(), "https://status.example")
+    drawn = {"svg", "title", "rect", "path", "g", "text"}
+    for path in (path for path in found if path.startswith("/badge/")):
+        root = ElementTree.fromstring(found[path][1])
+        assert {element.tag.rpartition("}")[2] for element in root.iter()} <= drawn, path
+        assert set(root.attrib) == {"width", "height", "role", "aria-label"}, path
+    assert any(b"onerror" in body for path, (_, body) in found.items() if path.startswith("/badge/"))
+    for path in ("/feed.atom", "/feed.rss"):
+        for element in ElementTree.fromstring(found[path][1]).iter():
+            words = element.text or ""
+            assert not Elements(words).tags if element.tag == "description" else True, path
+            assert not set(words) & {"\x00", "\x1b", "\u202e"}, path
+    lines = found["/calendar.ics"][1].split(b"\r\n")
+    assert all(CALENDAR.match(line) for line in lines[:-1])
+    assert not any(b"\n" in line or b"\x1b" in line for line in lines)
+    assert sum(line == b"BEGIN:VEVENT" for line in lines) == len(hostile().maintenances)
 
 
 def test_a_badge_says_name_and_state(january: httpx.Client) -> None:
