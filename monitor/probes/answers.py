@@ -60,6 +60,8 @@ _WALLS = (
     ("Imperva", re.compile(rb"_Incapsula_Resource|Incapsula incident ID")),
     ("a captcha", re.compile(rb"g-recaptcha|hcaptcha\.com/1/api\.js|challenges\.cloudflare\.com/turnstile")),
 )
+_CLOUDFLARE_CODE = re.compile(rb"error code: 1\d{3}\b")
+"""What Cloudflare tells programs where people get a page: 1015 too many requests, 1020 refused by a rule."""
 _WALL_STATUS = frozenset({202, 401, 403, 405, 429, 503})
 
 
@@ -71,6 +73,8 @@ def robot_wall(status: int, headers: Mapping[str, str], body: bytes) -> str:
         return "Cloudflare"
     if headers.get("x-amzn-waf-action", "").lower() in {"challenge", "captcha"}:
         return "AWS WAF"
+    if _CLOUDFLARE_CODE.match(body):
+        return "Cloudflare"
     if not is_html(headers, body):
         return ""
     return next((name for name, mark in _WALLS if mark.search(body[:65536])), "")

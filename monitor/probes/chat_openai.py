@@ -12,8 +12,11 @@ from typing import Any
 
 from monitor.probes.answers import parse_json
 from monitor.probes.plain import said
-from monitor.probes.reply import Reply, api_error, count, table, word
+from monitor.probes.reply import ApiError, Reply, api_error, count, table, word
 from monitor.probes.sse import Event
+
+_SIGNS_OF_LIFE = frozenset({"ping", "keep-alive", "keepalive", "heartbeat"})
+"""Events of gateways that stand for nothing."""
 
 
 def url(base_url: str) -> str:
@@ -43,13 +46,19 @@ def read_event(reply: Reply, event: Event) -> bool:
     if event.data.strip() == "[DONE]":
         reply.done = True
         return True
+    if not event.data.strip() or event.name in _SIGNS_OF_LIFE:
+        reply.keep_alive()
+        return False
+    is_error = event.name == "error"
     try:
         document = parse_json(event.data)
     except ValueError:
-        reply.undecodable += 1
-        return False
+        reply.undecodable += not is_error
+        reply.error = ApiError(event.data[:500]) if is_error else None
+        return is_error
     chunk = table(document)
-    if error := api_error(document):  # OpenRouter sends it beside a choice whose finish reason is "error"
+    # OpenRouter sends an error beside a choice whose finish reason is "error".
+    if error := api_error(document) or (ApiError() if is_error else None):
         reply.error = error
         return True
     if "choices" not in chunk and "usage" not in chunk:
@@ -93,10 +102,16 @@ def _identity(reply: Reply, chunk: Any) -> None:
     reply.model = word(chunk.get("model")) or reply.model
     reply.system_fingerprint = word(chunk.get("system_fingerprint")) or reply.system_fingerprint
     usage = table(chunk.get("usage"))
-    if usage:
-        reply.input_tokens = count(usage.get("prompt_tokens"))
-        reply.output_tokens = count(usage.get("completion_tokens"))
-        reply.reasoning_tokens = count(table(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    if not usage:
+        return
+    asked, said = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
+    thought = count(table(usage.get("completion_tokens_details")).get("reasoning_tokens"))
+    whole = count(usage.get("total_tokens")) or 0
+    if asked is not None and said is not None and whole > asked + said:
+        # Google and xAI leave the thinking out of the completion's tokens and bill it all the same.
+        thought = max(thought or 0, whole - asked - said)
+        said = whole - asked
+    reply.input_tokens, reply.output_tokens, reply.reasoning_tokens = asked, said, thought
 
 
 def read_body(reply: Reply, body: bytes, at_s: float) -> None:
@@ -109,8 +124,8 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
     whole = table(document)
     choices = whole.get("choices")
     choice = table(choices[0]) if isinstance(choices, list) and choices else {}
+    reply.error = api_error(document) or (api_error(choice) if choice.get("error") else None)
     if not choice:
-        reply.error = api_error(document)
         reply.undecodable += reply.error is None
         return
     reply.events, reply.last_s, reply.done = 1, at_s, True

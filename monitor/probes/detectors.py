@@ -135,18 +135,11 @@ def _open_webui(document: dict[str, Any]) -> Reading:
         return _missing("features.enable_signup")
     providers = as_map(as_map(document.get("oauth")).get("providers"))
     excerpt = f"features.enable_signup: {str(enabled).lower()}; oauth.providers: {len(providers)}"
+    if features.get("enable_login_form") is False:  # its sign-up refuses everybody then, whatever enable_signup says
+        excerpt, enabled = f"{excerpt}; features.enable_login_form: false", False
     if enabled:
         return _says(excerpt, _config(Method.ANY, OPEN), _config(Method.EMAIL, OPEN))
     return _sso_or_closed(excerpt, sso=bool(providers) or features.get("enable_ldap") is True)
-
-
-_SOCIAL = {
-    "google": Method.GOOGLE,
-    "github": Method.GITHUB,
-    "apple": Method.APPLE,
-    "microsoft": Method.MICROSOFT,
-    "wechat": Method.WECHAT,
-}
 
 
 def _librechat(document: dict[str, Any]) -> Reading:
@@ -156,13 +149,13 @@ def _librechat(document: dict[str, Any]) -> Reading:
     excerpt = f"registrationEnabled: {str(enabled).lower()}"
     names = document.get("socialLogins")
     social = [str(name)[:40] for name in names[:20]] if isinstance(names, list) else []
-    by_social = document.get("socialLoginEnabled") is True
-    if enabled:
-        more = [_config(_SOCIAL[name], OPEN) for name in social if by_social and name in _SOCIAL]
+    is_set_up = any(document.get(f"{name}LoginEnabled") is True for name in social)  # the list names others too
+    by_social = document.get("socialLoginEnabled") is True and is_set_up
+    if enabled:  # by e-mail; whether a social log-in may create an account is not exposed
         warnings = ("registration.captcha",) if document.get("turnstile") else ()
-        return _says(excerpt, _config(Method.ANY, OPEN), _config(Method.EMAIL, OPEN), *more, warnings=warnings)
+        return _says(excerpt, _config(Method.ANY, OPEN), _config(Method.EMAIL, OPEN), warnings=warnings)
     single = any(document.get(key) is True for key in ("openidLoginEnabled", "samlLoginEnabled", "ldap"))
-    return _sso_or_closed(excerpt, sso=single or (by_social and bool(social)))
+    return _sso_or_closed(excerpt, sso=single or by_social)
 
 
 def _matrix(status: int, document: dict[str, Any], delegated: bool | None) -> Reading:

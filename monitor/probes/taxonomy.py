@@ -99,6 +99,11 @@ def _says(seen: Seen, *phrases: str) -> bool:
     return any(phrase in message for phrase in phrases)
 
 
+def _refused(seen: Seen, *statuses: int) -> bool:
+    """Tell whether the vendor's words may be taken for a refusal: with one of these statuses, or after a 200."""
+    return status(seen) in statuses or status(seen) < 300
+
+
 def _good(seen: Seen) -> bool:
     """Check for an answer that came to its end: what remains to judge is its time and its content."""
     reply = seen.reply
@@ -112,7 +117,7 @@ def _has_token(reply: Reply) -> bool:
 def _region(seen: Seen) -> bool:
     phrases = ("country, region, or territory", "region is not supported", "location is not supported")
     return _named(seen, "unsupported_country_region_territory") or (
-        status(seen) in (400, 403, 451) and _says(seen, *phrases)
+        _refused(seen, 400, 403, 451) and _says(seen, *phrases)
     )
 
 
@@ -121,7 +126,7 @@ def _policy(seen: Seen) -> bool:
         return True
     named = _named(seen, "content_filter", "content_policy_violation", "data_inspection_failed", "1301")
     flagged = _says(seen, "content exists risk", "flagged", "moderation", "content management policy", "guardrail")
-    return named or (status(seen) in (400, 403) and flagged)
+    return named or (_refused(seen, 400, 403) and flagged)
 
 
 _MONEY = (
@@ -137,6 +142,10 @@ _MONEY = (
     "arrearage",  # Alibaba
     "1113",  # Zhipu: in arrears
     "1304",  # Zhipu: today's limit
+    "1308",  # the plan's limit for some hours
+    "1309",  # the plan has ended
+    "1310",  # the plan's limit for the week or month
+    "1313",  # fair use
 )
 
 
@@ -147,6 +156,10 @@ _OUT_OF_MONEY = (
     "usage limit",
     "in arrears",
     "any credits",  # xAI says so with a 403
+    "all available credits",  # and so with a 429
+    "out of credits",
+    "exceeded your current quota",  # Google
+    "quota exceeded for",
     "欠费",
 )
 
@@ -157,7 +170,7 @@ def _quota(seen: Seen) -> bool:
         status(seen) == 402
         or _named(seen, *_MONEY)
         or code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded"))
-        or (status(seen) in (400, 403, 429) and _says(seen, *_OUT_OF_MONEY))
+        or (_refused(seen, 400, 403, 429) and _says(seen, *_OUT_OF_MONEY))
     )
 
 
@@ -167,7 +180,7 @@ _WRONG_KEY = ("api key not valid", "incorrect api key", "invalid api key", "api 
 
 def _auth(seen: Seen) -> bool:
     refused = status(seen) in (401, 403) or _named(seen, "authentication_error", "permission_error", "invalid_api_key")
-    refused = refused or (status(seen) == 400 and _says(seen, *_WRONG_KEY))
+    refused = refused or (_refused(seen, 400) and _says(seen, *_WRONG_KEY))
     return refused and not _region(seen) and not _policy(seen) and not _quota(seen)
 
 
@@ -188,13 +201,16 @@ def _own_rate(seen: Seen) -> bool:
     return status(seen) == 429 and (seen.limit_reached or (named and seen.asked_to_wait))
 
 
+_TOO_STEEP = ("slow_down", "limit_burst_rate")  # OpenAI; Alibaba
+
+
 def _ramp(seen: Seen) -> bool:
-    return _named(seen, "slow_down") and not seen.steady
+    return _named(seen, *_TOO_STEEP) and not seen.steady
 
 
 def _throttled(seen: Seen) -> bool:
     limited = status(seen) == 429 or (seen.status < 400 and _named(seen, "rate_limit_exceeded", "rate_limit_error"))
-    return limited and not _named(seen, "slow_down") and not _says_overload(seen)
+    return limited and not _named(seen, *_TOO_STEEP) and not _says_overload(seen)
 
 
 def _says_overload(seen: Seen) -> bool:
@@ -208,7 +224,7 @@ def _overloaded(seen: Seen) -> bool:
     return (
         status(seen) in (503, 529)
         or _says_overload(seen)
-        or _named(seen, "slow_down", "unavailable")
+        or _named(seen, *_TOO_STEEP, "unavailable")
         or _says(seen, "no available provider", "no instances available")
         or seen.reply.finish_reason == "insufficient_system_resource"
         or (status(seen) == 502 and _says(seen, "provider returned error", "provider"))
@@ -268,6 +284,8 @@ def _slow(seen: Seen) -> bool:
     )
 
 
+_BROKEN_OFF = frozenset({"error", "network_error", "network-error", "abort"})
+"""Finish reasons that mean a failure: OpenRouter, Zhipu ("inference failed", after a 200), vLLM."""
 _UNREACHABLE = frozenset(Reason) - {Reason.NETWORK, Reason.DNS, Reason.TIMEOUT_HEADERS}
 _HTML_IS_A_WALL = frozenset({*range(200, 300), 401, 403, 405})
 """With these a web page where data was due means that a robot, a proxy or a wrong address is the matter. A plain 502
@@ -294,7 +312,7 @@ ROWS: tuple[Row, ...] = (
     Row(16, _half_arrived, Reason.TIMEOUT_TOTAL),
     Row(16, _queued_to_death, Reason.TIMEOUT_QUEUED),
     Row(17, lambda s: s.end is End.STALLED and not s.reply.finish_reason, Reason.STALLED),
-    Row(18, lambda s: s.reply.error is not None or s.reply.finish_reason == "error", Reason.MIDSTREAM_ERROR),
+    Row(18, lambda s: s.reply.error is not None or s.reply.finish_reason in _BROKEN_OFF, Reason.MIDSTREAM_ERROR),
     Row(25, lambda s: s.end is End.DEADLINE and not s.reply.finish_reason, Reason.SLOW),
     Row(19, _truncated, Reason.TRUNCATED),
     Row(21, _empty, Reason.EMPTY),

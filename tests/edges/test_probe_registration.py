@@ -72,6 +72,13 @@ def test_open_webui_without_sign_up_but_with_providers_is_restricted_to_them() -
     assert brief(read("open_webui", document)) == {"any": "restricted", "sso": "restricted", "email": "closed"}
 
 
+def test_open_webui_without_its_form_takes_no_sign_up_whatever_its_switch_says() -> None:
+    document = without("open_webui.json", "features", enable_login_form=False)
+    assert brief(read("open_webui", document)) == {"any": "closed"}
+    document["oauth"]["providers"] = {"oidc": "Keycloak"}
+    assert brief(read("open_webui", document)) == {"any": "restricted", "sso": "restricted", "email": "closed"}
+
+
 def test_open_webui_without_any_user_warns_that_the_first_becomes_administrator() -> None:
     found = read("open_webui", fixture_json("open_webui.json") | {"onboarding": True})
     assert found.warnings == ("registration.no_admin_yet",)
@@ -79,7 +86,11 @@ def test_open_webui_without_any_user_warns_that_the_first_becomes_administrator(
 
 
 LIBRECHAT = [
-    ({}, {"any": "open", "email": "open", "google": "open", "github": "open"}),
+    ({}, {"any": "open", "email": "open"}),  # ALLOW_SOCIAL_REGISTRATION is not exposed
+    (
+        {"registrationEnabled": False, "googleLoginEnabled": False, "githubLoginEnabled": False},
+        {"any": "closed"},  # the list of social log-ins names what is not set up, too
+    ),
     ({"registrationEnabled": False}, {"any": "restricted", "sso": "restricted", "email": "closed"}),
     ({"registrationEnabled": False, "socialLoginEnabled": False}, {"any": "closed"}),
     ({"registrationEnabled": ...}, {}),

@@ -41,7 +41,7 @@ def dialect_of(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: str(case["name"]))
 def test_a_refusal_is_classed_by_whose_trouble_it_is(case: dict[str, Any]) -> None:
     body = case.get("body", "")
-    kind = "text/html; charset=utf-8" if body.startswith("<") else "application/json"
+    kind = case.get("kind") or ("text/html; charset=utf-8" if body.startswith("<") else "application/json")
     seen = chat(replays(http(case["status"], body, *case.get("headers", ()), kind=kind)), **dialect_of(case["name"]))
     assert (seen.reason, seen.http_status) == (Reason(case["reason"]), case["status"])
     assert seen.detail
@@ -51,7 +51,7 @@ def test_a_refusal_is_classed_by_whose_trouble_it_is(case: dict[str, Any]) -> No
 @pytest.mark.parametrize("case", REFUSALS, ids=lambda case: str(case["name"]))
 def test_a_refusal_is_classed_by_its_own_row_of_the_table(case: dict[str, Any]) -> None:
     document, headers = case.get("body", ""), dict(line.split(": ", 1) for line in case.get("headers", ()))
-    headers["content-type"] = "text/html" if document.startswith("<") else "application/json"
+    headers["content-type"] = case.get("kind") or ("text/html" if document.startswith("<") else "application/json")
     body = document.encode()
     answer = Answer(
         "https://x.example/", case["status"], [(name.encode(), value.encode()) for name, value in headers.items()],
@@ -322,9 +322,40 @@ def test_row_18_openrouter_puts_the_error_beside_a_choice() -> None:
     assert answered("openrouter", OPENROUTER.opening, OPENROUTER.word, event).reason is Reason.THROTTLED
 
 
-def test_row_18_a_finish_reason_that_says_error_is_one() -> None:
-    seen = answered("openrouter", OPENROUTER.opening, OPENROUTER.word, OPENROUTER.finishing("error"), OPENROUTER.end)
+@pytest.mark.parametrize(("vendor", "word"), [("openrouter", "error"), ("openai", "network_error"), ("vllm", "abort")])
+@pytest.mark.parametrize("after", [0, 1])
+def test_row_18_a_finish_reason_that_says_error_is_one(vendor: str, word: str, after: int) -> None:
+    shape = STREAMS[vendor]
+    seen = answered(vendor, shape.opening, *[shape.word] * after, shape.finishing(word), shape.end)
     assert seen.reason is Reason.MIDSTREAM_ERROR
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (b"event: error\ndata: upstream connect error\n\n", Reason.MIDSTREAM_ERROR),
+        (b'event: error\ndata: {"code":503,"msg":"busy"}\n\n', Reason.MIDSTREAM_ERROR),
+        (b'event: error\ndata: {"error":{"message":"The engine is currently overloaded"}}\n\n', Reason.OVERLOADED),
+    ],
+)
+def test_row_18_an_event_named_error_is_one_whatever_is_in_it(event: bytes, reason: Reason) -> None:
+    assert answered("openai", OPENAI.opening, OPENAI.word, event, then=0.2).reason is reason
+
+
+def test_row_18_a_whole_answer_may_hold_the_error_in_its_choice() -> None:
+    body = (
+        '{"id":"gen-1","choices":[{"index":0,"message":{"role":"assistant","content":""},"finish_reason":"error",'
+        '"error":{"code":503,"message":"Provider returned error"}}]}'
+    )
+    assert chat(replays(http(200, body)), stream=False).reason is Reason.OVERLOADED
+
+
+@pytest.mark.parametrize("sign", [b"data:\n\n", b"event: ping\ndata: {}\n\n", b"event: keep-alive\ndata: null\n\n"])
+def test_events_that_stand_for_nothing_are_signs_of_life(sign: bytes) -> None:
+    good = answered("openai", sign, *OPENAI.answer())
+    assert (good.reason, good.warnings) == (Reason.OK, ())
+    queued = answered("openai", *[sign] * 8, pauses=dict.fromkeys(range(1, 8), 0.1), ctx=context(timeout_s=0.5))
+    assert queued.reason is Reason.TIMEOUT_QUEUED
 
 
 def test_row_11_a_lack_of_resources_in_mid_answer_is_overload() -> None:
@@ -401,6 +432,29 @@ def test_hidden_reasoning_that_spends_the_limit_is_not_down() -> None:
     seen = answered("openai", OPENAI.opening, OPENAI.finishing("length"), OPENAI.end)
     assert seen.reason is Reason.OK
     assert "chat.spent_on_reasoning" in seen.warnings
+
+
+HIDDEN = {
+    "google": b'"usage":{"completion_tokens":0,"prompt_tokens":21,"total_tokens":85}',
+    "google through a gateway": b'"usage":{"completion_tokens":0,"total_tokens":81,"prompt_tokens":21,'
+    b'"completion_tokens_details":{"reasoning_tokens":60}}',
+    "xai": b'"usage":{"prompt_tokens":21,"completion_tokens":0,"total_tokens":85,"prompt_tokens_details":'
+    b'{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":64}}',
+}
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("stream", [True, False])
+def test_thinking_that_is_left_out_of_the_completion_is_counted(name: str, stream: bool) -> None:
+    usage = HIDDEN[name]
+    body = b'{"choices":[{"index":0,"%b":{"role":"assistant"},"finish_reason":"length"}],"model":"m",%b}'
+    answer = STREAM + b"data: " + body % (b"delta", usage) + b"\n\ndata: [DONE]\n\n"
+    seen = chat(replays(answer if stream else http(200, body % (b"message", usage))), stream=stream)
+    assert seen.reason is Reason.OK, seen.detail
+    assert "chat.spent_on_reasoning" in seen.warnings
+    assert seen.chat is not None
+    assert seen.chat.output_tokens == seen.chat.reasoning_tokens
+    assert seen.chat.output_tokens in (60, 64)
 
 
 def test_row_13_no_headers_in_time_is_its_own_reason() -> None:
