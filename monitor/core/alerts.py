@@ -8,7 +8,7 @@ stored either way: *why was I not paged?* has an answer.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -30,6 +30,7 @@ __all__ = [
     "alerts_for",
     "concerns",
     "decide_routes",
+    "just_back",
     "parents",
     "reconcile",
 ]
@@ -120,7 +121,9 @@ class Surroundings:
     maintenance: tuple[Window, ...] = ()
     blind: str = ""
     down: frozenset[str] = frozenset()
-    """Components that are down now."""
+    """Components that are down now, or came back just now (:func:`just_back`)."""
+    up: frozenset[str] = frozenset()
+    """Components that are not down although their alert may not be over yet."""
     depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     late: bool = False
     """True while the past is being recorded."""
@@ -172,7 +175,7 @@ def _silenced(case: Case) -> Why | None:
 
 
 def _inhibited(case: Case) -> Why | None:
-    """Let a parent that is down explain its children; they are told of once it is up and they still are not.
+    """Let a parent that is down explain its children; they are told of when it has been up and they still are not.
 
     A component that is down explains its own burning budget.
     """
@@ -181,6 +184,8 @@ def _inhibited(case: Case) -> Why | None:
     if case.alert.rule != "component_down":
         return None
     parents = case.around.depends_on.get(case.alert.component, ())
+    if case.told.last_why is Why.INHIBITED and case.alert.component in case.around.up:
+        return Why.INHIBITED  # it came back with what it depends on
     return Why.INHIBITED if any(parent in case.around.down for parent in parents) else None
 
 
@@ -303,6 +308,24 @@ def after(told: Told, decision: Decision, alert: Alert) -> Told:
 def _size(alert: Alert) -> int:
     """Return how many alerts a digest stands for; 0 for any other."""
     return int(alert.summary.get("count", 0)) if alert.rule == DIGEST else 0
+
+
+def just_back(
+    standing: Iterable[Alert], works_since: Mapping[str, datetime], now: datetime, policy: Callable[[str], Policy]
+) -> frozenset[str]:
+    """Return the components that were down and have not been back for their service's recovery window.
+
+    What depends on them may come back a look later, and nobody is told of it until it had the time. ``works_since``
+    are components that are not down.
+    """
+    return frozenset(
+        alert.component
+        for alert in standing
+        if alert.rule == "component_down"
+        and alert.severity is Severity.PAGE
+        and alert.component in works_since
+        and (now - works_since[alert.component]).total_seconds() < policy(alert.service).recovery_window_s
+    )
 
 
 def parents(catalogue: Catalogue) -> dict[str, tuple[str, ...]]:

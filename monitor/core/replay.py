@@ -278,11 +278,13 @@ class Judge:
         down = frozenset(
             name for name, verdict in self.verdicts.items() if verdict.health.severity >= 2 and not verdict.regional
         )
+        works = {name: v.since for name, v in self.verdicts.items() if v.health.severity < 2 and v.since is not None}
+        down |= alerts.just_back(self.standing.values(), works, now, self.policy)
         blind = next((why for why in self.blind.values() if why), "") if all(self.blind.values()) else ""
         recent = itertools.takewhile(lambda alert: alert.fired_at > now - digest.WINDOW, reversed(self.fired))
         lately = digest.lately(self._held({item.id: item for item in [*recent, *self.standing.values()]}.values()), now)
         around = alerts.Surroundings(
-            now, Policy(), self.silences, self.maintenance, blind, down, self.parents, late, lately
+            now, Policy(), self.silences, self.maintenance, blind, down, frozenset(works), self.parents, late, lately
         )
         for alert in [alert for alert in self.standing.values() if alert.rule != DIGEST]:
             self._tell_routes(alert, around, lately)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +18,7 @@ from monitor.core.alerts import (
     Surroundings,
     after,
     decide_routes,
+    just_back,
     parents,
     reconcile,
 )
@@ -29,7 +30,7 @@ from monitor.core.model import AlertState, Health, Sending, Why
 from monitor.core.told import DIGEST, NOTHING, Lately, Told
 from monitor.flow.working import Working
 from monitor.store import tables
-from monitor.store.codec import pack, unpack, us, us_or_none
+from monitor.store.codec import pack, unpack, us, us_or_none, when_or_none
 from monitor.store.tables import table
 from monitor.store.views import WORKER_LIMIT
 
@@ -181,14 +182,22 @@ class Paging:
                 SILENCE.c.ends_us > us(work.now), SILENCE.c.starts_us <= us(work.now), SILENCE.c.removed_us.is_(None)
             )
         )
-        down = frozenset(part.component.id for part in work.parts.values() if part.health in _DOWN)
+        down = {part.component.id for part in work.parts.values() if part.health in _DOWN}
+        works = {part.component.id: part.since for part in work.parts.values() if part.health not in _DOWN}
+        for row in self._elsewhere():
+            if Health(row.health) in _DOWN:
+                down.add(row.id)
+            else:
+                works[row.id] = when_or_none(row.since_us)
+        known = {name: since for name, since in works.items() if since is not None}
         return Surroundings(
             now=work.now,
             policy=Policy(),
             silences=tuple(unpack(SilenceWindow, row.body) for row in silences),
             maintenance=tuple(work.windows()),
             blind=self._blind(),
-            down=down | self._down_elsewhere(),
+            down=frozenset(down) | just_back(self.open.values(), known, work.now, work.policy),
+            up=frozenset(known),
             depends_on=parents(work.catalogue),
             late=work.backfill,
         )
@@ -199,11 +208,14 @@ class Paging:
         rows = list(self.work.connection.execute(select(WORKER.c.blind_us, WORKER.c.blind_reason).where(living)))
         return str(rows[0].blind_reason) if rows and all(row.blind_us is not None for row in rows) else ""
 
-    def _down_elsewhere(self) -> frozenset[str]:
+    def _elsewhere(self) -> Iterator[Any]:
+        """Yield the components of other services that are down, or were when their alert was last seen."""
         component = table(tables.Component)
-        query = select(component.c.id).where(component.c.health.in_([health.value for health in _DOWN]))
-        loaded = self.work.parts
-        return frozenset(row.id for row in self.work.connection.execute(query) if row.id not in loaded)
+        told = [alert.component for alert in self.open.values() if alert.rule == "component_down"]
+        query = select(component.c.id, component.c.health, component.c.since_us).where(
+            component.c.health.in_([health.value for health in _DOWN]) | component.c.id.in_(told)
+        )
+        return (row for row in self.work.connection.execute(query) if row.id not in self.work.parts)
 
     def _store(self, decision: Decision, alert: Alert) -> None:
         row = {

@@ -17,6 +17,7 @@ from monitor.flow.judging import judge
 from monitor.flow.paging import WORKER, Paging
 from monitor.flow.recording import Recorded, follow
 from monitor.flow.working import Part, Working
+from monitor.store.catalogues import CATALOGUE
 from monitor.store.codec import us, when
 from monitor.store.engine import begin
 from monitor.store.rolling import mark, set_mark
@@ -58,9 +59,13 @@ def _settle(work: Working, part: Part, now: datetime, done: Recorded) -> None:
 
 
 def _overdue(work: Working, service: str, now: datetime) -> list[Condition]:
-    """Return the conditions of components that nobody has looked at for too long, since a worker lives again."""
+    """Return the conditions of components that nobody has looked at for too long, since a worker lives again.
+
+    A new catalogue begins anew as well: what it adds, or switches on again, was not looked at before.
+    """
     found: list[Condition] = []
-    woke = when(mark(work.connection, WOKE))
+    begun = work.connection.scalar(select(CATALOGUE.c.at_us)) or 0
+    woke = when(max(mark(work.connection, WOKE), begun))
     for part in work.of_service(service):
         for track in part.tracks:
             if not (track.probe.disabled or track.probe.witness or track.probe.control):
