@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -145,6 +146,36 @@ def test_an_exported_incident_keeps_what_people_did(tmp_path: Path, engine: Engi
     assert [click.get("acknowledge") or click["do"] for click in data["clicks"]] == ["component_down", "note"]
     report = scenario.run(data)
     assert any("note identified by alice" in line for line in report.timeline)
+
+
+def test_what_a_later_configuration_makes_of_an_incident_is_said_with_the_export(
+    tmp_path: Path, engine: Engine
+) -> None:
+    catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
+    live(engine, catalogue, played, end)
+    incident = reads.incidents(engine, public=False)[0]
+    assert "configuration was changed" not in run(tmp_path, "export-scenario", incident.id).output
+    flow.publish_catalogue(engine, replace(catalogue, version="another"), clock.now())
+    shown = run(tmp_path, "export-scenario", incident.id)
+    assert "The configuration was changed after it began, at " in shown.stderr
+    assert "The configuration was changed after it began" in " ".join(yaml.safe_load(shown.stdout)["about"].split())
+
+
+def test_an_outage_soon_after_a_pause_replays_though_nobody_was_there_to_miss_looks(
+    tmp_path: Path, engine: Engine
+) -> None:
+    catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
+    flow.publish_catalogue(engine, catalogue, played[0].started_at - timedelta(hours=1))
+    early = played[0].started_at - timedelta(minutes=40)
+    flow.record(engine, [replace(played[0], run=replace(played[0].run, tick=early), started_at=early)], early)
+    live(engine, catalogue, played, end)
+    (incident,) = reads.incidents(engine, public=False)
+    file = tmp_path / "outage.yaml"
+    assert run(tmp_path, "export-scenario", incident.id, "-o", str(file)).exit_code == 0
+    replayed = run(tmp_path, "replay", str(file))
+    assert replayed.exit_code == 0, replayed.output
+    assert "opened critical" in replayed.output
+    assert "overdue" in replayed.output  # which the file does not expect, and does not exclude
 
 
 def test_what_cannot_be_exported_is_told(tmp_path: Path, engine: Engine) -> None:
