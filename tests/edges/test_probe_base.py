@@ -84,9 +84,10 @@ def test_the_wires_error_becomes_its_reason_with_all_that_is_known() -> None:
 
 def test_a_bug_of_ours_is_unknown_and_tells_type_and_place_but_not_its_text() -> None:
     async def run(options: Options, _ctx: Context) -> Observation:
-        raise KeyError(options.key.get_secret_value())
+        raise KeyError(f"what nobody should read, {options.key.get_secret_value()} or not")
 
     seen = look_with(run)
+    assert "nobody" not in repr(seen)
     assert (seen.reason, seen.outcome) == (Reason.INTERNAL, Outcome.UNKNOWN)
     assert seen.detail.startswith("KeyError at test_probe_base.py:")
     assert SECRET not in repr(seen)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
 
 from monitor import clock
 from monitor.config import Config, Settings
@@ -19,10 +20,10 @@ from monitor.core.model import Reason, Result
 from monitor.core.schedule import next_tick, slot
 from monitor.link import Frame
 from monitor.metrics import Seen, registry_for
-from monitor.recorder import Recorder, spool_directory, worker_id
+from monitor.recorder import Recorder, kind_of, spool_directory, worker_id
 from monitor.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.engine import StoreError, open_engine
 from tests.edges.flowing import CATALOGUE, look
 
 
@@ -133,6 +134,15 @@ def test_lines_that_are_no_result_are_counted_and_the_rest_is_kept(tmp_path: Pat
 
     recording(tmp_path, play)
     assert len(stored(tmp_path, "oa-api")) == 1
+
+
+def test_an_error_of_the_database_is_named_without_its_text() -> None:
+    """Its text holds the statement with its values, and with some drivers the address."""
+    cause = sqlite3.OperationalError("database is locked: postgresql://alice:secret@db")
+    error = OperationalError("INSERT INTO evidence VALUES (?)", {"body": "secret"}, cause)
+    assert "secret" in str(error)
+    assert kind_of(error) == "OperationalError"
+    assert kind_of(StoreError("cannot open postgresql://alice:secret@db")) == "StoreError"
 
 
 def test_a_workers_name_tells_workers_apart_and_no_machine() -> None:
