@@ -19,6 +19,7 @@ import httpx
 import uvloop
 
 from monitor.wire import Wire
+from tests.bench.wire_exporter import numbered
 
 Probe = Callable[[str], Awaitable[dict[str, float]]]
 
@@ -29,19 +30,21 @@ def cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def wire_probe(ca_file: str) -> Probe:
+def wire_probe(ca_file: str, *, http2: bool) -> Probe:
     """Probe over the timed wire."""
     wire = Wire(allow_networks=["127.0.0.0/8"], ca_file=ca_file)
 
     async def probe(url: str) -> dict[str, float]:
-        answer = await wire.fetch("GET", url)
+        answer = await wire.fetch("GET", url, http2=http2)
         assert answer.status == 200
+        assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
         told = answer.phases
         total_s = sum(
             part or 0.0 for part in (told.connect_s, told.tls_s, told.request_s, told.wait_s, told.transfer_s)
         )
         return {
             "wait": told.wait_s or 0.0,
+            "dns": told.dns_s or 0.0,
             "connect": told.connect_s or 0.0,
             "tls": told.tls_s or 0.0,
             "total": total_s,
@@ -51,11 +54,18 @@ def wire_probe(ca_file: str) -> Probe:
     return probe
 
 
-def httpx_probe(ca_file: str, *, traced: bool) -> Probe:
-    """Probe with a shared httpx client and a shared context, one connection per probe, as others do."""
+def httpx_probe(ca_file: str, *, traced: bool, http2: bool) -> Probe:
+    """Probe with a shared httpx client and a shared context, one connection per probe, as others do.
+
+    Over HTTP/2 a shared client would put all probes on one connection, so there each has a client of its own.
+    """
     context = ssl.create_default_context(cafile=ca_file)
     limits = httpx.Limits(max_keepalive_connections=0, max_connections=None)
     client = httpx.AsyncClient(verify=context, trust_env=False, limits=limits, timeout=20)
+    headers = {} if http2 else {"connection": "close"}
+
+    def of_its_own() -> httpx.AsyncClient:
+        return httpx.AsyncClient(verify=context, trust_env=False, timeout=20, http2=True)
 
     async def probe(url: str) -> dict[str, float]:
         marks: dict[str, float] = {}
@@ -65,13 +75,18 @@ def httpx_probe(ca_file: str, *, traced: bool) -> Probe:
 
         started = time.monotonic()
         extensions = {"trace": trace} if traced else {}
-        answer = await client.get(url, headers={"connection": "close"}, extensions=extensions)
+        asker = of_its_own() if http2 else client
+        answer = await asker.get(url, headers=headers, extensions=extensions)
+        if http2:
+            await asker.aclose()
         assert answer.status_code == 200
+        assert answer.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
         total_s = time.monotonic() - started
         if not traced:
             return {"total": total_s}
         wait_s = marks["receive_response_headers.complete"] - marks["send_request_body.complete"]
-        return {"wait": wait_s, "total": total_s}
+        dns_s = marks["connect_tcp.complete"] - marks["connect_tcp.started"]  # it tells name and connection as one
+        return {"wait": wait_s, "dns": dns_s, "total": total_s}
 
     return probe
 
@@ -99,7 +114,7 @@ async def spread(probe: Probe, url: str, rate: float, run_s: float, block: bool)
     started = time.monotonic()
 
     async def one(number: int) -> None:
-        told[str(number)] = await probe(f"{url}/{number}")
+        told[str(number)] = await probe(numbered(url, number))
 
     async def blocker() -> None:
         while True:
@@ -122,7 +137,7 @@ async def burst(probe: Probe, url: str, size: int, times: int) -> dict[str, dict
     told: dict[str, dict[str, float]] = {}
 
     async def one(number: int) -> None:
-        told[str(number)] = await probe(f"{url}/{number}")
+        told[str(number)] = await probe(numbered(url, number))
 
     for turn in range(times):
         await asyncio.gather(*(one(turn * size + number) for number in range(size)))
@@ -134,8 +149,10 @@ async def main(job: dict[str, Any]) -> Any:
     """Run one job."""
     ca_file, url = str(job["ca_file"]), str(job["url"])
     traced = job["mode"] != "saturate"
-    probe = wire_probe(ca_file) if job["engine"] == "wire" else httpx_probe(ca_file, traced=traced)
-    await asyncio.gather(*(probe(url + "/warm" if traced else url) for _ in range(20)))
+    http2 = bool(job.get("http2"))
+    ours = job["engine"] == "wire"
+    probe = wire_probe(ca_file, http2=http2) if ours else httpx_probe(ca_file, traced=traced, http2=http2)
+    await asyncio.gather(*(probe(numbered(url, "warm") if traced else url) for _ in range(20)))
     gc.collect()
     gc.freeze()
     gc.disable()  # as the prober does

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,17 @@ modules:
 PHASE = re.compile(r'^probe_http_duration_seconds\{phase="(\w+)"\} (\S+)', re.MULTILINE)
 
 
+def numbered(url: str, number: int | str) -> str:
+    """Return the address of one probe: its number goes where ``NUMBER`` stands, else to the end."""
+    return url.replace("NUMBER", str(number)) if "NUMBER" in url else f"{url}/{number}"
+
+
 @contextmanager
-def exporter(folder: Path, ca_file: str) -> Iterator[tuple[int, int] | None]:
-    """Start the exporter with one processor; yields its process id and port, or ``None`` when it is not installed."""
+def exporter(folder: Path, ca_file: str, before: Sequence[str] = ()) -> Iterator[tuple[int, int] | None]:
+    """Start the exporter with one processor; yields its process id and port, or ``None`` when it is not installed.
+
+    *before* goes before its command.
+    """
     program = shutil.which(PROGRAM)
     if program is None:
         yield None
@@ -47,7 +55,7 @@ def exporter(folder: Path, ca_file: str) -> Iterator[tuple[int, int] | None]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        ["taskset", "-c", "0", program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"],
+        [*before, "taskset", "-c", "0", program, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}"],
         env={**os.environ, "GOMAXPROCS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -104,7 +112,7 @@ def phases(text: str) -> dict[str, float]:
     """Return wait and total as the exporter measured them."""
     assert "\nprobe_success 1" in text, text
     told = {name: float(value) for name, value in PHASE.findall(text)}
-    return {"wait": told["processing"], "total": sum(told.values())}
+    return {"wait": told["processing"], "dns": told["resolve"], "total": sum(told.values())}
 
 
 async def saturate(port: int, url: str, concurrency: int, run_s: float, pid: int) -> dict[str, float]:
@@ -133,7 +141,7 @@ async def spread(port: int, url: str, starts: list[float]) -> dict[str, dict[str
 
     async def one(number: int) -> None:
         asker = idle.pop() if idle else Asker(port)
-        told[str(number)] = phases(await asker.ask(f"{url}/{number}"))
+        told[str(number)] = phases(await asker.ask(numbered(url, number)))
         idle.append(asker)
 
     tasks = []
