@@ -10,16 +10,19 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
+from monitor import clock
 from monitor.channels.base import plain
 from monitor.channels.words import duration
 from monitor.cli.common import Failure, example, loaded, tell, with_config, with_location
 from monitor.config import Config, ConfigError, load
 from monitor.config.faults import did_you_mean
-from monitor.core.catalogue import Probe
+from monitor.core.catalogue import Catalogue, Probe, Service
 from monitor.core.guarantee import guarantee
+from monitor.core.maintenance import Maintenance, windows
 
 
 @click.command(epilog=example("chatwatch check --config probes.yaml"))
@@ -92,6 +95,7 @@ def _table(config: Config, expand: bool) -> None:
                         _row(item)
                         if expand:
                             _options(config, item)
+        _planned(catalogue, service)
         for name, source in config.sources.get(service.id, ()) if expand else ():
             _folded(f"{name}: {source}", 2, "bright_black")
         for name, source in config.unverified.get(service.id, ()):
@@ -106,6 +110,23 @@ def _table(config: Config, expand: bool) -> None:
             click.secho(f"channel {channel.id} is switched off: {channel.disabled}", fg="yellow")
     if not catalogue.routes:
         click.secho("Nobody is told of anything: there are no routes.", fg="yellow")
+
+
+def _planned(catalogue: Catalogue, service: Service) -> None:
+    for item in catalogue.planned:
+        if item.window.service == service.id:
+            _folded(f"planned: {item.title}, {_next_window(item.window)}", 2)
+
+
+def _next_window(item: Maintenance) -> str:
+    """Say when planned work goes on next, by the clock of its own zone."""
+    now = clock.now()
+    window = next(windows(item, now, now + timedelta(days=400)), None)
+    if window is None:
+        return "over"
+    first, last = (at.astimezone(ZoneInfo(item.time_zone)) for at in (window.starts_at, window.ends_at))
+    repeat = f", {item.repeat}" if item.repeat else ""
+    return f"next {first:%Y-%m-%d %H:%M} to {last:%H:%M} {item.time_zone}{repeat}"
 
 
 def _row(item: Probe) -> None:

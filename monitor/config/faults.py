@@ -35,6 +35,7 @@ class Code(StrEnum):
     TOO_MANY = "P033"
     NOTHING_TO_WATCH = "P034"
     POLICY = "P035"
+    MAINTENANCE = "P036"
     PLAIN_SECRET = "P040"  # noqa: S105  # an id
     MISPLACED_SECRET = "P041"  # noqa: S105  # an id
     BAD_REFERENCE = "P042"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from monitor.channels import KINDS as CHANNEL_KINDS
 from monitor.config.build import Builder
 from monitor.config.faults import Code, ConfigError, Fault, Faults, did_you_mean
 from monitor.config.models import Document, Listen, RouteEntry
+from monitor.config.planned import planned
 from monitor.config.secrets import Secrets
 from monitor.config.take import rest_of, take
 from monitor.config.yamltree import Path_, Tree, read
@@ -93,9 +94,11 @@ def load(path: Path, environ: Mapping[str, str], location: str | None = None) ->
     services = {service.id for service in builder.service_list}
     routes = _routes(document.routes, tree, faults, set(document.channels), services, builder.faulty)
     settings = _settings(document, tree, faults, location)
+    work = planned(document.maintenance, tree, faults, services, builder)
     if faults.found:
         raise ConfigError(faults.found)
-    catalogue = Catalogue(tuple(builder.service_list), tuple(builder.component_list), tuple(builder.probe_list), routes)
+    parts = tuple(builder.service_list), tuple(builder.component_list), tuple(builder.probe_list)
+    catalogue = Catalogue(*parts, routes, planned=work)
     known = _versioned(catalogue, builder.looks)
     facts = dict(builder.unverified), dict(builder.named), dict(builder.sources)
     return Config(known, dict(builder.looks), channels, settings, *facts)
@@ -114,6 +117,7 @@ def _rest(value: Any) -> Document:
             "services": list,
             "controls": list,
             "routes": list,
+            "maintenance": list,
             "policies": dict,
             "channels": dict,
         }.items():
@@ -204,6 +208,4 @@ def _versioned(catalogue: Catalogue, looks: Mapping[str, BaseModel]) -> Catalogu
     digest = hashlib.sha256(repr(catalogue).encode())
     for probe, options in sorted(looks.items()):
         digest.update(f"{probe}={options!r}".encode())
-    return Catalogue(
-        catalogue.services, catalogue.components, catalogue.probes, catalogue.routes, digest.hexdigest()[:16]
-    )
+    return replace(catalogue, version=digest.hexdigest()[:16])

@@ -46,6 +46,7 @@ class Document(Entry):
     controls: list[Any] = []
     channels: dict[Slug, Any] = {}
     routes: list[Any] = []
+    maintenance: list[Any] = []
 
 
 class ServiceEntry(Entry):
@@ -137,6 +138,21 @@ class RouteEntry(Entry):
     services: tuple[str, ...] = ()
     severities: tuple[Severity, ...] = (Severity.PAGE, Severity.TICKET)
     escalate_after: Seconds = 0.0
+
+
+class MaintenanceEntry(Entry):
+    """Planned work that the file knows of: single, or repeated by the clock of a time zone."""
+
+    id: Slug
+    service: Slug
+    components: tuple[str, ...] = ()
+    title: Name
+    text: Annotated[str, StringConstraints(max_length=500)] = ""
+    starts: str
+    lasts: Positive
+    repeat: str = ""
+    time_zone: str = "UTC"
+    until: str = ""
 
 
 def _policy_fields() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from monitor.core.maintenance import Maintenance
 from monitor.core.model import Health, Severity
 
 
@@ -138,6 +139,15 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """Maintenance that is part of the configuration."""
+
+    window: Maintenance
+    title: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """Everything that is watched. Ids are unique and stable; the order is the order of the page."""
 
@@ -147,3 +157,4 @@ class Catalogue:
     routes: tuple[Route, ...] = ()
     version: str = ""
     """Hash of the configuration that it came from."""
+    planned: tuple[Planned, ...] = ()

@@ -21,10 +21,11 @@ from monitor.core.lifecycle import IllegalTransitionError
 from monitor.core.maintenance import Maintenance, repeat_fault
 from monitor.core.model import AlertState, Sending, Severity, Verdict, Why
 from monitor.flow.paging import ALERT, OUTBOX, SILENCE, Paging, load_alert, put_alert
+from monitor.flow.planning import maintenance_row
 from monitor.flow.recording import follow
 from monitor.flow.working import Working
 from monitor.store import tables
-from monitor.store.codec import pack, us, us_or_none
+from monitor.store.codec import pack, us
 from monitor.store.engine import begin
 from monitor.store.tables import table
 
@@ -285,19 +286,7 @@ def _schedule(desk: Desk, order: c.ScheduleMaintenance) -> Carried:
     )
     if why := repeat_fault(item):
         raise CommandError(why)
-    length = order.ends_at - order.starts_at
-    end = order.ends_at if not order.repeat else order.repeat_until and order.repeat_until + length + timedelta(days=2)
-    row = {
-        "id": item.id,
-        "service": item.service,
-        "starts_us": us(order.starts_at),
-        "until_us": us_or_none(end),
-        "title": order.title,
-        "text": order.text,
-        "body": pack(Maintenance, item),
-        "by": desk.who,
-    }
-    desk.work.connection.execute(insert(MAINTENANCE).values(row))
+    desk.work.connection.execute(insert(MAINTENANCE).values(maintenance_row(item, order.title, order.text, desk.who)))
     return Carried(item.id, True)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, insert, select, update
 from monitor.core.catalogue import Catalogue
 from monitor.core.schedule import slot
 from monitor.flow.paging import Paging
+from monitor.flow.planning import put_planned
 from monitor.flow.recording import Recorded, follow
 from monitor.flow.working import COMPONENT, SERIES, Working
 from monitor.store.catalogues import CATALOGUE
@@ -35,6 +36,7 @@ def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, la
             connection.execute(insert(CATALOGUE).values(values | {"id": 1}))
         _components(work, catalogue, now)
         _series(work, catalogue)
+        put_planned(connection, catalogue.planned, now)
     return done
 
 

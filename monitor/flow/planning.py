@@ -1,0 +1,62 @@
+"""Maintenance of the configuration → the rows that people's announcements are kept in, too.
+
+Announcements of people are never touched. One of the file that a person called off stays so until the file changes
+it. What leaves the file, or changes in it, ends now: the windows that were held stay part of the past.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from monitor.core.catalogue import Planned
+from monitor.core.maintenance import Maintenance
+from monitor.store.codec import pack, unpack, us, us_or_none
+from monitor.store.maintenances import MAINTENANCE
+
+BY_FILE = "(configuration)"
+"""Who announced it; no person may have such a name."""
+LEFT_FILE = "(configuration, changed)"
+
+
+def put_planned(connection: Connection, wanted: Iterable[Planned], now: datetime) -> None:
+    """Make the announcements of the file the ones in force; nothing that is over begins anew because of it."""
+    known = {_key(item): item for item in wanted}
+    for row in connection.execute(select(MAINTENANCE).where(MAINTENANCE.c.by == BY_FILE)):
+        window = unpack(Maintenance, row.body)
+        if known.pop(_key(Planned(replace(window, id=_id(row.id)), row.title, row.text)), None) is None:
+            values = {"by": LEFT_FILE, "cancelled_us": row.cancelled_us or us(now)}
+            connection.execute(update(MAINTENANCE).where(MAINTENANCE.c.id == row.id).values(values))
+    for item in known.values():
+        window = replace(item.window, id=f"{item.window.id}.{us(now)}")
+        values = maintenance_row(window, item.title, item.text, BY_FILE)
+        connection.execute(insert(MAINTENANCE).values(values | {"starts_us": max(values["starts_us"], us(now))}))
+
+
+def maintenance_row(item: Maintenance, title: str, text: str, by: str) -> dict[str, Any]:
+    """Return an announcement as a row."""
+    end: datetime | None = item.ends_at
+    if item.repeat:
+        end = item.repeat_until and item.repeat_until + (item.ends_at - item.starts_at) + timedelta(days=2)
+    return {
+        "id": item.id,
+        "service": item.service,
+        "starts_us": us(item.starts_at),
+        "until_us": us_or_none(end),
+        "title": title,
+        "text": text,
+        "body": pack(Maintenance, item),
+        "by": by,
+    }
+
+
+def _id(row_id: str) -> str:
+    return row_id.partition(".")[0]
+
+
+def _key(item: Planned) -> str:
+    return pack(Planned, item)
