@@ -23,6 +23,7 @@ from monitor.config.faults import did_you_mean
 from monitor.core.catalogue import Catalogue, Probe, Service
 from monitor.core.guarantee import guarantee
 from monitor.core.maintenance import Maintenance, windows
+from monitor.core.soundness import probe_warnings
 
 
 @click.command(epilog=example("chatwatch check --config probes.yaml"))
@@ -139,11 +140,13 @@ def _row(item: Probe) -> None:
 
 
 def _options(config: Config, item: Probe) -> None:
-    """Print what differs from the kind's defaults; secrets as stars."""
+    """Print what differs from the kind's defaults, secrets as stars, and what works less well than it looks."""
     options = config.looks.get(item.id)
     given: dict[str, Any] = {} if options is None else options.model_dump(mode="json", exclude_defaults=True)
     for name, value in given.items():
         _folded(f"{name}: {json.dumps(value, ensure_ascii=False)}", 8)
+    for warning in () if item.disabled or item.control or item.witness else probe_warnings(item):
+        _folded(warning, 8, "yellow")
 
 
 def _folded(text: str, indent: int, colour: str | None = None) -> None:

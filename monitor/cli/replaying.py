@@ -261,8 +261,8 @@ def _named(path: Path, name: str) -> Policy:
 
 def _tried(catalogue: Catalogue, base: Policy | None, changes: Sequence[str], service: str) -> dict[str, Policy]:
     """Return the policy to try for each probe concerned."""
-    from monitor.config.build import contradictions
     from monitor.config.models import policy_of
+    from monitor.core.soundness import policy_faults
 
     if service and service not in {item.id for item in catalogue.services}:
         raise Failure(f'no service "{service}" is watched')
@@ -270,7 +270,7 @@ def _tried(catalogue: Catalogue, base: Policy | None, changes: Sequence[str], se
     concerned = [p for p in catalogue.probes if not service or p.component.partition("/")[0] == service]
     tried = {probe.id: policy_of(entry, base or probe.policy) for probe in concerned}
     for policy in tried.values():
-        if wrong := contradictions(policy):
+        if wrong := policy_faults(policy):
             raise Failure(f"this policy cannot work: {wrong[0]}")
     return tried
 

@@ -24,6 +24,7 @@ from monitor.config.take import M, names_of, rest_of, take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Component, Policy, Probe, Service
 from monitor.core.model import Health
+from monitor.core.soundness import policy_faults
 from monitor.probes import KINDS
 
 MOST_PROBES = 20_000
@@ -78,7 +79,7 @@ class Builder:
                 whole = given & names_of(PolicyEntry).keys() <= entry.model_fields_set
             policy = policy_of(entry, self.named["default"])
             self.named[name] = policy
-            for message in contradictions(policy) if whole else ():  # a lost threshold contradicts nothing
+            for message in policy_faults(policy) if whole else ():  # a lost threshold contradicts nothing
                 self.faults.add(Code.POLICY, self.tree, path, f'policy "{name}": {message}')
 
     def services(self, entries: list[Any]) -> None:
@@ -311,20 +312,6 @@ class Builder:
 def _target(options: BaseModel) -> str:
     shown = getattr(options, "target", None)
     return str(shown()) if callable(shown) else ""
-
-
-def contradictions(policy: Policy) -> list[str]:
-    """Say why a policy cannot work; empty when it can."""
-    found = []
-    if policy.open_after_failures > policy.window_looks:
-        found.append("open_after_failures is more than window_looks, so nothing would ever open")
-    if policy.rate_close_ratio >= policy.rate_open_ratio:
-        found.append("rate_close_ratio must be below rate_open_ratio")
-    if policy.flap_stop_percent >= policy.flap_start_percent:
-        found.append("flap_stop_percent must be below flap_start_percent")
-    if policy.slo_target_ratio >= 1:
-        found.append("slo_target_ratio must be below 1, or there is no budget to burn")
-    return found
 
 
 def _leaves_out(name: str, probes: list[Any], components: list[Any], body: Mapping[str, Any]) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 
 from monitor.core import slo
 from monitor.core.catalogue import Policy, Probe
+from monitor.core.registration import AGE_LIMIT_S
 
 MOST_LOOKS = 60
 """The state of a probe remembers no more looks than this."""
+SHORTEST_AGE_S = min(AGE_LIMIT_S.values())
 
 
 def policy_faults(policy: Policy) -> tuple[str, ...]:
@@ -34,21 +36,29 @@ def _faults(policy: Policy) -> Iterator[str]:
         yield "stale_after_intervals below 1 would make every probe unknown between two looks"
     if not 0 < policy.slo_target_ratio < 1:
         yield f"slo_target_ratio ({policy.slo_target_ratio}) must lie between 0 and 1, as 0.99"
-    elif never := slo.impossible(policy.slo_target_ratio):
-        speeds = ", ".join(f"{rule.burn:g}" for rule in never)
-        yield (
-            f"with an objective of {policy.slo_target_ratio:g} nothing burns faster than "
-            f"{1 / (1 - policy.slo_target_ratio):.3g} times: the burn-rate alerts at {speeds} can never fire"
-        )
 
 
 def probe_warnings(probe: Probe) -> tuple[str, ...]:
-    """Return what works less well than it looks: burn-rate windows with hardly a look in them."""
-    if policy_faults(probe.policy):
-        return ()
-    thin = slo.trigger_happy(probe.policy.slo_target_ratio, probe.interval_s, len(probe.locations))
-    return tuple(
-        f"at one look in {probe.interval_s} s the window of {rule.short_s} s holds too few looks for a burn rate; "
-        "that alert stays silent"
-        for rule in thin
-    )
+    """Return what works less well than it looks, one sentence each."""
+    return () if policy_faults(probe.policy) else tuple(_warnings(probe))
+
+
+def _warnings(probe: Probe) -> Iterator[str]:
+    target = probe.policy.slo_target_ratio
+    if never := slo.impossible(target):
+        speeds = ", ".join(f"{rule.burn:g}" for rule in never)
+        yield (
+            f"with an objective of {target:g} nothing burns faster than {1 / (1 - target):.3g} times: the burn-rate "
+            f"alerts at {speeds} can never fire"
+        )
+    for rule in slo.trigger_happy(target, probe.interval_s, len(probe.locations)):
+        if rule not in never:
+            yield (
+                f"at one look in {probe.interval_s} s the window of {rule.short_s} s holds too few looks for a burn "
+                "rate; that alert stays silent"
+            )
+    if probe.kind == "registration" and probe.interval_s >= SHORTEST_AGE_S:
+        yield (
+            f"a reading of registration holds for {SHORTEST_AGE_S} s: at one look in {probe.interval_s} s it is "
+            "unknown in between"
+        )

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,8 +27,6 @@ def test_the_policy_out_of_the_box_is_sound() -> None:
         ({"flap_start_percent": 10.0}, "below flap_start_percent"),
         ({"stale_after_intervals": 0.5}, "between two looks"),
         ({"slo_target_ratio": 99.0}, "between 0 and 1"),
-        ({"slo_target_ratio": 0.9}, "at 14.4 can never fire"),
-        ({"slo_target_ratio": 0.8}, "at 14.4, 6 can never fire"),
     ],
 )
 def test_what_cannot_work_is_named(wrong: dict[str, Any], word: str) -> None:
@@ -37,4 +36,12 @@ def test_what_cannot_work_is_named(wrong: dict[str, Any], word: str) -> None:
 
 def test_a_window_with_hardly_a_look_is_warned_of() -> None:
     assert "window of 300 s" in probe_warnings(probe(interval_s=300))[0]
-    assert probe_warnings(probe(policy=Policy(slo_target_ratio=0.5))) == ()
+    (never,) = probe_warnings(probe(policy=Policy(slo_target_ratio=0.8)))
+    assert "at 14.4, 6 can never fire" in never
+    assert probe_warnings(probe(policy=Policy(window_looks=99))) == ()
+
+
+def test_registration_that_is_read_too_rarely_to_be_known_is_warned_of() -> None:
+    rare = replace(probe(interval_s=3600), kind="registration")
+    assert any("unknown in between" in warning for warning in probe_warnings(rare))
+    assert not any("unknown" in warning for warning in probe_warnings(replace(rare, interval_s=300)))

@@ -246,7 +246,7 @@ def test_backtest_takes_a_policy_of_the_configuration(tmp_path: Path, engine: En
         (["--set", "open_after_failures"], "write FIELD=VALUE"),
         (["--set", "open_after_failure=3"], 'did you mean "open_after_failures"?'),
         (["--set", "recovery_window=30"], "recovery_window"),
-        (["--set", "open_after_failures=9"], "nothing would ever open"),
+        (["--set", "open_after_failures=9"], "open_after_failures (9) must lie between 1 and window_looks (5)"),
     ],
 )
 def test_a_policy_that_cannot_be_tried_is_told(tmp_path: Path, engine: Engine, words: list[str], told: str) -> None:
