@@ -23,10 +23,13 @@ WORKERS_OWN = ("blind", "upstream")
 ALERT, DECISION = table(tables.Alert), table(tables.Decision)
 WEEKS_LONG = "slower-than-usual"
 """Its three weeks are told once more, with the database's own roll-ups, by tests/edges/test_flow_unusual.py."""
+BLIND = "blind-while-monitored"
+"""What is withheld while the worker is blind rests on its sign of life, too; tests/edges/test_flow.py plays that."""
 FILES = [
     path
     for path in sorted(Path(__file__).parent.glob("*.yaml"))
-    if not {"clicks", "maintenance"} & set(yaml.safe_load(path.read_text(encoding="utf-8"))) and path.stem != WEEKS_LONG
+    if not {"clicks", "maintenance"} & set(yaml.safe_load(path.read_text(encoding="utf-8")))
+    and path.stem not in (WEEKS_LONG, BLIND)
 ]
 
 
