@@ -24,7 +24,7 @@ ALERT, DECISION = table(tables.Alert), table(tables.Decision)
 WEEKS_LONG = "slower-than-usual"
 """Its three weeks are told once more, with the database's own roll-ups, by tests/edges/test_flow_unusual.py."""
 BLIND = "blind-while-monitored"
-"""What is withheld while the worker is blind rests on its sign of life, too; tests/edges/test_flow.py plays that."""
+"""What is withheld while the worker is blind rests on its sign of life, too."""
 FILES = [
     path
     for path in sorted(Path(__file__).parent.glob("*.yaml"))
@@ -47,10 +47,10 @@ def test_the_database_holds_the_incidents_that_the_rules_made(path: Path, engine
     report = scenario.run(data)
     assert report.played
     flow.publish_catalogue(engine, notation.catalogue(data), report.played[0].started_at)
-    swept = report.played[0].started_at
+    swept, every = report.played[0].started_at, timedelta(seconds=notation.seconds(data.get("sweep", "10s")))
     for result in report.played:
-        while result.started_at - swept >= timedelta(seconds=10):
-            swept += timedelta(seconds=10)
+        while result.started_at - swept >= every:
+            swept += every
             flow.sweep(engine, swept)
         flow.record(engine, [result], ended(result))
     stored = [
