@@ -336,6 +336,8 @@ class Prober:
 
     def _fill(self, watched: Watched, tick: datetime) -> None:
         """Record the ticks that nobody came to: a blocked loop, a stopped process, a machine asleep."""
+        if tick - watched.last <= timedelta(seconds=watched.probe.interval_s):
+            return
         for gone in watched.grid.between(watched.last, tick):
             run = RunId(watched.probe.id, self.config.settings.location, gone)
             self._skip(watched, missed(run, Reason.LATE, "the scheduler came too late"))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 
 
 class Coded(StrEnum):
@@ -136,7 +137,7 @@ class Reason(Coded):
     DROPPED = "missed.dropped", 123
     """The result was lost on the way: spool full or torn."""
 
-    @property
+    @cached_property
     def scope(self) -> Scope:
         """Whose trouble it is; MISSED reasons are the probe's."""
         head = str(self.value).partition(".")[0]
@@ -144,7 +145,7 @@ class Reason(Coded):
             return Scope.NONE
         return Scope.PROBE if head == "missed" else Scope(head)
 
-    @property
+    @cached_property
     def outcome(self) -> Outcome:
         """The outcome that follows from the reason; there is no other way to choose one."""
         head = str(self.value).partition(".")[0]

@@ -175,6 +175,8 @@ def tidy(observation: Observation, secrets: Iterable[str]) -> Observation:
     if clean.phases and clean.phases.loop_lag_s > LAG_WARNING_S and "probe.lagged" not in warnings:
         warnings = (*warnings, "probe.lagged")
     detail = " ".join(clean.detail.split())[:DETAIL_CHARS]
+    if detail == clean.detail and warnings is clean.warnings and clean.evidence is None:
+        return clean
     return replace(clean, detail=detail, warnings=warnings, evidence=_bounded(clean.evidence))
 
 
@@ -202,10 +204,15 @@ def _scrub(value: Any, forms: Forms) -> Any:
     changes: dict[str, Any] = {}
     for name in _fields_of(kind):
         before = getattr(value, name)
+        if before is None or type(before) in _TEXTLESS:
+            continue
         after = _scrub(before, forms)
         if after is not before and after != before:
             changes[name] = after
     return replace(value, **changes) if changes else value
+
+
+_TEXTLESS = frozenset({int, float, bool, Reason, datetime})
 
 
 @cache
