@@ -1,5 +1,6 @@
 """Planned work in probes.yaml: read, put in force, and taken back, beside what people announce."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from monitor.core.catalogue import Catalogue, Planned
 from monitor.core.maintenance import Maintenance
 from monitor.core.model import Reason
 from monitor.store import reads
+from monitor.store.engine import migrate, open_engine
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, play, publish
 
 FILE = """\
@@ -81,6 +83,15 @@ def test_what_cannot_be_held_is_a_fault_with_its_line(
     tmp_path: Path, changes: list[tuple[str, str]], expected: list[tuple[Code, int]]
 ) -> None:
     assert faults(tmp_path, *changes) == [(code.value, line) for code, line in expected]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """Return a SQLite file: what is tested here is bookkeeping, the same over any database."""
+    found = open_engine(f"sqlite:///{tmp_path}/chatwatch.db")
+    migrate(found)
+    yield found
+    found.dispose()
 
 
 HOUR = timedelta(hours=1)

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -12,6 +13,7 @@ from monitor.core import commands
 from monitor.core.catalogue import Catalogue, Component, Policy, Probe, Service
 from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.store import reads
+from monitor.store.engine import migrate, open_engine
 from monitor.store.views import Uptime
 from tests.edges.flowing import T0
 
@@ -22,6 +24,15 @@ API = Probe("api", "deepseek/api", "http", EVERY_S, 5.0, policy=AT_ONCE)
 STALE_S = AT_ONCE.stale_after_intervals * API.interval_s + API.timeout_s
 REASONS = {"o": Reason.OK, "s": Reason.SLOW, "x": Reason.SERVER_ERROR, "-": Reason.NOT_RUNNING, "a": Reason.QUOTA}
 STATES = {"o": "up_s", "s": "degraded_s", "x": "down_s"}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """Return a SQLite file: what is tested here is arithmetic, the same over any database."""
+    found = open_engine(f"sqlite:///{tmp_path}/chatwatch.db")
+    migrate(found)
+    yield found
+    found.dispose()
 
 
 def at(seconds: float) -> datetime:
@@ -99,3 +110,54 @@ def test_an_outage_stays_one_whoever_recovers_first(
     found = published(engine, both, looks)
     assert (found.down_s, found.degraded_s, found.unknown_s) == (down_s, degraded_s, 0)
     assert found.up_s == END_S - down_s - degraded_s
+
+
+PATIENT = Policy(open_after_failures=60, window_looks=60, rate_open_ratio=1.0, slo_target_ratio=0.99)
+"""Opens nothing, so that no outage is told and every failed look burns the budget."""
+BURNS: tuple[tuple[float, int, int, str], ...] = (
+    (14.4, 3600, 300, "page"),
+    (6.0, 21_600, 1800, "page"),
+    (3.0, 86_400, 7200, "ticket"),
+    (1.0, 86_400, 21_600, "ticket"),
+)
+DAY_S = 86_400
+
+
+def burnt(failed: set[int]) -> str:
+    """Count the looks of every window by hand: the loudest rule whose two windows both burn too fast."""
+    for burn, long_s, short_s, loud in BURNS:
+        looks = [range(DAY_S - length_s, DAY_S, EVERY_S) for length_s in (long_s, short_s)]
+        if all(len(failed.intersection(window)) > burn * 0.01 * len(window) for window in looks):
+            return loud
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("newest_s", "share", "loud"),
+    [
+        (0, 0.0, ""),
+        (900, 1.0, "page"),
+        (21_600, 0.08, "page"),
+        (86_400, 0.02, "ticket"),
+        (86_400, 0.007, ""),
+    ],
+)
+def test_a_budget_burns_as_fast_as_counting_its_looks_says(
+    engine: Engine, newest_s: int, share: float, loud: str
+) -> None:
+    rng, midnight = random.Random(3), T0.replace(hour=0)
+    ticks = range(0, DAY_S, EVERY_S)
+    failed = {second for second in ticks if second >= DAY_S - newest_s and rng.random() < share}
+    assert burnt(failed) == loud
+    probe = Probe("api", "deepseek/api", "http", EVERY_S, 5.0, policy=PATIENT)
+    parts = (Component("deepseek/api", "deepseek", "API"),)
+    flow.publish_catalogue(engine, Catalogue((Service("deepseek", "DeepSeek"),), parts, (probe,)), midnight)
+    looks = []
+    for second in ticks:
+        moment, reason = midnight + timedelta(seconds=second), REASONS["x" if second in failed else "o"]
+        looks.append(Result(RunId("api", "local", moment), moment, 0.5, Observation(reason)))
+    now = midnight + timedelta(seconds=DAY_S)
+    flow.record(engine, looks, now)
+    flow.roll_up(engine, now)
+    found = [view.alert.severity.value for view in reads.alerts(engine) if view.alert.rule == "burn_rate"]
+    assert found == ([loud] if loud else [])
