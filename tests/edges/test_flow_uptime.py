@@ -22,7 +22,14 @@ EVERY_S = 30
 AT_ONCE = Policy(open_after_failures=1, window_looks=1, close_after_successes=1)
 API = Probe("api", "deepseek/api", "http", EVERY_S, 5.0, policy=AT_ONCE)
 STALE_S = AT_ONCE.stale_after_intervals * API.interval_s + API.timeout_s
-REASONS = {"o": Reason.OK, "s": Reason.SLOW, "x": Reason.SERVER_ERROR, "-": Reason.NOT_RUNNING, "a": Reason.QUOTA}
+REASONS = {
+    "o": Reason.OK,
+    "s": Reason.SLOW,
+    "x": Reason.SERVER_ERROR,
+    "-": Reason.NOT_RUNNING,
+    "a": Reason.QUOTA,
+    "c": Reason.CONNECT,
+}
 STATES = {"o": "up_s", "s": "degraded_s", "x": "down_s"}
 
 
@@ -39,16 +46,20 @@ def at(seconds: float) -> datetime:
     return T0 + timedelta(seconds=seconds)
 
 
-def made(letters: Iterable[str], location: str = "local", first_s: int = 0) -> Iterator[Result]:
+def made(letters: Iterable[str], location: str = "local", first_s: int = 0, probe: str = "api") -> Iterator[Result]:
     for number, letter in enumerate(letters):
         moment = at(first_s + number * EVERY_S)
-        yield Result(RunId("api", location, moment), moment, 0.5, Observation(REASONS[letter]))
+        yield Result(RunId(probe, location, moment), moment, 0.5, Observation(REASONS[letter]))
 
 
-def published(engine: Engine, probe: Probe, looks: Sequence[Result], planned: Sequence[tuple[int, int]] = ()) -> Uptime:
+def published(
+    engine: Engine, probe: Probe, looks: Sequence[Result], planned: Sequence[tuple[int, int]] = (), *others: Probe
+) -> Uptime:
     """Record looks as they come, with a sweep after each, and return what the page says of the time."""
-    parts = (Component("deepseek/api", "deepseek", "API"),)
-    flow.publish_catalogue(engine, Catalogue((Service("deepseek", "DeepSeek"),), parts, (probe,)), T0)
+    names = [item.component for item in (probe, *others)]
+    services = tuple(Service(name.partition("/")[0], name) for name in names)
+    parts = tuple(Component(name, name.partition("/")[0], name) for name in names)
+    flow.publish_catalogue(engine, Catalogue(services, parts, (probe, *others)), T0)
     for start, end in planned:
         work = commands.ScheduleMaintenance("deepseek", (), "Planned work", at(start), at(end))
         flow.command(engine, work, "alice", T0)
@@ -59,8 +70,7 @@ def published(engine: Engine, probe: Probe, looks: Sequence[Result], planned: Se
         flow.record(engine, batch, moment)
         flow.check_in(engine, "worker", "local", moment)
         flow.sweep(engine, moment)
-    (service,) = reads.snapshot(engine, at(END_S), public=True).services
-    return service.components[0].uptime
+    return reads.snapshot(engine, at(END_S), public=True).services[0].components[0].uptime
 
 
 def counted(letters: Sequence[str], planned: Sequence[tuple[int, int]]) -> Uptime:
@@ -110,6 +120,13 @@ def test_an_outage_stays_one_whoever_recovers_first(
     found = published(engine, both, looks)
     assert (found.down_s, found.degraded_s, found.unknown_s) == (down_s, degraded_s, 0)
     assert found.up_s == END_S - down_s - degraded_s
+
+
+def test_refused_connections_count_as_down_whenever_others_answer(engine: Engine) -> None:
+    other = Probe("other", "openai/api", "http", EVERY_S, 5.0)
+    looks = [*made("o" * 10 + "c" * 20 + "o" * 30), *made("o" * 60, first_s=15, probe="other")]
+    found = published(engine, API, looks, (), other)
+    assert (found.up_s, found.down_s, found.unknown_s) == (END_S - 600, 600, 0)
 
 
 PATIENT = Policy(open_after_failures=60, window_looks=60, rate_open_ratio=1.0, slo_target_ratio=0.99)
