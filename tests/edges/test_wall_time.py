@@ -40,13 +40,15 @@ STEPS = st.lists(
 def lived(engine: Engine, steps: list[tuple[str, Reason, int]]) -> datetime:
     """Let a component live; returns the moment at which that ends."""
     publish(engine, at=NIGHT)
-    at = NIGHT
+    at, planned = NIGHT, any(what == "work" for what, _, _ in steps)  # what ends by itself, whoever looks
     for number, (what, reason, minutes) in enumerate(steps):
         if what == "look":
             for _ in range(minutes):
                 at += MINUTE
                 results = [look("ds-api", at, reason, attempt) for attempt in (1, 2, 3)]
+                before = [] if planned or may_move(reason) else moves(engine)
                 flow.record(engine, results, at + timedelta(seconds=4))
+                assert planned or may_move(reason) or moves(engine) == before, "who saw nothing moved an incident"
                 flow.check_in(engine, "w", "local", at + timedelta(seconds=5))
         elif what == "work":
             order = ScheduleMaintenance("deepseek", ("deepseek/api",), f"Work {number}", at, at + minutes * MINUTE, "")
@@ -58,6 +60,16 @@ def lived(engine: Engine, steps: list[tuple[str, Reason, int]]) -> datetime:
             flow.check_in(engine, "w", "local", at) if what == "life" else flow.sweep(engine, at)
     flow.sweep(engine, at + timedelta(seconds=30))
     return at + timedelta(seconds=30)
+
+
+def may_move(reason: Reason) -> bool:
+    """Say whether a look may tell something; keys refused on all sides at once may."""
+    return reason.outcome.is_evidence or reason is Reason.AUTH
+
+
+def moves(engine: Engine) -> list[tuple[str, int]]:
+    """Return what happened to incidents so far, but for the vendor's words."""
+    return [(item.id, len(item.events)) for item in reads.incidents(engine, public=False)]
 
 
 def shown(engine: Engine, at: datetime) -> ComponentView:
@@ -111,7 +123,7 @@ def rests_on_evidence(part: ComponentView, steps: list[tuple[str, Reason, int]],
     for what, reason, minutes in steps:
         for _ in range(minutes if what != "work" else 0):
             at += PAUSE if what == "pause" else MINUTE
-            if what == "look" and (reason.outcome.is_evidence or reason is Reason.AUTH):
+            if what == "look" and may_move(reason):
                 speaking.append(at)
     known_s, until = 0.0, NIGHT
     for moment in speaking:
