@@ -13,14 +13,17 @@ from dns.asyncbackend import get_backend
 
 MOST_BYTES = 8192
 """Of one answer. TXT records of large domains come to five thousand."""
-MOST_DATAGRAMS = 20
-"""Read for one question: an answer, and strays."""
+MOST_DATAGRAMS = 5
+"""Taken for an answer to one question."""
+MOST_STRAYS = 100
+"""Thrown away unread, because they answer no question of ours."""
 
 
 class _Bounded:
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self._left = MOST_DATAGRAMS
+        self._left, self._strays = MOST_DATAGRAMS, MOST_STRAYS
+        self._question = b""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
@@ -31,12 +34,21 @@ class _Bounded:
     async def __aexit__(self, *_: object) -> None:
         await self._sock.close()
 
+    async def sendto(self, what: bytes, destination: Any, timeout: float | None) -> int:
+        self._question = what[:2]
+        return int(await self._sock.sendto(what, destination, timeout))
+
     async def recvfrom(self, size: int, timeout: float | None) -> tuple[bytes, Any]:
-        data, sender = await self._sock.recvfrom(size, timeout)
-        self._left -= 1
-        if self._left < 0 or len(data) > MOST_BYTES:
-            raise EOFError("more than an answer has")
-        return data, sender
+        while True:
+            data, sender = await self._sock.recvfrom(size, timeout)
+            if data[:2] == self._question:
+                self._left -= 1
+            else:
+                self._strays -= 1
+            if min(self._left, self._strays) < 0 or len(data) > MOST_BYTES:
+                raise EOFError("more than an answer has")
+            if data[:2] == self._question:
+                return data, sender
 
     async def recv(self, size: int, timeout: float | None) -> bytes:
         if size > MOST_BYTES:
