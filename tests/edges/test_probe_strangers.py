@@ -8,9 +8,9 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
@@ -31,10 +31,22 @@ HELD_UP_S = 0.2
 is processor time because a busy machine cannot make it longer."""
 
 
+Found = TypeVar("Found")
+
+
 class Cost(NamedTuple):
     seen: Observation
     took_s: float
     held_up_s: float
+
+
+def calmly(measure: Callable[[], Found], took_s: Callable[[Found], float]) -> Found:
+    """Measure again, twice at most, what took too long: a busy machine adds to a time and never takes from it."""
+    found = measure()
+    for _ in range(2):
+        if took_s(found) >= DEADLINE_S + SLACK_S:
+            found = measure()
+    return found
 
 
 class Turns:
@@ -90,12 +102,20 @@ async def costs_of(name: str, answers: Mapping[str, bytes]) -> dict[str, tuple[C
     return found
 
 
+def measured(name: str, answers: Mapping[str, bytes]) -> dict[str, tuple[Cost, float]]:
+    return asyncio.run(costs_of(name, answers))
+
+
 @pytest.mark.parametrize("name", READERS)
 def test_reading_whatever_it_is_costs_little_and_holds_nobody_up(name: str) -> None:
     answers = answers_for(name)
     threaded = name in READ_AS_PAGES or name == "upstream feed"  # a thread that was given up works on for a while
     for together in [{what: answer} for what, answer in answers.items()] if threaded else [answers]:
-        for what, (cost, grown_mb) in asyncio.run(costs_of(name, together)).items():
+        costs = calmly(
+            partial(measured, name, together),
+            lambda found: max(cost.took_s for cost, _ in found.values()),
+        )
+        for what, (cost, grown_mb) in costs.items():
             assert cost.took_s < DEADLINE_S + SLACK_S, what
             assert grown_mb < SLACK_MB, what
             assert cost.held_up_s < HELD_UP_S, what
@@ -121,7 +141,7 @@ def test_waiting_for_whomever_ends_at_the_deadline_for_every_kind_at_once(what: 
                 costs = await asyncio.gather(*(cost_of(name, port) for name in READERS))
                 return costs, memory.growth_mb
 
-    costs, grown_mb = asyncio.run(main())
+    costs, grown_mb = calmly(lambda: asyncio.run(main()), lambda found: max(cost.took_s for cost in found[0]))
     for name, cost in zip(READERS, costs, strict=True):
         assert cost.took_s < DEADLINE_S + SLACK_S, name
         assert cost.seen.outcome in (Outcome.FAILED, Outcome.UNKNOWN), name
@@ -141,7 +161,7 @@ def test_a_body_without_end_is_cut_by_its_size(name: str) -> None:
             with PeakMemory() as memory:
                 return await cost_of(name, port), memory.growth_mb
 
-    cost, grown_mb = asyncio.run(main())
+    cost, grown_mb = calmly(lambda: asyncio.run(main()), lambda found: found[0].took_s)
     assert cost.took_s < DEADLINE_S + SLACK_S
     assert grown_mb < SLACK_MB
     assert cost.seen.outcome in (Outcome.FAILED, Outcome.UNKNOWN)
@@ -231,7 +251,7 @@ def test_no_name_server_costs_more_than_its_deadline(what: str) -> None:
                 took_s = clock.monotonic() - started_s
                 return seen, took_s, await turns.end(), memory.growth_mb
 
-    seen, took_s, held_up_s, grown_mb = asyncio.run(main())
+    seen, took_s, held_up_s, grown_mb = calmly(lambda: asyncio.run(main()), lambda found: found[1])
     assert took_s < DEADLINE_S + SLACK_S
     assert held_up_s < HELD_UP_S
     assert grown_mb < SLACK_MB
@@ -289,7 +309,7 @@ def test_no_handshake_costs_more_than_its_deadline(what: str) -> None:
                 seen = await look_once("tls", ctx, host="127.0.0.1", port=port)
                 return seen, clock.monotonic() - started_s, await turns.end(), memory.growth_mb
 
-    seen, took_s, held_up_s, grown_mb = asyncio.run(main())
+    seen, took_s, held_up_s, grown_mb = calmly(lambda: asyncio.run(main()), lambda found: found[1])
     assert seen.reason in (Reason.TLS, Reason.TIMEOUT_TLS)
     assert took_s < DEADLINE_S + SLACK_S
     assert held_up_s < HELD_UP_S
