@@ -1,6 +1,7 @@
 """The snapshot as JSON: the Statuspage v2 paths that people's tools already read, and our own services with more.
 
-Statuspage has no word for *we cannot tell*; we say ``unknown`` there rather than green or red.
+Statuspage has no word for *we cannot tell*, and its clients know no word but its own. The mildest that is not green
+stands there instead, and beside it, in a field and a description of ours, what we really know.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ INDICATOR = {
     str(Health.PARTIAL): ("major", "Partial System Outage"),
     str(Health.MAJOR): ("critical", "Major Service Outage"),
     "maintenance": ("maintenance", "Service Under Maintenance"),
-    str(Health.UNKNOWN): ("unknown", "We cannot tell"),
+    str(Health.UNKNOWN): ("minor", "We cannot tell"),
 }
 ORDER = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED)
 STATUS_OF = {
@@ -36,6 +37,8 @@ STATUS_OF = {
     EventKind.POSTMORTEM: IncidentStatus.POSTMORTEM,
 }
 PAGE = "chatwatch"
+STATE = "chatwatch_state"
+"""The field that says ``unknown`` where Statuspage's own cannot."""
 
 Json = dict[str, Any]
 
@@ -92,12 +95,13 @@ def overall(snapshot: Snapshot) -> Json:
     worst = next((str(health) for health in ORDER if health in states), "")
     rest = next((state for state in ("unknown", "maintenance", "operational") if state in states), "unknown")
     indicator, description = INDICATOR[worst or rest]
-    return {"indicator": indicator, "description": description}
+    return {"indicator": indicator, "description": description, STATE: worst or rest}
 
 
-def component_status(part: ComponentView) -> str:
-    """Return a component's status in Statuspage's words."""
-    return "under_maintenance" if part.maintenance else str(part.health)
+def component_status(state: str) -> Json:
+    """Return a drawn state in Statuspage's words, and as it is."""
+    known = {"maintenance": "under_maintenance", str(Health.UNKNOWN): str(Health.DEGRADED)}
+    return {"status": known.get(state, state), STATE: state}
 
 
 def component_rows(snapshot: Snapshot, words: Words) -> list[Json]:
@@ -119,13 +123,13 @@ def component_rows(snapshot: Snapshot, words: Words) -> list[Json]:
             | {
                 "id": group,
                 "name": plain(service.name, 60),
-                "status": "under_maintenance" if state == "maintenance" else state,
                 "position": position,
                 "description": plain(sentences.service_sentence(service, words)),
                 "group_id": None,
                 "group": True,
                 "components": [slug(part.id) for part in service.components],
             }
+            | component_status(state)
         )
         rows += [component_row(part, group, index, common) for index, part in enumerate(service.components, 1)]
     return rows
@@ -133,17 +137,21 @@ def component_rows(snapshot: Snapshot, words: Words) -> list[Json]:
 
 def component_row(part: ComponentView, group: str | None, position: int, common: Json) -> Json:
     """Return one component."""
-    return common | {
-        "id": slug(part.id),
-        "name": plain(part.name, 60),
-        "status": component_status(part),
-        "created_at": stamp(part.since) or common["created_at"],
-        "updated_at": stamp(part.observed_at) or common["updated_at"],
-        "position": position,
-        "description": None,
-        "group_id": group,
-        "group": False,
-    }
+    state = sentences.state_of(part)
+    return (
+        common
+        | component_status(state)
+        | {
+            "id": slug(part.id),
+            "name": plain(part.name, 60),
+            "created_at": stamp(part.since) or common["created_at"],
+            "updated_at": stamp(part.observed_at) or common["updated_at"],
+            "position": position,
+            "description": INDICATOR[state][1] if state == str(Health.UNKNOWN) else None,
+            "group_id": group,
+            "group": False,
+        }
+    )
 
 
 def status_at(incident: IncidentView, when: datetime) -> IncidentStatus:

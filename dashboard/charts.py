@@ -7,7 +7,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
@@ -15,7 +15,7 @@ from plotly.subplots import make_subplots
 
 from dashboard.feeds import COLOUR
 from dashboard.parts import with_gaps
-from dashboard.words import Words, capital
+from dashboard.words import Language, Words, capital
 from monitor.core.model import Reason, Scope
 from monitor.store.views import LatencyPoint
 
@@ -57,18 +57,31 @@ def latency_figure(
     draw_failures(figure, points, words, theme)
     for span in spans:
         figure.add_vrect(
-            x0=span.start,
-            x1=span.end,
+            x0=local(span.start, words),
+            x1=local(span.end, words),
             fillcolor=COLOUR[span.state],
             opacity=0.14,
             line_width=0,
             layer="below",
         )
     style(figure, theme)
+    dated(figure, points, words)
     if decade(points):
         figure.update_yaxes(type="log", row=1, col=1, dtick=1)
     figure.update_yaxes(ticksuffix=" s", row=1, col=1)
     return figure
+
+
+def local(when: datetime, words: Words) -> datetime:
+    """Return the reader's wall time without its zone: Plotly would turn it into UTC."""
+    return when.astimezone(words.zone).replace(tzinfo=None)
+
+
+def dated(figure: go.Figure, points: Sequence[LatencyPoint], words: Words) -> None:
+    """Label the time axis in the reader's language, few and level enough for a phone."""
+    day = "%-d %b" if words.language is Language.EN else "%-m月%-d日"
+    long = bool(points) and points[-1].at - points[0].at > timedelta(days=3)
+    figure.update_xaxes(tickformat=day if long else f"%H:%M\n{day}", nticks=6, tickangle=0, hoverformat=f"{day} %H:%M")
 
 
 def decade(points: Sequence[LatencyPoint]) -> bool:
@@ -80,7 +93,7 @@ def decade(points: Sequence[LatencyPoint]) -> bool:
 
 def draw_latency(figure: go.Figure, points: Sequence[LatencyPoint], words: Words, theme: str) -> None:
     """Add the line and the band, named where they end instead of in a legend."""
-    ink, at = INK[theme], [point.at for point in points]
+    ink, at = INK[theme], [local(point.at, words) for point in points]
     counts = [f"{words('looks')}: {point.looks}" for point in points]
     for start, end in stretches(points):
         xs = at[start:end]
@@ -148,7 +161,7 @@ def draw_failures(figure: go.Figure, points: Sequence[LatencyPoint], words: Word
         ours = known is None or known.scope in (Scope.ACCOUNT, Scope.PROBE)
         name = capital(words.of(known)) if known else reason
         figure.add_bar(
-            x=[point.at for point in points],
+            x=[local(point.at, words) for point in points],
             y=[point.failures.get(reason, 0) for point in points],
             name=name,
             marker={

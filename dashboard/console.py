@@ -18,7 +18,7 @@ from monitor.store.engine import AWAY, StoreError
 EVERY_S = 10
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,60}")
 STYLE = """<style>
-[data-testid="stMainBlockContainer"]{max-width:1240px;padding:4.25rem 1.5rem 3rem}
+[data-testid="stMainBlockContainer"]{max-width:1240px;padding:5rem 1.5rem 3rem}
 [data-testid="stHeader"]{border-bottom:1px solid color-mix(in srgb,currentcolor 12%,transparent)}
 [data-testid="stHtml"] p.line{margin:0;font-size:14px;line-height:20px;overflow-wrap:anywhere}
 [data-testid="stHtml"] .dim{opacity:.72}
@@ -39,7 +39,11 @@ STYLE = """<style>
 @media(max-width:640px){[data-testid="stHtml"] .scroll table{min-width:620px}
 [class*="st-key-alert-"] [data-testid="stHorizontalBlock"]{gap:4px 16px}
 [class*="st-key-alert-"] [data-testid="stColumn"]{flex:0 1 auto!important;width:auto!important;min-width:0!important}
-[class*="st-key-alert-"] [data-testid="stColumn"]:is(:first-child,:last-child){flex:1 1 100%!important}}
+[class*="st-key-alert-"] [data-testid="stColumn"]:is(:first-child,:last-child){flex:1 1 100%!important}
+[class*="st-key-judge-"]{border-top:1px solid color-mix(in srgb,currentcolor 14%,transparent);padding-top:8px}
+[class*="st-key-judge-"] [data-testid="stHorizontalBlock"]{gap:8px}
+[class*="st-key-judge-"] [data-testid="stColumn"]{flex:1 1 calc(50% - 8px)!important;min-width:0!important}
+[class*="st-key-judge-"] [data-testid="stColumn"]:first-child{flex-basis:100%!important}}
 </style>"""
 MARKS = """<style>
 .mark{display:inline-block;width:11px;height:11px;margin-right:6px;vertical-align:-1px;border-radius:50%}

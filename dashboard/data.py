@@ -23,6 +23,8 @@ from monitor.store.engine import open_engine
 from monitor.store.views import LatencyPoint, ServiceView, Snapshot
 
 DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"
+ADDRESS = "CHATWATCH_URL"
+"""Environment: the public address of the status page."""
 STALE_AFTER = timedelta(seconds=90)
 """A snapshot whose newest report is older than this is shown grey, whoever was to blame."""
 

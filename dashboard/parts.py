@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from dashboard.sentences import state_word
 from dashboard.words import Words
 from monitor.core.model import Health
-from monitor.store.views import ComponentView, DayBar, Latency, LatencyPoint, ServiceView, Uptime
+from monitor.store.views import (
+    ComponentView,
+    DayBar,
+    Latency,
+    LatencyPoint,
+    ServiceView,
+    Snapshot,
+    Uptime,
+    WorkerView,
+)
 
 STEPS = 20
+AROUND = 4
+"""Steps on each side that tell how far apart looks usually are."""
 LEAST = 5
 """The smallest fill in twentieths: a minute of outage in a day must still be seen."""
+
+
+HYPHENED = re.compile(r"(\b[a-z]{1,8}-[a-z]{1,8}\b)", re.IGNORECASE)
 
 
 class Cell(NamedTuple):
@@ -150,11 +165,17 @@ def spark(latency: Latency, words: Words) -> Markup:
 
 
 def with_gaps(points: Sequence[LatencyPoint]) -> list[LatencyPoint]:
-    """Return the series with an empty point wherever a bucket is missing, so that no line bridges a gap."""
+    """Return the series with an empty point wherever a bucket is missing, so that no line bridges a gap.
+
+    Looks that measured nothing of this kind and failed at nothing are no gap. What is usual is told by the buckets
+    around, because a probe's rhythm may change within the window.
+    """
+    points = [point for point in points if point.p50_s is not None or point.failures]
     steps = [after.at - before.at for before, after in pairwise(points)]
-    usual = sorted(steps)[len(steps) // 2] if steps else timedelta(0)
     filled = list(points[:1])
-    for point, width in zip(points[1:], steps, strict=True):
+    for index, (point, width) in enumerate(zip(points[1:], steps, strict=True)):
+        around = sorted(steps[max(0, index - AROUND) : index] + steps[index + 1 : index + 1 + AROUND])
+        usual = around[len(around) // 2] if around else width
         if width > 2.5 * usual:
             filled.append(LatencyPoint(point.at - width + usual, None, None, 0, {}))
         filled.append(point)
@@ -175,6 +196,26 @@ def runs(points: Sequence[LatencyPoint]) -> list[list[LatencyPoint]]:
 def mark(state: str, more: str = "") -> Markup:
     """Return a state's shape; the word stands beside it."""
     return Markup('<span class="mark {}{}" aria-hidden="true"></span>').format(state, f" {more}" if more else "")
+
+
+def unbroken(said: str) -> Markup:
+    """Return a text in which no line ends within a short word such as log-in."""
+    return Markup("").join(
+        Markup('<span class="whole-word">{}</span>').format(piece) if index % 2 else escape(piece)
+        for index, piece in enumerate(HYPHENED.split(said))
+    )
+
+
+def sightless(snapshot: Snapshot) -> list[WorkerView]:
+    """Return, for each location none of whose workers sees while another location does, the one blind the longest."""
+    if snapshot.stale or snapshot.blind_since is not None:
+        return []
+    seeing = {worker.location for worker in snapshot.watching if worker.blind_since is None}
+    found: dict[str, WorkerView] = {}
+    for worker in sorted(snapshot.watching, key=lambda worker: worker.blind_since or snapshot.taken_at):
+        if worker.location not in seeing:
+            found.setdefault(worker.location, worker)
+    return list(found.values())
 
 
 def registration_mark(state: str) -> str:

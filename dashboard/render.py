@@ -154,7 +154,7 @@ class Scene:
             "w": words,
             "snapshot": self.snapshot,
             "prefix": words.language.prefix,
-            "home": words.language.prefix + "/",
+            "home": words.language.home,
             "layout": "base.html",
             "inside": False,
             "history": words.language.prefix + "/history",
@@ -166,6 +166,9 @@ class Scene:
             "capital": capital,
             "link": link,
             "mark": parts.mark,
+            "unbroken": parts.unbroken,
+            "label": words.table["label"].get(self.snapshot.label) or plain(self.snapshot.label, 120),
+            "sightless": parts.sightless(self.snapshot),
             "cells": parts.cells,
             "spark": parts.spark,
             "shares": parts.shares,
@@ -195,6 +198,7 @@ class Scene:
             "incident_title": lambda incident: sentences.incident_title(incident, words, names),
             "affected": lambda incident: sentences.affected(incident, words, names),
             "entries": lambda incident: timeline.entries(incident, words, names),
+            "crowded": timeline.crowded,
             "worst_mark": sentences.worst_state,
         }
 
@@ -205,7 +209,7 @@ def page(scene: Scene, template: str, path: str, title: str, description: str, *
     context = scene.helpers() | {
         "title": plain(title, 160),
         "description": plain(description, 300),
-        "other": other.prefix + path,
+        "other": other.home if path == "/" else other.prefix + path,
         "css": Markup(asset("style.css")),  # noqa: S704  our own file, its hash is in the policy
         "js": Markup(asset("script.js")),  # noqa: S704  the same
     }
@@ -218,7 +222,7 @@ def pages(snapshot: Snapshot, catalogue: Catalogue) -> dict[str, bytes]:
     for language in Language:
         scene = Scene(snapshot, language)
         found |= {language.prefix + path: body for path, body in scene_pages(scene, catalogue)}
-    return found
+    return found | {Language.EN.home: found["/"]}
 
 
 def scene_pages(scene: Scene, catalogue: Catalogue) -> Iterator[tuple[str, bytes]]:

@@ -19,6 +19,9 @@ from monitor.store.views import ComponentView, IncidentView, RegistrationView, S
 
 WORST_FIRST = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED, Health.UNKNOWN)
 
+SAME_TIME_S = 5.0
+"""A lead that no clock on either side would vouch for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -366,7 +369,7 @@ def lead_sentence(incident: IncidentView, words: Words) -> str:
     """Return who saw it first, and by how much; empty without a matching announcement."""
     if incident.lead_s is None:
         return ""
-    if abs(incident.lead_s) < 30:
+    if abs(incident.lead_s) <= SAME_TIME_S:
         return words("same_time")
     key = "we_saw_first" if incident.lead_s > 0 else "vendor_first"
     return words(key, duration=words.duration(abs(incident.lead_s)))

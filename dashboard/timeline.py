@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -71,7 +71,7 @@ def entries(incident: IncidentView, words: Words, names: Mapping[str, str]) -> t
     group: list[IncidentEvent] = []
     for event in incident.events:
         if event.kind is EventKind.REGISTRATION_CHANGED:
-            if group and event.at - group[0].at > TOGETHER:
+            if group and not together(group, event):
                 told += tell_registration(teller, group, held)
                 group = []
             group.append(event)
@@ -85,6 +85,18 @@ def entries(incident: IncidentView, words: Words, names: Mapping[str, str]) -> t
         told += tell(teller, event)
     told += tell_registration(teller, group, held)
     return tuple(sorted(told, key=lambda entry: entry.at))
+
+
+def together(group: Sequence[IncidentEvent], event: IncidentEvent) -> bool:
+    """Return whether a change belongs to those of one moment: a way that changes twice has seen two moments."""
+    again = event.data.get("method") in [earlier.data.get("method") for earlier in group]
+    return not again and event.at - group[0].at <= TOGETHER
+
+
+def crowded(entries: Sequence[Entry]) -> bool:
+    """Return whether two entries share a minute, so that only seconds tell their order."""
+    minutes = [entry.at.replace(second=0, microsecond=0) for entry in entries]
+    return len(set(minutes)) < len(minutes)
 
 
 def health_of(event: IncidentEvent) -> Health:

@@ -27,13 +27,14 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dashboard import api, feeds
-from dashboard.data import Reader, Reading, aged, database_url, last_good_path, load, nothing, save
+from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, last_good_path, load, nothing, save
 from dashboard.render import pages, security_policy
 from dashboard.words import Language
 from monitor import clock
 
 EVERY_S = 5.0
 SAVE_EVERY_S = 30.0
+VARY = "Accept-Encoding, Accept-Language"
 PATIENCE = timedelta(seconds=30)
 """How long a database that was never read yet may be missing before that is logged."""
 Source = Callable[[datetime], Reading]
@@ -160,14 +161,30 @@ def answer(body: bytes, content_type: str) -> Answer:
 
 
 def path_of(request: Request) -> str:
-    """Return the path that is meant: ``?lang=zh`` is another way to say ``/zh``."""
+    """Return the path that is meant: ``?lang=zh`` is another way to say ``/zh/``."""
     path = request.url.path
-    path = path.rstrip("/") or "/" if path not in ("/zh", "/zh/") else "/zh/"
+    homes = {home for language in Language for home in (language.home, language.home.rstrip("/"))}
+    path = f"{path.rstrip('/')}/" if path in homes else path.rstrip("/") or "/"
     wanted = request.query_params.get("lang", "")
     if wanted in list(Language):
         bare = path.removeprefix("/zh") or "/"
-        path = Language(wanted).prefix + bare
+        path = Language(wanted).prefix + bare if bare not in ("/", "/en/") else Language(wanted).home
     return path
+
+
+def preferred(accepted: str) -> Language:
+    """Return which of our languages an Accept-Language header ranks first (RFC 9110, 12.5.4); English by default."""
+    found: list[tuple[float, Language]] = []
+    for item in accepted.lower().replace(" ", "").split(","):
+        tag, _, weight = item.partition(";q=")
+        with suppress(ValueError):
+            found += [(float(weight or 1), language) for language in Language if tag.split("-")[0] == language]
+    return max((pair for pair in found if pair[0] > 0), key=lambda pair: pair[0], default=(0.0, Language.EN))[1]
+
+
+def elsewhere(path: str) -> Response:
+    """Return the way from ``/`` to the browser's language, for caches to keep apart."""
+    return Response(status_code=302, headers={"Location": path, "Vary": VARY, "Cache-Control": "public, max-age=300"})
 
 
 def respond(found: Answer, request: Request, status: int = 200) -> Response:
@@ -175,7 +192,7 @@ def respond(found: Answer, request: Request, status: int = 200) -> Response:
     headers = {
         "ETag": found.etag,
         "Cache-Control": "public, max-age=5, stale-while-revalidate=30, stale-if-error=86400",
-        "Vary": "Accept-Encoding",
+        "Vary": VARY if request.url.path == "/" else "Accept-Encoding",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
@@ -199,6 +216,9 @@ def application(site: Site) -> Starlette:
 
     async def page(request: Request) -> Response:
         path = path_of(request)
+        language = preferred(request.headers.get("accept-language", ""))
+        if path == "/" and language is not Language.EN:
+            return elsewhere(language.home)
         found = site.answers.get(path)
         if found is not None and not path.endswith("/404"):
             return respond(found, request)
@@ -224,7 +244,7 @@ def application(site: Site) -> Starlette:
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8500, show_default=True, help="Port to listen on.")
-@click.option("--url", default="", help="The page's public address, for feeds and JSON.")
+@click.option("--url", default="", envvar=ADDRESS, help="The page's public address, for feeds and JSON.")
 def main(host: str, port: int, url: str) -> None:
     """Serve the public status page."""
     site = Site(Reader(database_url()).read, url or f"http://{host}:{port}", last_good_path(database_url()))

@@ -57,6 +57,11 @@ class Language(StrEnum):
         """What stands before every path of this language."""
         return "" if self is Language.EN else f"/{self.value}"
 
+    @property
+    def home(self) -> str:
+        """The front page in this language whatever the browser prefers: ``/`` alone follows the browser."""
+        return f"/{self.value}/"
+
 
 def plain(text: object, limit: int = 300) -> str:
     """Return text from outside as one harmless line: no controls, no direction tricks, at most ``limit`` characters."""
@@ -170,7 +175,7 @@ class Words:
         return str(format_date(day, "MMMM y" if self.language is Language.EN else "y年M月", locale=self.locale))
 
     def moment(self, when: datetime, style: str = "long") -> str:
-        """Return a moment in this zone: ``clock`` 15:31:02, ``short`` 15:31, ``long`` 27 Jan, 15:31, ``full``."""
+        """Return a moment here: ``clock`` 15:31:02, ``short`` 15:31, ``long`` 27 Jan, 15:31, ``exact``, ``full``."""
         date_part = "d MMM" if self.language is Language.EN else "M月d日"
         year = " y" if self.language is Language.EN else ""
         before = "" if self.language is Language.EN else "y年"
@@ -179,6 +184,7 @@ class Words:
             "clock": "HH:mm:ss",
             "short": "HH:mm",
             "long": f"{date_part}{gap}HH:mm",
+            "exact": f"{date_part}{gap}HH:mm:ss",
             "full": f"{before}{date_part}{year}{gap}HH:mm",
         }[style]
         return str(format_datetime(when.astimezone(self.zone), form, locale=self.locale, tzinfo=self.zone))

@@ -48,7 +48,7 @@ PORTS = {"web": 8500, "live": 8501, "console": 8502, "metrics": 8503, "vendor": 
 USER = "demo"
 PRESENT_EVERY_S = 5.0
 PREPARING = (
-    "Demonstration: simulated services. The days before today are being invented; that takes about half a minute."
+    "Demonstration: simulated services. The days before today are being invented; that takes about half a minute"
 )
 """The label while the past is not there yet."""
 BEFORE_STORY_S = 8.0
@@ -318,6 +318,7 @@ class Narrator:
         self._vendor = vendor
         self._story = story
         self._told: dict[str, int] = {}
+        self._heard: set[tuple[str, object, object]] = set()
         self._notices = 0
 
     async def tell(self, speed: float | None) -> None:
@@ -355,12 +356,26 @@ class Narrator:
         found: list[tuple[IncidentEvent, IncidentView]] = []
         for view in reads.incidents(self._engine, public=False, limit=20):
             told = self._told.get(view.id, 0)
-            found += [(event, view) for event in view.events if event.seq > told and not event.data.get("unsaid")]
+            found += [(event, view) for event in view.events if event.seq > told and self._is_news(event, view)]
             self._told[view.id] = max([told, *(event.seq for event in view.events)])
         found.sort(key=lambda pair: (pair[0].recorded_at, pair[1].id, pair[0].seq))
         together = itertools.groupby(found, key=lambda pair: (pair[1].id, pair[0].recorded_at, _kind_or_seq(pair[0])))
         groups = [list(group) for _key, group in together]
         return [event_line([event for event, _view in group], group[0][1]) for group in groups]
+
+    def _is_news(self, event: IncidentEvent, view: IncidentView) -> bool:
+        """Return whether to tell an event; what the vendor says once may stand in several incidents."""
+        if event.kind is not EventKind.UPSTREAM_SAID:
+            return not event.data.get("unsaid")
+        said = (view.service, event.at, event.data.get("body"))
+        fresh = said not in self._heard
+        self._heard.add(said)
+        return fresh
+
+
+def _excerpts(view: IncidentView) -> set[object]:
+    """Return what the changes of registration quote, which are told in lines of their own."""
+    return {event.data.get("excerpt") for event in view.events if event.kind is EventKind.REGISTRATION_CHANGED}
 
 
 def _kind_or_seq(event: IncidentEvent) -> object:
@@ -384,7 +399,8 @@ def event_line(events: Sequence[IncidentEvent], view: IncidentView) -> str:
         case _:
             health = data.get("health")
             words = [str(data.get("impact", "")), health.replace("_", " ") if isinstance(health, str) else ""]
-            words.append(_quoted(data["detail"]) if data.get("detail") else "")
+            detail = data.get("detail")
+            words.append(_quoted(detail) if detail and detail not in _excerpts(view) else "")
     told = " ".join(word for word in (", ".join(touched), *words) if word)
     return f"{view.service_name}: {TOLD.get(first.kind, first.kind.value)} {told}".rstrip()
 

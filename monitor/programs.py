@@ -10,6 +10,7 @@ from monitor.config import Settings
 from monitor.supervise import Group, Program
 
 DATABASE = "CHATWATCH_DATABASE"
+ADDRESS = "CHATWATCH_URL"
 CONFIG = "CHATWATCH_CONFIG"
 DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"
 DEFAULT_CONFIG = "probes.yaml"
@@ -44,7 +45,7 @@ def worker(config: Path, location: str | None = None, environ: Mapping[str, str]
 
 def doors(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[Group, ...]:
     """Return the three programs that people visit, each a group of its own."""
-    environ = environ or {}
+    environ = {ADDRESS: os.environ.get(ADDRESS) or f"http://{settings.web}"} | dict(environ or {})
     return tuple(
         Group((Program(name, door(name, getattr(settings, name)), environ, open_to_visitors=True),))
         for name in ("web", "live", "console")

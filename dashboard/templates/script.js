@@ -25,7 +25,7 @@
   function times(scope) {
     const zone = Intl.DateTimeFormat().resolvedOptions().timeZone, lang = root.lang.startsWith("zh") ? "zh-CN" : "en-GB";
     const day = { day: "numeric", month: "short" }, min = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
-    const forms = { short: min, clock: { ...min, second: "2-digit" }, long: { ...day, ...min }, full: { ...day, ...min, year: "numeric" } };
+    const forms = { short: min, clock: { ...min, second: "2-digit" }, long: { ...day, ...min }, exact: { ...day, ...min, second: "2-digit" }, full: { ...day, ...min, year: "numeric" } };
     for (const el of scope.querySelectorAll("time[data-f]")) {
       const when = new Date(el.dateTime);
       el.title = el.dateTime.slice(0, 19).replace("T", " ") + " UTC";

@@ -63,7 +63,8 @@ def figure(visit: public.Visit, part: ComponentView, hours: int) -> None:
         config={"displaylogo": False, "modeBarButtons": [["toImage"]], "scrollZoom": False},
         key="latency",
     )
-    st.html(f'<p class="age">{words("chart_hint")} {words("zone_utc")}{words("full_stop").rstrip()}</p>')
+    zone = words("zone_local", zone=public.zone_of(words)) + words("full_stop").rstrip()
+    st.html(f'<p class="age">{words("chart_hint")} {zone}</p>')
     name = f"{part.id.replace('/', '-')}-{hours}h.csv"
     st.download_button(words("csv"), charts.as_csv(points), file_name=name, mime="text/csv", key="csv")
 

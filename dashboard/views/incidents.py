@@ -7,7 +7,7 @@ import streamlit as st
 from dashboard.render import block
 from dashboard.sentences import incident_title, names_of
 from dashboard.views import desk, public
-from dashboard.words import plain
+from dashboard.words import capital, plain
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident, WritePostmortem
 from monitor.core.model import Impact, IncidentStatus
 from monitor.store import reads
@@ -60,7 +60,7 @@ def switches(shift: desk.Shift, item: IncidentView) -> None:
     """Draw the switch between public and hidden; each undoes the other."""
     words = shift.words
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.html(f"<p>{words('is_public' if item.public else 'is_hidden')}</p>")
+        st.html(f'<p class="line">{capital(words("is_public" if item.public else "is_hidden"))}</p>')
         order = HideIncident(item.id) if item.public else PublishIncident(item.id)
         name = words("hide" if item.public else "publish")
         st.button(name, key="publish", on_click=desk.order, args=(shift, order))

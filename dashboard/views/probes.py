@@ -19,7 +19,7 @@ def draw(shift: desk.Shift) -> None:
     """Draw the probes and what they cost."""
     looks(shift)
     words = shift.words
-    st.html(f'<h3>{words("costs")}</h3><p class="dim">{words("costs_intro")}</p>')
+    st.html(f'<h3>{words("costs")}</h3><p class="line dim">{words("costs_intro")}</p>')
     desk.table(cost_rows(_costs(database_url(), shift), words), words("no_costs"))
 
 

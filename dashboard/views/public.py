@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard.data import Reader, Reading, aged, database_url, nothing
+from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, nothing
 from dashboard.render import block
-from dashboard.words import Language, Words, speak
+from dashboard.words import Language, Words, speak, web_address
 from monitor import clock
 from monitor.store.views import Snapshot
 
 TTL_S = 5
-MOMENT = re.compile(r'<time datetime="([0-9T:.+-]+)" data-f="(clock|short|long|full)">[^<]*</time>')
+ANY_HOST = re.compile(r"//(0\.0\.0\.0|\[::\])(?=[:/]|$)")
+MOMENT = re.compile(r'<time datetime="([0-9T:.+-]+)" data-f="(clock|short|long|exact|full)">[^<]*</time>')
 
 
 class Visit(NamedTuple):
@@ -99,6 +102,10 @@ def style() -> None:
         ".age{display:flex;gap:4px 20px;flex-wrap:wrap;font-size:13px;line-height:20px}"
         '[data-testid="stButtonGroup"] button{color:inherit!important}'
         ".age span:first-child{margin-right:auto}.age a{color:inherit}"
+        ".foot{display:block;margin-top:2rem;padding-top:1rem;"
+        "border-top:1px solid color-mix(in srgb,currentcolor 12%,transparent)}"
+        ".foot nav{display:flex;flex-wrap:wrap;gap:0 20px}.foot nav a{display:flex;align-items:center;min-height:44px}"
+        '[data-testid="stHtml"] .foot p{margin:0;font-size:13px;opacity:.8}'
         "</style>"
     )
 
@@ -121,6 +128,17 @@ def frame(draw: Callable[[Visit], None]) -> None:
     if holder.failing:
         st.warning(words("cannot_read"), icon=":material/cloud_off:")
     draw(Visit(reading, words, theme_of_visit(), holder.reader))
+    st.html(footer(words, os.environ.get(ADDRESS, ""), urlsplit(st.context.url or "").hostname or ""))
+
+
+def footer(words: Words, address: str, host: str) -> str:
+    """Return the foot of a page; ``address`` is the ready-made page's, ``host`` the one this visitor came by."""
+    address = web_address(ANY_HOST.sub(f"//{host}", address)).rstrip("/")
+    links = (("status_page", words.language.home), ("api", "/api/v2/summary.json"), ("feeds", "/feed.atom"))
+    drawn = [f'<a href="{address}{path}">{words(key)}</a>' for key, path in links if address]
+    stop = words("full_stop").rstrip()
+    said = f"{words('footer')} {words('zone_local', zone=zone_of(words))}{stop}"
+    return f'<footer class="age foot"><nav aria-label="{words("links")}">{"".join(drawn)}</nav><p>{said}</p></footer>'
 
 
 def show(visit: Visit, template: str, snapshot: Snapshot | None = None, **more: object) -> None:

@@ -31,12 +31,13 @@ def draw(shift: desk.Shift) -> None:
     share = words.percent(good / told) if told else "–"
     st.html(
         f'<p class="counts">{words("unjudged", n=len(open_ones))} · {words("judged", n=len(views) - counts[None])} · '
-        f'{words("precision")} <b>{share}</b> <span class="dim">{words("precision_formula")}</span></p>'
+        f"{words('precision')} <b>{share}</b></p>"
+        f'<p class="line dim">{words("precision")} = {words("precision_formula")}</p>'
     )
     if not open_ones:
         st.html(f'<p class="empty">{words("review_none")}</p>')
         return
-    st.html(f'<p class="dim">{words("review_intro")}</p>')
+    st.html(f'<p class="line dim">{words("review_intro")}</p>')
     for view in open_ones[:SHOWN]:
         row(shift, view)
 
@@ -44,7 +45,8 @@ def draw(shift: desk.Shift) -> None:
 def row(shift: desk.Shift, view: AlertView) -> None:
     """Draw one alert with its four verdicts."""
     words, alert = shift.words, view.alert
-    left, *buttons = st.columns([5, 1.3, 1.4, 1, 1.2], vertical_alignment="center")
+    with st.container(key=f"judge-{alert.id}", gap=None):
+        left, *buttons = st.columns([5, 1.3, 1.4, 1, 1.2], vertical_alignment="center")
     lasted = words.duration(((alert.resolved_at or shift.now) - alert.started_at).total_seconds())
     line = html.escape(plain(desk.alert_line(view, words), 160))
     left.html(f'<p class="line">{line} <span class="dim">{words.moment(alert.started_at)} · {lasted}</span></p>')

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Any
 
-from sqlalchemy import Engine, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select
 
 from monitor.store import tables
 from monitor.store.catalogues import load_index
@@ -19,7 +21,8 @@ from monitor.store.views import CostView
 
 SERIES = table(tables.Series)
 PACE_WINDOW = timedelta(hours=6)
-"""The pace is that of the questions of so long."""
+PACED = 12
+"""The pace is the usual step between so many of the window's newest questions; no pause, no second look moves it."""
 
 
 def costs(engine: Engine, now: datetime, days: int = 2) -> tuple[CostView, ...]:
@@ -51,19 +54,27 @@ def costs(engine: Engine, now: datetime, days: int = 2) -> tuple[CostView, ...]:
             .where(*asked)
             .group_by(RESULT.c.series, RESULT.c.at_us - RESULT.c.at_us % DAY)
         ).all()
-        newest = (*asked, RESULT.c.at_us >= us(now - PACE_WINDOW))
-        first, last = func.min(RESULT.c.at_us).label("first"), func.max(RESULT.c.at_us).label("last")
-        query = select(RESULT.c.series, func.count().label("asks"), first, last).where(*newest)
-        paces = {row.series: row for row in connection.execute(query.group_by(RESULT.c.series))}
+        times = asked_at(connection, (*asked, RESULT.c.at_us >= us(now - PACE_WINDOW)))
     order = {probe.id: place for place, probe in enumerate(index.catalogue.probes)}
-    found = [_view(row, series[row.series], index.probes, paces) for row in used]
+    found = [_view(row, series[row.series], index.probes, times) for row in used]
     return tuple(sorted(found, key=lambda view: (-view.day.toordinal(), order[view.probe.id], view.location)))
 
 
-def _view(row: Row[Any], series: Row[Any], probes: Mapping[str, Any], paces: Mapping[int, Row[Any]]) -> CostView:
+def asked_at(connection: Connection, asked: Sequence[ColumnElement[bool]]) -> dict[int, list[int]]:
+    """Return when the newest questions of each series were asked, oldest first."""
+    age = func.row_number().over(partition_by=RESULT.c.series, order_by=RESULT.c.at_us.desc()).label("age")
+    newest = select(RESULT.c.series, RESULT.c.at_us, age).where(*asked).subquery()
+    found: dict[int, list[int]] = {}
+    for row in connection.execute(select(newest).where(newest.c.age <= PACED).order_by(newest.c.at_us)):
+        found.setdefault(row.series, []).append(row.at_us)
+    return found
+
+
+def _view(row: Row[Any], series: Row[Any], probes: Mapping[str, Any], asked: Mapping[int, Sequence[int]]) -> CostView:
     day: date = when(row.day_us).date()
-    pace = paces.get(row.series)
-    steady = pace is not None and pace.asks > 1 and when(pace.last).date() == day
+    times = asked.get(row.series, ())
+    steps = [after - before for before, after in pairwise(times)]
+    steady = steps and when(times[-1]).date() == day
     return CostView(
         probe=probes[series.probe],
         location=series.location,
@@ -72,5 +83,5 @@ def _view(row: Row[Any], series: Row[Any], probes: Mapping[str, Any], paces: Map
         tokens_in=int(row.tokens_in),
         tokens_out=int(row.tokens_out),
         usd=None if row.nano_usd is None else int(row.nano_usd) / 1e9,
-        pace_s=(pace.last - pace.first) / 1e6 / (pace.asks - 1) if pace is not None and steady else None,
+        pace_s=median(steps) / 1e6 if steady else None,
     )

@@ -20,8 +20,10 @@ from dashboard.render import block
 from dashboard.views import public
 from dashboard.words import Language, speak
 from monitor import clock
+from monitor.store.views import LatencyPoint
 from tests.doors import sample, seeded
 
+MINUTE = timedelta(minutes=1)
 LIVE = Path(serve.__file__).with_name("live.py")
 
 
@@ -114,6 +116,29 @@ def test_no_line_bridges_a_gap() -> None:
     points = sample.latency(sample.NOW, "ttft", 1.0).recent
     left_out = [point for point in points if point.looks]
     assert sum(point.p50_s is None for point in with_gaps(left_out)) == 1
+
+
+def test_a_probe_that_changes_its_rhythm_leaves_no_gap() -> None:
+    seldom = [LatencyPoint(sample.NOW + minute * MINUTE, 1.0, 2.0, 3, {}) for minute in range(0, 450, 45)]
+    often = [LatencyPoint(sample.NOW + minute * MINUTE, 1.0, 2.0, 3, {}) for minute in range(410, 440)]
+    assert all(point.p50_s is not None for point in with_gaps(seldom + often))
+    torn = with_gaps(seldom + often[:10] + often[15:])
+    assert [point.at for point in torn if point.p50_s is None] == [sample.NOW + 420 * MINUTE]
+
+
+@pytest.mark.parametrize(
+    ("address", "link"),
+    [
+        ("https://status.example/", 'href="https://status.example/api/v2/summary.json"'),
+        ("http://0.0.0.0:8500", 'href="http://chat.example:8500/zh/"'),
+        ("javascript:alert(1)", None),
+        ("", None),
+    ],
+)
+def test_the_foot_of_the_live_page_leads_to_the_status_page(address: str, link: str | None) -> None:
+    foot = public.footer(speak(Language.ZH), address, "chat.example")
+    assert link in foot if link else "href" not in foot
+    assert "UTC" in foot
 
 
 def test_the_csv_holds_numbers_and_codes_alone() -> None:

@@ -111,6 +111,30 @@ def test_language_is_chosen_by_path_or_by_query(january: httpx.Client) -> None:
     assert january.get("/?lang=klingon").text == january.get("/").text
 
 
+@pytest.mark.parametrize(
+    ("accepted", "path"),
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", "/zh/"),
+        ("en; q=0.4, zh-Hans; q=0.7", "/zh/"),
+        ("de,en;q=0.5", None),
+        ("zh;q=0, *", None),
+        ("zh;q=often", None),
+        ("", None),
+    ],
+)
+def test_the_front_page_alone_follows_the_browsers_language(
+    january: httpx.Client, accepted: str, path: str | None
+) -> None:
+    asked = {"accept-language": accepted}
+    answer = january.get("/", headers=asked)
+    assert (answer.status_code, answer.headers.get("location")) == ((302, path) if path else (200, None))
+    assert "Accept-Language" in answer.headers["vary"]
+    for chosen in ("/en/", "/en", "/?lang=en", "/history"):
+        answer = january.get(chosen, headers=asked)
+        assert answer.status_code == 200, chosen
+        assert 'lang="en"' in answer.text, chosen
+
+
 def test_an_unchanged_page_costs_304_and_a_changed_one_is_compressed(january: httpx.Client) -> None:
     first = january.get("/", headers={"accept-encoding": "identity"})
     packed = january.get("/", headers={"accept-encoding": "gzip"})
@@ -250,7 +274,17 @@ def test_blindness_is_a_banner_with_its_reason() -> None:
         status = client.get("/api/v2/status.json").json()
     assert "our own network is down" in text
     assert "all controls failed" in text
-    assert status["status"]["indicator"] == "unknown"
+    assert status["status"] == {"indicator": "minor", "description": "We cannot tell", "chatwatch_state": "unknown"}
+
+
+def test_a_location_that_sees_nothing_is_told_while_others_see() -> None:
+    blind = {"blind_since": sample.NOW - timedelta(minutes=4), "blind_reason": "all controls failed"}
+    seeing = replace(sample.worker(sample.NOW), location="tokyo")
+    partly = replace(sample.calm(), workers=(sample.worker(sample.NOW, **blind), seeing))
+    helped = replace(partly, workers=(*partly.workers, sample.worker(sample.NOW)))
+    for snapshot, banner in ((partly, True), (helped, False), (replace(partly, stale=True), False)):
+        text = " ".join(Elements(dict(render.pages(snapshot, sample.catalogue()))["/"].decode()).text)
+        assert ("We cannot see from frankfurt since" in text) is banner
 
 
 def test_the_method_page_has_every_reason_outcome_and_threshold(january: httpx.Client) -> None:
@@ -265,7 +299,7 @@ def test_the_method_page_has_every_reason_outcome_and_threshold(january: httpx.C
 
 COMPONENT_KEYS = {
     "id", "name", "status", "created_at", "updated_at", "position", "description", "showcase", "start_date",
-    "group_id", "page_id", "group", "only_show_if_degraded",
+    "group_id", "page_id", "group", "only_show_if_degraded", "chatwatch_state",
 }  # fmt: skip
 INCIDENT_KEYS = {
     "id", "name", "status", "created_at", "updated_at", "monitoring_at", "resolved_at", "impact", "shortlink",
@@ -283,7 +317,11 @@ def document(client: httpx.Client, name: str) -> dict[str, Any]:
 
 def test_the_summary_speaks_statuspage(january: httpx.Client) -> None:
     body = document(january, "summary")
-    assert body["status"] == {"indicator": "major", "description": "Partial System Outage"}
+    assert body["status"] == {
+        "indicator": "major",
+        "description": "Partial System Outage",
+        "chatwatch_state": "partial_outage",
+    }
     assert all(set(row) - {"components"} == COMPONENT_KEYS for row in body["components"])
     assert {row["id"]: row["status"] for row in body["components"]}["deepseek-web"] == "partial_outage"
     assert [row["id"] for row in body["incidents"]] == ["registration-0127", "outage-0127"]
@@ -305,10 +343,12 @@ def test_lists_hold_what_their_names_say(january: httpx.Client) -> None:
     assert resolved["monitoring_at"] == "2025-01-25T08:08:00.000Z"
 
 
-def test_stale_data_is_neither_green_nor_red_for_programs() -> None:
+def test_what_we_cannot_tell_is_the_mildest_word_that_statuspage_knows_with_the_truth_beside_it() -> None:
     body = json.loads(api.documents(sample.stale(), "https://status.example")["/api/v2/summary.json"])
-    assert body["status"]["indicator"] == "unknown"
-    assert {row["status"] for row in body["components"]} == {"unknown"}
+    assert body["status"]["indicator"] == "minor"
+    assert {row["status"] for row in body["components"]} == {"degraded_performance"}
+    assert {row["chatwatch_state"] for row in (body["status"], *body["components"])} == {"unknown"}
+    assert all("e cannot tell" in row["description"] for row in (body["status"], *body["components"]))
 
 
 def test_our_own_document_has_what_statuspage_has_no_words_for(january: httpx.Client) -> None:

@@ -155,6 +155,22 @@ def test_ways_to_sign_up_that_changed_together_are_told_together() -> None:
     assert told(registration_cut(), Language.ZH)[0] == "新用户仅能用中国（+86）的手机号注册。"
 
 
+def test_a_way_that_changes_twice_within_the_moment_is_told_twice() -> None:
+    (incident,) = (item for item in sample.january().open_incidents if item.id == "registration-0127")
+    (change, *_rest) = (event for event in incident.events if event.kind is EventKind.REGISTRATION_CHANGED)
+    later = replace(change, seq=change.seq + 1, at=change.at + timedelta(seconds=20))
+    told = timeline.entries(replace(incident, events=(change, later)), speak(Language.EN), {})
+    assert len(told) == 2
+    assert timeline.crowded(told) == (change.at.minute == later.at.minute)
+
+
+def test_seconds_are_told_only_where_minutes_do_not_tell_the_order() -> None:
+    base = outage()
+    told = timeline.entries(base, speak(Language.EN), {})
+    assert not timeline.crowded(told)
+    assert timeline.crowded((*told, told[-1]))
+
+
 def test_log_in_is_mentioned_when_the_event_knows_it() -> None:
     cut = registration_cut()
     events = tuple(

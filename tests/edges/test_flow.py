@@ -141,6 +141,15 @@ def test_what_the_chat_probes_cost_is_added_up_per_probe_and_day(engine: Engine)
     assert (before.asks, before.tokens_out, before.usd, before.pace_s) == (1, 3, None, None)
 
 
+def test_neither_a_pause_nor_a_second_look_changes_the_pace_of_a_chat_probe(engine: Engine) -> None:
+    publish(engine)
+    noon, minutes = T0 + timedelta(hours=4), (0, 5, 10, 15, 100, 105, 105.1, 110)
+    asked = [look("ds-api", noon + minute * MINUTE, chat=ChatTimes(output_tokens=3)) for minute in minutes]
+    flow.record(engine, asked, noon + 111 * MINUTE, backfill=True)
+    (today,) = reads.costs(engine, noon + 111 * MINUTE)
+    assert today.pace_s == 300.0
+
+
 def test_evidence_that_runs_out_makes_the_component_unknown_not_well(engine: Engine) -> None:
     publish(engine)
     play(engine, range(3))
