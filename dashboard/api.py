@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -303,6 +304,7 @@ def own_component(part: ComponentView) -> Json:
             "looks": latency.looks,
         },
         "registration": None if view is None else [method(way) for way in view.methods],
+        "error_budget": None if part.budget is None else asdict(part.budget) | {"left_ratio": part.budget.left_ratio},
     }
 
 

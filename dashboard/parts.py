@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 from dashboard.sentences import state_word
 from dashboard.words import Words
 from monitor.core.model import Health
+from monitor.core.slo import PERIOD_DAYS, Budget
 from monitor.store.views import (
     ComponentView,
     DayBar,
@@ -117,6 +118,23 @@ def shares(uptime: Uptime, words: Words) -> list[Share]:
         ("unknown", uptime.unknown_s),
     )
     return [Share(words(key), words.duration(seconds)) for key, seconds in parts]
+
+
+def budget_line(budget: Budget | None, words: Words) -> str:
+    """Return what is left of an error budget, with its objective, window and formula; empty if nothing is known."""
+    left = budget.left_ratio if budget else None
+    if budget is None or left is None:
+        return ""
+    allowed, down = words.duration(budget.allowed_s), words.duration(budget.down_s)
+    said = words(
+        "budget_left" if left > 0 else "budget_spent",
+        days=str(PERIOD_DAYS),
+        target=words.percent(budget.target_ratio),
+        allowed=allowed,
+        down=down,
+        left=words.percent(left),
+    )
+    return f"{said} {words('budget_formula')}"
 
 
 def weakest(service: ServiceView) -> ComponentView | None:

@@ -172,6 +172,7 @@ class Scene:
             "cells": parts.cells,
             "spark": parts.spark,
             "shares": parts.shares,
+            "budget_line": parts.budget_line,
             "weakest": parts.weakest,
             "window_days": parts.window_days,
             "bars_summary": parts.bars_summary,

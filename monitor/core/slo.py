@@ -8,9 +8,10 @@ of a ratio, and a window with too few looks says nothing at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from monitor.core.catalogue import Probe
 from monitor.core.model import Severity
 
 MIN_SAMPLES = 10
@@ -36,7 +37,7 @@ RULES = (
     BurnRule(Severity.TICKET, 0.10, 259_200, 21_600, 1.0),
 )
 """For a budget of 30 days."""
-PERIOD_S = 30 * 86_400
+PERIOD_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,24 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What is left of the error budget of a period, in failed looks."""
+    """The error budget of the newest days, in wall time: how long a service may be down and still keep its objective.
 
-    allowed: float
-    spent: int
+    Time in maintenance and time that nobody could judge is not in ``known_s``: it neither earns nor spends.
+    """
+
+    target_ratio: float
+    known_s: float
+    down_s: float
 
     @property
-    def left_ratio(self) -> float:
-        """1 untouched, 0 used up, negative overspent."""
-        return 1 - self.spent / self.allowed if self.allowed else (0.0 if self.spent else 1.0)
+    def allowed_s(self) -> float:
+        """(1 - target) x known time, after the Google SRE Workbook, "Implementing SLOs"."""
+        return (1 - self.target_ratio) * self.known_s
+
+    @property
+    def left_ratio(self) -> float | None:
+        """1 untouched, 0 used up, negative overspent; None if nothing is known."""
+        return 1 - self.down_s / self.allowed_s if self.known_s > 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +86,9 @@ class Burning:
     """How many times too fast, over the long window."""
 
 
-def budget(counted: Count, target_ratio: float) -> Budget:
-    """Return the budget over a period of looks for a target such as 0.99."""
-    return Budget((1 - target_ratio) * counted.looks, counted.failed)
+def objective(probes: Sequence[Probe]) -> float | None:
+    """Return what a component is held to: its first probe's objective, witnesses apart; None without probes."""
+    return next((probe.policy.slo_target_ratio for probe in probes if not probe.witness), None)
 
 
 def impossible(target_ratio: float) -> tuple[BurnRule, ...]:

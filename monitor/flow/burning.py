@@ -13,7 +13,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.conditions import Condition, burn_rate
 from monitor.core.events import Alert
 from monitor.core.model import Outcome
-from monitor.core.slo import Count, burning
+from monitor.core.slo import Count, burning, objective
 from monitor.core.told import Told
 from monitor.flow.paging import ALERT, Paging
 from monitor.flow.working import SERIES, Working
@@ -44,14 +44,14 @@ def watch_budgets(engine: Engine, now: datetime) -> int:
         told = _told(connection, us(now) - LONGEST_S * SECOND_US, us(now))
         conditions: list[Condition] = []
         for component in work.catalogue.components:
-            policy = next((p.policy for p in work.index.probes_of.get(component.id, ()) if not p.witness), None)
-            if policy is not None:
+            target = objective(work.index.probes_of.get(component.id, ()))
+            if target is not None:
                 minutes, hours = fine.get(component.id, []), coarse.get(component.id, [])
                 if not _count(minutes, hours, us(now), FINE_S).looks:
                     continue  # no looks are no recovery
                 spans = told.get(component.id, ())
                 counts = partial(_count, _outside(minutes, 60, spans), _outside(hours, 3600, spans), us(now))
-                conditions.append(burn_rate(component.id, burning(counts, policy.slo_target_ratio), now))
+                conditions.append(burn_rate(component.id, burning(counts, target), now))
         paging.meet(conditions, now)
         paging.decide()
     return paging.notices

@@ -17,10 +17,11 @@ from sqlalchemy import Connection, Engine, Row, func, select
 
 from monitor.core import registration
 from monitor.core.baseline import Unusual, worst
-from monitor.core.catalogue import Catalogue, Component, Service
+from monitor.core.catalogue import Catalogue, Component, Probe, Service
 from monitor.core.maintenance import Window, covering
 from monitor.core.model import Health, Reason, UpstreamReading
 from monitor.core.registration import RegistrationState
+from monitor.core.slo import PERIOD_DAYS, Budget, objective
 from monitor.store import tables
 from monitor.store.bars import Line, Parts, day_parts, day_totals, total
 from monitor.store.catalogues import Index, load_index
@@ -234,8 +235,17 @@ def _component(
         disabled=tuple(
             f"{probe.id}: {probe.disabled}" for probe in scene.index.probes_of.get(component.id, ()) if probe.disabled
         ),
+        budget=_budget(scene.index.probes_of.get(component.id, ()), bars[-PERIOD_DAYS:]),
         unusual=_unusual(row, scene),
     )
+
+
+def _budget(probes: Sequence[Probe], days: Sequence[DayBar]) -> Budget | None:
+    target = objective(probes)
+    if target is None or not days:
+        return None
+    down_s = sum(day.partial_s + day.major_s for day in days)
+    return Budget(target, down_s + sum(day.operational_s + day.degraded_s for day in days), down_s)
 
 
 def _unusual(row: Row[Any], scene: _Scene) -> Unusual | None:

@@ -24,6 +24,7 @@ from monitor.core.model import (
     Verdict,
     Why,
 )
+from monitor.core.slo import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,8 @@ class ComponentView:
     registration: RegistrationView | None
     disabled: tuple[str, ...] = ()
     """Why probes of it do not run, one sentence each."""
+    budget: Budget | None = None
+    """The error budget of the newest 30 of :attr:`days`; None where nothing is held to an objective."""
     unusual: Unusual | None = None
     """What is slower than usual for the hour of the week, while that is all there is to say against it."""
 

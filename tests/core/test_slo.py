@@ -49,8 +49,10 @@ def test_a_long_interval_makes_short_windows_meaningless() -> None:
 
 
 def test_the_budget_says_what_is_left() -> None:
-    assert slo.budget(slo.Count(1000, 4), 0.99).left_ratio == pytest.approx(0.6)
-    assert slo.budget(slo.Count(1000, 20), 0.99).left_ratio == pytest.approx(-1.0)
-    assert slo.budget(slo.Count(0, 0), 0.99).left_ratio == 1.0
+    assert slo.Budget(0.99, 1000.0, 0.0).left_ratio == 1.0
+    assert slo.Budget(0.99, 1000.0, 4.0).left_ratio == pytest.approx(0.6)
+    assert slo.Budget(0.99, 1000.0, 20.0).left_ratio == pytest.approx(-1.0)
+    assert slo.Budget(0.99, 0.0, 0.0).left_ratio is None
+    assert slo.Budget(0.999, 30 * 86_400.0, 0.0).allowed_s == pytest.approx(43.2 * 60)
     assert slo.Count(0, 0).error_ratio is None
     assert slo.Count(4, 1).error_ratio == 0.25

@@ -22,6 +22,7 @@ from monitor.core.model import (
     UpstreamReading,
     UpstreamUpdate,
 )
+from monitor.core.slo import PERIOD_DAYS, Budget
 from monitor.store.views import (
     ComponentView,
     DayBar,
@@ -132,6 +133,12 @@ def cut_registration(now: datetime) -> RegistrationView:
     )
 
 
+def budget(bars: Sequence[DayBar]) -> Budget:
+    """Held to 99 %."""
+    spent = uptime(bars[-PERIOD_DAYS:])
+    return Budget(0.99, spent.up_s + spent.degraded_s + spent.down_s, spent.down_s)
+
+
 def component(service: str, row: tuple[str, str, str, ComponentKind], now: datetime, **more: Any) -> ComponentView:
     """One component, calm unless ``more`` says otherwise."""
     slug, name, name_zh, kind = row
@@ -149,6 +156,7 @@ def component(service: str, row: tuple[str, str, str, ComponentKind], now: datet
         "uptime": uptime(bars),
         "latency": None if kind is ComponentKind.REGISTRATION else latency(now, "response", 0.42),
         "registration": open_registration(now) if kind is ComponentKind.REGISTRATION else None,
+        "budget": budget(bars),
     }
     if kind is ComponentKind.API:
         calm["latency"] = latency(now, "ttft", 1.4)

@@ -72,6 +72,18 @@ def uptime_told(text: str, uptime: Uptime, words: Words) -> None:
     assert words.percent(uptime.ratio) in text
 
 
+def budget_told(text: str, part: ComponentView, words: Words) -> None:
+    budget = part.budget
+    assert budget is not None
+    left = budget.left_ratio
+    assert words.duration(budget.allowed_s) in text
+    assert words.percent(budget.target_ratio) in text
+    assert words("budget_formula") in text
+    assert (left is not None and left > 0 and words.percent(left) in text) or words("budget_spent").split("{")[-1][
+        len("down}") :
+    ] in text
+
+
 def latency_told(text: str, part: ComponentView, words: Words) -> None:
     latency = part.latency
     assert latency is not None
@@ -106,6 +118,7 @@ def board_is_told(found: Figures, snapshot: Snapshot, words: Words) -> None:
             name = f"{render.slug(part.id)}-figures"
             opened, summary = said(found.opened[name]), said(found.summaries[name])
             uptime_told(opened, part.uptime, words)
+            budget_told(opened, part, words)
             if "p50" in summary:
                 latency_told(opened, part, words)
             else:

@@ -358,6 +358,8 @@ def test_our_own_document_has_what_statuspage_has_no_words_for(january: httpx.Cl
     assert (phone["state"], phone["country_codes"]) == ("restricted", ["86"])
     assert parts["deepseek/api"]["latency"]["what"] == "ttft"
     uptime = parts["deepseek/web"]["uptime"]
+    assert parts["deepseek/web"]["error_budget"]["target_ratio"] == 0.99
+    assert parts["deepseek/web"]["error_budget"]["left_ratio"] < 1
     whole = sum(uptime[key] for key in ("up_s", "degraded_s", "down_s", "maintenance_s", "unknown_s"))
     assert whole == pytest.approx(uptime["window_s"])
 

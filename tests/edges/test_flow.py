@@ -29,6 +29,7 @@ from monitor.core.model import (
     Verdict,
     Why,
 )
+from monitor.core.slo import Budget
 from monitor.store import reads, tables
 from monitor.store.engine import begin, reading
 from monitor.store.tables import table
@@ -690,6 +691,25 @@ def test_closed_days_are_fixed_and_what_comes_late_reopens_them(engine: Engine) 
     assert first.operational_s == 190
     assert first.unknown_s == 16 * 3600 - 190
     assert sum((bar.operational_s + bar.unknown_s) for bar in bars) == 3 * 86400
+
+
+def test_the_error_budget_counts_thirty_days_of_known_time_alone(engine: Engine) -> None:
+    publish(engine, with_policy(slo_target_ratio=0.9))
+    play(engine, range(60))
+    play(engine, range(60, 70), Reason.SERVER_ERROR)
+    play(engine, range(70, 600))
+    flow.sweep(engine, T0 + timedelta(hours=11))
+    flow.roll_up(engine, T0 + timedelta(days=5))
+    flow.check_in(engine, "w", "local", T0 + timedelta(days=5))
+    part = component(engine, "deepseek/api", 5 * 1440)
+    assert part.budget is not None
+    assert part.budget.target_ratio == 0.9
+    assert part.budget.known_s == pytest.approx(600 * 60, abs=200)
+    assert part.budget.down_s == pytest.approx(600, abs=60)
+    assert part.budget.left_ratio == pytest.approx(1 - 600 / 3600, abs=0.02)
+    flow.roll_up(engine, T0 + timedelta(days=40))
+    flow.check_in(engine, "w", "local", T0 + timedelta(days=40))
+    assert component(engine, "deepseek/api", 40 * 1440).budget == Budget(0.9, 0.0, 0.0)
 
 
 def test_ageing_out_keeps_what_pages_and_incidents_need(engine: Engine) -> None:
