@@ -210,7 +210,8 @@ def test_a_worker_that_was_asleep_records_the_gap_and_looks_once(tmp_path: Path)
     assert steps_s(before) == {1.0}
     assert 4 <= lost <= 7
     after, lost = ticks_of(found, "sim-page", slept_at, later)
-    assert lost == MOST_MISSED  # the newest of 600
+    # The newest of 600 before the tick at which it woke; a machine too busy to look at once missed that one, too.
+    assert lost - MOST_MISSED in (0, 1)
     assert steps_s(after[1:]) == {1.0}
     whole, lost = ticks_of(found, "sim-chat", T0, later)
     assert steps_s(whole) == {4.0}
