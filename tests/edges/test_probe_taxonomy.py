@@ -245,7 +245,7 @@ def test_rows_15_and_16_a_queue_is_told_in_every_vendors_stream(vendor: str) -> 
     sign = b'event: ping\ndata: {"type":"ping"}\n\n' if vendor == "anthropic" else b": keep-alive\n\n"
     late = answered(vendor, sign, sign, *shape.answer(), pauses={2: 0.15}, first_token_slow_s="100ms")
     assert (late.reason, late.outcome) == (Reason.QUEUED, Outcome.SLOW)
-    endless = answered(vendor, *[sign] * 30, pauses=dict.fromkeys(range(30), 0.02), ctx=context(timeout_s=0.3))
+    endless = answered(vendor, *[sign] * 30, pauses=dict.fromkeys(range(30), 0.04), ctx=context(timeout_s=0.8))
     assert endless.reason is Reason.TIMEOUT_QUEUED
 
 
