@@ -27,10 +27,14 @@ def test_a_snapshot_without_history_tells_the_same_uptime(engine: Engine) -> Non
             whole = reads.snapshot(engine, moment, public=False)
             bare = reads.snapshot(engine, moment, public=False, history=False)
             stripped = [
-                replace(service, components=tuple(replace(c, days=(), latency=None) for c in service.components))
+                replace(
+                    service,
+                    components=tuple(replace(c, days=(), latency=None, budget=None) for c in service.components),
+                )
                 for service in whole.services
             ]
             assert list(bare.services) == stripped
             assert bare.open_incidents == whole.open_incidents
     assert any(c.uptime.down_s for service in bare.services for c in service.components)
+    assert all(c.budget for service in whole.services for c in service.components)
     assert any(len(c.days) > 3 for service in whole.services for c in service.components)
