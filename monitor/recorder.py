@@ -31,13 +31,24 @@ from monitor.metrics import Counters, Kept, Seen
 from monitor.sharing import LATE_LOOK_S, Carrying, Sharing, own_name
 from monitor.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import AWAY, JOURNAL_LIMIT_BYTES, fold_log, is_postgresql, migrate, parsed_url
+from monitor.store.engine import (
+    AWAY,
+    JOURNAL_LIMIT_BYTES,
+    REFUSED,
+    answered_within,
+    fold_log,
+    is_postgresql,
+    migrate,
+    parsed_url,
+)
 
 log = logging.getLogger("chatwatch.recorder")
 
 T = TypeVar("T")
 
 RETRY_S = 1.0
+ANSWER_S = 10.0
+"""A statement that PostgreSQL leaves unanswered for so long ends; longer than any of them waits for a lock."""
 WARN_EVERY_S = 60.0
 REST_S = 0.02
 PRUNE_STEPS = 100
@@ -94,9 +105,9 @@ class Recorder:
         self._gaps_filled = False
 
     async def database(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        """Run a verb of the flow in the database's thread."""
+        """Run a verb of the flow in the database's thread; a server that hangs is away, so that the spool is used."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: work(*arguments, **named))
+        return await loop.run_in_executor(self._thread, lambda: _answered(work, *arguments, **named))
 
     async def aside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run what may take long and must not hold up recording."""
@@ -116,7 +127,7 @@ class Recorder:
         """Bring the database up to date, however long it stays away; results wait on disk meanwhile."""
         while True:
             try:
-                await self.database(migrate, self.engine)
+                await self.aside(migrate, self.engine)  # may take long
                 await self.publish()
                 await self.share()
                 await self.share_out()
@@ -142,11 +153,11 @@ class Recorder:
         here = [probe for probe in probes if not probe.disabled and location in probe.locations]
         # Without control targets a worker that gave everything up would never learn that it sees again.
         blind = bool(self.seen.blind) and any(probe.control for probe in here)
-        renew = functools.partial(self.sharing.renew, [probe.id for probe in here], blind=blind)
+        renew = functools.partial(_answered, self.sharing.renew, [probe.id for probe in here], blind=blind)
         await loop.run_in_executor(self._leases, renew)
         self._renewed.set()
         jobs = [probe.id for probe in here if probe.kind == "heartbeat"]
-        for beat in await loop.run_in_executor(self._leases, self._carrying.exchange, jobs):
+        for beat in await loop.run_in_executor(self._leases, _answered, self._carrying.exchange, jobs):
             self.tell({"beat": beat})
 
     async def share_out(self) -> None:
@@ -299,7 +310,10 @@ class Recorder:
         self.seen.stored_at = clock.now()
 
     def _record(self, results: Sequence[Result], now: datetime, backfill: bool) -> None:
-        """Record a batch; if a bug of ours cannot take it, take one result at a time and give up the faulty one."""
+        """Record a batch; if a bug of ours cannot take it, take one result at a time and give up the faulty one.
+
+        What the database refuses may also be a race with another worker: then the second attempt goes through.
+        """
         try:
             claim = self.sharing.claim if self._shared else None
             done = flow.record(self.engine, results, now, backfill=backfill, claim=claim)
@@ -308,9 +322,9 @@ class Recorder:
                 log.info("%d results of probes that another worker looks at are left out", done.fenced)
             for name in sorted(done.rewound):
                 log.warning("the newest look of %s lay in the future: the clock was set back", name)
-        except AWAY:
-            raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, AWAY) and not isinstance(error, REFUSED):
+                raise
             self.counters.failures.labels("record").inc()
             if len(results) == 1:
                 log.exception("a result of %s cannot be stored and is dropped", results[0].run.probe)
@@ -390,6 +404,11 @@ class Recorder:
         self._side.shutdown()
         self.spool.close()
         self.engine.dispose()
+
+
+def _answered(work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+    with answered_within(ANSWER_S):
+        return work(*arguments, **named)
 
 
 def _late_look(probe: Probe) -> timedelta:

@@ -153,6 +153,8 @@ def _start(
             _tell_upstream(draft, facts)
             return tuple(draft.events)
     started = min(_began(facts, name, verdict, now) for name, verdict in new.items())
+    if last is not None and last.resolved_at is not None:
+        started = max(started, last.resolved_at)  # what was before belongs to the last one, whose id it may give
     worst = next(iter(failing.values()))
     impact = IMPACT[worst.health]
     draft = _Draft(None, incident_id(facts.service, facts.cause, started), now)

@@ -216,7 +216,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
         looks, seen = looks >> extra, seen - extra
         failed_at = failed_at[: max(1, len(failed_at) - extra)]
     if not partial and counted and (start := _rate_opens(looks, seen, failed_at, policy)) is not None:
-        partial, since = True, since if down else start
+        partial, since = True, since if down else _after_recovery(start, state, failed_at)
     flips = (state.flips << 1 | 1) & FLAP_MASK if down or partial else state.flips
     answered = (down or partial) and not reason.is_network_class
     return replace(
@@ -286,6 +286,13 @@ def _rate_opens(looks: int, seen: int, failed_at: Sequence[datetime], policy: Po
             start = failed_at[-min(failures, len(failed_at))]
             return start if failed_at[-1] - start <= timedelta(seconds=policy.rate_window_s) else None
     return None
+
+
+def _after_recovery(start: datetime, state: ProbeState, failed_at: Sequence[datetime]) -> datetime:
+    """Return the first failed look since the probe last recovered: an outage that was over did not last until now."""
+    if state.degraded or state.since is None or start >= state.since:
+        return start
+    return next((at for at in failed_at if at >= state.since), start)
 
 
 def _rate_holds(looks: int, policy: Policy) -> bool:

@@ -54,7 +54,7 @@ def backup(engine: Engine, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
         if is_postgresql(engine):
-            _pg("pg_dump", engine, "--format=custom", f"--exclude-schema={KEPT}", f"--file={partial}")
+            _pg("pg_dump", engine, "--format=custom", f"--exclude-schema={KEPT}*", f"--file={partial}")
         else:
             # VACUUM refuses to run inside a transaction, so the pooled connection is used below SQLAlchemy's.
             with closing(engine.raw_connection()) as connection:
@@ -97,7 +97,7 @@ def restore(path: Path, url: str, *, replace: bool = False) -> Holdings | None:
     """Put a backup in place of the database at ``url`` and bring its schema up to date; returns what it holds now.
 
     A database that holds anything is refused unless ``replace`` is set; then it is kept: an SQLite file beside it as
-    ``NAME.before-restore`` (what was kept there before gets a number), PostgreSQL's tables in the schema :data:`KEPT`.
+    ``NAME.before-restore``, PostgreSQL's tables in the schema :data:`KEPT`; what was kept there before gets a number.
     Nothing changes when the backup is no good or other programs use the database. Raises :class:`StoreError`.
     """
     parsed = parsed_url(url)
@@ -209,12 +209,18 @@ def _close_file(target: Path) -> None:
 
 @contextmanager
 def _set_aside(engine: Engine) -> Iterator[None]:
-    """Rename the schema for the time of the block and keep it; put it back when the block fails."""
+    """Rename the schema for the time of the block and keep it; put it back when the block fails.
+
+    What an earlier restore kept gets a number: after one that was killed it is the only copy of that.
+    """
     with begin(engine) as connection:
         if using := _others(connection):
             raise StoreError(f"{using} other connections use the database: stop every program that uses it")
         schema = connection.scalar(text("SELECT quote_ident(current_schema())"))
-        connection.execute(text(f"DROP SCHEMA IF EXISTS {KEPT} CASCADE"))
+        schemas = set(connection.scalars(text("SELECT nspname FROM pg_namespace")))
+        if KEPT in schemas:
+            free = next(name for number in count(2) if (name := f"{KEPT}_{number}") not in schemas)
+            connection.execute(text(f"ALTER SCHEMA {KEPT} RENAME TO {free}"))
         connection.execute(text(f"ALTER SCHEMA {schema} RENAME TO {KEPT}"))
         connection.execute(text(f"CREATE SCHEMA {schema}"))
     try:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, ResourceClosedError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 BUSY_TIMEOUT_MS = 5_000
@@ -25,8 +26,12 @@ HEAD = "0004"
 """The schema version this program was written for: the newest migration's."""
 _READING = "chatwatch_reading"
 _READ_ONLY_SQLSTATE = "25006"
+_ANSWER_S: ContextVar[float | None] = ContextVar("answer_s", default=None)
 AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)
 """What a verb raises when the database cannot take it now: locked, full, read-only, down. Spool and try again."""
+REFUSED = (IntegrityError, DataError)
+"""Those of :data:`AWAY` that the database raises for what it was given: tried again for ever they would hold up the
+rest."""
 
 
 class StoreError(Exception):
@@ -110,7 +115,7 @@ def _pragmas(connection: sqlite3.Connection, read_only: bool) -> None:
 
 def _postgresql(url: URL, read_only: bool) -> Engine:
     try:
-        import psycopg  # noqa: F401 - only to tell the user plainly that the extra is missing
+        from monitor.store.patience import Patient
     except ImportError:
         raise StoreError("PostgreSQL needs the psycopg driver: pip install 'chatwatch[postgres]'") from None
     # Whatever another session locks, a worker's thread waits no longer for it than with SQLite.
@@ -128,6 +133,10 @@ def _postgresql(url: URL, read_only: bool) -> Engine:
         max_overflow=15,
         pool_timeout=10,
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, _arguments: Any, named: dict[str, Any]) -> Any:
+        return Patient.connect(**named)
 
     @event.listens_for(engine, "handle_error")
     def _moved(context: ExceptionContext) -> None:
@@ -176,6 +185,25 @@ def fold_log(engine: Engine) -> int | None:
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         return path.stat().st_size
+
+
+@contextmanager
+def answered_within(seconds: float) -> Iterator[None]:
+    """Give PostgreSQL up, with what :data:`AWAY` lists, when it leaves one statement of this block without an answer.
+
+    No setting of the server's or of TCP's does that: the kernel of a stopped server still acknowledges what is sent.
+    Whether a commit that was not answered took place is open, so only what may be repeated belongs in the block.
+    """
+    token = _ANSWER_S.set(seconds)
+    try:
+        yield
+    finally:
+        _ANSWER_S.reset(token)
+
+
+def answer_limit() -> float | None:
+    """Return what :func:`answered_within` set; None where the answer may take as long as it does."""
+    return _ANSWER_S.get()
 
 
 def is_postgresql(engine: Engine | Connection) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import Connection, event
 
 from monitor import clock, flow
 from monitor.config import Config, Settings
@@ -20,7 +23,7 @@ from monitor.metrics import Seen, registry_for
 from monitor.recorder import Recorder
 from monitor.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import AWAY, begin, migrate, open_engine
+from monitor.store.engine import AWAY, answered_within, begin, migrate, open_engine
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 from tests.edges.test_recorder import alive, batch
@@ -235,4 +238,42 @@ def test_a_server_that_is_gone_for_long_fills_the_spool_up_to_its_bound_and_no_f
     assert changes == [Reason.OK, Reason.SERVER_ERROR, Reason.OK]
     engine = open_engine(url)
     assert flow.lease_notices(engine, "a", clock.now()) == ()  # nobody is paged for the past
+    engine.dispose()
+
+
+@pytest.mark.parametrize(("hung_at", "stored_by_then"), [("begin", 0), ("commit", 1)])
+def test_a_server_that_hangs_is_given_up_and_what_it_did_meanwhile_counts_once(
+    postgres_server: Server, hung_at: str, stored_by_then: int
+) -> None:
+    """A stopped server process still takes what is sent, and carries it out once it goes on."""
+    url = postgres_server.create()
+    engine = open_engine(url)
+    migrate(engine)
+    publish(engine)
+    hung: list[int] = []
+
+    def stop(connection: Connection) -> None:
+        if not hung:
+            session = connection.connection.driver_connection
+            assert isinstance(session, psycopg.Connection)
+            hung.append(session.info.backend_pid)
+            os.kill(hung[0], signal.SIGSTOP)
+
+    def go_on() -> None:
+        for process in hung:
+            os.kill(process, signal.SIGCONT)
+
+    event.listen(engine, hung_at, stop)
+    unbounded = threading.Timer(20, go_on)  # fail then, rather than wait for ever
+    unbounded.start()
+    try:
+        with pytest.raises(AWAY), answered_within(0.3):
+            flow.record(engine, [look("oa-api", T0)], T0)
+    finally:
+        unbounded.cancel()
+        go_on()
+    with answered_within(30):
+        again = flow.record(engine, [look("oa-api", T0)], T0)
+    assert (again.stored, again.duplicates) == (1 - stored_by_then, stored_by_then)
+    assert [one.run for one in stored(url)] == [look("oa-api", T0).run]
     engine.dispose()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
 import sqlite3
 import threading
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from monitor.core.health import ProbeState, new_probe_state, step
 from monitor.core.model import Reason, Sending
 from monitor.store import reads, tables
 from monitor.store.backup import KEPT, backup, restore
-from monitor.store.engine import StoreError, is_postgresql, open_engine, reading
+from monitor.store.engine import StoreError, is_postgresql, migrate, open_engine, reading
 from monitor.store.states import load_state
 from monitor.store.tables import table
 from tests.edges.databases import Server
@@ -192,3 +196,52 @@ def test_what_was_due_when_the_backup_was_made_is_not_sent_again(
     play(engine, range(60, 64), Reason.SERVER_ERROR, "oa-api")
     assert ids < {item.id for item in reads.incidents(engine, public=False)}
     assert flow.lease_notices(engine, "a", T0 + 65 * MINUTE)  # what is new is told
+
+
+@pytest.mark.postgres
+def test_a_restore_that_was_killed_and_is_made_again_loses_nothing_of_what_was_there(
+    postgres_server: Server, tmp_path: Path
+) -> None:
+    url = postgres_server.create()
+    engine = open_engine(url)
+    migrate(engine)
+    publish(engine)
+    play(engine, range(2))
+    backup(engine, tmp_path / "copy.backup")
+    play(engine, range(2, 9))
+    engine.dispose()
+    context = multiprocessing.get_context("spawn")
+    restoring = context.Process(target=restore, args=(tmp_path / "copy.backup", url), kwargs={"replace": True})
+    restoring.start()
+    assert restoring.pid is not None
+    kill_once_it_restores(restoring.pid)
+    restoring.join()
+    restore(tmp_path / "copy.backup", url, replace=True)
+    assert len(list(reads.results(engine))) == 2
+    with reading(engine) as connection:
+        kept = connection.scalars(text("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'before_restore%'")).all()
+        held = [
+            connection.scalar(text(f"SELECT count(*) FROM {name}.result"))
+            for name in kept
+            if connection.scalar(text(f"SELECT to_regclass('{name}.result') IS NOT NULL"))
+        ]
+    assert 9 in held
+    backup(engine, tmp_path / "next.backup")
+    assert restore(tmp_path / "next.backup", postgres_server.create())
+    engine.dispose()
+
+
+def kill_once_it_restores(process: int) -> None:
+    """Kill a restore and the pg_restore it started, as a machine that loses its power does."""
+    children, until_s = Path(f"/proc/{process}/task/{process}/children"), time.monotonic() + 30
+    while time.monotonic() < until_s:
+        try:
+            started = [int(child) for child in children.read_text().split()]
+        except OSError:  # it is over: nothing was cut off, and what was there must be kept all the same
+            return
+        if started:
+            for one in (process, *started):
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGKILL)
+            return
+        time.sleep(0.002)

@@ -1,0 +1,38 @@
+"""A PostgreSQL connection that gives its server up: a stopped one keeps its connections open and never answers."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+
+from monitor import clock
+from monitor.store.engine import answer_limit
+
+T = TypeVar("T")
+
+
+class Patient(psycopg.Connection[Any]):
+    """Waits for an answer no longer than :func:`monitor.store.engine.answered_within` allows, then is closed."""
+
+    def wait(self, gen: PQGen[T], *arguments: Any, **named: Any) -> T:
+        """Raise ``psycopg.OperationalError`` when a statement, a commit or a ping is not answered in time."""
+        limit_s = answer_limit()
+        if limit_s is None:
+            return super().wait(gen, *arguments, **named)
+        return super().wait(self._until(gen, clock.monotonic() + limit_s), *arguments, **named)
+
+    def _until(self, gen: PQGen[T], end_s: float) -> PQGen[T]:
+        """Pass on what ``gen`` waits for; psycopg sends a falsy "nothing yet" every tenth of a second."""
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and clock.monotonic() > end_s:
+                    # Nothing that is still to come may be taken for the answer to the next question.
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("the server does not answer")
+                wanted = gen.send(ready)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]  # of a generator that ends: what it returned
