@@ -7,12 +7,24 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import assert_never
 
 from monitor import clock
 from monitor.core.codec import CodecError, dumps_result
 from monitor.core.model import Outcome, Result
-from monitor.link import LinkError, pack, receive
+from monitor.frames import (
+    Ack,
+    Batch,
+    Carried,
+    FrameError,
+    FromRecorder,
+    JobReport,
+    Own,
+    ProberAlive,
+    RecorderAlive,
+    Remembered,
+)
+from monitor.link import from_recorder, to_recorder
 
 log = logging.getLogger("chatwatch.prober")
 
@@ -31,7 +43,7 @@ class Handover:
     """Sends batches in order and forgets one only when it was acknowledged."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
+        self._inbox = from_recorder(reader)
         self._writer = writer
         self._waiting: deque[bytes] = deque()
         self._sent: OrderedDict[int, int] = OrderedDict()
@@ -41,13 +53,13 @@ class Handover:
         self._urgent = asyncio.Event()
         self.batch_every_s = BATCH_EVERY_S
         self.dropped = 0
-        self.on_beat: Callable[[Mapping[str, Any]], None] | None = None
+        self.on_report: Callable[[JobReport], None] = lambda _: None
         """Takes a job's report that the recorder received."""
-        self.on_own: Callable[[Mapping[str, Any]], None] | None = None
+        self.on_own: Callable[[Own], None] = lambda _: None
         """Takes which probes are ours, and since when."""
-        self.on_carried: Callable[[Mapping[str, Any]], None] | None = None
-        """Takes what probes remember that another worker looked at before."""
-        self.news: Callable[[], Mapping[str, Any]] = dict
+        self.on_carried: Callable[[Carried], None] = lambda _: None
+        """Takes what a probe remembers that another worker looked at before."""
+        self.news: Callable[[], Mapping[str, Remembered]] = dict
         """Gives what probes remember since it was asked last."""
         self.ending = False
         """True once nothing more will come of any probe."""
@@ -109,18 +121,15 @@ class Handover:
                     self._heard_s = clock.monotonic()
                 self._batch += 1
                 self._sent[self._batch] = len(lines)
-                head: dict[str, Any] = {"batch": self._batch}
-                if news := self.news():
-                    head["memories"] = news
-                if self.ending:
-                    head["ending"] = True
-                if self._left and not self._waiting:
-                    head["left"], self._left = self._left, []
-                await self._write(pack(head, lines))
+                left: tuple[str, ...] = ()
+                if not self._waiting:
+                    left, self._left = tuple(self._left), []
+                batch = Batch(self._batch, self.news(), left, self.ending, tuple(lines))
+                await self._write(to_recorder(batch))
 
-    async def tell(self, head: Mapping[str, Any]) -> None:
-        """Send a message without results."""
-        await self._write(pack(head))
+    async def tell(self, alive: ProberAlive) -> None:
+        """Tell the recorder that we live."""
+        await self._write(to_recorder(alive))
 
     async def _write(self, data: bytes) -> None:
         with suppress(ConnectionError):  # the listener notices that the recorder is gone
@@ -130,24 +139,28 @@ class Handover:
     async def listen(self) -> None:
         """Take acknowledgements; returns when the recorder is gone."""
         try:
-            while (frame := await receive(self._reader)) is not None:
+            while (message := await self._inbox.receive()) is not None:
                 self._heard_s = clock.monotonic()
-                batch = frame.head.get("ack")
-                if isinstance(batch, int):
-                    self._sent.pop(batch, None)
-                self._acknowledged.set()
-                beat = frame.head.get("beat")
-                if isinstance(beat, Mapping) and self.on_beat is not None:
-                    self.on_beat(beat)
-                carried = frame.head.get("carried")
-                if isinstance(carried, Mapping) and self.on_carried is not None:
-                    self.on_carried(carried)
-                own = frame.head.get("own")
-                if isinstance(own, Mapping) and self.on_own is not None:
-                    self.shared = True
-                    self.on_own(own)
-        except LinkError as error:
+                self._take(message)
+        except FrameError as error:
             log.error("the recorder sent %s", error)
+
+    def _take(self, message: FromRecorder) -> None:
+        match message:
+            case Ack(number):
+                self._sent.pop(number, None)
+                self._acknowledged.set()
+            case RecorderAlive():
+                pass
+            case JobReport():
+                self.on_report(message)
+            case Carried():
+                self.on_carried(message)
+            case Own():
+                self.shared = True
+                self.on_own(message)
+            case _:
+                assert_never(message)
 
     async def flush(self, limit_s: float) -> None:
         """Wait until everything is acknowledged, at most so long."""

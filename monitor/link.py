@@ -1,62 +1,77 @@
-"""Frames between prober and recorder over an inherited socket pair: length, JSON head, one line per result.
+"""The stream between prober and recorder: frames of :mod:`monitor.frames` over an inherited socket pair.
 
-Heads the prober sends: ``{"batch": n}`` with results, ``{"alive": {...}}``. Heads the recorder sends: ``{"ack": n}``,
-``{"beat": {...}}`` (a job's report), ``{"carried": {probe: [at, memory, cut off]}}`` (what probes remember that
-another worker looked at before), ``{"own": {probe: since}}`` (what to look at, from which Unix second on) and
-``{"alive": {}}``. A batch may also say ``"memories": {probe: [at, memory]}``, what probes remember now,
-``"left": [probe, …]``, of which nothing more will come, and ``"ending": true``, when nothing more will come of any.
-A batch is acknowledged once it is committed or safely spooled; the end of the stream means that the other died.
+A frame is its length (four bytes, big-endian) and a message. The end of the stream means that the other side died.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 import os
 import struct
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from typing import Generic
+
+from monitor.frames import FROM_PROBER, FROM_RECORDER, Codec, FrameError, FromProber, FromRecorder, M, UnknownKind
+
+log = logging.getLogger("chatwatch.link")
 
 LONGEST_FRAME_BYTES = 32 * 2**20
 LIFE_VARIABLE = "CHATWATCH_LIFE_FD"
 _LENGTH = struct.Struct("!I")
 
 
-class LinkError(Exception):
-    """The stream holds something else than our frames."""
+class Inbox(Generic[M]):
+    """The messages that come from the other side."""
+
+    def __init__(self, reader: asyncio.StreamReader, codec: Codec[M]) -> None:
+        self._reader = reader
+        self._codec = codec
+        self._unknown: set[str] = set()
+
+    async def receive(self) -> M | None:
+        """Return the next message, or None when the other side is gone (a torn last frame included).
+
+        A kind that only another version knows is told once and left out. Raises :class:`FrameError`.
+        """
+        while True:
+            try:
+                length = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))[0]
+                if length > LONGEST_FRAME_BYTES:
+                    raise FrameError(f"a frame of {length} bytes")
+                data = await self._reader.readexactly(length)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                return None
+            try:
+                return self._codec.loads(data)
+            except UnknownKind as error:
+                if str(error) not in self._unknown:
+                    self._unknown.add(str(error))
+                    log.warning("%s is left out: the other process is of another version", error)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One message."""
-
-    head: Mapping[str, Any]
-    lines: tuple[bytes, ...] = ()
+def from_prober(reader: asyncio.StreamReader) -> Inbox[FromProber]:
+    """Return what the prober says."""
+    return Inbox(reader, FROM_PROBER)
 
 
-def pack(head: Mapping[str, Any], lines: Iterable[bytes] = ()) -> bytes:
-    """Return a frame as bytes; lines must not hold line ends."""
-    payload = b"\n".join([json.dumps(head, separators=(",", ":")).encode(), *lines])
+def from_recorder(reader: asyncio.StreamReader) -> Inbox[FromRecorder]:
+    """Return what the recorder says."""
+    return Inbox(reader, FROM_RECORDER)
+
+
+def to_recorder(message: FromProber) -> bytes:
+    """Return a message of the prober as a frame."""
+    return _frame(FROM_PROBER.dumps(message))
+
+
+def to_prober(message: FromRecorder) -> bytes:
+    """Return a message of the recorder as a frame."""
+    return _frame(FROM_RECORDER.dumps(message))
+
+
+def _frame(payload: bytes) -> bytes:
     return _LENGTH.pack(len(payload)) + payload
-
-
-async def receive(reader: asyncio.StreamReader) -> Frame | None:
-    """Return the next frame, or None when the other side is gone (a torn last frame included)."""
-    try:
-        length = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))[0]
-        if length > LONGEST_FRAME_BYTES:
-            raise LinkError(f"a frame of {length} bytes")
-        head, *lines = (await reader.readexactly(length)).split(b"\n")
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
-    try:
-        parsed = json.loads(head)
-    except ValueError:
-        raise LinkError("a frame without a head") from None
-    if not isinstance(parsed, dict):
-        raise LinkError("a frame without a head")
-    return Frame(parsed, tuple(lines))
 
 
 async def open_link(descriptor: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -21,6 +21,7 @@ from monitor.config import Config
 from monitor.core.catalogue import Probe
 from monitor.core.health import failed_in_a_row, needs_second_look
 from monitor.core.model import Reason, Result, RunId
+from monitor.frames import Carried, JobReport, Own
 from monitor.grid import Grid, missed
 from monitor.probes import KINDS, chat, heartbeat
 from monitor.probes.base import Context, look, secrets_of
@@ -107,29 +108,30 @@ class Prober:
         self._settle(dict.fromkeys(self._watched, self.alone_since))
         self._own = None
 
-    def own(self, since: Mapping[str, Any]) -> None:
-        """Look at these probes and no others. What is new begins after the last tick that is settled (Unix seconds)."""
-        self._own = frozenset(since)
-        self._settle({name: datetime.fromtimestamp(float(at_s), UTC) for name, at_s in since.items()})
+    def own(self, own: Own) -> None:
+        """Look at these probes and no others. What is new begins after the last tick that is settled."""
+        self._own = frozenset(own.probes)
+        now = clock.now()
+        self._settle({name: since or now for name, since in own.probes.items()})
 
-    def carry(self, carried: Mapping[str, Any]) -> None:
-        """Take what probes remember that another worker looked at before: probe → when, text, whether it was cut off.
+    def carry(self, carried: Carried) -> None:
+        """Take what a probe remembers that another worker looked at before.
 
         Reports of jobs come by another way; after a cut one may have been lost.
         """
-        now = clock.now()
-        for name, (at, text, cut) in carried.items():
-            if (watched := self._watched.get(name)) is None:
-                continue
-            memory, beats = watched.memory, watched.memory.get("beats")
-            found = self.memories.join(name, watched.probe.kind, dict(memory), float(at), str(text), now)
-            if cut:
-                chat.cut_off(found, watched.options, now)
-            memory.clear()
-            memory.update(found if beats is None else found | {"beats": beats})
-            if cut:
-                heartbeat.listen(memory, watched.options, now, anew=True)
-            self._keep(watched, now)
+        if (watched := self._watched.get(carried.probe)) is None:
+            return
+        now, theirs = clock.now(), carried.memory
+        memory, beats = watched.memory, watched.memory.get("beats")
+        kind, at_s = watched.probe.kind, theirs.at.timestamp()
+        found = self.memories.join(carried.probe, kind, dict(memory), at_s, theirs.body, now)
+        if carried.cut_off:
+            chat.cut_off(found, watched.options, now)
+        memory.clear()
+        memory.update(found if beats is None else found | {"beats": beats})
+        if carried.cut_off:
+            heartbeat.listen(memory, watched.options, now, anew=True)
+        self._keep(watched, now)
 
     def _settle(self, since: Mapping[str, datetime]) -> None:
         for name, watched in self._watched.items():
@@ -181,12 +183,11 @@ class Prober:
             return before.memory if before.probe.kind == probe.kind else {}
         return self.memories.of(probe.id, probe.kind)
 
-    def take_beat(self, beat: Mapping[str, Any]) -> None:
+    def take_report(self, report: JobReport) -> None:
         """Take a job's report that the recorder received."""
-        watched = self._watched.get(str(beat.get("probe")))
+        watched = self._watched.get(report.probe)
         if watched is not None:
-            at, text = float(beat["at"]), str(beat.get("text", ""))
-            heartbeat.take(watched.memory, at, failed=bool(beat.get("failed")), text=text)
+            heartbeat.take(watched.memory, report.at.timestamp(), failed=report.failed, text=report.text)
 
     async def stop(self) -> None:
         """Stop looking; what is under way gets a few seconds, the rest is recorded as not looked at.

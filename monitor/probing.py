@@ -11,10 +11,13 @@ import signal
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from monitor import clock
 from monitor.config import Config, ConfigError, load
+from monitor.frames import ProberAlive, Remembered
 from monitor.handover import BATCH_EVERY_S, Handover
 from monitor.heap import give_back
 from monitor.link import open_link, watch_parent
@@ -44,11 +47,11 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     handover = Handover(*await open_link(descriptor))
     warm(config)
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
-    handover.on_beat, handover.on_own, prober.leave = prober.take_beat, prober.own, handover.leave
+    handover.on_report, handover.on_own, prober.leave = prober.take_report, prober.own, handover.leave
     handover.batch_every_s = batch_every_s(config)
     handover.on_carried, shared = prober.carry, not database.startswith("sqlite")
     if shared:
-        handover.news = prober.memories.news
+        handover.news = partial(_news, prober.memories)
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -104,6 +107,10 @@ def warm(config: Config) -> None:
         importlib.import_module(name)
 
 
+def _news(memories: Memories) -> dict[str, Remembered]:
+    return {name: Remembered(datetime.fromtimestamp(at, UTC), text) for name, (at, text) in memories.news().items()}
+
+
 def batch_every_s(config: Config) -> float:
     """Return how long a look may wait for others: never so long that the newest of a quick probe seems stale."""
     return min([BATCH_EVERY_S, *(probe.interval_s for probe in config.catalogue.probes)])
@@ -132,9 +139,8 @@ async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
 async def _report(prober: Prober, handover: Handover) -> None:
     """Tell the recorder that we live, and how."""
     while True:
-        since = prober.alone_since.timestamp() if prober.alone_since else None
-        alive = {"blind": prober.sight.reason, "lag_s": round(prober.lag_s, 4), "since": since}
-        await handover.tell({"alive": alive | {"pending": handover.pending, "dropped": handover.dropped}})
+        blind, lag_s, since = prober.sight.reason, round(prober.lag_s, 4), prober.alone_since
+        await handover.tell(ProberAlive(blind, lag_s, since, handover.pending, handover.dropped))
         await asyncio.sleep(ALIVE_EVERY_S)
 
 

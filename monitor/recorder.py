@@ -12,9 +12,9 @@ import platform
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, assert_never
 
 from sqlalchemy import Engine
 
@@ -24,9 +24,9 @@ from monitor.core.catalogue import Probe
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model import Result
 from monitor.delivery import Dispatcher
+from monitor.frames import Batch, FromProber, FromRecorder, JobReport, Own, ProberAlive, Remembered
 from monitor.gaps import missed_since, newest_ticks
 from monitor.heap import give_back
-from monitor.link import Frame
 from monitor.metrics import Counters, Kept, Seen
 from monitor.sharing import LATE_LOOK_S, Carrying, Sharing, own_name
 from monitor.spool import Spool
@@ -90,7 +90,7 @@ class Recorder:
         self.worker = worker_id(location, own_name(spool.directory) if self._shared else "")
         self.sharing = Sharing(engine, self.worker, location)
         self._carrying = Carrying(engine, self.sharing)
-        self.tell: Callable[[Mapping[str, Any]], None] = lambda _: None
+        self.tell: Callable[[FromRecorder], None] = lambda _: None
         """Sends a message to the prober."""
         self._told: frozenset[str] | None = None
         self._renewed = asyncio.Event()
@@ -157,8 +157,8 @@ class Recorder:
         await loop.run_in_executor(self._leases, renew)
         self._renewed.set()
         jobs = [probe.id for probe in here if probe.kind == "heartbeat"]
-        for beat in await loop.run_in_executor(self._leases, _answered, self._carrying.exchange, jobs):
-            self.tell({"beat": beat})
+        for report in await loop.run_in_executor(self._leases, _answered, self._carrying.exchange, jobs):
+            self.tell(report)
 
     async def share_out(self) -> None:
         """Tell the prober which probes are its own, once that has changed; what nobody looked at is missed."""
@@ -169,12 +169,12 @@ class Recorder:
         if own == self._told:
             return
         gained = own - (self._told or frozenset())
-        since: dict[str, float] = {}
+        since: dict[str, datetime] = {}
         if self._told is not None or self._watched_since is None:
             since = await self.database(self._fill, gained)
-        for name, carried in (await self.database(self._carrying.give, gained)).items():
-            self.tell({"carried": {name: carried}})
-        self.tell({"own": dict.fromkeys(own, 0) | since})
+        for carried in await self.database(self._carrying.give, gained):
+            self.tell(carried)
+        self.tell(Own(dict.fromkeys(own) | since))
         self._told = own
 
     async def shared_out(self) -> None:
@@ -186,14 +186,14 @@ class Recorder:
         """Take over nothing any more and hand everything on: the worker is about to end."""
         self.sharing.retire()
 
-    def beat(self, beat: Mapping[str, Any]) -> None:
+    def report(self, report: JobReport) -> None:
         """Take a job's report to the prober, and to the other workers."""
-        self.tell({"beat": beat})
+        self.tell(report)
         if self._shared:
-            self._carrying.report(beat)
+            self._carrying.report(report)
 
-    def _fill(self, gained: Collection[str]) -> dict[str, float]:
-        """Record the ticks of new probes that nobody came to; returns from when on to look, as Unix seconds."""
+    def _fill(self, gained: Collection[str]) -> dict[str, datetime]:
+        """Record the ticks of new probes that nobody came to; returns from when on to look."""
         if len(self.spool):
             self.spool.replay(self._store)
             self.seen.spooled = len(self.spool)
@@ -203,7 +203,7 @@ class Recorder:
         self._judge(missed_since(self.engine, self.config.catalogue, location, until))
         self._gaps_filled = True
         newest = newest_ticks(self.engine, location)
-        return {name: max(until[name], newest.get(name, now)).timestamp() for name in until}
+        return {name: max(until[name], newest.get(name, now)) for name in until}
 
     def _give_back(self, left: Collection[str]) -> None:
         """Let others have probes whose last results are stored; while those wait on disk the lease stays."""
@@ -216,7 +216,7 @@ class Recorder:
         except AWAY as error:
             log.warning("leases could not be given back: %s", kind_of(error))
 
-    def _remember(self, news: Mapping[str, Any]) -> None:
+    def _remember(self, news: Mapping[str, Remembered]) -> None:
         """Keep for the next worker what probes remember, not before the results that it follows from."""
         self._carrying.take(news)
         try:
@@ -225,33 +225,36 @@ class Recorder:
         except AWAY as error:
             log.warning("what probes remember waits for the database: %s", kind_of(error))
 
-    async def take(self, frame: Frame) -> None:
+    async def take(self, message: FromProber) -> None:
         """Take one message of the prober; a batch is safe on disk when this returns."""
-        alive = frame.head.get("alive")
-        if isinstance(alive, Mapping):
-            self._hear(alive)
-            return
-        results = [result for line in frame.lines if (result := self._read(line)) is not None]
+        match message:
+            case ProberAlive():
+                self._hear(message)
+            case Batch():
+                await self._take_batch(message)
+            case _:
+                assert_never(message)
+
+    async def _take_batch(self, batch: Batch) -> None:
+        results = [result for line in batch.lines if (result := self._read(line)) is not None]
         self.counters.count(results)
         for result in results:
             self.seen.take(result)
         await self.database(self._keep, results)
-        if news := frame.head.get("memories"):
-            await self.database(self._remember, news)
-        if frame.head.get("ending"):
+        if batch.memories:
+            await self.database(self._remember, batch.memories)
+        if batch.ending:
             self.retire()
-        if left := frame.head.get("left"):
-            await self.database(self._give_back, left)
+        if batch.left:
+            await self.database(self._give_back, batch.left)
 
-    def _hear(self, alive: Mapping[str, Any]) -> None:
+    def _hear(self, alive: ProberAlive) -> None:
         self.seen.prober_heard_at = clock.now()
-        self.seen.blind = str(alive.get("blind", ""))
-        self.seen.prober_lag_s = float(alive.get("lag_s", 0.0))
-        dropped = int(alive.get("dropped", 0))
-        self.counters.dropped.inc(max(0, dropped - self._dropped))
-        self._dropped = dropped
-        if self._watched_since is None and alive.get("since") is not None:
-            self._watched_since = datetime.fromtimestamp(float(alive["since"]), UTC)
+        self.seen.blind = alive.blind
+        self.seen.prober_lag_s = alive.lag_s
+        self.counters.dropped.inc(max(0, alive.dropped - self._dropped))
+        self._dropped = alive.dropped
+        self._watched_since = self._watched_since or alive.since
 
     def _read(self, line: bytes) -> Result | None:
         try:

@@ -12,7 +12,6 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from datetime import timedelta
-from typing import Any
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -24,6 +23,7 @@ from starlette.routing import Route
 
 from monitor import clock
 from monitor.core.catalogue import Probe
+from monitor.frames import JobReport
 from monitor.metrics import Kept, OneProbe, Seen
 from monitor.probes import heartbeat
 
@@ -57,7 +57,7 @@ class Bucket:
 class Beats:
     """Takes reports of jobs; ``looks`` gives the options in force, ``hand_over`` takes what goes to the prober."""
 
-    def __init__(self, looks: Callable[[], Mapping[str, object]], hand_over: Callable[[Mapping[str, Any]], None]):
+    def __init__(self, looks: Callable[[], Mapping[str, object]], hand_over: Callable[[JobReport], None]):
         self._looks = looks
         self._hand_over = hand_over
         self._wrong = Bucket(WRONG_TOKENS_A_MINUTE)
@@ -78,7 +78,7 @@ class Beats:
             return PlainTextResponse("The report did not arrive in time\n", 408)
         except ValueError as error:
             return PlainTextResponse(f"{error}\n", 400)
-        self._hand_over({"probe": probe, "at": clock.now().timestamp(), "failed": failed, "text": text})
+        self._hand_over(JobReport(probe, clock.now(), failed, text))
         return PlainTextResponse("Taken\n", 202)
 
 

@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine
 
-from monitor import clock
+from monitor import clock, frames
+from monitor.frames import JobReport, Remembered
 from monitor.store.engine import AWAY
 from monitor.store.handing import Carried, Report, keep_memories, keep_reports, memories, reports
 from monitor.store.leases import Claim, database_time, release, take_leases
@@ -38,6 +38,8 @@ TRUST_S = 15.0
 
 MOST_REPORTS = 1_000
 """Reports of jobs that wait for the database; of more the newest."""
+NOTHING = Carried(datetime.fromtimestamp(0, UTC), "")
+"""What nobody remembers."""
 
 
 def own_name(directory: Path) -> str:
@@ -151,10 +153,9 @@ class Carrying:
         """True while a memory was not stored."""
         return bool(self._memories)
 
-    def take(self, news: Mapping[str, Any]) -> None:
-        """Take what probes remember now: probe → (Unix seconds, text)."""
-        for probe, (at, text) in news.items():
-            self._memories[probe] = Carried(_when(at), str(text))
+    def take(self, news: Mapping[str, Remembered]) -> None:
+        """Take what probes remember now."""
+        self._memories |= {probe: Carried(memory.at, memory.body) for probe, memory in news.items()}
 
     def store(self) -> None:
         """Store what was taken; raises what ``AWAY`` lists, and keeps it then."""
@@ -162,20 +163,21 @@ class Carrying:
             keep_memories(self._engine, self._sharing.claim, self._memories)
             self._memories.clear()
 
-    def give(self, gained: Collection[str]) -> dict[str, list[Any]]:
-        """Return what the prober is told of probes that are new to it: probe → when, text, whether it was cut off."""
+    def give(self, gained: Collection[str]) -> list[frames.Carried]:
+        """Return what the prober is told of probes that are new to it."""
         location = self._sharing.claim.location
         found = memories(self._engine, location, gained)
         cut = self._sharing.cut_off(gained)
-        nothing = Carried(_when(0), "")
-        carried = {name: found.get(name, nothing) for name in sorted(found.keys() | cut)}
-        return {name: [memory.at.timestamp(), memory.body, name in cut] for name, memory in carried.items()}
+        carried = {name: found.get(name, NOTHING) for name in sorted(found.keys() | cut)}
+        return [
+            frames.Carried(name, Remembered(memory.at, memory.body), name in cut) for name, memory in carried.items()
+        ]
 
-    def report(self, beat: Mapping[str, Any]) -> None:
+    def report(self, report: JobReport) -> None:
         """Take the report of a job."""
-        self._reports.append((str(beat["probe"]), Report(_when(beat["at"]), bool(beat["failed"]), str(beat["text"]))))
+        self._reports.append((report.probe, Report(report.at, report.failed, report.text)))
 
-    def exchange(self, jobs: Sequence[str]) -> list[Mapping[str, Any]]:
+    def exchange(self, jobs: Sequence[str]) -> list[JobReport]:
         """Store the reports that came to us and return those that came to others, for the prober."""
         waiting = [self._reports.popleft() for _ in range(len(self._reports))]
         try:
@@ -187,11 +189,4 @@ class Carrying:
             raise
         new = {probe: report for probe, report in known.items() if self._told.get(probe) != report}
         self._told |= new
-        return [
-            {"probe": probe, "at": report.at.timestamp(), "failed": report.failed, "text": report.words}
-            for probe, report in new.items()
-        ]
-
-
-def _when(at_s: Any) -> datetime:
-    return datetime.fromtimestamp(float(at_s), UTC)
+        return [JobReport(probe, report.at, report.failed, report.words) for probe, report in new.items()]

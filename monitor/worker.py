@@ -9,13 +9,15 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import assert_never
 
 from sqlalchemy.exc import DBAPIError
 
 from monitor import clock, flow
 from monitor.config import ConfigError, load
 from monitor.delivery import LEASE_EVERY_S
-from monitor.link import open_link, pack, receive, watch_parent
+from monitor.frames import Ack, Batch, FrameError, FromProber, ProberAlive, RecorderAlive
+from monitor.link import from_prober, open_link, to_prober, watch_parent
 from monitor.metrics import Kept, Seen, registry_for
 from monitor.programs import split
 from monitor.recorder import RETRY_S, Recorder, kind_of, spool_directory
@@ -52,11 +54,11 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     watch_parent(stopping.set)
-    recorder.tell = lambda head: writer.write(pack(head))
+    recorder.tell = lambda message: writer.write(to_prober(message))
     reloading = Reloader(recorder, path, location)
     loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
     host, port = split(config.settings.metrics)
-    beats = Beats(lambda: recorder.config.looks, recorder.beat)
+    beats = Beats(lambda: recorder.config.looks, recorder.report)
     tasks = [
         asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), host, port, over)),
         asyncio.create_task(reloading.run()),
@@ -101,29 +103,42 @@ async def _open(recorder: Recorder) -> None:
 async def _beat(writer: asyncio.StreamWriter) -> None:
     """Tell the prober that we live, also while the database keeps us waiting."""
     while True:
-        writer.write(pack({"alive": {}}))
+        writer.write(to_prober(RecorderAlive()))
         await asyncio.sleep(BEAT_EVERY_S)
 
 
 async def _intake(recorder: Recorder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Take frames until the prober is gone; a batch is acknowledged when it is safe."""
-    while (frame := await receive(reader)) is not None:
-        while True:
-            try:
-                await recorder.take(frame)
-                break
-            except OSError as error:
-                # Neither database nor spool: the prober keeps what is not acknowledged, up to its own bound.
-                recorder.counters.failures.labels("spool").inc()
-                recorder.seen.kept = Kept.NOWHERE
-                log.error("results can be kept nowhere: %s", error.strerror or type(error).__name__)
-                await asyncio.sleep(RETRY_S)
-        batch = frame.head.get("batch")
-        if batch is not None:
-            writer.write(pack({"ack": batch}))
-            with suppress(ConnectionError):
-                await writer.drain()
+    inbox = from_prober(reader)
+    try:
+        while (message := await inbox.receive()) is not None:
+            await _take(recorder, message)
+            match message:
+                case Batch(number):
+                    writer.write(to_prober(Ack(number)))
+                    with suppress(ConnectionError):
+                        await writer.drain()
+                case ProberAlive():
+                    pass
+                case _:
+                    assert_never(message)
+    except FrameError as error:
+        log.error("the prober sent %s", error)
     log.info("the prober is gone")
+
+
+async def _take(recorder: Recorder, message: FromProber) -> None:
+    """Take one message, however long database and disk refuse it."""
+    while True:
+        try:
+            await recorder.take(message)
+            return
+        except OSError as error:
+            # Neither database nor spool: the prober keeps what is not acknowledged, up to its own bound.
+            recorder.counters.failures.labels("spool").inc()
+            recorder.seen.kept = Kept.NOWHERE
+            log.error("results can be kept nowhere: %s", error.strerror or type(error).__name__)
+            await asyncio.sleep(RETRY_S)
 
 
 def alert_intake(recorder: Recorder, environ: Mapping[str, str] = os.environ) -> AlertIntake | None:

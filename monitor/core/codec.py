@@ -19,6 +19,9 @@ from monitor.core.model import Result
 
 Convert = Callable[[Any], Any]
 
+to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+"""Made once: ``json.dumps`` with other than its defaults makes an encoder for every text."""
+
 
 class CodecError(ValueError):
     """The bytes are no result: torn, foreign, or of a version that knew other words."""
@@ -27,7 +30,7 @@ class CodecError(ValueError):
 def dumps_result(result: Result) -> bytes:
     """Return ``result`` as one line of ASCII JSON without the line end; NaN and infinity raise :class:`CodecError`."""
     try:
-        return json.dumps(_pair(Result)[0](result), separators=(",", ":"), allow_nan=False).encode("ascii")
+        return to_json(converters(Result)[0](result)).encode("ascii")
     except (ValueError, OverflowError) as error:
         raise CodecError(f"a number or time that cannot be written: {error}") from error
 
@@ -35,7 +38,7 @@ def dumps_result(result: Result) -> bytes:
 def loads_result(data: bytes) -> Result:
     """Return the result that :func:`dumps_result` wrote; anything else raises :class:`CodecError`."""
     try:
-        value = _pair(Result)[1](json.loads(data))
+        value = converters(Result)[1](json.loads(data))
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CodecError(f"not a result: {type(error).__name__}") from error
     assert isinstance(value, Result)
@@ -43,8 +46,11 @@ def loads_result(data: bytes) -> Result:
 
 
 @cache
-def _pair(kind: Any) -> tuple[Convert, Convert]:
-    """Return (to JSON, from JSON) for a type of the model; built once from its annotations."""
+def converters(kind: Any) -> tuple[Convert, Convert]:
+    """Return (to JSON, from JSON) for a type, as those of the model are: built once from its annotations.
+
+    What is read may raise what :func:`loads_result` catches.
+    """
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return _optional(*(arg for arg in args if arg is not type(None)))
@@ -88,7 +94,7 @@ def _read_time(text: str) -> datetime:
 
 
 def _optional(inner: Any) -> tuple[Convert, Convert]:
-    write, read = _pair(inner)
+    write, read = converters(inner)
     return (
         lambda value: None if value is None else write(value),
         lambda value: None if value is None else read(value),
@@ -96,12 +102,18 @@ def _optional(inner: Any) -> tuple[Convert, Convert]:
 
 
 def _each(inner: Any) -> tuple[Convert, Convert]:
-    write, read = _pair(inner)
-    return (lambda values: [write(value) for value in values]), (lambda values: tuple(read(value) for value in values))
+    write, read = converters(inner)
+
+    def read_all(values: Any) -> tuple[Any, ...]:
+        if not isinstance(values, list):  # a text would come apart into its letters
+            raise TypeError("list")
+        return tuple(read(value) for value in values)
+
+    return (list if write is _same else lambda values: [write(value) for value in values]), read_all
 
 
 def _values(inner: Any) -> tuple[Convert, Convert]:
-    write, read = _pair(inner)
+    write, read = converters(inner)
     return (
         lambda values: {key: write(value) for key, value in values.items()},
         lambda values: {key: read(value) for key, value in values.items()},
@@ -110,7 +122,7 @@ def _values(inner: Any) -> tuple[Convert, Convert]:
 
 def _record(kind: Any) -> tuple[Convert, Convert]:
     hints = get_type_hints(kind)
-    columns = [(field.name, field.default, *_pair(hints[field.name])) for field in fields(kind)]
+    columns = [(field.name, field.default, *converters(hints[field.name])) for field in fields(kind)]
 
     def write(value: Any) -> dict[str, Any]:
         present = ((name, default, put, getattr(value, name)) for name, default, put, _ in columns)

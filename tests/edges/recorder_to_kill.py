@@ -14,7 +14,7 @@ from monitor.config import Config, Settings
 from monitor.core.codec import dumps_result
 from monitor.core.model import Reason, Registration, Result
 from monitor.core.schedule import next_tick, slot
-from monitor.link import Frame
+from monitor.frames import Batch, ProberAlive
 from monitor.metrics import Seen, registry_for
 from monitor.recorder import Recorder
 from monitor.spool import Spool
@@ -50,8 +50,8 @@ def taken_at(minute: int) -> datetime:
     return T0 + (minute + 1) * MINUTE + timedelta(seconds=1)
 
 
-def frame(minute: int, results: Sequence[Result]) -> Frame:
-    return Frame({"batch": minute}, tuple(dumps_result(result) for result in results))
+def frame(minute: int, results: Sequence[Result]) -> Batch:
+    return Batch(minute, lines=tuple(dumps_result(result) for result in results))
 
 
 def record(
@@ -70,7 +70,7 @@ async def _record(
     kept = Spool(spool, segment_bytes=2_000)
     recorder = Recorder(config, open_engine(url), kept, seen, registry_for(seen)[1])
     recorder.apply(config)
-    await recorder.take(Frame({"alive": {"since": clock.now().timestamp()}}))
+    await recorder.take(ProberAlive(since=clock.now()))
     for minute in minutes:
         traveller.move_to(taken_at(minute))
         await recorder.take(frame(minute, story(minute)))

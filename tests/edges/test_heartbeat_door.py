@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from monitor import clock
+from monitor.frames import JobReport
 from monitor.metrics import Seen
 from monitor.probes import heartbeat
 from monitor.probes.heartbeat import Options, listen, take
@@ -24,9 +26,9 @@ OPTIONS = Options(name="backup", every_s="5m", token=TOKEN)
 LOOKS: Mapping[str, BaseModel] = {"shop-backup": OPTIONS, "shop-mute": Options(name="mute", every_s="5m")}
 
 
-def report(*requests: tuple[str, Mapping[str, str], bytes]) -> tuple[list[int], list[Mapping[str, Any]]]:
+def report(*requests: tuple[str, Mapping[str, str], bytes]) -> tuple[list[int], list[JobReport]]:
     """Post each (path, headers, body); returns the answers' statuses and what was handed over."""
-    taken: list[Mapping[str, Any]] = []
+    taken: list[JobReport] = []
 
     async def main() -> list[int]:
         app = application(Seen(clock.now), CollectorRegistry(), Beats(lambda: LOOKS, taken.append))
@@ -51,8 +53,8 @@ def report(*requests: tuple[str, Mapping[str, str], bytes]) -> tuple[list[int], 
 def test_a_report_with_the_token_reaches_the_prober(body: bytes, failed: bool, text: str) -> None:
     statuses, (beat,) = report(("/heartbeat/shop-backup", SHOWN, body))
     assert statuses == [202]
-    assert (beat["probe"], beat["failed"], beat["text"]) == ("shop-backup", failed, text)
-    assert abs(beat["at"] - clock.now().timestamp()) < 60
+    assert (beat.probe, beat.failed, beat.text) == ("shop-backup", failed, text)
+    assert abs(beat.at - clock.now()) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize(

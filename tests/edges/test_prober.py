@@ -17,9 +17,10 @@ from monitor.config import Config, load
 from monitor.core.catalogue import Probe
 from monitor.core.model import Observation, Outcome, Reason, Result, RunId
 from monitor.core.schedule import slot
+from monitor.frames import Ack, Batch, FrameError
 from monitor.grid import MOST_MISSED, Grid
 from monitor.handover import BATCH_RESULTS, MOST_WAITING, Handover
-from monitor.link import LinkError, open_link, pack, receive
+from monitor.link import from_prober, open_link, to_prober, to_recorder
 from monitor.prober import Prober
 from monitor.sight import Sight
 from monitor.simulator import Vendor, serve
@@ -299,14 +300,15 @@ def test_results_wait_until_they_are_acknowledged() -> None:
         for number in range(BATCH_RESULTS + 5):
             handover.put(result("shop-page", Reason.OK, NOW + timedelta(seconds=number)))
         tasks = [asyncio.create_task(handover.send()), asyncio.create_task(handover.listen())]
-        first, second = await receive(reader), await receive(reader)
-        assert first is not None
-        assert second is not None
+        inbox = from_prober(reader)
+        first, second = await inbox.receive(), await inbox.receive()
+        assert isinstance(first, Batch)
+        assert isinstance(second, Batch)
         assert (len(first.lines), len(second.lines)) == (BATCH_RESULTS, 5)
         assert handover.pending == BATCH_RESULTS + 5
-        writer.write(pack({"ack": first.head["batch"]}))
+        writer.write(to_prober(Ack(first.number)))
         await until(lambda: handover.pending == 5)
-        writer.write(pack({"ack": second.head["batch"]}))
+        writer.write(to_prober(Ack(second.number)))
         await handover.flush(5.0)
         assert handover.pending == 0
         tasks[0].cancel()
@@ -337,11 +339,11 @@ def test_what_is_no_frame_is_an_error_and_a_torn_one_is_the_end(data: bytes) -> 
         reader = asyncio.StreamReader()
         reader.feed_data(data)
         reader.feed_eof()
-        with pytest.raises(LinkError):
-            await receive(reader)
+        with pytest.raises(FrameError):
+            await from_prober(reader).receive()
         torn = asyncio.StreamReader()
-        torn.feed_data(pack({"batch": 1}, [b"{}"])[:-1])
+        torn.feed_data(to_recorder(Batch(1, lines=(b"{}",)))[:-1])
         torn.feed_eof()
-        assert await receive(torn) is None
+        assert await from_prober(torn).receive() is None
 
     asyncio.run(play())

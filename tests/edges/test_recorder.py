@@ -18,7 +18,7 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.codec import dumps_result
 from monitor.core.model import Reason, Result
 from monitor.core.schedule import next_tick, slot
-from monitor.link import Frame
+from monitor.frames import Batch, ProberAlive
 from monitor.metrics import Seen, registry_for
 from monitor.recorder import Recorder, kind_of, spool_directory, worker_id
 from monitor.spool import Spool
@@ -27,12 +27,12 @@ from monitor.store.engine import StoreError, open_engine
 from tests.edges.flowing import CATALOGUE, look
 
 
-def batch(number: int, *results: Result) -> Frame:
-    return Frame({"batch": number}, tuple(dumps_result(result) for result in results))
+def batch(number: int, *results: Result) -> Batch:
+    return Batch(number, lines=tuple(dumps_result(result) for result in results))
 
 
-def alive(since: datetime) -> Frame:
-    return Frame({"alive": {"since": since.timestamp(), "blind": "", "lag_s": 0.0, "pending": 0, "dropped": 0}})
+def alive(since: datetime) -> ProberAlive:
+    return ProberAlive(since=since)
 
 
 def recording(home: Path, play: Callable[[Recorder], Awaitable[None]], catalogue: Catalogue = CATALOGUE) -> None:
@@ -130,7 +130,7 @@ def test_lines_that_are_no_result_are_counted_and_the_rest_is_kept(tmp_path: Pat
     async def play(recorder: Recorder) -> None:
         await recorder.take(alive(start - timedelta(seconds=5)))
         await recorder.open()
-        await recorder.take(Frame({"batch": 1}, (b"{torn", dumps_result(look("oa-api", start)))))
+        await recorder.take(Batch(1, lines=(b"{torn", dumps_result(look("oa-api", start)))))
 
     recording(tmp_path, play)
     assert len(stored(tmp_path, "oa-api")) == 1

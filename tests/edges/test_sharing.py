@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine
 
 from monitor import clock
 from monitor.config import load
 from monitor.core.model import Result
+from monitor.frames import Carried, JobReport, Remembered
 from monitor.prober import Prober
 from monitor.probes.budget import Ledger, joined
 from monitor.probes.memory import Memories
@@ -74,18 +73,12 @@ def test_who_comes_back_after_a_kill_knows_that_its_last_looks_were_cut_off(engi
         assert lost(connection, again.claim, again.own) == set()
 
 
-def beat(text: str) -> Mapping[str, Any]:
-    return {"probe": "job", "at": clock.now().timestamp(), "failed": False, "text": text}
-
-
 def test_a_report_reaches_every_worker_once_wherever_it_arrives(engine: Engine) -> None:
     here, there = (Carrying(engine, sharing) for sharing in two(engine))
-    sent = beat("copied 7 files")
+    sent = JobReport("job", clock.now(), text="copied 7 files")
     here.report(sent)
     here.exchange(["job"])
-    (heard,) = there.exchange(["job"])
-    assert (heard["text"], heard["failed"]) == ("copied 7 files", False)
-    assert abs(heard["at"] - sent["at"]) < 1e-5
+    assert there.exchange(["job"]) == [sent]
     assert there.exchange(["job"]) == []
     assert there.exchange([]) == []
 
@@ -94,14 +87,15 @@ def test_what_a_probe_remembers_is_given_to_its_next_worker_and_to_no_former_one
     one, other = two(engine)
     old, new = Carrying(engine, one), Carrying(engine, other)
     name = min(one.own)
-    old.take({name: (1000.5, '{"kind":"chat","memory":{"n":1}}')})
+    first = Remembered(datetime.fromtimestamp(1000.5, UTC), '{"kind":"chat","memory":{"n":1}}')
+    old.take({name: first})
     old.store()
     assert not old.waits
     settle(one, other, blind=frozenset({one}))
-    assert new.give([name]) == {name: [1000.5, '{"kind":"chat","memory":{"n":1}}', False]}
-    old.take({name: (2000.0, '{"kind":"chat","memory":{"n":2}}')})
+    assert new.give([name]) == [Carried(name, first, cut_off=False)]
+    old.take({name: Remembered(datetime.fromtimestamp(2000.0, UTC), '{"kind":"chat","memory":{"n":2}}')})
     old.store()
-    assert new.give([name])[name][0] == 1000.5
+    assert new.give([name]) == [Carried(name, first, cut_off=False)]
 
 
 def test_two_ledgers_make_one_that_forgets_no_spending() -> None:
@@ -136,7 +130,8 @@ services:
     ledger = Ledger(day=now.date().isoformat(), tokens=700, asks=9).stored()
     text = json.dumps({"kind": "chat", "memory": {"ledger": ledger, "answered": 9}})
     for cut, tokens in ((False, 700), (True, 800), (False, 800)):
-        prober.carry({"sim-chat": [now.timestamp() - 5, text, cut], "gone": [0, "", True]})
+        prober.carry(Carried("sim-chat", Remembered(now - timedelta(seconds=5), text), cut))
+        prober.carry(Carried("gone", Remembered(now, ""), cut_off=True))
         at, told = prober.memories.news()["sim-chat"] if cut or tokens == 700 else (now.timestamp(), "")
         memory = prober.memories.of("sim-chat", "chat")
         assert (memory["ledger"]["tokens"], memory["answered"]) == (tokens, 9)
