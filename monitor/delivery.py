@@ -18,6 +18,7 @@ from monitor import clock
 from monitor.channels import KINDS, Notice, Undeliverable
 from monitor.config import Config
 from monitor.core.model import Sending
+from monitor.core.rules import Rule
 from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
 from monitor.wire import Wire
 
@@ -140,7 +141,7 @@ class Dispatcher:
             service_name=self._services.get(alert.service, ""),
             component_name=self._components.get(alert.component, ""),
             tries=leased.tries,
-            test=alert.rule == "test",
+            test=alert.rule is Rule.TEST,
         )
 
     def _again(

@@ -63,7 +63,7 @@ def alert_line(view: AlertView, words: Words) -> str:
     code = plain(view.alert.summary.get("warning", ""), 60)
     facts["warning"] = words.table["warning"].get(code, code)
     facts["rule"] = plain(view.alert.rule, 40).replace("_", " ")
-    rules, rule = words.table["rule"], view.alert.rule
+    rules, rule = words.table["rule"], str(view.alert.rule)
     if rule == "registration_changed" and view.alert.summary.get("registration") == Registration.OPEN:
         rule = "registration_was"  # the facts of an alert that is over are those of its end
     elif rule == "registration_changed" and (clause := sign_up(view.alert, words)):

@@ -10,8 +10,8 @@ from dashboard.parts import mark
 from dashboard.views import desk
 from dashboard.words import Words, plain
 from monitor.core.commands import AcknowledgeAlert, ResolveAlert
-from monitor.core.conditions import OPERATOR_RULES
 from monitor.core.model import AlertState, Health, Severity
+from monitor.core.rules import is_operators
 from monitor.store import reads
 from monitor.store.views import AlertView, Snapshot
 
@@ -45,7 +45,7 @@ def state_of(view: AlertView) -> str:
     health = view.alert.summary.get("health")
     if health in list(Health):
         return str(health)
-    return str(Health.UNKNOWN if view.alert.rule in OPERATOR_RULES else Health.PARTIAL)
+    return str(Health.UNKNOWN if is_operators(view.alert.rule) else Health.PARTIAL)
 
 
 def row(shift: desk.Shift, view: AlertView, with_key: bool) -> None:
@@ -82,7 +82,7 @@ def next_step(view: AlertView, words: Words) -> str:
     """Return what to do next."""
     if view.alert.state is AlertState.FIRING:
         return words("next_acknowledge")
-    if view.alert.rule in OPERATOR_RULES:
+    if is_operators(view.alert.rule):
         return words("next_operator")
     return words("next_incident" if view.alert.incident else "next_wait")
 

@@ -56,7 +56,7 @@ def body(notice: Notice) -> dict[str, Any]:
             "alert": {
                 "id": alert.id,
                 "key": alert.key,
-                "rule": alert.rule,
+                "rule": str(alert.rule),
                 "severity": str(alert.severity),
                 "state": str(alert.state),
                 "service": alert.service,

@@ -179,14 +179,15 @@ def _was_silent(catalogue: Catalogue, results: Sequence[Result], end: datetime) 
 
 def _past(engine: Any, view: Any, start: datetime, end: datetime, silent: bool) -> Any:
     from monitor.core.alerts import SilenceWindow
-    from monitor.core.recorded import REPLAYED, Past
+    from monitor.core.recorded import Past
+    from monitor.core.rules import row
     from monitor.store import reads
     from monitor.store.engine import reading
     from monitor.store.maintenances import held_windows
 
     own = reads.alerts(engine, incident=view.id)
     fired = reads.alerts(engine, since=start, until=end, limit=10_000)
-    others = [item for item in fired if item.alert.incident != view.id and item.alert.rule in REPLAYED]
+    others = [item for item in fired if item.alert.incident != view.id and row(item.alert.rule).replayable]
     near = [item for item in reads.incidents(engine, public=False, since=start - LEAD) if item.started_at <= end]
     with reading(engine) as connection:
         windows = tuple(held_windows(connection, start, end))

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.core.alerts import FOREIGN
 from monitor.core.catalogue import Catalogue
 from monitor.core.conditions import Condition
 from monitor.core.model import Severity
+from monitor.core.rules import FROM_OUTSIDE, Foreign
 
 MOST = 200
 """Alerts in one message."""
@@ -53,7 +53,7 @@ def _condition(alert: object, catalogue: Catalogue, now: datetime) -> Condition:
     facts |= {"summary": notes["summary"][:LONGEST]} if notes.get("summary") else {}
     loud = LOUD.get(labels.get("severity", ""), Severity.INFO)
     since = _started(alert.get("startsAt"), now)
-    rule = FOREIGN + name
+    rule = Foreign(FROM_OUTSIDE + name)
     return Condition(rule, service, component, status == "firing", loud, since, fingerprint, summary=facts)
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Catalogue, Policy, Route
-from monitor.core.conditions import LOUDNESS, OPERATOR_RULES, Condition, alerts_for
+from monitor.core.conditions import LOUDNESS, Condition, alerts_for
 from monitor.core.events import Alert, Decision
 from monitor.core.maintenance import Window, covering
 from monitor.core.model import AlertState, Severity, Why
+from monitor.core.rules import Audience, Rule, is_operators, row
 from monitor.core.told import DIGEST, DIGEST_HOLD_S, GROUP_AFTER, NOTHING, Told
 
 __all__ = [
@@ -34,9 +35,6 @@ __all__ = [
     "parents",
     "reconcile",
 ]
-
-FOREIGN = "alertmanager:"
-"""Rules of alerts that an Alertmanager sent us: it tells people of them itself, so no route of ours does."""
 
 
 def reconcile(alerts: Iterable[Alert], conditions: Iterable[Condition], now: datetime) -> tuple[Alert, ...]:
@@ -157,16 +155,16 @@ def _late_data(case: Case) -> Why | None:
 def _our_fault(case: Case) -> Why | None:
     reason = case.alert.summary.get("reason", "")
     ours = str(reason).startswith(("account", "probe", "missed"))
-    return Why.OUR_FAULT if ours and case.alert.rule not in OPERATOR_RULES else None
+    return Why.OUR_FAULT if ours and not is_operators(case.alert.rule) else None
 
 
 def _blind(case: Case) -> Why | None:
-    return Why.BLIND if case.around.blind and case.alert.rule not in OPERATOR_RULES else None
+    return Why.BLIND if case.around.blind and not is_operators(case.alert.rule) else None
 
 
 def _in_maintenance(case: Case) -> Why | None:
     window = covering(case.around.maintenance, case.alert.component, case.around.now)
-    return Why.IN_MAINTENANCE if window is not None and case.alert.rule not in ("blind", "spool") else None
+    return Why.IN_MAINTENANCE if window is not None and row(case.alert.rule).muted_by_maintenance else None
 
 
 def _silenced(case: Case) -> Why | None:
@@ -179,9 +177,9 @@ def _inhibited(case: Case) -> Why | None:
 
     A component that is down explains its own burning budget.
     """
-    if case.alert.rule == "burn_rate" and case.alert.component in case.around.down:
+    if case.alert.rule is Rule.BURN_RATE and case.alert.component in case.around.down:
         return Why.INHIBITED
-    if case.alert.rule != "component_down":
+    if case.alert.rule is not Rule.COMPONENT_DOWN:
         return None
     parents = case.around.depends_on.get(case.alert.component, ())
     if case.told.last_why is Why.INHIBITED and case.alert.component in case.around.up:
@@ -285,7 +283,7 @@ def _why(case: Case) -> Why:
 
 def concerns(route: Route, alert: Alert) -> bool:
     """Say whether a route wants alerts of this service and severity; what is about ourselves has no service."""
-    if alert.rule.startswith(FOREIGN):
+    if row(alert.rule).audience is Audience.NOBODY:
         return False
     if alert.rule == DIGEST:
         return alert.summary.get("route") == route.id
@@ -321,7 +319,7 @@ def just_back(
     return frozenset(
         alert.component
         for alert in standing
-        if alert.rule == "component_down"
+        if alert.rule is Rule.COMPONENT_DOWN
         and alert.severity is Severity.PAGE
         and alert.component in works_since
         and (now - works_since[alert.component]).total_seconds() < policy(alert.service).recovery_window_s

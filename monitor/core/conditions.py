@@ -17,25 +17,11 @@ from monitor.core.events import Cause, Incident, MethodState
 from monitor.core.health import ComponentHealth
 from monitor.core.incidents import is_open
 from monitor.core.model import Health, Reason, Registration, Scope, Severity
+from monitor.core.rules import AnyRule, Rule
 from monitor.core.slo import Burning
 
 LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
-OPERATOR_RULES = frozenset(
-    {
-        "account",
-        "blind",
-        "certificate",
-        "configuration",
-        "delivery",
-        "latency_unusual",
-        "overdue",
-        "spool",
-        "suspect",
-        "warning",
-    }
-)
-"""Rules about ourselves or for the operator only; they are what our faults turn into instead of outages."""
-ACCOUNT_RULE = {Scope.ACCOUNT: "account", Scope.PROBE: "configuration"}
+ACCOUNT_RULE = {Scope.ACCOUNT: Rule.ACCOUNT, Scope.PROBE: Rule.CONFIGURATION}
 TRANSIENT = frozenset({Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET})
 """Reasons that pass by themselves or have alerts of their own."""
 LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3}
@@ -50,7 +36,7 @@ REFUSALS = 2
 class Condition:
     """Something that holds now, or is over. ``scope`` tells conditions of one rule apart, as a probe's id."""
 
-    rule: str
+    rule: AnyRule
     service: str
     component: str
     holds: bool
@@ -66,7 +52,7 @@ class Condition:
         return alert_key(self.service, self.component, self.rule, self.scope)
 
 
-def alert_key(service: str, component: str, rule: str, scope: str = "") -> str:
+def alert_key(service: str, component: str, rule: AnyRule, scope: str = "") -> str:
     """Return sha256 over service, component, rule and scope, in hexadecimal."""
     return hashlib.sha256(f"{service}|{component}|{rule}|{scope}".encode()).hexdigest()
 
@@ -79,7 +65,7 @@ def component_down(component: str, verdict: ComponentHealth, incident: Incident 
         loud = Severity.PAGE if verdict.health.severity >= Health.PARTIAL.severity else Severity.TICKET
         return (
             Condition(
-                "component_down",
+                Rule.COMPONENT_DOWN,
                 service,
                 component,
                 True,
@@ -97,7 +83,7 @@ def component_down(component: str, verdict: ComponentHealth, incident: Incident 
             ),
         )
     over = verdict.health is Health.OPERATIONAL and not verdict.flapping and not part
-    return (Condition("component_down", service, component, False),) if over else ()
+    return (Condition(Rule.COMPONENT_DOWN, service, component, False),) if over else ()
 
 
 def suspect_location(component: str, verdict: ComponentHealth) -> tuple[Condition, ...]:
@@ -105,9 +91,9 @@ def suspect_location(component: str, verdict: ComponentHealth) -> tuple[Conditio
     service = component.partition("/")[0]
     if verdict.regional:
         facts = {"locations": list(verdict.suspects), "reason": verdict.reason.value, "detail": verdict.detail}
-        return (Condition("suspect", service, component, True, Severity.TICKET, verdict.since, summary=facts),)
+        return (Condition(Rule.SUSPECT, service, component, True, Severity.TICKET, verdict.since, summary=facts),)
     known = verdict.health is not Health.UNKNOWN
-    return (Condition("suspect", service, component, False),) if known else ()
+    return (Condition(Rule.SUSPECT, service, component, False),) if known else ()
 
 
 def registration_changed(
@@ -121,12 +107,12 @@ def registration_changed(
     if incident is None or incident.cause is not Cause.REGISTRATION or component not in incident.components:
         return ()
     if not is_open(incident):
-        return (Condition("registration_changed", service, component, False),)
+        return (Condition(Rule.REGISTRATION_CHANGED, service, component, False),)
     loud = Severity.TICKET if state is Registration.DELAYED else Severity.PAGE
     limited = [way for way in ways if way.state not in (Registration.OPEN, Registration.UNKNOWN)]
     facts = {"registration": state.value, "ways": [_way(way) for way in limited]}
     since = incident.started_at
-    return (Condition("registration_changed", service, component, True, loud, since, "", incident.id, facts),)
+    return (Condition(Rule.REGISTRATION_CHANGED, service, component, True, loud, since, "", incident.id, facts),)
 
 
 def _way(way: MethodState) -> dict[str, Any]:
@@ -167,9 +153,9 @@ def certificate(probe: str, component: str, not_after: datetime, now: datetime) 
     service, left = component.partition("/")[0], not_after - now
     facts = {"not_after": not_after.isoformat(), "days_left": max(0, left.days), "probe": probe}
     if left >= timedelta(days=14):
-        return (Condition("certificate", service, component, False, scope=probe),)
+        return (Condition(Rule.CERTIFICATE, service, component, False, scope=probe),)
     loud = Severity.PAGE if left < timedelta(days=3) else Severity.TICKET
-    return (Condition("certificate", service, component, True, loud, now, probe, summary=facts),)
+    return (Condition(Rule.CERTIFICATE, service, component, True, loud, now, probe, summary=facts),)
 
 
 def overdue(probe: str, component: str, verdict: ComponentHealth, now: datetime) -> tuple[Condition, ...]:
@@ -177,10 +163,10 @@ def overdue(probe: str, component: str, verdict: ComponentHealth, now: datetime)
     service = component.partition("/")[0]
     silent = verdict.health is Health.UNKNOWN and verdict.reason.value.startswith("missed")
     if not silent:
-        return (Condition("overdue", service, component, False, scope=probe),)
+        return (Condition(Rule.OVERDUE, service, component, False, scope=probe),)
     facts = {"observed_at": verdict.observed_at.isoformat() if verdict.observed_at else None}
     return (
-        Condition("overdue", service, component, True, Severity.TICKET, verdict.since or now, probe, summary=facts),
+        Condition(Rule.OVERDUE, service, component, True, Severity.TICKET, verdict.since or now, probe, summary=facts),
     )
 
 
@@ -194,9 +180,9 @@ def burn_rate(component: str, burning: Sequence[Burning], now: datetime) -> Cond
     service = component.partition("/")[0]
     worst = max(burning, key=lambda found: (LOUDNESS[found.rule.severity], found.burn), default=None)
     if worst is None:
-        return Condition("burn_rate", service, component, False, Severity.TICKET)
+        return Condition(Rule.BURN_RATE, service, component, False, Severity.TICKET)
     return Condition(
-        "burn_rate",
+        Rule.BURN_RATE,
         service,
         component,
         True,
@@ -222,11 +208,11 @@ def latency_unusual(component: str, probe: str, found: Unusual | None, now: date
     since = found.since if found is not None and found.since is not None else now
     service = component.partition("/")[0]
     return Condition(
-        "latency_unusual", service, component, found is not None, Severity.INFO, since, probe, summary=facts
+        Rule.LATENCY_UNUSUAL, service, component, found is not None, Severity.INFO, since, probe, summary=facts
     )
 
 
-def about_us(rule: str, scope: str, why: str, since: datetime, severity: Severity = Severity.PAGE) -> Condition:
+def about_us(rule: Rule, scope: str, why: str, since: datetime, severity: Severity = Severity.PAGE) -> Condition:
     """Return a condition about the monitor itself (``blind``, ``spool``, ``delivery``); an empty ``why`` ends it."""
     return Condition(rule, "", "", bool(why), severity, since, scope, summary={"why": why} if why else {})
 

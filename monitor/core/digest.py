@@ -83,8 +83,8 @@ def _condition(route: str, severity: Severity, found: list[Alert]) -> Condition:
     scope = f"{route}/{severity}"
     if not found:
         return Condition(DIGEST, "", "", False, severity, None, scope)
-    rules = Counter(alert.rule for alert in found)
-    names = list(dict.fromkeys(alert.component or alert.service or alert.rule for alert in found))
+    rules = Counter(str(alert.rule) for alert in found)
+    names = list(dict.fromkeys(alert.component or alert.service or str(alert.rule) for alert in found))
     facts = {
         "route": route,
         "count": len(found),

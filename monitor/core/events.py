@@ -23,6 +23,7 @@ from monitor.core.model import (
     Source,
     Why,
 )
+from monitor.core.rules import AnyRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +141,8 @@ class Alert:
 
     id: str
     key: str
-    rule: str
-    """``component_down``, ``registration_changed``, ``burn_rate``, ``certificate``, ``account``, ``blind`` …"""
+    rule: AnyRule
+    """One of ours, or the word of an alert from outside."""
     severity: Severity
     state: AlertState
     service: str

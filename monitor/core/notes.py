@@ -12,8 +12,9 @@ from collections.abc import Collection, Mapping
 from monitor.core.conditions import Condition, alert_key
 from monitor.core.events import Alert
 from monitor.core.model import Outcome, Result, Severity
+from monitor.core.rules import Rule
 
-RULE = "warning"
+RULE = Rule.WARNING
 CLEAR_LOOKS = 3
 """So many good looks without the warning end its alert."""
 FIRM_LOOKS = 3

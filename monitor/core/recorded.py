@@ -15,10 +15,9 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.events import Alert, Cause, Decision, EventKind, IncidentEvent
 from monitor.core.export import exact
 from monitor.core.maintenance import Window
+from monitor.core.rules import row
 from monitor.core.scenario import event_line, notice_line
 
-REPLAYED = frozenset({"component_down", "registration_changed", "suspect", "account", "configuration", "overdue"})
-"""Rules that follow from looks alone; the others need roll-ups, certificates or a worker's sign of life."""
 SAID = ("text", "status", "impact", "title")
 
 
@@ -58,7 +57,7 @@ def _notices(past: Past, start: datetime, end: datetime) -> list[str]:
         (decision.at, notice_line(decision, alert, start))
         for alert, decisions in past.alerts
         for decision in decisions
-        if decision.send and decision.at <= end and alert.rule in REPLAYED
+        if decision.send and decision.at <= end and row(alert.rule).replayable
     ]
     return [line for _, line in sorted(sent, key=lambda item: item[0])]
 
@@ -92,7 +91,7 @@ def _clicks(past: Past, start: datetime, end: datetime) -> list[Mapping[str, Any
         if event.by and event.kind is not EventKind.OPENED and event.recorded_at <= end
     ]
     taken = [
-        {"at": exact(alert.acknowledged_at, start), "acknowledge": alert.rule, "by": alert.acknowledged_by}
+        {"at": exact(alert.acknowledged_at, start), "acknowledge": str(alert.rule), "by": alert.acknowledged_by}
         for alert, _ in past.alerts
         if alert.acknowledged_at is not None and alert.acknowledged_at <= end
     ]

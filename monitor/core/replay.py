@@ -20,6 +20,7 @@ from monitor.core.maintenance import Window
 from monitor.core.model import AlertState, Health, Observation, Outcome, Reason, Registration, Result, UpstreamReading
 from monitor.core.refusal import refusals
 from monitor.core.registration import RegistrationState
+from monitor.core.rules import Rule
 from monitor.core.told import DIGEST, Lately
 
 Key = tuple[str, Cause]
@@ -264,7 +265,7 @@ class Judge:
                 watched.setdefault(probe.component, probe)
         for name, probe in watched.items():
             found += conditions.overdue(probe.id, name, self.verdicts.get(name, health.UNSEEN), now)
-        found += [conditions.about_us("blind", location, why, now) for location, why in self.blind.items()]
+        found += [conditions.about_us(Rule.BLIND, location, why, now) for location, why in self.blind.items()]
         return found
 
     def _reconcile(self, found: Iterable[conditions.Condition], now: datetime) -> None:

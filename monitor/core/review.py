@@ -17,6 +17,7 @@ from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.events import Alert
 from monitor.core.model import Result, Severity, Verdict, Why
 from monitor.core.replay import Judge, run
+from monitor.core.rules import AnyRule
 
 QUICK_S = 300.0
 """An alert that was over sooner than this, with nobody's help, is a candidate for noise."""
@@ -48,7 +49,7 @@ class Times:
 class RuleReview:
     """One rule over a period. Ratios are ``None`` where nothing was reviewed."""
 
-    rule: str
+    rule: AnyRule
     alerts: int
     notices: int
     verdicts: Mapping[Verdict, int]
@@ -98,7 +99,7 @@ def is_night(at: datetime, time_zone: str = "UTC") -> bool:
 
 def review(items: Iterable[Reviewed], missed: int = 0, time_zone: str = "UTC") -> Review:
     """Review the alerts of a period; ``missed`` is how often trouble was reported that no alert announced."""
-    by_rule: dict[str, list[Reviewed]] = {}
+    by_rule: dict[AnyRule, list[Reviewed]] = {}
     for item in items:
         by_rule.setdefault(item.alert.rule, []).append(item)
     rules = [_rule(name, found, time_zone) for name, found in by_rule.items()]
@@ -109,7 +110,7 @@ def review(items: Iterable[Reviewed], missed: int = 0, time_zone: str = "UTC") -
     return Review(tuple(rules), total_missed, caught / known if known else None)
 
 
-def _rule(name: str, found: Sequence[Reviewed], time_zone: str) -> RuleReview:
+def _rule(name: AnyRule, found: Sequence[Reviewed], time_zone: str) -> RuleReview:
     alerts = [item.alert for item in found]
     verdicts = Counter(item.verdict for item in found if item.verdict is not None)
     judged = sum(count for verdict, count in verdicts.items() if verdict is not Verdict.MISSED)
@@ -143,7 +144,7 @@ class Page:
     """A page that was, or would have been, sent."""
 
     at: datetime
-    rule: str
+    rule: AnyRule
     service: str
     component: str
     started_at: datetime

@@ -114,7 +114,13 @@ def _near(word: str, want: str, within_s: float) -> bool:
 
 def notice_line(decision: Decision, alert: Alert, start: datetime) -> str:
     """Write a decision about an alert as a line of the notices."""
-    words = [offset(decision.at, start), decision.why, decision.severity or alert.severity, alert.rule, alert.component]
+    words = [
+        offset(decision.at, start),
+        decision.why,
+        decision.severity or alert.severity,
+        str(alert.rule),
+        alert.component,
+    ]
     return " ".join([word for word in words if word] + (["to", decision.route] if decision.route else []))
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.core.model import Severity, Why
+from monitor.core.rules import Rule
 
-DIGEST = "digest"
+DIGEST = Rule.DIGEST
 """Rule of the alert that stands for many."""
 GROUP_AFTER = 5
 """Alerts of one severity that a route is told of singly within the window; what comes on top is told together."""

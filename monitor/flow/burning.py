@@ -13,6 +13,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.conditions import Condition, burn_rate
 from monitor.core.events import Alert
 from monitor.core.model import Outcome
+from monitor.core.rules import Rule
 from monitor.core.slo import Count, burning, objective
 from monitor.core.told import Told
 from monitor.flow.paging import ALERT, Paging
@@ -60,7 +61,7 @@ def watch_budgets(engine: Engine, now: datetime) -> int:
 def _told(connection: Connection, since_us: int, now_us: int) -> Mapping[str, list[Span]]:
     """Return component → outages that ended since then, or last, and that somebody was told of."""
     recent = or_(ALERT.c.resolved_us.is_(None), ALERT.c.resolved_us >= since_us)
-    query = select(ALERT.c.body, ALERT.c.told).where(ALERT.c.rule == "component_down", recent)
+    query = select(ALERT.c.body, ALERT.c.told).where(ALERT.c.rule == Rule.COMPONENT_DOWN.value, recent)
     found: dict[str, list[Span]] = {}
     for row in connection.execute(query):
         alert, told = unpack(Alert, row.body), unpack(dict[str, Told], row.told)

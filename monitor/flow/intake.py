@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from monitor.core import alertmanager
-from monitor.core.alerts import FOREIGN
+from monitor.core.rules import Rule
 from monitor.flow.paging import Paging
 from monitor.flow.working import Working
 from monitor.store.engine import begin
@@ -30,7 +30,7 @@ def take_in(engine: Engine, document: object, now: datetime) -> TakenIn:
         work = Working(connection, now)
         conditions = alertmanager.read(document, work.catalogue, now)
         paging = Paging(work)
-        known = {key for key, alert in paging.open.items() if alert.rule.startswith(FOREIGN)}
+        known = {key for key, alert in paging.open.items() if not isinstance(alert.rule, Rule)}
         kept = []
         for condition in conditions:
             if condition.holds and condition.key not in known and len(known) >= MOST_OPEN:

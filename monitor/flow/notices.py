@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Select, exists, func, or_, select, up
 from monitor.core.conditions import about_us
 from monitor.core.events import Alert
 from monitor.core.model import Sending, Why
+from monitor.core.rules import Rule
 from monitor.flow.paging import OUTBOX, Paging
 from monitor.flow.working import Working
 from monitor.store.codec import unpack, us, us_or_none, when
@@ -139,7 +140,7 @@ def _tell_of_channel(connection: Connection, channel: str, now: datetime) -> Non
     work = Working(connection, now)
     paging = Paging(work)
     why = f"channel {channel} gave up a notice: {row.error}" if row.sending == Sending.DEAD.value else ""
-    paging.meet([about_us("delivery", channel, why, now)], now)
+    paging.meet([about_us(Rule.DELIVERY, channel, why, now)], now)
     paging.decide()
 
 

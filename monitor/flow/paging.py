@@ -27,6 +27,7 @@ from monitor.core.conditions import Condition
 from monitor.core.digest import WINDOW, Held, count, digests, lately, stands_for
 from monitor.core.events import Alert, Decision
 from monitor.core.model import AlertState, Health, Sending, Why
+from monitor.core.rules import Rule
 from monitor.core.told import DIGEST, NOTHING, Lately, Told
 from monitor.flow.working import Working
 from monitor.store import tables
@@ -211,7 +212,7 @@ class Paging:
     def _elsewhere(self) -> Iterator[Any]:
         """Yield the components of other services that are down, or were when their alert was last seen."""
         component = table(tables.Component)
-        told = [alert.component for alert in self.open.values() if alert.rule == "component_down"]
+        told = [alert.component for alert in self.open.values() if alert.rule is Rule.COMPONENT_DOWN]
         query = select(component.c.id, component.c.health, component.c.since_us).where(
             component.c.health.in_([health.value for health in _DOWN]) | component.c.id.in_(told)
         )
@@ -272,7 +273,7 @@ def put_alert(work: Working, alert: Alert, told: Mapping[str, Told], **more: Any
     row = {
         "key": alert.key,
         "state": alert.state.value,
-        "rule": alert.rule,
+        "rule": str(alert.rule),
         "service": alert.service,
         "component": alert.component,
         "incident": alert.incident,

@@ -20,6 +20,7 @@ from monitor.core.incidents import incident_id, is_open
 from monitor.core.lifecycle import IllegalTransitionError
 from monitor.core.maintenance import Maintenance, repeat_fault
 from monitor.core.model import AlertState, Sending, Severity, Verdict, Why
+from monitor.core.rules import Rule
 from monitor.flow.paging import ALERT, OUTBOX, SILENCE, Paging, load_alert, put_alert
 from monitor.flow.planning import maintenance_row
 from monitor.flow.recording import follow
@@ -152,8 +153,8 @@ def _put_verdict(desk: Desk, alert_id: str, values: Mapping[str, Any]) -> None:
 def _report_missed(desk: Desk, order: c.ReportMissed) -> Carried:
     alert = Alert(
         id=desk.id(order.component, order.started_at),
-        key=alert_key(order.service, order.component, "missed", desk.id(order.text)),
-        rule="missed",
+        key=alert_key(order.service, order.component, Rule.MISSED, desk.id(order.text)),
+        rule=Rule.MISSED,
         severity=Severity.INFO,
         state=AlertState.RESOLVED,
         service=order.service,
@@ -302,8 +303,8 @@ def _cancel(desk: Desk, order: c.CancelMaintenance) -> Carried:
 def _send_test(desk: Desk, order: c.SendTest) -> Carried:
     alert = Alert(
         id=desk.id(order.channel),
-        key=alert_key("", "", "test", desk.id(order.channel)),
-        rule="test",
+        key=alert_key("", "", Rule.TEST, desk.id(order.channel)),
+        rule=Rule.TEST,
         severity=order.severity,
         state=AlertState.FIRING,
         service="",

@@ -16,6 +16,7 @@ from monitor.core.model import Certificate, Outcome, Reason, Result, Severity, U
 from monitor.core.notes import noticed
 from monitor.core.refusal import confirm_auth, refusals
 from monitor.core.registration import overall_state, settle
+from monitor.core.rules import Rule
 from monitor.flow.judging import judge, last_looks, read_registration, tell
 from monitor.flow.paging import Paging
 from monitor.flow.working import Part, Track, Working
@@ -305,4 +306,4 @@ def _announced(track: Track, reading: UpstreamReading, at: datetime) -> Iterable
     service = track.probe.component.partition("/")[0]
     facts = {"indicator": reading.indicator.value, "incidents": [item.name for item in reading.incidents][:5]}
     holds = bool(reading.indicator.severity)
-    yield Condition("upstream", service, "", holds, Severity.INFO, at, track.probe.id, summary=facts)
+    yield Condition(Rule.UPSTREAM, service, "", holds, Severity.INFO, at, track.probe.id, summary=facts)

@@ -13,6 +13,7 @@ from monitor.core import registration
 from monitor.core.conditions import Condition, about_us, overdue
 from monitor.core.health import UNSEEN, component_health, stale_after
 from monitor.core.model import Health, Reason, Severity
+from monitor.core.rules import Rule
 from monitor.flow.judging import judge
 from monitor.flow.paging import WORKER, Paging
 from monitor.flow.recording import Recorded, follow
@@ -94,7 +95,7 @@ def _blindness(work: Working, locations: Collection[str] | None = None) -> list[
         why = "; ".join(f"worker {row.id} in {location}: {row.blind_reason}" for row in blind)
         since = when(min((row.blind_us for row in blind), default=us(work.now)))
         sees = len(workers) - len(blind)
-        condition = about_us("blind", location, why, since, Severity.TICKET if sees else Severity.PAGE)
+        condition = about_us(Rule.BLIND, location, why, since, Severity.TICKET if sees else Severity.PAGE)
         facts = {"location": location, "blind_workers": len(blind), "seeing_workers": sees} if why else {}
         found.append(replace(condition, summary={**condition.summary, **facts}))
     return found
@@ -142,7 +143,7 @@ def check_in(
         paging.meet(_blindness(work, {location}), now)
         again = before is not None and before.spooled  # a few wait at every start: that is no news
         held = f"{spooled} results wait on disk for the database" if spooled and again else ""
-        paging.meet([about_us("spool", worker, held, now, Severity.TICKET)], now)
+        paging.meet([about_us(Rule.SPOOL, worker, held, now, Severity.TICKET)], now)
         work.flush()
         paging.decide()
         done.take(work, paging)

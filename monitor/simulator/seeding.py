@@ -12,6 +12,7 @@ from monitor import clock, flow
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.commands import AcknowledgeAlert, JudgeAlert, ScheduleMaintenance, WritePostmortem
 from monitor.core.model import Impact, Observation, Result, RunId, Verdict
+from monitor.core.rules import AnyRule, Rule
 from monitor.simulator.past import FINE_S, PLANNED, Past, Planned
 from monitor.store import reads
 
@@ -19,7 +20,7 @@ PAST_POLICY = Policy(stale_after_intervals=10, rate_min_looks=6, rate_close_rati
 """The past looks every 45 minutes where nothing happened, so its evidence holds a little longer than that."""
 UNJUDGED = timedelta(days=12)
 """Alerts younger than this are left for whoever tries the review."""
-VERDICTS = {"upstream": Verdict.INFORMATIONAL, "overdue": Verdict.DUPLICATE}
+VERDICTS: dict[AnyRule, Verdict] = {Rule.OVERDUE: Verdict.DUPLICATE}
 POSTMORTEM = "Simulated: a faulty release turned requests away, and taking it back ended that."
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import BeforeValidator, TypeAdapter
 
+from monitor.core.events import Alert
+from monitor.core.rules import rule_named
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 
@@ -42,9 +44,18 @@ def span_s(micros: int | None) -> float | None:
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
+def _with_rule(data: Any) -> Any:
+    """Read an alert's rule as a member where it is one of ours: a union with text would keep it as text."""
+    return {**data, "rule": rule_named(data["rule"])} if isinstance(data, dict) and "rule" in data else data
+
+
+_READ: dict[Any, Any] = {Alert: Annotated[Alert, BeforeValidator(_with_rule)]}
+"""Kinds whose stored form says less than their type."""
+
+
 def _adapter(kind: type[T]) -> TypeAdapter[T]:
     """Return the adapter of a kind: building one costs milliseconds, so each is built once."""
-    return _ADAPTERS.get(kind) or _ADAPTERS.setdefault(kind, TypeAdapter(kind))
+    return _ADAPTERS.get(kind) or _ADAPTERS.setdefault(kind, TypeAdapter(_READ.get(kind, kind)))
 
 
 def pack(kind: type[T], value: T) -> str:

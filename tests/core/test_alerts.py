@@ -28,13 +28,14 @@ from monitor.core.model import (
     Source,
     Why,
 )
+from monitor.core.rules import Rule
 from monitor.core.slo import RULES, Burning, Count
 
 from .making import at
 
 API = "deepseek/api"
 ONCALL, MANAGER = Route("oncall", ("pager",)), Route("manager", ("mail",), escalate_after_s=900)
-DOWN = Condition("component_down", "deepseek", API, True, Severity.PAGE, at(0), summary={"reason": "service.error"})
+DOWN = Condition(Rule.COMPONENT_DOWN, "deepseek", API, True, Severity.PAGE, at(0), summary={"reason": "service.error"})
 
 
 def fired(condition: Condition = DOWN, now_s: float = 10) -> Alert:
@@ -66,7 +67,7 @@ def test_a_condition_fires_once_and_ends_when_it_is_said_to_be_over() -> None:
     assert (over.state, over.resolved_at, over.id) == (AlertState.RESOLVED, at(30), alert.id)
     (again,) = alerts.reconcile([over], [DOWN], at(40))
     assert again.id != alert.id
-    assert again.key == alert.key == conditions.alert_key("deepseek", API, "component_down")
+    assert again.key == alert.key == conditions.alert_key("deepseek", API, Rule.COMPONENT_DOWN)
 
 
 def test_an_alert_grows_louder_but_never_quieter() -> None:
@@ -115,8 +116,8 @@ OVER = replace(ALERT, state=AlertState.RESOLVED, resolved_at=at(500))
         (Why.RESOLVED, OVER, SENT, {"now_s": 500, "silences": (SilenceWindow("s", at(0), at(999)),)}),
         (Why.RESOLVED, OVER, SENT, {"now_s": 500, "blind": "no network"}),
         (Why.OUR_FAULT, replace(ALERT, summary={"reason": "account.auth"}), NOTHING, {}),
-        (Why.FIRST, fired(replace(DOWN, rule="account", summary={"reason": "account.auth"})), NOTHING, {}),
-        (Why.FIRST, fired(alerts.Condition("blind", "", "", True, Severity.PAGE, at(0))), NOTHING, {"blind": "x"}),
+        (Why.FIRST, fired(replace(DOWN, rule=Rule.ACCOUNT, summary={"reason": "account.auth"})), NOTHING, {}),
+        (Why.FIRST, fired(alerts.Condition(Rule.BLIND, "", "", True, Severity.PAGE, at(0))), NOTHING, {"blind": "x"}),
         (Why.FLAPPING, replace(ALERT, summary={"flapping": True}), SENT, {"now_s": 9999}),
         (Why.FIRST, replace(ALERT, summary={"flapping": True}), NOTHING, {}),
     ],
@@ -141,7 +142,7 @@ def test_an_alert_that_no_route_wants_says_so_once() -> None:
     assert alerts.decide_routes(quiet, [ONCALL], {"": alerts.after(NOTHING, decision, quiet)}, around()) == ()
     elsewhere = Route("openai", ("mail",), services=("openai",))
     assert not alerts.concerns(elsewhere, ALERT)
-    assert alerts.concerns(elsewhere, fired(alerts.Condition("blind", "", "", True, Severity.PAGE, at(0))))
+    assert alerts.concerns(elsewhere, fired(alerts.Condition(Rule.BLIND, "", "", True, Severity.PAGE, at(0))))
 
 
 @given(
@@ -287,7 +288,7 @@ def test_unusual_latency_never_pages() -> None:
     slow = conditions.latency_unusual(API, "chat", Unusual(4.0, 1.0, 9.9, 5), at(0))
     assert (slow.holds, slow.severity) == (True, Severity.INFO)
     assert not conditions.latency_unusual(API, "chat", None, at(0)).holds
-    assert conditions.about_us("spool", "w1", "", at(0)).holds is False
+    assert conditions.about_us(Rule.SPOOL, "w1", "", at(0)).holds is False
 
 
 def test_a_registration_alert_names_the_ways_and_their_country_codes() -> None:

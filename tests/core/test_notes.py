@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from monitor.core.alerts import reconcile
-from monitor.core.conditions import LASTING, OPERATOR_RULES, own_trouble
+from monitor.core.conditions import LASTING, own_trouble
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Observation, Reason, Result, RunId, Severity
 from monitor.core.notes import ALERTS, FIRM_LOOKS, RULE, is_known, noticed
+from monitor.core.rules import is_operators
 from tests.core.making import T0
 
 API = "deepseek/api"
@@ -84,7 +85,7 @@ def test_every_warning_that_a_probe_can_give_has_a_meaning() -> None:
 
 
 def test_warnings_are_the_operators_alone() -> None:
-    assert RULE in OPERATOR_RULES
+    assert is_operators(RULE)
 
 
 @pytest.mark.parametrize("reason", sorted(LASTING))

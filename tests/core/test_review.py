@@ -10,6 +10,7 @@ from monitor.core.catalogue import Catalogue, Component, Policy, Route, Service
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Severity, Verdict
 from monitor.core.review import Reviewed
+from monitor.core.rules import Rule
 
 from .making import at, probe, results
 
@@ -26,7 +27,7 @@ def alert(started_s: float = 0, **more: Any) -> Alert:
     return Alert(
         f"a{started_s}",
         "k",
-        "component_down",
+        Rule.COMPONENT_DOWN,
         service="deepseek",
         component="deepseek/api",
         started_at=at(started_s),
@@ -81,7 +82,7 @@ def test_night_is_where_the_person_sleeps(hour: int, zone: str, night: bool) -> 
 
 
 def test_rules_come_noisiest_first() -> None:
-    items = [Reviewed(alert(), notices=1), Reviewed(replace(alert(), rule="account"), notices=7, flapping=True)]
+    items = [Reviewed(alert(), notices=1), Reviewed(replace(alert(), rule=Rule.ACCOUNT), notices=7, flapping=True)]
     found = review.review(items)
     assert [rule.rule for rule in found.rules] == ["account", "component_down"]
     assert found.rules[0].flapping == 1

@@ -18,6 +18,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, IncidentStatus, Severity
+from monitor.core.rules import Foreign, Rule
 from monitor.flow import accounts
 from monitor.store import reads
 from monitor.store.views import AlertView, CostView
@@ -216,7 +217,7 @@ def test_hostile_text_in_an_alert_is_inert(tmp_path: Path) -> None:
         engine.dispose()
         for text in HOSTILE:
             summary = {"health": text, "why": text, "days_left": text, "registration": text}
-            alert = replace(view.alert, rule=text, summary=summary)
+            alert = replace(view.alert, rule=Foreign(text), summary=summary)
             bad = replace(view, service_name=text, component_name=text, alert=alert)
             line = desk.alert_line(bad, speak(Language.EN))
             assert line.isprintable()
@@ -229,7 +230,15 @@ def test_an_alert_about_sign_up_names_the_way_and_the_country() -> None:
     way = {"method": "phone", "after": "restricted", "country_codes": ["86"]}
     at = clock.now()
     alert = Alert(
-        "a", "k", "registration_changed", Severity.PAGE, AlertState.FIRING, "deepseek", "deepseek/registration", at, at
+        "a",
+        "k",
+        Rule.REGISTRATION_CHANGED,
+        Severity.PAGE,
+        AlertState.FIRING,
+        "deepseek",
+        "deepseek/registration",
+        at,
+        at,
     )
     summary = {"registration": "restricted", "ways": [way, "nonsense", {"method": "pigeon"}]}
     view = AlertView(replace(alert, summary=summary), "DeepSeek", "Registration", (), (), None, "")

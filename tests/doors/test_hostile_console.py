@@ -35,6 +35,7 @@ from monitor.core.model import (
     UpstreamReading,
     UpstreamUpdate,
 )
+from monitor.core.rules import Rule
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
 from tests.doors.test_live import drawn, environment
@@ -122,8 +123,8 @@ def people(engine: Engine, now: datetime) -> None:
     flow.settle_notice(engine, notice.id, Sending.RETRYING, now, error=EVIL, retry_at=now)
     alerts = reads.alerts(engine, open_only=True)
     by_rule = {view.alert.rule: view.alert.id for view in alerts}
-    flow.command(engine, c.AcknowledgeAlert(by_rule["component_down"]), EVIL, now, EVIL)
-    flow.command(engine, c.ResolveAlert(by_rule["account"]), EVIL, now, EVIL)
+    flow.command(engine, c.AcknowledgeAlert(by_rule[Rule.COMPONENT_DOWN]), EVIL, now, EVIL)
+    flow.command(engine, c.ResolveAlert(by_rule[Rule.ACCOUNT]), EVIL, now, EVIL)
     flow.command(engine, c.Silence(now + timedelta(hours=1), service="shop"), EVIL, now, EVIL)
     for item in reads.incidents(engine, public=False):
         flow.command(engine, c.PostUpdate(item.id, EVIL, IncidentStatus.IDENTIFIED, None, EVIL), EVIL, now)

@@ -23,6 +23,7 @@ from monitor.channels.base import Notice
 from monitor.cli import chatwatch
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Severity, Why
+from monitor.core.rules import Foreign
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from tests.doors.hostile import HOSTILE
@@ -281,8 +282,8 @@ def test_no_fact_of_an_alert_is_read_as_markup_whatever_its_name(key: str) -> No
     at = clock.now()
     for text in EVIL:
         alert = Alert(
-            id="a", key="k", rule=text, severity=Severity.PAGE, state=AlertState.FIRING, service=text, component=text,
-            started_at=at, fired_at=at, summary={key: text},
+            id="a", key="k", rule=Foreign(text), severity=Severity.PAGE, state=AlertState.FIRING,
+            service=text, component=text, started_at=at, fired_at=at, summary={key: text},
         )  # fmt: skip
         body = slack.body(Notice("k", alert, Why.FIRST, at, service_name=text, component_name=text))
         for shown in texts(body):

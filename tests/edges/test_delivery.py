@@ -24,6 +24,7 @@ from monitor.channels.webhook import Webhook
 from monitor.channels.words import facts, title
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Severity, Why
+from monitor.core.rules import Rule
 from monitor.delivery import LONGEST_PAUSE_S, pause
 from monitor.wire import Wire
 
@@ -35,7 +36,7 @@ def notice(**changes: object) -> Notice:
     alert = Alert(
         "01ALERT",
         "k" * 64,
-        "component_down",
+        Rule.COMPONENT_DOWN,
         Severity.PAGE,
         AlertState.FIRING,
         "shop",
@@ -64,7 +65,7 @@ def test_a_digest_names_the_count_and_the_first_and_where_the_rest_is() -> None:
         "rules": {"component_down": 295},
     }
     base = notice()
-    digest = replace(base.alert, rule="digest", service="", component="", summary=summary)
+    digest = replace(base.alert, rule=Rule.DIGEST, service="", component="", summary=summary)
     told = replace(base, alert=digest, service_name="", component_name="")
     assert title(told) == "Page: 295 more alerts of 290 services at once"
     rows = dict(facts(told))
@@ -163,7 +164,7 @@ def test_a_title_tells_slowness_from_an_outage_and_names_the_state_of_sign_up() 
     assert title(replace(down, alert=slow)) == "Ticket: Shop Web is slow or unstable"
     was_down = replace(slow, severity=Severity.PAGE)
     assert title(replace(down, alert=was_down)) == "Page: Shop Web is down"
-    sign_up = replace(down.alert, rule="registration_changed", summary={"registration": "restricted"})
+    sign_up = replace(down.alert, rule=Rule.REGISTRATION_CHANGED, summary={"registration": "restricted"})
     assert title(replace(down, alert=sign_up)) == "Page: Shop Web sign-up is restricted"
 
 
@@ -205,7 +206,7 @@ def test_the_pager_says_by_which_way_and_for_whom(
     state: str, ways: list[dict[str, object]], firing: str, over: str
 ) -> None:
     base, end = notice(), resolved()
-    facts_of = {"rule": "registration_changed", "summary": {"registration": state, "ways": ways}}
+    facts_of = {"rule": Rule.REGISTRATION_CHANGED, "summary": {"registration": state, "ways": ways}}
     assert title(replace(base, alert=replace(base.alert, **facts_of))) == firing  # type: ignore[arg-type]  # two fields
     assert title(replace(end, alert=replace(end.alert, **facts_of))) == over  # type: ignore[arg-type]  # two fields
 
