@@ -34,6 +34,8 @@ from monitor.probes.upstream_parts import (
 
 _ENTRIES = 50
 _FEED_BYTES = 256 * 1024
+_TAGS = 20_000
+"""More than a feed of that length has. The parser needs 10 µs for each and cannot be stopped in its thread."""
 _ROWS = 60
 FORGOTTEN_AFTER = timedelta(days=1)
 """A feed's entry that names no status is held to be going on only this long."""
@@ -81,8 +83,11 @@ def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamRead
         raise UnreadableError("a feed that defines entities of its own", "upstream.shape_changed")
     import feedparser  # late: a reader of its own size, for feeds only
 
+    newest = _newest_entries(body)
+    if newest.count(b"<") > _TAGS:
+        raise UnreadableError(f"a feed with more than {_TAGS} tags", "upstream.shape_changed")
     parsed = feedparser.parse(
-        io.BytesIO(_newest_entries(body)),  # never bytes or text, which feedparser would open as a file's name
+        io.BytesIO(newest),  # never bytes or text, which feedparser would open as a file's name
         sanitize_html=False,
         resolve_relative_uris=False,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import socket
 import ssl
 import struct
@@ -11,7 +10,6 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 Behave = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -160,37 +158,3 @@ async def black_hole(host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[in
     finally:
         for one in (*fillers, listener):
             one.close()
-
-
-class PeakMemory:
-    """How far the process's resident memory rose above where it began (Linux; 0 elsewhere)."""
-
-    def __enter__(self) -> PeakMemory:
-        with suppress(OSError, AttributeError):  # what was freed before must not hide what is taken now
-            ctypes.CDLL(None).malloc_trim(0)
-        self._settable = self._reset()
-        self._before = self._read("VmRSS")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    @property
-    def growth_mb(self) -> float:
-        """The rise so far in MB."""
-        return (self._read("VmHWM") - self._before) / 1024 if self._settable else 0.0
-
-    @staticmethod
-    def _reset() -> bool:
-        try:
-            Path("/proc/self/clear_refs").write_text("5")
-        except OSError:
-            return False
-        return True
-
-    @staticmethod
-    def _read(name: str) -> int:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith(name + ":"):
-                return int(line.split()[1])
-        return 0

@@ -12,6 +12,7 @@ from monitor.core.model import Observation
 from monitor.probes import KINDS
 from monitor.probes.base import Context, look
 from monitor.wire import Wire
+from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, Behave, serve
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -46,7 +47,7 @@ def look_at(kind: str, behave: Behave, ctx: Context | None = None, *, url: str =
             address = {url or "url": f"http://127.0.0.1:{port}"}
             return await look_once(kind, ctx or context(), **(address | options))
 
-    return asyncio.run(main())
+    return driven.run(main())
 
 
 def chat(behave: Behave, ctx: Context | None = None, **options: Any) -> Observation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from typing import Any
 
@@ -12,6 +11,7 @@ from pydantic import ValidationError
 from monitor.core.model import Observation, Reason
 from monitor.probes.chat import Options
 from monitor.simulator import Vendor, serve
+from tests.edges import driven
 from tests.edges.probing import KEY, context, look_once
 
 
@@ -24,7 +24,7 @@ def ask(memory: dict[str, Any] | None = None, **state: Any) -> tuple[Observation
             seen = await look(vendor, memory)
             return seen, vendor.services["deepseek"].counts
 
-    return asyncio.run(main())
+    return driven.run(main())
 
 
 async def look(vendor: Vendor, memory: dict[str, Any] | None = None, **options: Any) -> Observation:
@@ -69,4 +69,4 @@ def test_a_model_that_vanished_from_anthropics_list_is_retired() -> None:
             vendor.set(retired=["sim-chat"])
             return [first.reason, (await look(vendor, memory, **given)).reason]
 
-    assert asyncio.run(main()) == [Reason.OK, Reason.MODEL_RETIRED]
+    assert driven.run(main()) == [Reason.OK, Reason.MODEL_RETIRED]

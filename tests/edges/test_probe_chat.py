@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor import clock
 from monitor.core.model import Observation, Outcome, Reason
 from monitor.probes.chat import Options
 from monitor.simulator import serve as serve_vendor
+from tests.edges import driven
 from tests.edges.chat_shapes import (
     ANTHROPIC,
     ANTHROPIC_BODY,
@@ -72,7 +72,7 @@ def looks(
                 for minute in minutes
             ]
 
-    return asyncio.run(main())
+    return driven.run(main())
 
 
 def test_the_request_is_what_the_protocol_wants() -> None:
@@ -98,7 +98,7 @@ def test_the_anthropic_request_carries_its_own_headers(path: str) -> None:
             url = f"http://127.0.0.1:{port}{path}"
             return await look_once("chat", context(), base_url=url, model="m", key=KEY, **plain)
 
-    assert asyncio.run(main()).reason is Reason.OK
+    assert driven.run(main()).reason is Reason.OK
     head, body = vendor.asked[0]
     assert head.startswith(b"POST /v1/messages HTTP/1.1")
     assert f"x-api-key: {KEY}".encode() in head.lower()
@@ -159,9 +159,7 @@ def test_a_stall_that_our_own_loop_made_is_marked_as_lagged() -> None:
         writer.write(STREAM + OPENAI.opening + OPENAI.word)
         await writer.drain()
         await asyncio.sleep(0.05)
-        until_s = clock.monotonic() + 0.7
-        while clock.monotonic() < until_s:  # the server shares our loop: nothing else runs now
-            pass
+        driven.pass_time(0.7)
 
     seen = chat(behave)
     assert seen.reason is Reason.STALLED
@@ -286,7 +284,7 @@ def test_a_look_that_is_cut_from_outside_is_booked_all_the_same() -> None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(main())
+    driven.run(main())
     assert memory["ledger"]["tokens"] == 104
 
 
@@ -310,7 +308,7 @@ def test_a_model_that_is_gone_is_retired_only_if_it_worked_and_left_the_list() -
             seen.append(await look_once("chat", context(memory), **(usual | {"model": "m-9"})))  # another request
         return seen
 
-    reasons = [one.reason for one in asyncio.run(main())]
+    reasons = [one.reason for one in driven.run(main())]
     assert reasons == [Reason.CONFIG, Reason.OK, Reason.CONFIG, Reason.MODEL_RETIRED, Reason.CONFIG]
 
 
@@ -344,7 +342,7 @@ def test_a_key_that_worked_and_is_refused_now_is_marked() -> None:
             vendor.reply = NO_KEY
             return await look_once("chat", context(memory), **usual)
 
-    seen = asyncio.run(main())
+    seen = driven.run(main())
     assert (seen.reason, seen.warnings) == (Reason.AUTH, ("auth.worked_before",))
 
 
@@ -445,6 +443,6 @@ def test_the_simulated_vendor_is_understood_in_both_protocols() -> None:
                     seen.append(await look_once("chat", context(), **usual))
         return seen
 
-    for one in asyncio.run(main()):
+    for one in driven.run(main()):
         assert one.reason is Reason.OK, one
         assert replace(one, phases=None).chat is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -13,6 +12,7 @@ from monitor.core.model import Observation, Outcome, Reason
 from monitor.probes.login import Options
 from monitor.simulator import serve as serve_vendor
 from monitor.simulator.state import Account
+from tests.edges import driven
 from tests.edges.site import HTML, JSON, Page, Site, fixture, look_at, serve
 
 ACCOUNT = {"email": "alice@example.org", "password": "correct horse battery"}
@@ -28,7 +28,7 @@ def sign_in(product: str, page: Page, **options: Any) -> tuple[Observation, Site
         async with serve({path: page}) as site:
             return await look_at("login", product=product, url=site.url + url, **(ACCOUNT | options)), site
 
-    return asyncio.run(story())
+    return driven.run(story())
 
 
 @pytest.mark.parametrize("product", SIGN_IN)
@@ -130,7 +130,7 @@ def test_without_an_account_only_the_edge_is_seen_and_every_look_says_so(page: P
         assert (seen.reason, seen.warnings) == (reason, ("login.edge_only",))
         assert [asked.method for asked in site.asked] == ["GET"]
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_a_product_without_an_account_is_asked_for_its_configuration_only() -> None:
@@ -140,7 +140,7 @@ def test_a_product_without_an_account_is_asked_for_its_configuration_only() -> N
         assert (seen.reason, seen.warnings) == (Reason.OK, ("login.edge_only",))
         assert [(asked.method, asked.path) for asked in site.asked] == [("GET", "/api/config")]
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_the_simulated_vendor_signs_its_account_in_and_refuses_others() -> None:
@@ -155,7 +155,7 @@ def test_the_simulated_vendor_signs_its_account_in_and_refuses_others() -> None:
         assert right.reason is Reason.OK
         assert wrong.reason is Reason.AUTH
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_options_want_a_whole_account_and_a_way_to_use_it() -> None:

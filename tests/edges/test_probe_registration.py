@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -19,6 +18,7 @@ from monitor.probes.detectors import DETECTORS, Extra, Reading, detect
 from monitor.probes.registration import Meaning, Options, restated
 from monitor.simulator.pages import client_settings, open_webui, sign_up
 from monitor.simulator.state import Sign
+from tests.edges import driven
 from tests.edges.site import HTML, JSON, NOW, Page, fixture, fixture_json, look_at, serve
 
 URL = "https://product.example/"
@@ -409,7 +409,7 @@ def test_a_look_asks_the_products_endpoint_without_cookie_or_token() -> None:
         assert (asked.method, asked.path) == ("GET", "/api/config")
         assert not {"cookie", "authorization", "content-length", "content-type"} & set(asked.headers)
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_the_matrix_look_posts_nothing_but_an_empty_object() -> None:
@@ -420,7 +420,7 @@ def test_the_matrix_look_posts_nothing_but_an_empty_object() -> None:
         assert seen.registration[0].state is Registration.OPEN
         assert [(asked.method, asked.body) for asked in site.asked] == [("POST", b"{}")]
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 @pytest.mark.parametrize(("metadata", "state"), [(404, Registration.CLOSED), (200, None), (500, None)])
@@ -437,7 +437,7 @@ def test_a_matrix_server_that_refuses_is_closed_only_if_it_delegates_nothing(
         assert [r.state for r in seen.registration] == ([state] if state else [])
         assert seen.reason is (Reason.OK if state else Reason.UNREADABLE)
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_deepseeks_settings_are_asked_with_a_device_id_that_stays() -> None:
@@ -453,7 +453,7 @@ def test_deepseeks_settings_are_asked_with_a_device_id_that_stays() -> None:
         assert "did=" in first
         assert "did=" not in seen.registration[0].url
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_a_restriction_that_follows_an_open_page_closes_what_the_page_offered() -> None:
@@ -473,7 +473,7 @@ def test_a_restriction_that_follows_an_open_page_closes_what_the_page_offered() 
             "apple": "closed",
         }
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_the_page_of_january_2025_becomes_restricted_then_delayed_then_open_again() -> None:
@@ -494,7 +494,7 @@ def test_the_page_of_january_2025_becomes_restricted_then_delayed_then_open_agai
                 told.append((overall_state(state, now).value, changed))
         return told
 
-    first, limited, busy, last = asyncio.run(story())
+    first, limited, busy, last = driven.run(story())
     ways = ("any", "email", "phone", "google", "apple")
     assert first == ("open", {f"{way} open" for way in ways})
     assert limited[0] == "restricted"
@@ -512,7 +512,7 @@ def test_a_failed_look_has_evidence_and_no_reading() -> None:
         assert seen.evidence is not None
         assert "registration is closed" in seen.evidence.excerpt
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_a_dead_server_is_a_failed_look_without_readings() -> None:
@@ -522,7 +522,7 @@ def test_a_dead_server_is_a_failed_look_without_readings() -> None:
         seen = await look_at("registration", detector="open_webui", url=url)
         assert (seen.reason, seen.registration) == (Reason.CONNECT, ())
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def statuspage_with(*bodies: str, status: str = "investigating") -> bytes:
@@ -556,7 +556,7 @@ def test_the_vendors_incident_texts_are_read_newest_word_first(
         assert seen.reason is Reason.OK
         assert all(r.source is Source.OFFICIAL_TEXT for r in seen.registration)
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_a_status_page_that_moved_says_nothing_of_registration() -> None:
@@ -565,7 +565,7 @@ def test_a_status_page_that_moved_says_nothing_of_registration() -> None:
             seen = await look_at("registration", detector="upstream_text", provider="statuspage", url=site.url)
         assert (seen.reason, seen.registration, seen.warnings) == (Reason.UNREADABLE, (), ("upstream.moved",))
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_options_say_what_is_missing() -> None:
@@ -612,7 +612,7 @@ def test_a_banner_that_is_taken_down_takes_its_words_back_and_says_nothing_of_op
             after = await look_at("registration", memory, detector="deepseek_banner", url=site.url)
         return [before, after]
 
-    before, after = asyncio.run(scene())
+    before, after = driven.run(scene())
     assert before.registration
     assert {reading.method for reading in after.registration} >= {reading.method for reading in before.registration}
     assert {reading.state for reading in after.registration} == {Registration.UNKNOWN}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from monitor.probes.upstream_pages import feed, flashduty
 from monitor.probes.upstream_parts import INCIDENTS, Look, UnreadableError, mapped
 from monitor.probes.upstream_readers import READERS, google_cloud, incident_io_incidents, statuspage_incidents
 from monitor.simulator import serve as serve_vendor
+from tests.edges import driven
 from tests.edges.site import HTML, JSON, NOW, Page, fixture, fixture_json, look_at, serve
 
 MAIN = {
@@ -241,13 +241,26 @@ def test_a_feed_is_never_taken_for_a_files_name(tmp_path: Any) -> None:
         b'<rss version="2.0"><channel>' + b"<item><a>" * 50_000,
         b'<?xml version="1.0" encoding="punycode"?><rss version="2.0"><channel>-' + b"b9" * 100_000,
         b"<?xml version='1.0'  encoding = 'unicode_escape' ?><rss version='2.0'><channel>\\N{" + b"x" * 100_000,
+        b'<rss version="2.0"><channel>' + b"<a>" * 20_000,
     ],
-    ids=["many attributes", "entries without end", "a slow encoding", "an encoding of Python's own"],
+    ids=[
+        "many attributes",
+        "entries without end",
+        "a slow encoding",
+        "an encoding of Python's own",
+        "nothing but tags",
+    ],
 )
-@pytest.mark.timeout(5)
 def test_what_would_keep_the_feed_parser_busy_is_refused(body: bytes) -> None:
     with pytest.raises(UnreadableError):
         feed(body, new_look("feed"))
+
+
+def test_a_feed_of_marked_up_entries_is_read() -> None:
+    text = b"<content type='xhtml'><div>" + b"<p>All <b>good</b> <i>again</i></p>" * 60 + b"</div></content>"
+    entry = b"<entry><id>%d</id><title>Resolved</title><updated>2026-11-22T14:00:00Z</updated>" + text + b"</entry>"
+    body = b'<feed xmlns="http://www.w3.org/2005/Atom">' + b"".join(entry % n for n in range(50)) + b"</feed>"
+    assert len(feed(body, new_look("feed")).incidents) == 5
 
 
 def test_a_feed_is_cut_after_its_newest_entries_and_stays_whole() -> None:
@@ -279,12 +292,11 @@ def test_flashdutys_document_and_page_are_both_read() -> None:
         b"<html>DeepSeek</html>",
         b'{"data":{"page":{"components":[]}}}',
         b'<script>self.__next_f.push([1,"x"])</script>',
-        b"self.__next_f.push([1," * 90_000,
-        b'self.__next_f.push([1,"\\"initialData\\":{"])' * 40_000,
+        b"self.__next_f.push([1," * 500_000,
+        b'self.__next_f.push([1,"\\"initialData\\":{"])' * 200_000,
     ],
     ids=lambda body: body[:30],
 )
-@pytest.mark.timeout(5)
 def test_flashduty_without_its_data_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableError):
         flashduty(body, new_look("flashduty"))
@@ -461,7 +473,6 @@ def test_no_bytes_whatsoever_break_feed_or_page(body: bytes) -> None:
                 continue
 
 
-@pytest.mark.timeout(20)
 def test_a_bomb_of_entities_costs_nothing() -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "%s">' % (b"x" * 1000)
     bomb += b"".join(b'<!ENTITY a%d "%s">' % (n, b"&a%d;" % (n - 1) * 20 if n else b"&a;" * 20) for n in range(8))
@@ -531,7 +542,7 @@ def test_a_look_reads_every_provider_over_the_wire(provider: str) -> None:
         result = Result(RunId("p", "l", NOW), NOW, 0.1, seen)
         assert loads_result(dumps_result(result)) == result
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 BROKEN = [
@@ -559,7 +570,7 @@ def test_a_page_that_cannot_be_read_is_unknown_never_green(
         assert any(code.startswith(warning or "upstream.") for code in seen.warnings)
         assert seen.evidence is not None
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_a_redirect_to_the_sites_root_is_a_moved_page() -> None:
@@ -576,7 +587,7 @@ def test_a_redirect_to_the_sites_root_is_a_moved_page() -> None:
             None,
         )
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_a_status_page_that_is_down_says_nothing_of_the_service() -> None:
@@ -587,7 +598,7 @@ def test_a_status_page_that_is_down_says_nothing_of_the_service() -> None:
         assert (seen.reason, seen.warnings) == (Reason.UNREADABLE, ("upstream.unreachable",))
         assert "service.connect" in seen.detail
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def statuspage_look(**options: Any) -> Any:
@@ -595,7 +606,7 @@ def statuspage_look(**options: Any) -> Any:
         async with serve({"/api/v2/summary.json": Page(fixture("statuspage_quiet.json"))}) as site:
             return await look_at("upstream", provider="statuspage", url=site.url, **options)
 
-    return asyncio.run(story())
+    return driven.run(story())
 
 
 def test_a_component_that_vanished_is_unknown_and_told_to_the_operator() -> None:
@@ -661,7 +672,7 @@ def test_an_incident_that_left_the_summary_is_looked_up_in_the_history(
         assert quiet_again.upstream.incidents == ()
         assert [asked.path for asked in site.asked].count(history_path) == 2
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_an_incident_that_the_vendor_deleted_is_noted() -> None:
@@ -674,7 +685,7 @@ def test_an_incident_that_the_vendor_deleted_is_noted() -> None:
         assert seen.warnings == ("upstream.incident_deleted",)
         assert memory["open"] == []
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_instatus_components_are_fetched_where_a_mapping_asks_for_them() -> None:
@@ -688,7 +699,7 @@ def test_instatus_components_are_fetched_where_a_mapping_asks_for_them() -> None
         assert seen.upstream
         assert seen.upstream.mapped == {"p/api": Health.PARTIAL}
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 @pytest.mark.parametrize(
@@ -723,7 +734,7 @@ def test_the_simulated_vendors_page_is_read_and_its_incident_followed_to_its_end
         assert after.indicator is Health.OPERATIONAL
         assert [(i.id, i.status) for i in after.incidents] == [(during.incidents[0].id, IncidentStatus.RESOLVED)]
 
-    asyncio.run(story())
+    driven.run(story())
 
 
 def test_options_reject_what_is_no_page() -> None:

@@ -12,15 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor import clock
 from monitor.core.model import Evidence, Observation, Reason
 from monitor.probes.base import tidy
 from monitor.probes.redaction import REDACTED, redact
 
-pytestmark = pytest.mark.alone
-
 ODD = "Zq7/\"hunter\\2'&<x>%+ ~canary=="
 PLAIN = "hunter2-canary-0123456789"
+LONG = 500_000
+"""A search whose cost grows with the square of this length would take hours; texts of answers have 8 KB."""
 
 
 def basic(name: str, secret: str) -> str:
@@ -105,10 +104,8 @@ def test_text_without_a_secret_keeps_every_letter() -> None:
 
 
 def test_a_text_made_to_be_slow_to_search_is_not() -> None:
-    started_s = clock.monotonic()
     for piece in (PLAIN[:11], "\\", "&amp;", "%25", "&", "%", "\\u00", PLAIN[:6]):
-        redact((piece * 8192)[:8192], [PLAIN, f"Bearer {PLAIN}"])
-    assert clock.monotonic() - started_s < 1
+        redact((piece * LONG)[:LONG], [PLAIN, f"Bearer {PLAIN}"])
 
 
 def test_escape_sequences_and_odd_line_ends_are_marked() -> None:

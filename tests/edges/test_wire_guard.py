@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 
 import pytest
 
 from monitor.core.model import Reason
 from monitor.wire import Guard, Limits, Resolver, Wire, WireError
+from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, Recorder, serve
 
 REFUSED = (
@@ -69,7 +69,7 @@ def test_no_spelling_of_loopback_gets_through(host: str) -> None:
                 await Wire().fetch("GET", f"http://{host}:{port}/", limits=Limits(deadline_s=3))
             return caught.value
 
-    assert asyncio.run(main()).reason in (Reason.ADDRESS, Reason.CONFIG, Reason.DNS)
+    assert driven.run(main()).reason in (Reason.ADDRESS, Reason.CONFIG, Reason.DNS)
     assert recorder.heard == []
 
 
@@ -92,7 +92,7 @@ def test_an_answer_that_changes_between_check_and_connect_changes_nothing() -> N
                 errors.append(caught.value)
         return errors
 
-    errors = asyncio.run(main())
+    errors = driven.run(main())
     assert [error.reason for error in errors] == [Reason.ADDRESS, Reason.ADDRESS]
     assert len(asked) == 2, "one lookup per look: what was checked is what is connected to"
     assert recorder.heard == []
@@ -109,7 +109,7 @@ def test_of_a_mixed_answer_only_the_checked_address_is_used_and_the_other_told()
             )
             return answer.address, answer.warnings
 
-    address, warnings = asyncio.run(main())
+    address, warnings = driven.run(main())
     assert address == "127.0.0.1"
     assert warnings == ("address.refused: 169.254.169.254: a cloud metadata service",)
 
@@ -121,7 +121,7 @@ def test_only_web_addresses_without_credentials_are_looked_at(url: str) -> None:
             await Wire().fetch("GET", url)
         return caught.value
 
-    assert asyncio.run(main()).reason is Reason.CONFIG
+    assert driven.run(main()).reason is Reason.CONFIG
 
 
 def test_connect_is_guarded_too() -> None:
@@ -131,4 +131,4 @@ def test_connect_is_guarded_too() -> None:
                 await Wire().connect("127.0.0.1", port, tls=False)
             return caught.value
 
-    assert asyncio.run(main()).reason is Reason.ADDRESS
+    assert driven.run(main()).reason is Reason.ADDRESS

@@ -1,4 +1,4 @@
-"""Hostile servers: each costs at most its deadline plus 100 ms and 50 MB, and is called by its right name."""
+"""Hostile servers: each costs at most its deadline plus 100 ms of driven time, and is called by its right name."""
 
 from __future__ import annotations
 
@@ -14,20 +14,28 @@ import pytest
 from monitor.clock import monotonic
 from monitor.core.model import Reason
 from monitor.wire import Answer, Limits, Resolver, Wire, WireError
-from tests.edges import hostile
-from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, drips, resets_after, says, serve, with_length
-
-pytestmark = pytest.mark.alone
+from tests.edges import driven, hostile
+from tests.edges.hostile import (
+    CHUNKED,
+    LOOPBACK,
+    OK_HEAD,
+    drips,
+    request_of,
+    resets_after,
+    says,
+    serve,
+    with_length,
+)
 
 SLACK_S = 0.1
-SLACK_MB = 50.0
 DEADLINE_S = 0.8
+KERNELS_BYTES = 12 * 2**20
+"""What the two ends of a connection may hold between them."""
 
 
 class Cost(NamedTuple):
     end: WireError | Answer
     took_s: float
-    grown_mb: float
 
     @property
     def error(self) -> WireError:
@@ -37,12 +45,11 @@ class Cost(NamedTuple):
 
 async def measure(wire: Wire, url: str, limits: Limits, http2: bool = False) -> Cost:
     started = monotonic()
-    with hostile.PeakMemory() as memory:
-        try:
-            end: WireError | Answer = await wire.fetch("GET", url, limits=limits, http2=http2)
-        except WireError as error:
-            end = error
-    return Cost(end, monotonic() - started, memory.growth_mb)
+    try:
+        end: WireError | Answer = await wire.fetch("GET", url, limits=limits, http2=http2)
+    except WireError as error:
+        end = error
+    return Cost(end, monotonic() - started)
 
 
 def look(behave: hostile.Behave, limits: Limits, http2: bool = False) -> Cost:
@@ -50,7 +57,7 @@ def look(behave: hostile.Behave, limits: Limits, http2: bool = False) -> Cost:
         async with serve(behave) as port:
             return await measure(Wire(allow_networks=LOOPBACK), f"http://127.0.0.1:{port}/", limits, http2)
 
-    return asyncio.run(main())
+    return driven.run(main())
 
 
 ROWS: dict[str, tuple[Callable[[], hostile.Behave], Reason]] = {
@@ -118,7 +125,6 @@ def test_a_hostile_server_costs_its_deadline_at_most_and_is_named(name: str) -> 
     cost = look(make(), Limits(deadline_s=DEADLINE_S))
     assert cost.error.reason is reason, cost.error.detail
     assert cost.took_s < DEADLINE_S + SLACK_S
-    assert cost.grown_mb < SLACK_MB
 
 
 H2_ROWS = {
@@ -131,42 +137,54 @@ def test_the_http_2_path_costs_no_more(name: str) -> None:
     cost = look(H2_ROWS[name](), Limits(deadline_s=DEADLINE_S), http2=True)
     assert cost.error.reason in (Reason.PROTOCOL, Reason.TIMEOUT_HEADERS, Reason.TIMEOUT_TOTAL)
     assert cost.took_s < DEADLINE_S + SLACK_S
-    assert cost.grown_mb < SLACK_MB
 
 
-def test_an_endless_stream_costs_less_than_ten_megabytes() -> None:
-    async def main() -> float:
-        endless = drips(CHUNKED, b"10000\r\n" + bytes(65536) + b"\r\n", 0)
-        async with serve(endless) as port:
-            wire = Wire(allow_networks=LOOPBACK)
-            url = f"http://127.0.0.1:{port}/"
-            await measure(wire, url, Limits())
-            return (await measure(wire, url, Limits())).grown_mb
+class Endless:
+    """A stream without end, which counts what was taken of it."""
 
-    assert asyncio.run(main()) < 10
+    def __init__(self) -> None:
+        self.taken = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(CHUNKED)
+        while True:
+            writer.write(b"10000\r\n" + bytes(65536) + b"\r\n")
+            await writer.drain()
+            self.taken += 65536
+
+
+def test_an_endless_stream_is_taken_no_further_than_the_longest_body() -> None:
+    endless = Endless()
+    error = look(endless, Limits()).error
+    assert error.reason is Reason.TOO_LARGE
+    assert endless.taken < Limits().body_bytes + KERNELS_BYTES
 
 
 def test_a_stream_that_is_not_read_is_held_back_by_its_window() -> None:
-    async def main() -> tuple[float, int]:
-        async with serve(drips(CHUNKED, b"10000\r\n" + bytes(65536) + b"\r\n", 0)) as port:
+    endless = Endless()
+
+    async def main() -> tuple[int, int]:
+        async with serve(endless) as port:
             wire = Wire(allow_networks=LOOPBACK)
-            with hostile.PeakMemory() as memory:
-                async with wire.stream("GET", f"http://127.0.0.1:{port}/") as exchange:
-                    await asyncio.sleep(0.3)
-                    return memory.growth_mb, exchange.wire_bytes
+            async with wire.stream("GET", f"http://127.0.0.1:{port}/"):
+                await asyncio.sleep(0.3)
+                before = endless.taken
+                await asyncio.sleep(0.3)
+                return before, endless.taken
 
-    grown_mb, _ = asyncio.run(main())
-    assert grown_mb < 10
+    before, after = driven.run(main())
+    assert before == after < KERNELS_BYTES
 
 
-def test_a_refused_connection_is_told_within_a_second() -> None:
+def test_a_refused_connection_is_told_at_once() -> None:
     async def main() -> Cost:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             port = taken.getsockname()[1]
             return await measure(Wire(allow_networks=LOOPBACK), f"http://127.0.0.1:{port}/", Limits())
 
-    cost = asyncio.run(main())
+    cost = driven.run(main())
     assert cost.error.reason is Reason.CONNECT
     assert cost.error.detail == "connection refused"
     assert cost.took_s < 1
@@ -182,7 +200,7 @@ def test_a_black_hole_costs_the_connect_limit_and_delays_nobody_else() -> None:
             good = await measure(wire, f"http://127.0.0.1:{port}/", limits)
             return await dark, good
 
-    dark, good = asyncio.run(main())
+    dark, good = driven.run(main())
     assert dark.error.reason is Reason.TIMEOUT_CONNECT
     assert 0.4 <= dark.took_s < 0.4 + SLACK_S
     assert isinstance(good.end, Answer)
@@ -199,7 +217,7 @@ def test_a_handshake_that_stalls_is_cut_and_gives_its_place_back() -> None:
             costs = await asyncio.gather(*(measure(wire, url, limits) for _ in range(4)))
             return list(costs), monotonic() - started
 
-    costs, took_s = asyncio.run(main())
+    costs, took_s = driven.run(main())
     assert {cost.error.reason for cost in costs} == {Reason.TIMEOUT_TLS}
     assert took_s < 1.5 + SLACK_S
 
@@ -214,7 +232,7 @@ def test_a_server_that_speaks_plain_http_on_its_tls_port_is_a_tls_failure() -> N
         async with serve(plain) as port:
             return await measure(Wire(allow_networks=LOOPBACK), f"https://127.0.0.1:{port}/", Limits(deadline_s=1))
 
-    assert asyncio.run(main()).error.reason is Reason.TLS
+    assert driven.run(main()).error.reason is Reason.TLS
 
 
 def test_a_hung_resolver_costs_the_limit_and_other_names_still_resolve() -> None:
@@ -237,7 +255,7 @@ def test_a_hung_resolver_costs_the_limit_and_other_names_still_resolve() -> None
             await asyncio.sleep(0.05)
             return max(costs, key=lambda cost: cost.took_s), good
 
-    hung, good = asyncio.run(main())
+    hung, good = driven.run(main(), hung="hangs.example")
     assert hung.error.reason is Reason.DNS
     assert "timed out" in hung.error.detail
     assert hung.took_s < 0.3 + SLACK_S
@@ -259,7 +277,7 @@ def test_a_resolver_whose_threads_are_all_taken_is_our_trouble_and_not_the_servi
         await asyncio.sleep(0.05)
         return list(costs)
 
-    reasons = [cost.error.reason for cost in asyncio.run(main())]
+    reasons = [cost.error.reason for cost in driven.run(main(), hung=".example")]
     assert sorted(reasons) == sorted([Reason.DNS, Reason.NETWORK, Reason.NETWORK])
 
 
@@ -275,7 +293,7 @@ def test_the_ways_a_name_can_fail_are_told_apart(code: int, words: str) -> None:
         wire = Wire(resolver=Resolver(lookup))
         return await measure(wire, "http://name.example/", Limits())
 
-    error = asyncio.run(main()).error
+    error = driven.run(main()).error
     assert error.reason is Reason.DNS
     assert words in error.detail
 
@@ -284,7 +302,7 @@ def test_a_name_that_does_not_exist_is_told_by_the_real_resolver_too() -> None:
     async def main() -> Cost:
         return await measure(Wire(), "http://nobody.invalid/", Limits(deadline_s=4))
 
-    assert asyncio.run(main()).error.reason is Reason.DNS
+    assert driven.run(main()).error.reason is Reason.DNS
 
 
 def test_a_broken_ipv6_falls_back_to_ipv4_and_says_so() -> None:
@@ -299,7 +317,7 @@ def test_a_broken_ipv6_falls_back_to_ipv4_and_says_so() -> None:
                 dropped = await wire.fetch("GET", f"http://name.example:{port}/")
             return refused, dropped
 
-    for answer in asyncio.run(main()):
+    for answer in driven.run(main()):
         assert answer.address == "127.0.0.1"
         assert answer.body == b"fine"
         assert any(warning.startswith("connect.fallback: ::1") for warning in answer.warnings)

@@ -12,12 +12,10 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from monitor import clock
 from monitor.core.model import Reason
 from monitor.wire import Answer, Chunk, Limits, TimedTransport, Wire, WireError, text_of
+from tests.edges import driven
 from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, Behave, Recorder, request_of, says, serve, with_length
-
-pytestmark = pytest.mark.alone
 
 
 def fetch(behave: Behave, method: str = "GET", limits: Limits = Limits(deadline_s=3), content: bytes = b"") -> Answer:  # noqa: B008 - frozen
@@ -26,7 +24,7 @@ def fetch(behave: Behave, method: str = "GET", limits: Limits = Limits(deadline_
             wire = Wire(allow_networks=LOOPBACK)
             return await wire.fetch(method, f"http://127.0.0.1:{port}/path?q=1", limits=limits, content=content)
 
-    return asyncio.run(main())
+    return driven.run(main())
 
 
 def test_a_response_is_read_whole() -> None:
@@ -97,7 +95,7 @@ def test_a_header_cannot_smuggle_another(method: str, headers: dict[str, str]) -
         assert recorder.heard == []
         return caught.value
 
-    assert asyncio.run(main()).reason is Reason.CONFIG
+    assert driven.run(main()).reason is Reason.CONFIG
 
 
 def test_an_answer_that_comes_before_the_whole_request_was_sent_counts() -> None:
@@ -129,7 +127,7 @@ def test_leaving_a_stream_early_closes_it_and_keeps_its_phases() -> None:
             assert not exchange.complete
             assert exchange.phases.wait_s is not None
 
-    asyncio.run(main())
+    driven.run(main())
 
 
 def test_a_cancelled_look_leaves_nothing_open() -> None:
@@ -143,7 +141,7 @@ def test_a_cancelled_look_leaves_nothing_open() -> None:
                 with pytest.raises(asyncio.CancelledError):
                     await task
 
-    asyncio.run(main())
+    driven.run(main())
 
 
 def test_httpx_speaks_through_the_wire() -> None:
@@ -156,7 +154,7 @@ def test_httpx_speaks_through_the_wire() -> None:
                 await client.post(f"http://127.0.0.1:{first}/a", json={"b": 1})
                 return await client.get(f"http://127.0.0.1:{second}/"), recorder.heard
 
-    response, heard = asyncio.run(main())
+    response, heard = driven.run(main())
     assert heard[0].startswith(b"POST /a HTTP/1.1")
     assert heard[0].endswith(b'{"b":1}')
     assert response.text == "through httpx"
@@ -171,7 +169,7 @@ def test_httpx_is_guarded_too() -> None:
                 await client.get("http://169.254.169.254/")
         return caught.value
 
-    assert asyncio.run(main()).reason is Reason.ADDRESS
+    assert driven.run(main()).reason is Reason.ADDRESS
 
 
 def test_chunks_carry_the_time_they_arrived() -> None:
@@ -181,7 +179,7 @@ def test_chunks_carry_the_time_they_arrived() -> None:
             async with wire.stream("GET", f"http://127.0.0.1:{port}/") as exchange:
                 return [chunk async for chunk in exchange.chunks()]
 
-    times = [chunk.at_s for chunk in asyncio.run(main())]
+    times = [chunk.at_s for chunk in driven.run(main())]
     assert len(times) == 4
     assert all(0.03 < later - earlier < 0.2 for earlier, later in pairwise(times))
 
@@ -205,7 +203,7 @@ def test_a_look_leaves_nothing_to_the_garbage_collector(behave: Behave) -> None:
     gc.disable()
     gc.set_debug(gc.DEBUG_SAVEALL)
     try:
-        asyncio.run(main())
+        driven.run(main())
         gc.collect()
         left = [type(one).__name__ for one in gc.garbage if type(one).__module__.startswith("monitor.wire")]
     finally:
@@ -218,8 +216,6 @@ def test_a_look_leaves_nothing_to_the_garbage_collector(behave: Behave) -> None:
 def test_text_is_decoded_by_a_charset_of_the_web_and_by_no_other() -> None:
     assert text_of({"content-type": "text/html; charset=GBK"}, "注册".encode("gbk")) == "注册"
     assert text_of({"content-type": 'text/html; CHARSET="Shift_JIS"; a=b'}, "登録".encode("shift_jis")) == "登録"
-    bomb = b"a-" + b"b9" * 300_000  # takes Python's decoder ten seconds and more
-    began_s = clock.monotonic()
+    bomb = b"a-" + b"b9" * 3_000_000  # takes Python's decoder a quarter of an hour: it is quadratic
     for name in ("punycode", "idna", "unicode_escape", "utf-7", "rot13", "hex", "nonsense", "²", "a" * 70_000):
         assert text_of({"content-type": f"text/html; charset={name}"}, bomb) == bomb.decode()
-    assert clock.monotonic() - began_s < 3

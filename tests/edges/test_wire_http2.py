@@ -11,13 +11,11 @@ import h2.connection
 import h2.events
 import pytest
 
-from monitor import clock
 from monitor.core.model import Reason
 from monitor.wire import Answer, Limits, Wire, WireError
+from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, Behave, Recorder, serve
 from tests.edges.hostile_tls import Authority
-
-pytestmark = pytest.mark.alone
 
 
 def h2_server(parts: list[bytes], pause_s: float = 0.0, headers: int = 0, reset: bool = False) -> Behave:
@@ -67,7 +65,7 @@ def fetch(
                 http2=True,
             )
 
-    return asyncio.run(main())
+    return driven.run(main())
 
 
 def test_http_2_is_spoken_and_timed(tmp_path: Path) -> None:
@@ -114,7 +112,7 @@ def test_http_2_is_guarded_too() -> None:
             await Wire().fetch("GET", "https://127.0.0.1:9/", http2=True)
         return caught.value
 
-    assert asyncio.run(main()).reason is Reason.ADDRESS
+    assert driven.run(main()).reason is Reason.ADDRESS
 
 
 def test_a_flood_of_pings_is_too_large(tmp_path: Path) -> None:
@@ -145,11 +143,9 @@ def test_a_flood_that_never_lets_us_wait_is_cut_at_the_deadline_all_the_same(tmp
             writer.write(b"\x00\x00\x00\x00\x00\x00\x00\x00\x01" * 2000)  # data frames with nothing in them
             await writer.drain()
 
-    began_s = clock.monotonic()
     with pytest.raises(WireError) as caught:
         fetch(tmp_path, floods, limits=Limits(deadline_s=0.4, wire_bytes=2**30, events=2**30))
     assert caught.value.reason is Reason.TIMEOUT_TOTAL
-    assert clock.monotonic() - began_s < 6
 
 
 HEADERS = b"\x00\x00\x01\x01\x04\x00\x00\x00\x01\x88"  # :status 200 of the first stream

@@ -9,6 +9,7 @@ import pytest
 
 from monitor.core.model import Reason
 from monitor.wire import Answer, Limits, Wire, WireError, http1
+from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, Recorder, says, serve
 from tests.edges.hostile_tls import Authority
 
@@ -43,7 +44,7 @@ def follow(
                 except WireError as error:
                     return error
 
-    return asyncio.run(main()), recorder.heard
+    return driven.run(main()), recorder.heard
 
 
 def test_redirects_are_off_by_default() -> None:
@@ -119,7 +120,7 @@ def test_a_redirect_to_itself_keeps_the_secrets_because_the_origin_is_the_same()
             wire = Wire(allow_networks=LOOPBACK)
             await wire.fetch("GET", f"http://127.0.0.1:{port}/", secret_headers=SECRETS, redirects=1)
 
-    asyncio.run(main())
+    driven.run(main())
     assert CANARY.encode() in recorder.heard[0]
 
 
@@ -136,7 +137,7 @@ def test_https_never_redirects_down_to_http(tmp_path: Path) -> None:
                     await wire.fetch("GET", f"https://127.0.0.1:{port}/", redirects=2)
                 return caught.value
 
-    error = asyncio.run(main())
+    error = driven.run(main())
     assert error.reason is Reason.REDIRECT
     assert error.certificate is not None
     assert recorder.heard == []
@@ -154,7 +155,7 @@ def test_the_deadline_covers_all_hops_together() -> None:
                 await Wire(allow_networks=LOOPBACK).fetch("GET", url, limits=Limits(deadline_s=0.7), redirects=5)
             return caught.value
 
-    assert asyncio.run(main()).reason is Reason.TIMEOUT_HEADERS
+    assert driven.run(main()).reason is Reason.TIMEOUT_HEADERS
 
 
 def test_no_error_says_a_secret_or_a_path() -> None:

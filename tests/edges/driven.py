@@ -1,0 +1,161 @@
+"""A loop whose time is driven: it stands still while there is work and jumps to the next timer when there is none.
+
+What a test says of time is then true on an idle machine and on a busy one: however long the machine takes for a turn of
+the loop, it is ``TURN_S`` long. Servers share the loop; threads of the loop and of the resolver make time wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+from monitor import clock
+
+Found = TypeVar("Found")
+Given = TypeVarTuple("Given")
+
+TURN_S = 0.0002
+"""A turn of the loop takes so long, so that a flood comes to its deadline too."""
+QUIET_S = 0.02
+"""Real seconds without any event after which nothing is held to be on its way: loopback delivers at once."""
+START_S = 1000.0
+
+
+class _Hands(selectors.DefaultSelector):
+    """The hands of the clock, where the loop waits for events."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now_s = START_S
+        self.at_work = 0
+        """Calls in the loop's threads that somebody waits for."""
+        self.turned: Callable[[], None] = lambda: None
+        self.hung = ""
+        """Lookups of names that end so never come back, and nobody waits for them."""
+
+    def select(self, timeout: float | None = None) -> Any:
+        self.turned()
+        self.now_s += TURN_S
+        if timeout is not None and timeout <= 0:
+            return super().select(0)
+        while True:
+            if ready := super().select(QUIET_S):
+                return ready
+            if timeout is not None and not self.at_work and not self._resolving():
+                self.now_s += timeout
+                return []
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def monotonic_ns(self) -> int:
+        return round(self.now_s * 1e9)
+
+    def time_ns(self) -> int:
+        """Return a wall clock of 1970, by which no stamp of the kernel is believed."""
+        return self.monotonic_ns()
+
+    def _resolving(self) -> bool:
+        names = [thread.name for thread in threading.enumerate() if thread.name.startswith("resolve ")]
+        return any(not self.hung or not name.endswith(self.hung) for name in names)
+
+
+class DrivenLoop(asyncio.SelectorEventLoop):
+    """An event loop on driven time."""
+
+    def __init__(self) -> None:
+        self.hands = _Hands()
+        super().__init__(self.hands)
+
+    def time(self) -> float:
+        return self.hands.now_s
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Given]], Found], *args: *Given
+    ) -> asyncio.Future[Found]:
+        future = super().run_in_executor(executor, func, *args)
+        self.hands.at_work += 1
+        future.add_done_callback(self._came_back)
+        return future
+
+    def _came_back(self, _: object) -> None:
+        self.hands.at_work -= 1
+
+
+def at_work() -> bool:
+    """Tell whether somebody waits for a thread of the running loop."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, DrivenLoop)
+    return loop.hands.at_work > 0
+
+
+def pass_time(seconds: float) -> None:
+    """Let time go by while the running loop does nothing else: somebody holds it up."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, DrivenLoop)
+    loop.hands.now_s += seconds
+
+
+@contextmanager
+def _by(hands: _Hands) -> Iterator[None]:
+    """Let the program read its clock from *hands*."""
+    before, vars(clock)["time"] = clock.__dict__["time"], hands
+    try:
+        yield
+    finally:
+        vars(clock)["time"] = before
+
+
+def run(main: Coroutine[Any, Any, Found], *, hung: str = "") -> Found:
+    """As ``asyncio.run``, on driven time, which does not wait for lookups of names that end in *hung*."""
+    with asyncio.Runner(loop_factory=DrivenLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, DrivenLoop)
+        loop.hands.hung = hung
+        with _by(loop.hands):
+            return runner.run(main)
+
+
+class Steps:
+    """Counts calls, of Python's functions and of C's: what work costs, told by no clock.
+
+    ``longest`` is the most between two turns of the loop, ``apart`` the sum of those in threads that the loop began.
+    """
+
+    _apart = 0
+    """Over all counts: a thread that serves several of them counts on."""
+
+    def __init__(self) -> None:
+        self.longest = self.apart = self._run = 0
+
+    def _on_loop(self, frame: FrameType, event: str, _: object) -> None:
+        self._run += event in ("call", "c_call")
+
+    @classmethod
+    def _in_thread(cls, frame: FrameType, event: str, _: object) -> None:
+        cls._apart += event in ("call", "c_call")
+
+    def _turned(self) -> None:
+        self.longest, self._run = max(self.longest, self._run), 0
+
+    def __enter__(self) -> Steps:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, DrivenLoop)
+        self._hands, self._before = loop.hands, sys.getprofile()
+        self._hands.turned, self._apart_before = self._turned, Steps._apart
+        threading.setprofile(self._in_thread)
+        sys.setprofile(self._on_loop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.setprofile(self._before)
+        threading.setprofile(None)
+        self._turned()
+        self._hands.turned, self.apart = lambda: None, Steps._apart - self._apart_before
