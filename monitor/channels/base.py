@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from monitor.core.events import Alert
-from monitor.core.model import AlertState, Why
+from monitor.core.model import AlertState, Reason, Why
 from monitor.wire import Answer, Limits, Wire, WireError
 
 LIMITS = Limits(deadline_s=15.0, wire_bytes=64 * 1024, body_bytes=64 * 1024)
@@ -89,12 +89,19 @@ async def post(
             limits=LIMITS,
         )
     except WireError as error:
-        raise Undeliverable(f"{error.reason}") from error
+        raise Undeliverable(unreached(error)) from error
     if 200 <= answer.status < 300:
         return answer
     retry = answer.status in _RETRYABLE or answer.status >= 500
     after = retry_after_s(answer.headers.get("retry-after", ""), now) if retry else None
     raise Undeliverable(f"the receiver answered {answer.status}", permanent=not retry, retry_after_s=after)
+
+
+def unreached(error: WireError) -> str:
+    """Return why a receiver was not reached, without its address: that may hold a token."""
+    if error.reason is not Reason.ADDRESS:
+        return str(error.reason)
+    return f"address refused: {error.detail.rpartition(': ')[2]}; private networks are named under allow_networks"
 
 
 def retry_after_s(value: str, now: datetime | None) -> float | None:

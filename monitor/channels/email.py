@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import smtplib
-import ssl
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from monitor.channels.base import Notice, Options, Undeliverable, secret
+from monitor.channels.base import Notice, Options, Undeliverable, secret, unreached
 from monitor.channels.words import facts, title
-from monitor.wire import Wire
+from monitor.wire import Limits, MailError, Wire, WireError
+from monitor.wire.mail import MailServer
 
-_TIMEOUT_S = 15.0
+LIMITS = Limits(deadline_s=25.0, connect_s=10.0, wire_bytes=64 * 1024)
+"""Longer than for other channels: many mail servers keep strangers waiting before they greet."""
 _Mailbox = Annotated[str, StringConstraints(pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$")]
 
 
 class Email(Options):
-    """``security``: ``starttls`` (port 587), ``tls`` (port 465) or ``none`` (a relay on this machine)."""
+    """``security``: ``starttls`` (port 587), ``tls`` (port 465) or ``none`` (a relay near by).
+
+    A relay in a private network or on this machine wants its network under ``allow_networks``, as every target does.
+    """
 
     host: str
     port: Annotated[int, Field(gt=0, lt=65536)] = 587
@@ -47,31 +49,12 @@ def message(options: Email, notice: Notice) -> EmailMessage:
     return mail
 
 
-async def send(options: Email, notice: Notice, wire: Wire) -> None:  # noqa: ARG001  # one signature for all kinds
-    """Deliver in a thread: the standard library's SMTP client blocks, but its every step has a time limit."""
+async def send(options: Email, notice: Notice, wire: Wire) -> None:
+    """Deliver."""
+    server = MailServer(options.host, options.port, options.security, options.username, secret(options.password))
     try:
-        await asyncio.to_thread(_deliver, options, message(options, notice))
-    except smtplib.SMTPResponseException as error:
-        permanent = 500 <= error.smtp_code < 600
-        raise Undeliverable(f"the mail server answered {error.smtp_code}", permanent=permanent) from None
-    except smtplib.SMTPRecipientsRefused as error:
-        permanent = all(500 <= code < 600 for code, _ in error.recipients.values())
-        raise Undeliverable("the mail server refused every recipient", permanent=permanent) from None
-    except smtplib.SMTPNotSupportedError:
-        raise Undeliverable("the mail server knows no encryption or log-in", permanent=True) from None
-    except (smtplib.SMTPException, OSError) as error:
-        raise Undeliverable(f"the mail server cannot be used: {type(error).__name__}") from None
-
-
-def _deliver(options: Email, mail: EmailMessage) -> None:
-    trust = ssl.create_default_context()
-    if options.security == "tls":
-        server: smtplib.SMTP = smtplib.SMTP_SSL(options.host, options.port, timeout=_TIMEOUT_S, context=trust)
-    else:
-        server = smtplib.SMTP(options.host, options.port, timeout=_TIMEOUT_S)
-    with server:
-        if options.security == "starttls":
-            server.starttls(context=trust)
-        if options.username:
-            server.login(options.username, secret(options.password))
-        server.send_message(mail)
+        await wire.mail(server, message(options, notice), options.sender, options.to, limits=LIMITS)
+    except MailError as error:
+        raise Undeliverable(str(error), permanent=error.permanent) from None
+    except WireError as error:
+        raise Undeliverable(f"the mail server cannot be used: {unreached(error)}") from None

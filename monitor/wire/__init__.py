@@ -3,7 +3,7 @@
 from monitor.wire import lean as lean  # before the first import of httpx
 from monitor.wire.client import Wire
 from monitor.wire.guard import Guard
-from monitor.wire.model import Answer, Chunk, Connection, Limits, WireError, text_of
+from monitor.wire.model import Answer, Chunk, Connection, Limits, MailError, WireError, text_of
 from monitor.wire.resolve import Resolver
 from monitor.wire.timed import Exchange
 from monitor.wire.transport import TimedTransport
@@ -15,6 +15,7 @@ __all__ = [
     "Exchange",
     "Guard",
     "Limits",
+    "MailError",
     "Resolver",
     "TimedTransport",
     "Wire",

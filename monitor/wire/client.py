@@ -24,7 +24,10 @@ from monitor.wire.timed import Exchange, ask_http1
 from monitor.wire.tls import Trust
 
 if TYPE_CHECKING:
+    from email.message import EmailMessage
+
     from monitor.wire.http2 import Http2
+    from monitor.wire.mail import MailServer
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
@@ -134,6 +137,28 @@ class Wire:
                 cipher[0] if cipher else "",
                 link.warnings,
             )
+        except (WireError, OSError) as error:
+            raise link.explain(error) from None
+        finally:
+            deadline.close()
+            link.close()
+
+    async def mail(
+        self,
+        server: MailServer,
+        mail: EmailMessage,
+        sender: str,
+        recipients: Sequence[str],
+        *,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        """Hand a mail to its server. Raises ``WireError``, and ``MailError`` when the server refuses it."""
+        from monitor.wire.mail import hand_over  # late: only a mail channel needs it
+
+        deadline = Deadline(asyncio.get_running_loop(), limits.deadline_s)
+        link = Link(self.ground, limits, deadline, Timing(clock.monotonic_ns()))
+        try:
+            await hand_over(link, server, mail, sender, recipients)
         except (WireError, OSError) as error:
             raise link.explain(error) from None
         finally:

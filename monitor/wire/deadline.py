@@ -26,6 +26,7 @@ class Step(Enum):
     TLS = Reason.TIMEOUT_TLS, "timed out in the TLS handshake"
     HEADERS = Reason.TIMEOUT_HEADERS, "timed out waiting for the response headers"
     BODY = Reason.TIMEOUT_TOTAL, "deadline reached while the body was arriving"
+    MAIL = Reason.TIMEOUT_TOTAL, "deadline reached while the mail was being handed over"
 
     @property
     def reason(self) -> Reason:

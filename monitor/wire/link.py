@@ -80,8 +80,10 @@ class Link:
         self.warnings += tuple(f"address.refused: {address}: {refusal}" for address, refusal in refusals if refusal)
         return allowed
 
-    async def secure(self, stream: Stream, context: ssl.SSLContext, server_name: str) -> TlsStream:
-        """Put TLS on the stream; on a bad certificate look at it once more without trusting it, to know its dates."""
+    async def secure(
+        self, stream: Stream, context: ssl.SSLContext, server_name: str, *, look_again: bool = True
+    ) -> TlsStream:
+        """Put TLS on the stream; *look_again* at a bad certificate without trusting it, to know its dates."""
         try:
             self.stream = tls = TlsStream(stream, context, server_name)
         except ValueError as error:
@@ -90,7 +92,8 @@ class Link:
             await tls.handshake(self.ground.slots, self.deadline, self.limits.connect_s, self.timing)
         except ssl.SSLCertVerificationError as error:
             stream.close()
-            self._keep(await self._unverified(stream.peer, server_name))
+            if look_again:
+                self._keep(await self._unverified(stream.peer, server_name))
             raise failure(error) from error
         except ssl.SSLError as error:
             raise failure(error) from error

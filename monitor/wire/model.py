@@ -76,6 +76,14 @@ class WireError(Exception):
         self.status = status
 
 
+class MailError(Exception):
+    """A mail server was reached and refused the mail. ``permanent`` means that another try would end alike."""
+
+    def __init__(self, words: str, *, permanent: bool) -> None:
+        super().__init__(words)
+        self.permanent = permanent
+
+
 @dataclass(frozen=True)
 class Answer:
     """A whole bounded response."""

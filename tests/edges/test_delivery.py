@@ -27,6 +27,7 @@ from monitor.core.model import AlertState, Severity, Why
 from monitor.core.rules import Rule
 from monitor.delivery import LONGEST_PAUSE_S, pause
 from monitor.wire import Wire
+from tests.edges.mailing import MailServer, serving
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOSTILE = "<!channel> *bold* <https://evil.example|click> & \u202e\x00 `code`"
@@ -265,37 +266,51 @@ def test_mail_is_plain_text_in_one_thread_and_no_header_can_be_injected() -> Non
     assert mail["Message-ID"] == message(options, notice())["Message-ID"]
 
 
-def test_mail_is_delivered_over_smtp() -> None:
-    got: list[bytes] = []
-
+def mailed(server: MailServer, *allowed: str) -> None:
     async def play() -> None:
-        server = await asyncio.start_server(lambda r, w: smtp(r, w, got), "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        options = Email(host="127.0.0.1", port=port, security="none", sender="w@example.com", to=("on@example.com",))
-        wire = Wire()
-        await KINDS["email"].send(options, notice(), wire)
-        await wire.aclose()
-        server.close()
-        await server.wait_closed()
+        with serving(server) as port:
+            options = Email(
+                host="127.0.0.1", port=port, security="none", sender="w@example.com", to=("on@example.com",)
+            )
+            await KINDS["email"].send(options, notice(), Wire(allow_networks=allowed))
 
     asyncio.run(play())
-    assert b"Subject: Page: Shop Web is down" in got[0]
 
 
-async def smtp(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, got: list[bytes]) -> None:
-    """Speak just enough SMTP."""
-    writer.write(b"220 ready\r\n")
-    while line := await reader.readline():
-        word = line[:4].upper()
-        if word == b"DATA":
-            writer.write(b"354 go\r\n")
-            got.append(await reader.readuntil(b"\r\n.\r\n"))
-        writer.write(b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n")
-        await writer.drain()
-        if word == b"QUIT":
-            break
-    writer.close()
-    await writer.wait_closed()
+def test_mail_is_delivered_over_smtp() -> None:
+    server = MailServer()
+    mailed(server, "127.0.0.0/8")
+    assert b"Subject: Page: Shop Web is down" in server.mails[0]
+
+
+def test_what_a_mail_server_refuses_is_tried_again_or_given_up_as_it_says() -> None:
+    for answer, words, permanent in ((b"550 no", "answered 550", True), (b"451 later", "answered 451", False)):
+        with pytest.raises(Undeliverable, match=words) as caught:
+            mailed(MailServer({"MAIL": answer}), "127.0.0.0/8")
+        assert caught.value.permanent is permanent
+    with pytest.raises(Undeliverable, match=r"the mail server cannot be used: .*protocol") as caught:
+        mailed(MailServer({"": b"no mail here"}), "127.0.0.0/8")
+    assert not caught.value.permanent
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254"])
+def test_no_channel_opens_a_socket_to_an_address_that_the_guard_refuses(kind: str, host: str) -> None:
+    server = MailServer()
+
+    async def play() -> None:
+        with serving(server) as port:
+            mail = {"host": host.strip("[]"), "port": port, "security": "none", "sender": "w@e.org", "to": ["on@e.org"]}
+            options = mail if kind == "email" else {"url": f"http://{host}:{port}/token-canary"}
+            await KINDS[kind].send(KINDS[kind].options.model_validate(options), notice(), Wire())
+
+    with pytest.raises(
+        Undeliverable, match=r"address refused: .*; private networks are named under allow_net"
+    ) as caught:
+        asyncio.run(play())
+    assert server.connections == 0
+    assert "canary" not in str(caught.value)
+    assert host.strip("[]") not in str(caught.value)
 
 
 def test_every_kind_of_channel_can_be_sent_through() -> None:
