@@ -7,23 +7,18 @@ one there is.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import replace
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from monitor.clock import monotonic
 from monitor.core.model import Observation, Phases, Reason
 from monitor.probes import base
 from monitor.probes.answers import EXPIRY_WARNING_S, expiring, total_s
 from monitor.probes.base import Context, Seconds
 from monitor.wire import Connection
-
-if TYPE_CHECKING:
-    from dns.nameserver import Do53Nameserver  # dnspython is imported late: only this kind needs it
+from monitor.wire.names import NameAnswer, name_server
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else tuple(value))]
 
@@ -114,7 +109,7 @@ class DnsOptions(base.Options):
     @field_validator("name")
     @classmethod
     def _name(cls, value: str) -> str:
-        from dns.exception import DNSException
+        from dns.exception import DNSException  # late: only this kind needs dnspython
         from dns.name import from_text
 
         try:
@@ -127,7 +122,7 @@ class DnsOptions(base.Options):
     @classmethod
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
-            _nameserver(text)
+            name_server(text)
         return value
 
     def target(self) -> str:
@@ -135,43 +130,21 @@ class DnsOptions(base.Options):
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one resolver said."""
-
-    resolver: str
-    latency_s: float
-    answers: tuple[str, ...] = ()
-    failure: str = ""
-    silent: bool = False
-    """It did not answer, or not sensibly: nothing is known of the name."""
-
-
 async def run_dns(options: DnsOptions, ctx: Context) -> Observation:
     """Ask every resolver at once and compare the answers with the rules."""
-    from dns.resolver import NoResolverConfiguration
-
-    try:
-        servers = [_nameserver(text) for text in options.resolvers] or _system()
-    except NoResolverConfiguration:
-        return Observation(Reason.CONFIG, "this machine has no resolver; name some under resolvers")
-    for server in servers if options.resolvers else ():  # the machine's own resolver is usually a private address
-        if refusal := ctx.wire.ground.guard.refusal(server.address):
-            detail = f"resolver {server.address} is refused: {refusal}"
-            return Observation(Reason.ADDRESS, detail, address=server.address)
     limit_s = ctx.remaining_s() * 0.9  # so that the slowest resolver cannot take the answer of the others with it
-    found = await asyncio.gather(*(_ask(options, server, limit_s) for server in servers))
-    return _judged(options, found)
+    found = await ctx.wire.ask_name(options.resolvers, options.name, options.record, limit_s)
+    return _judged(options, [one if one.failure else replace(one, failure=_broken(options, one)) for one in found])
 
 
-def _judged(options: DnsOptions, found: list[Finding]) -> Observation:
+def _judged(options: DnsOptions, found: list[NameAnswer]) -> Observation:
     speaking = [finding for finding in found if not finding.silent]
     bad = [finding for finding in speaking if finding.failure]
     good = [finding for finding in speaking if not finding.failure]
     detail = ", ".join(_words(finding) for finding in found)
     latency_s = median(finding.latency_s for finding in speaking) if speaking else None
     phases = Phases(dns_s=latency_s)
-    notes = tuple(f"dns.resolver_failed: {finding.resolver}" for finding in found if finding.silent or finding.failure)
+    notes = tuple(f"dns.resolver_failed: {finding.server}" for finding in found if finding.silent or finding.failure)
     if not speaking:
         return Observation(Reason.NETWORK, f"no resolver answered: {detail}", phases=phases)
     if bad and len(bad) >= min(2, len(found)):
@@ -183,68 +156,13 @@ def _judged(options: DnsOptions, found: list[Finding]) -> Observation:
     return Observation(Reason.SLOW if is_slow else Reason.OK, detail, phases=phases, warnings=notes)
 
 
-def _words(finding: Finding) -> str:
+def _words(finding: NameAnswer) -> str:
     said = finding.failure or f"{len(finding.answers)} answers"
-    return f"{finding.resolver} {finding.latency_s * 1000:.0f} ms {said}"
+    return f"{finding.server} {finding.latency_s * 1000:.0f} ms {said}"
 
 
-def _nameserver(text: str) -> Do53Nameserver:
-    """Turn an address with an optional port into a resolver; ``ValueError`` for a host name."""
-    from dns.nameserver import Do53Nameserver
-
-    try:
-        return Do53Nameserver(str(ip_address(text)))
-    except ValueError:
-        host, _, port = text.rpartition(":")
-        return Do53Nameserver(str(ip_address(host.strip("[]"))), int(port))
-
-
-def _system() -> list[Do53Nameserver]:
-    from dns.asyncresolver import Resolver
-    from dns.nameserver import Do53Nameserver
-
-    addresses = Resolver().nameservers
-    return [Do53Nameserver(address) for address in addresses if isinstance(address, str)]
-
-
-async def _ask(options: DnsOptions, server: Do53Nameserver, limit_s: float) -> Finding:
-    from dns.asyncresolver import Resolver
-    from dns.exception import DNSException, Timeout
-    from dns.resolver import NXDOMAIN, NoNameservers
-
-    from monitor.probes.dns_bounds import BoundedBackend
-
-    resolver = Resolver(configure=False)
-    resolver.nameservers = [server]
-    name = server.address if server.port == 53 else f"{server.address}:{server.port}"
-    started_s = monotonic()
-    answers: tuple[str, ...] = ()
-    silent = False
-    try:
-        async with asyncio.timeout(limit_s):  # the library's own limit is passed by its pause between two tries
-            reply = await resolver.resolve(
-                options.name,
-                options.record,
-                raise_on_no_answer=False,
-                search=False,
-                lifetime=limit_s,
-                backend=BoundedBackend(),
-            )
-        answers = tuple(sorted(item.to_text().strip('"').rstrip(".") for item in reply.rrset or ()))
-        failure = _broken(options, answers)
-    except NXDOMAIN:
-        failure = "NXDOMAIN"
-    except NoNameservers as error:
-        failure = next((word for word in ("SERVFAIL", "REFUSED") if word in str(error)), "no usable answer")
-        silent = failure != "SERVFAIL"
-    except (Timeout, TimeoutError):
-        failure, silent = "silent", True
-    except (DNSException, OSError) as error:
-        failure, silent = type(error).__name__, True
-    return Finding(name, monotonic() - started_s, answers, failure, silent)
-
-
-def _broken(options: DnsOptions, answers: tuple[str, ...]) -> str:
+def _broken(options: DnsOptions, said: NameAnswer) -> str:
+    answers = said.answers
     if len(answers) < options.min_answers:
         return f"{len(answers)} answers, at least {options.min_answers} wanted"
     missing = [text for text in options.contains if text not in answers]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from monitor.wire.http2 import Http2
     from monitor.wire.mail import MailServer
+    from monitor.wire.names import NameAnswer
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
@@ -164,6 +165,12 @@ class Wire:
         finally:
             deadline.close()
             link.close()
+
+    async def ask_name(self, servers: Sequence[str], name: str, record: str, limit_s: float) -> Sequence[NameAnswer]:
+        """Ask name servers for a name's records, the machine's own when none is named. Raises ``WireError``."""
+        from monitor.wire.names import ask_all  # late: only the dns kind needs it
+
+        return await ask_all(self.ground.guard, servers, name, record, limit_s)
 
     async def aclose(self) -> None:
         """Nothing stays open between exchanges; here for symmetry with other clients."""

@@ -239,7 +239,7 @@ def test_slow_resolvers_are_slow() -> None:
 def test_resolvers_are_addresses_and_not_names() -> None:
     for good in ("1.1.1.1", "127.0.0.1:5353", "[::1]:53", "2606:4700:4700::1111"):
         assert DnsOptions(name="x.example", resolvers=(good,)).resolvers == (good,)
-    for bad in ("dns.google", "1.1.1.1:port", ""):
+    for bad in ("dns.google", "1.1.1.1:port", "1.1.1.1:0", "1.1.1.1:65536", "1.1.1.1:99999", "[::1]:-1", ""):
         with pytest.raises(ValidationError):
             DnsOptions(name="x.example", resolvers=(bad,))
 
