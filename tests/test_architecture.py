@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,19 @@ SOURCES = sorted([*ROOT.glob("monitor/**/*.py"), *ROOT.glob("dashboard/**/*.py")
 CLOCK = re.compile(
     r"datetime\.(now|utcnow|today)\(|date\.today\(|\btime\.(time|time_ns|sleep|monotonic|monotonic_ns|perf_counter)\("
 )
+BIN = Path(sys.executable).parent
+SOCKETS = {
+    "monitor/cli/doctor.py": {"socket.socket"},
+    "monitor/demo.py": {"socket.socket"},
+    "monitor/link.py": {"asyncio.open_connection", "socket.socket"},
+    "monitor/scrape.py": {"socket.socket"},
+}
+"""What is banned outside the wire, and who may use which part of it all the same."""
+CONNECTING = {
+    "connect_ex", "create_connection", "create_datagram_endpoint", "create_unix_connection", "open_connection",
+    "sock_connect", "sock_sendto",
+}  # fmt: skip
+"""Methods of loops and sockets that reach out: ruff bans what has a name of its own, and these have none."""
 OTHER_CLOCKS = {
     "monitor/clock.py",  # the reader of time itself
 }
@@ -28,8 +43,7 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def test_every_import_goes_down_the_floors() -> None:
-    tool = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([tool, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run([BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 
@@ -63,5 +77,69 @@ def test_no_test_replaces_a_real_part() -> None:
         str(path.relative_to(ROOT))
         for path in ROOT.glob("tests/**/*.py")
         if any(word in path.read_text(encoding="utf-8") for word in words)
+    ]
+    assert not found
+
+
+def banned(*arguments: str, source: str | None = None) -> set[tuple[str, int, str]]:
+    """Return file, line and name of each banned API that ruff finds."""
+    command = [str(BIN / "ruff"), "check", "--no-cache", "--select", "TID251", "--output-format", "json", *arguments]
+    done = subprocess.run(command, cwd=ROOT, input=source, capture_output=True, text=True, check=False)
+    found = json.loads(done.stdout)
+    names = [re.match("`([^`]+)`", one["message"]) for one in found]
+    return {
+        (str(Path(one["filename"]).relative_to(ROOT)), one["location"]["row"], name[1])
+        for one, name in zip(found, names, strict=True)
+        if name
+    }
+
+
+def test_nothing_outside_the_wire_opens_a_connection_but_who_is_named_with_its_reason() -> None:
+    found = banned("--config", "lint.per-file-ignores={}", "monitor", "dashboard")
+    assert any(file.startswith("monitor/wire/") for file, _, _ in found), "the wire itself would be found"
+    users: dict[str, set[str]] = {}
+    for file, _, name in found:
+        if not file.startswith("monitor/wire/"):
+            users.setdefault(file, set()).add(name)
+    assert users == SOCKETS
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    excepted = {file for file, rules in ruff["per-file-ignores"].items() if "TID251" in rules}
+    assert excepted == {"tests/**", "monitor/wire/**", *SOCKETS}
+
+
+@pytest.mark.parametrize("place", ["monitor/probes/scratch.py", "monitor/channels/scratch.py", "dashboard/scratch.py"])
+def test_every_way_out_is_banned_in_whatever_words_it_is_imported(place: str) -> None:
+    lines = (
+        "import urllib.request",
+        "from urllib import request",
+        "import http.client as web",
+        "import smtplib",
+        "from socket import create_connection",
+        "import socket; socket.create_connection(('example.org', 80))",
+        "import socket as s; s.socket().connect(('example.org', 80))",
+        "import socket; socket.getaddrinfo('example.org', 80)",
+        "import asyncio; asyncio.open_connection('example.org', 80)",
+        "import ssl; ssl.get_server_certificate(('example.org', 443))",
+        "import ftplib",
+        "from xmlrpc import client",
+        "import dns.asyncquery",
+        "from dns import resolver",
+        "import httpx",
+        "from httpcore import AsyncConnectionPool",
+        "import requests",
+        "import urllib3",
+        "from logging.handlers import SMTPHandler",
+    )
+    found = banned("--stdin-filename", place, source="\n".join(lines) + "\n")
+    assert [line for row, line in enumerate(lines, 1) if row not in {row for _, row, _ in found}] == []
+
+
+def test_no_method_that_reaches_out_is_called_outside_the_wire() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {node.attr}"
+        for path in SOURCES
+        if "wire" not in path.parts and str(path.relative_to(ROOT)) not in SOCKETS
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in CONNECTING
     ]
     assert not found

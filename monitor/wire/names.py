@@ -43,7 +43,7 @@ class NameAnswer:
 
 
 def name_server(text: str) -> NameServer:
-    """Read an IP address, as ``1.1.1.1``, ``127.0.0.1:5353`` or ``[::1]:53``; raises ``ValueError`` for anything else."""
+    """Read an IP address, as ``1.1.1.1``, ``127.0.0.1:5353`` or ``[::1]:53``. Raises ``ValueError``."""
     try:
         return NameServer(str(ip_address(text)))
     except ValueError:
