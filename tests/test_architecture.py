@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -45,6 +46,48 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def test_every_import_goes_down_the_floors() -> None:
     done = subprocess.run([BIN / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_new_room_is_held_to_the_contracts_by_itself(tmp_path: Path) -> None:
+    for name in ("monitor", "dashboard"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    wrong = (
+        ("monitor/probes/smoke.py", "monitor.probes", "http"),
+        ("monitor/probes/box/part.py", "monitor.probes", "heartbeat"),
+        ("monitor/probes/net.py", "monitor.probes", "quiet"),
+        ("monitor/probes/quiet.py", "monitor.probes", "chat_options"),
+        ("monitor/probes/detectors.py", "monitor.probes", "login"),
+        ("monitor/channels/sms.py", "monitor.channels", "slack"),
+        ("monitor/channels/webhook.py", "monitor.channels", "sms"),
+        ("monitor/channels/pigeon.py", "", "httpx"),
+        ("monitor/probes/raven.py", "", "socket"),
+        ("monitor/attic.py", "", "smtplib"),
+        ("dashboard/window.py", "dashboard", "act"),
+    )
+    for file, package, name in wrong:
+        path = tmp_path / file
+        path.parent.mkdir(exist_ok=True)
+        (path.parent / "__init__.py").touch()
+        with path.open("a", encoding="utf-8") as source:
+            source.write(f"\nfrom {package} import {name}\n" if package else f"\nimport {name}\n")
+    tool = [str(BIN / "lint-imports"), "--no-cache"]
+    said = subprocess.run(tool, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+    lines = [f"{file[:-3].replace('/', '.')} -> {package}.{name}".replace("> .", "> ") for file, package, name in wrong]
+    assert [line for line in lines if line not in said] == [], said
+
+
+def test_the_rules_import_the_standard_library_alone() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in SOURCES
+        if path.is_relative_to(ROOT / "monitor" / "core")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])
+        if not name.startswith("monitor.core") and name.partition(".")[0] not in sys.stdlib_module_names
+    ]
+    assert not found
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
