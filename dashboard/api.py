@@ -16,7 +16,9 @@ from dashboard import sentences, timeline
 from dashboard.parts import weakest
 from dashboard.render import slug
 from dashboard.words import Language, Words, plain, speak
+from monitor.core import lifecycle
 from monitor.core.events import EventKind
+from monitor.core.incident_events import Note
 from monitor.core.model import Health, IncidentStatus
 from monitor.store.views import ComponentView, IncidentView, MaintenanceView, ServiceView, Snapshot, Uptime
 
@@ -29,14 +31,6 @@ INDICATOR = {
     str(Health.UNKNOWN): ("minor", "We cannot tell"),
 }
 ORDER = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED)
-STATUS_OF = {
-    EventKind.OPENED: IncidentStatus.INVESTIGATING,
-    EventKind.RELAPSED: IncidentStatus.INVESTIGATING,
-    EventKind.REOPENED: IncidentStatus.INVESTIGATING,
-    EventKind.RECOVERING: IncidentStatus.MONITORING,
-    EventKind.RESOLVED: IncidentStatus.RESOLVED,
-    EventKind.POSTMORTEM: IncidentStatus.POSTMORTEM,
-}
 PAGE = "chatwatch"
 STATE = "chatwatch_state"
 """The field that says ``unknown`` where Statuspage's own cannot."""
@@ -161,9 +155,10 @@ def status_at(incident: IncidentView, when: datetime) -> IncidentStatus:
     for event in incident.events:
         if event.at > when:
             continue
-        if event.kind is EventKind.NOTE and event.data.get("status") in list(IncidentStatus):
-            status = IncidentStatus(str(event.data["status"]))
-        status = STATUS_OF.get(event.kind, status)
+        if isinstance(event.what, Note) and event.what.status is not None:
+            status = event.what.status
+        moved = lifecycle.TRANSITIONS.get((None if event.kind is EventKind.OPENED else status, event.kind))
+        status = status if moved is None else moved
     return status
 
 

@@ -13,8 +13,9 @@ from typing import Any
 from dashboard.words import Language, Words, capital, plain
 from monitor.core.baseline import Unusual
 from monitor.core.catalogue import ComponentKind
-from monitor.core.events import Cause, EventKind, IncidentEvent, MethodState
-from monitor.core.model import Health, Impact, IncidentStatus, Method, Registration
+from monitor.core.events import Cause, MethodState
+from monitor.core.incident_events import RegistrationChanged
+from monitor.core.model import Health, Impact, Method, Registration
 from monitor.store.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
 
 WORST_FIRST = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED, Health.UNKNOWN)
@@ -183,13 +184,14 @@ def shown_ways(view: RegistrationView) -> list[MethodState]:
     )
 
 
-def way_from(event: IncidentEvent) -> Way | None:
-    """Return what a REGISTRATION_CHANGED event says; None if it is not readable."""
-    return way_said(event.data)
+def way_from(what: RegistrationChanged) -> Way:
+    """Return the part of a change that sentences are made of."""
+    conditions = (what.country_codes, what.email_domains, what.invite_required, what.approval_required)
+    return Way(what.method, what.after, *conditions)
 
 
 def way_said(data: Mapping[str, Any]) -> Way | None:
-    """Return what an event's or an alert's facts say of one way; None if they are not readable."""
+    """Return what an alert's facts say of one way; None if they are not readable."""
     try:
         method, after = Method(str(data.get("method"))), Registration(str(data.get("after")))
     except ValueError:
@@ -342,9 +344,9 @@ def worst_registration(incident: IncidentView) -> dict[Method, Way]:
     held: dict[Method, Way] = {}
     worst: dict[Method, Way] = {}
     for event in incident.events:
-        way = way_from(event) if event.kind is EventKind.REGISTRATION_CHANGED else None
-        if way is None:
+        if not isinstance(event.what, RegistrationChanged):
             continue
+        way = way_from(event.what)
         held[way.method] = way
         if len(pick(held.values(), Registration.CLOSED, Registration.RESTRICTED)) >= len(
             pick(worst.values(), Registration.CLOSED, Registration.RESTRICTED)
@@ -373,11 +375,3 @@ def lead_sentence(incident: IncidentView, words: Words) -> str:
         return words("same_time")
     key = "we_saw_first" if incident.lead_s > 0 else "vendor_first"
     return words(key, duration=words.duration(abs(incident.lead_s)))
-
-
-def status_word(value: object, words: Words) -> str:
-    """Return the word for an incident status from outside; unknown words stay unsaid."""
-    try:
-        return words.of(IncidentStatus(str(value)))
-    except ValueError:
-        return ""

@@ -6,24 +6,35 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import assert_never
 
-from dashboard.sentences import (
-    Way,
-    health_clause,
-    registration_sentence,
-    status_word,
-    way_from,
-)
+from dashboard.sentences import Way, health_clause, registration_sentence, way_from
 from dashboard.words import Words, capital, plain, web_address
-from monitor.core.events import Cause, EventKind, IncidentEvent
-from monitor.core.model import Health, Impact, Method, Reason, Registration, Source
+from monitor.core.events import Cause, IncidentEvent
+from monitor.core.incident_events import (
+    ComponentBetter,
+    ComponentWorse,
+    Hidden,
+    ImpactChanged,
+    Note,
+    Opened,
+    Postmortem,
+    ProbeRemoved,
+    Published,
+    Recovering,
+    RegistrationChanged,
+    Relapsed,
+    Related,
+    Reopened,
+    Resolved,
+    UpstreamSaid,
+)
+from monitor.core.model import Health, Impact, Method, Reason, Registration
 from monitor.store.views import IncidentView
 
-OF_HEALTH = (EventKind.COMPONENT_WORSE, EventKind.COMPONENT_BETTER)
 TOGETHER = timedelta(seconds=150)
 NAMED = 5
 """Other services that an entry names."""
-REASONS = {str(reason): reason for reason in Reason if reason is not Reason.OK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +64,30 @@ class Teller:
     words: Words
     names: Mapping[str, str]
 
-    def name(self, event: IncidentEvent) -> str:
-        """Return the name of the event's component."""
-        part = str(event.data.get("component", ""))
+    def name(self, part: str) -> str:
+        """Return the name of a component."""
         return self.names.get(part) or plain(self.incident.component_names.get(part, part), 60)
 
-    def clause(self, event: IncidentEvent) -> str:
+    def clause(self, health: Health, part: str) -> str:
         """Return "Web chat is down"."""
-        return health_clause(health_of(event), [self.name(event)], self.words)
+        return health_clause(health, [self.name(part)], self.words)
+
+    def login(self, held: Mapping[str, Health]) -> str:
+        """Return " Log-in works." to stand after a sentence; empty if nothing is known of log-in."""
+        worst = max(held.values(), key=lambda health: health.severity, default=Health.UNKNOWN)
+        said = {
+            Health.OPERATIONAL: "login_works",
+            Health.DEGRADED: "login_slow",
+            Health.PARTIAL: "login_partly",
+            Health.MAJOR: "login_down",
+        }
+        if worst not in said:
+            return ""
+        stop = self.words("full_stop")
+        return stop.replace(stop.strip(), "") + self.words(said[worst]) + stop.rstrip()
+
+
+Change = tuple[IncidentEvent, RegistrationChanged]
 
 
 def entries(incident: IncidentView, words: Words, names: Mapping[str, str]) -> tuple[Entry, ...]:
@@ -68,29 +95,25 @@ def entries(incident: IncidentView, words: Words, names: Mapping[str, str]) -> t
     teller = Teller(incident, words, names)
     told: list[Entry] = []
     held: dict[Method, Way] = {}
-    group: list[IncidentEvent] = []
+    group: list[Change] = []
     for event in incident.events:
-        if event.kind is EventKind.REGISTRATION_CHANGED:
-            if group and not together(group, event):
+        if isinstance(event.what, RegistrationChanged):
+            if group and not together(group, event, event.what):
                 told += tell_registration(teller, group, held)
                 group = []
-            group.append(event)
+            group.append((event, event.what))
             continue
         told += tell_registration(teller, group, held)
         group = []
-        if incident.cause is Cause.REGISTRATION and event.kind in OF_HEALTH:
-            continue  # the change of registration beside it says the same better
-        if event.data.get("unsaid"):
-            continue
         told += tell(teller, event)
     told += tell_registration(teller, group, held)
     return tuple(sorted(told, key=lambda entry: entry.at))
 
 
-def together(group: Sequence[IncidentEvent], event: IncidentEvent) -> bool:
+def together(group: Sequence[Change], event: IncidentEvent, what: RegistrationChanged) -> bool:
     """Return whether a change belongs to those of one moment: a way that changes twice has seen two moments."""
-    again = event.data.get("method") in [earlier.data.get("method") for earlier in group]
-    return not again and event.at - group[0].at <= TOGETHER
+    again = what.method in [earlier.method for _, earlier in group]
+    return not again and event.at - group[0][0].at <= TOGETHER
 
 
 def crowded(entries: Sequence[Entry]) -> bool:
@@ -99,45 +122,41 @@ def crowded(entries: Sequence[Entry]) -> bool:
     return len(set(minutes)) < len(minutes)
 
 
-def health_of(event: IncidentEvent) -> Health:
-    """Return the health an event carries; unreadable is unknown."""
-    try:
-        return Health(str(event.data.get("health")))
-    except ValueError:
-        return Health.UNKNOWN
-
-
-def reason_of(event: IncidentEvent) -> Reason | None:
-    """Return the reason an event carries, if it is one of ours and not OK."""
-    return REASONS.get(str(event.data.get("reason")))
-
-
-def tell(teller: Teller, event: IncidentEvent) -> list[Entry]:
-    """Return the entry of one event; registration changes are told together elsewhere."""
-    words = teller.words
-    match event.kind:
-        case EventKind.OPENED:
-            return opened(teller, event)
-        case EventKind.COMPONENT_WORSE | EventKind.RELAPSED | EventKind.REOPENED:
-            return [worse(teller, event)]
-        case EventKind.COMPONENT_BETTER:
-            return [better(teller, event)]
-        case EventKind.IMPACT_CHANGED:
-            return impact_changed(teller, event)
-        case EventKind.UPSTREAM_SAID:
-            return [upstream_said(teller, event)]
-        case EventKind.RECOVERING:
+def tell(teller: Teller, event: IncidentEvent) -> list[Entry]:  # noqa: C901  one case a kind, so that none is forgotten
+    """Return the entries of one event."""
+    words, beside = teller.words, teller.incident.cause is Cause.REGISTRATION
+    match event.what:
+        case Opened() as what:
+            return opened(teller, event, what)
+        case ComponentWorse() as what:
+            return [] if beside else [worse(teller, event, what)]  # the change of registration says the same better
+        case Relapsed() | Reopened() as what:
+            return [again(teller, event, what)]
+        case ComponentBetter() as what:
+            return [] if beside or what.unsaid else [better(teller, event, what)]
+        case ImpactChanged(impact):
+            return [fact(event, "note", words("event_impact", impact=words.of(impact)))]
+        case UpstreamSaid() as what:
+            return [upstream_said(teller, event, what)]
+        case Recovering():
             return [fact(event, "operational", words("event_recovering"))]
-        case EventKind.RESOLVED:
+        case Resolved():
             return [resolved(teller, event)]
-        case EventKind.NOTE | EventKind.POSTMORTEM:
-            return [person_wrote(teller, event)]
-        case EventKind.PUBLISHED | EventKind.HIDDEN:
-            return published(teller, event)
-        case EventKind.PROBE_REMOVED:
-            return [fact(event, "unknown", words("event_removed", name=teller.name(event)))]
-        case EventKind.RELATED | EventKind.REGISTRATION_CHANGED:
-            return related(teller, event) if event.kind is EventKind.RELATED else tell_registration(teller, [event], {})
+        case Note(text, status):
+            sentence = words("event_note_status", status=words.of(status)) if status else ""
+            return [person_wrote(event, sentence, text)]
+        case Postmortem(text):
+            return [person_wrote(event, words("event_postmortem"), text)]
+        case Published() | Hidden():  # told to insiders, on an incident that is not public
+            return [] if teller.incident.public else [fact(event, "note", words(f"event_{event.kind}"))]
+        case ProbeRemoved(component):
+            return [fact(event, "unknown", words("event_removed", name=teller.name(component)))]
+        case Related() as what:
+            return related(teller, event, what)
+        case RegistrationChanged() as what:
+            return tell_registration(teller, [(event, what)], {})
+        case _:
+            assert_never(event.what)
 
 
 def fact(event: IncidentEvent, state: str, sentence: str, code: str = "") -> Entry:
@@ -145,84 +164,59 @@ def fact(event: IncidentEvent, state: str, sentence: str, code: str = "") -> Ent
     return Entry(event.at, state, sentence, "rule", code=code, recorded_at=event.recorded_at)
 
 
-def opened(teller: Teller, event: IncidentEvent) -> list[Entry]:
+def opened(teller: Teller, event: IncidentEvent, what: Opened) -> list[Entry]:
     """Tell what broke and why; of a registration incident the changes that follow tell it better."""
-    others = [other for other in teller.incident.events if other.kind is EventKind.REGISTRATION_CHANGED]
-    reason = reason_of(event)
-    if reason is None and others:
+    reason = what.reason if what.reason is not Reason.OK else None
+    if reason is None and any(isinstance(other.what, RegistrationChanged) for other in teller.incident.events):
         return []
-    parts = [str(part) for part in event.data.get("components", ())]
-    called = teller.words.join(
-        teller.names.get(part) or plain(teller.incident.component_names.get(part, part), 60) for part in parts
-    )
+    words, names = teller.words, [teller.name(part) for part in what.components]
     if reason is None:
-        return [fact(event, "partial_outage", teller.words("event_opened_ok", names=called))]
-    words, worst = teller.words, worst_health(event.data.get("health"))
-    if worst.severity and parts:
-        names = [teller.names.get(part) or plain(teller.incident.component_names.get(part, part), 60) for part in parts]
+        return [fact(event, "partial_outage", words("event_opened_ok", names=words.join(names)))]
+    worst = max(what.health.values(), key=lambda health: health.severity, default=Health.UNKNOWN)
+    if worst.severity and names:
         clause = capital(health_clause(worst, names, words))
         sentence = words("event_worse", clause=clause, reason=words.of(reason))
     else:
-        sentence = words("event_opened", names=called, reason=words.of(reason))
-    places = event.data.get("location_count")
-    if isinstance(places, int) and places > 1:
-        sentence += " " + teller.words("event_opened_places", n=places)
-    state = {"minor": "degraded_performance", "critical": "major_outage"}.get(str(event.data.get("impact")))
+        sentence = words("event_opened", names=words.join(names), reason=words.of(reason))
+    if what.location_count is not None and what.location_count > 1:
+        sentence += " " + words("event_opened_places", n=what.location_count)
+    state = {Impact.MINOR: "degraded_performance", Impact.CRITICAL: "major_outage"}.get(what.impact, "partial_outage")
     state = str(worst) if worst.severity else state
-    return [fact(event, state or "partial_outage", sentence, str(reason))]
+    return [fact(event, state, sentence + teller.login(what.login), str(reason))]
 
 
-def worst_health(held: object) -> Health:
-    """Return the worst of the healths an incident opened with (component → health); unknown if there are none."""
-    if not isinstance(held, Mapping):
-        return Health.UNKNOWN
-    known = [Health(value) for value in held.values() if value in list(Health)]
-    return max(known, key=lambda health: health.severity, default=Health.UNKNOWN)
+def worse(teller: Teller, event: IncidentEvent, what: ComponentWorse) -> Entry:
+    """Tell that a component got worse."""
+    words, reason = teller.words, what.reason if what.reason is not Reason.OK else None
+    clause = capital(teller.clause(what.health, what.component))
+    sentence = words("event_worse", clause=clause, reason=words.of(reason)) if reason else ""
+    sentence = sentence or words("event_worse_plain", clause=clause)
+    return fact(event, str(what.health), sentence + teller.login(what.login), str(reason or ""))
 
 
-def worse(teller: Teller, event: IncidentEvent) -> Entry:
-    """Tell that a component got worse, or failed again."""
-    words, reason = teller.words, reason_of(event)
-    clause = teller.clause(event)
-    if event.kind is EventKind.COMPONENT_WORSE:
-        key = "event_worse" if reason else "event_worse_plain"
-        sentence = words(key, clause=capital(clause), reason=words.of(reason) if reason else "")
-    else:
-        sentence = words(f"event_{event.kind}", clause=clause)
-    return fact(event, str(health_of(event)), sentence, str(reason or ""))
+def again(teller: Teller, event: IncidentEvent, what: Relapsed | Reopened) -> Entry:
+    """Tell that a component failed again."""
+    code = "" if what.reason in (None, Reason.OK) else str(what.reason)
+    sentence = teller.words(f"event_{event.kind}", clause=teller.clause(what.health, what.component))
+    return fact(event, str(what.health), sentence + teller.login(what.login), code)
 
 
-def published(teller: Teller, event: IncidentEvent) -> list[Entry]:
-    """Tell insiders, on an incident that is not public, when it was published or hidden."""
-    return [] if teller.incident.public else [fact(event, "note", teller.words(f"event_{event.kind}"))]
-
-
-def better(teller: Teller, event: IncidentEvent) -> Entry:
+def better(teller: Teller, event: IncidentEvent, what: ComponentBetter) -> Entry:
     """Tell that a component got better."""
-    key = "event_better" if health_of(event) is Health.OPERATIONAL else "event_better_partly"
-    return fact(
-        event, str(health_of(event)), capital(teller.words(key, clause=teller.clause(event), name=teller.name(event)))
-    )
+    key = "event_better" if what.health is Health.OPERATIONAL else "event_better_partly"
+    clause, name = teller.clause(what.health, what.component), teller.name(what.component)
+    return fact(event, str(what.health), capital(teller.words(key, clause=clause, name=name)))
 
 
-def impact_changed(teller: Teller, event: IncidentEvent) -> list[Entry]:
-    """Tell the new impact, unless it was unreadable."""
-    try:
-        impact = Impact(str(event.data.get("impact")))
-    except ValueError:
-        return []
-    return [fact(event, "note", teller.words("event_impact", impact=teller.words.of(impact)))]
-
-
-def related(teller: Teller, event: IncidentEvent) -> list[Entry]:
+def related(teller: Teller, event: IncidentEvent, what: Related) -> list[Entry]:
     """Tell that outages of other services began together with this one; nothing if none may be named."""
-    names = list(dict.fromkeys(plain(name, 60) for name in event.data.get("names", ())))
+    names = list(dict.fromkeys(plain(name, 60) for name in what.names))
     if not names:
         return []
-    words, count = teller.words, event.data.get("count", 0)
-    left = max(len(names), count if isinstance(count, int) else 0) - len(names[:NAMED])
+    words = teller.words
+    left = max(len(names), what.count) - len(names[:NAMED])
     called = words("and_more", names=words("comma").join(names[:NAMED]), n=left) if left else words.join(names)
-    minutes = max(60.0, 60.0 * math.ceil(float(event.data.get("within_s", 0.0)) / 60))
+    minutes = max(60.0, 60.0 * math.ceil(what.within_s / 60))
     return [fact(event, "note", words("event_related", names=called, duration=words.duration(minutes)))]
 
 
@@ -234,63 +228,42 @@ def resolved(teller: Teller, event: IncidentEvent) -> Entry:
     return entry if not event.by else Entry(entry.at, entry.state, sentence, "person", by=plain(event.by, 60))
 
 
-def upstream_said(teller: Teller, event: IncidentEvent) -> Entry:
+def upstream_said(teller: Teller, event: IncidentEvent, what: UpstreamSaid) -> Entry:
     """Quote the vendor's own page."""
-    data, words = event.data, teller.words
+    words = teller.words
     service = plain(teller.incident.service_name, 60)
-    status = status_word(data.get("status"), words)
+    status = words.of(what.status) if what.status else ""
     sentence = words("event_upstream" if status else "event_upstream_plain", service=service, status=status)
-    quote = plain(data.get("body") or data.get("name") or "", 600)
-    voice = "vendor"
-    return Entry(event.at, "note", sentence, voice, service, quote, web_address(data.get("url", "")), source="vendor")
+    quote = plain(what.body or what.name, 600)
+    return Entry(event.at, "note", sentence, "vendor", service, quote, web_address(what.url), source="vendor")
 
 
-def person_wrote(teller: Teller, event: IncidentEvent) -> Entry:
+def person_wrote(event: IncidentEvent, sentence: str, text: str) -> Entry:
     """Tell a person's words as theirs."""
-    words = teller.words
-    status = status_word(event.data.get("status"), words)
-    sentence = words("event_note_status", status=status) if status else ""
-    if event.kind is EventKind.POSTMORTEM:
-        sentence = words("event_postmortem")
-    text = plain(event.data.get("text", ""), 2000)
-    return Entry(event.at, "note", sentence, "person", plain(event.by, 60), text)
+    return Entry(event.at, "note", sentence, "person", plain(event.by, 60), plain(text, 2000))
 
 
-def tell_registration(teller: Teller, group: list[IncidentEvent], held: dict[Method, Way]) -> list[Entry]:
+def tell_registration(teller: Teller, group: Sequence[Change], held: dict[Method, Way]) -> list[Entry]:
     """Return one entry for changes of one moment; ``held`` grows by them."""
-    first = not held
-    ways = [(event, way) for event in group if (way := way_from(event)) is not None]
-    if not ways:
+    if not group:
         return []
-    held |= {way.method: way for _, way in ways}
-    words = teller.words
-    sentence = registration_sentence([way for _, way in ways], held, words, first)
-    strongest = next((event for event, _ in ways if event.data.get("excerpt")), ways[0][0])
-    login = strongest.data.get("login")
-    if login in (Health.OPERATIONAL, Health.MAJOR):
-        key = "login_works" if login == Health.OPERATIONAL else "login_down"
-        sentence += words("full_stop").lstrip(".").replace("。", "") + words(key) + words("full_stop").rstrip()
+    first, ways, words = not held, [way_from(what) for _, what in group], teller.words
+    held |= {way.method: way for way in ways}
+    sentence = registration_sentence(ways, held, words, first)
+    event, strongest = next((pair for pair in group if pair[1].excerpt), group[0])
     bad = {Registration.CLOSED: "major_outage", Registration.RESTRICTED: "partial_outage"}
     states = {bad.get(way.state, "") for way in held.values()}
     state = "partial_outage" if len(states) > 1 and "major_outage" in states else next(iter(states), "")
     delayed = any(way.state is Registration.DELAYED for way in held.values())
     return [
         Entry(
-            strongest.at,
+            event.at,
             state or ("degraded_performance" if delayed else "operational"),
-            sentence,
+            sentence + teller.login(strongest.login),
             "rule",
-            quote=plain(strongest.data.get("excerpt", ""), 300),
-            url=web_address(strongest.data.get("url", "")),
-            source=source_word(strongest.data.get("source"), words),
-            recorded_at=strongest.recorded_at,
+            quote=plain(strongest.excerpt, 300),
+            url=web_address(strongest.url),
+            source=words.of(strongest.source) if strongest.source else "",
+            recorded_at=event.recorded_at,
         )
     ]
-
-
-def source_word(value: object, words: Words) -> str:
-    """Return where a reading came from; empty if it is none of ours."""
-    try:
-        return words.of(Source(str(value)))
-    except ValueError:
-        return ""

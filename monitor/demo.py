@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import click
 from sqlalchemy import Engine
@@ -26,6 +26,24 @@ from sqlalchemy import Engine
 from monitor import clock, programs
 from monitor.config import Config, load
 from monitor.core.events import EventKind, IncidentEvent
+from monitor.core.incident_events import (
+    ComponentBetter,
+    ComponentWorse,
+    Hidden,
+    ImpactChanged,
+    Note,
+    Opened,
+    Postmortem,
+    ProbeRemoved,
+    Published,
+    Recovering,
+    RegistrationChanged,
+    Relapsed,
+    Related,
+    Reopened,
+    Resolved,
+    UpstreamSaid,
+)
 from monitor.core.model import Observation
 from monitor.flow.accounts import set_password
 from monitor.probes import KINDS
@@ -365,17 +383,17 @@ class Narrator:
 
     def _is_news(self, event: IncidentEvent, view: IncidentView) -> bool:
         """Return whether to tell an event; what the vendor says once may stand in several incidents."""
-        if event.kind is not EventKind.UPSTREAM_SAID:
-            return not event.data.get("unsaid")
-        said = (view.service, event.at, event.data.get("body"))
+        if not isinstance(event.what, UpstreamSaid):
+            return not (isinstance(event.what, ComponentBetter) and event.what.unsaid)
+        said = (view.service, event.at, event.what.body)
         fresh = said not in self._heard
         self._heard.add(said)
         return fresh
 
 
-def _excerpts(view: IncidentView) -> set[object]:
+def _excerpts(view: IncidentView) -> set[str]:
     """Return what the changes of registration quote, which are told in lines of their own."""
-    return {event.data.get("excerpt") for event in view.events if event.kind is EventKind.REGISTRATION_CHANGED}
+    return {event.what.excerpt for event in view.events if isinstance(event.what, RegistrationChanged)}
 
 
 def _kind_or_seq(event: IncidentEvent) -> object:
@@ -386,28 +404,49 @@ def _kind_or_seq(event: IncidentEvent) -> object:
 def event_line(events: Sequence[IncidentEvent], view: IncidentView) -> str:
     """Return incident events of one kind and moment as one short line; the pages have the full sentences."""
     first = events[0]
-    data, names = first.data, view.component_names
-    touched = [names.get(name, name) for name in data.get("components", ())]
-    touched += [names.get(data["component"], data["component"])] if "component" in data else []
-    match first.kind:
-        case EventKind.REGISTRATION_CHANGED:
-            words = [", ".join(_method(event.data) for event in events) + ":", _quoted(data["excerpt"])]
-        case EventKind.UPSTREAM_SAID:
-            words = [f"{data['status']}:", _quoted(data["body"])]
-        case EventKind.RESOLVED:
-            words = [f"after {data['duration_s']:.0f} s"]
+    match first.what:
+        case RegistrationChanged(component) as what:
+            changes = (event.what for event in events if isinstance(event.what, RegistrationChanged))
+            words = [_named(view, [component]), ", ".join(map(_method, changes)) + ":", _quoted(what.excerpt)]
+        case UpstreamSaid() as what:
+            words = [f"{what.status or ''}:", _quoted(what.body)]
+        case Resolved(duration_s):
+            words = [f"after {duration_s:.0f} s"]
+        case Opened(_, _, impact, components, detail=detail):
+            words = [_named(view, components), impact.value, _detail(detail, view)]
+        case ComponentWorse() | Relapsed() | Reopened() as what:
+            words = [_named(view, [what.component]), what.health.replace("_", " "), _detail(what.detail, view)]
+        case ComponentBetter(component, health):
+            words = [_named(view, [component]), health.replace("_", " ")]
+        case ImpactChanged(impact):
+            words = [impact.value]
+        case Recovering(components) | ProbeRemoved(_, components):
+            words = [_named(view, components)]
+        case Note(_, _, set_by_hand):
+            words = [set_by_hand.value if set_by_hand else ""]
+        case Published() | Hidden() | Postmortem() | Related():
+            words = []
         case _:
-            health = data.get("health")
-            words = [str(data.get("impact", "")), health.replace("_", " ") if isinstance(health, str) else ""]
-            detail = data.get("detail")
-            words.append(_quoted(detail) if detail and detail not in _excerpts(view) else "")
-    told = " ".join(word for word in (", ".join(touched), *words) if word)
-    return f"{view.service_name}: {TOLD.get(first.kind, first.kind.value)} {told}".rstrip()
+            assert_never(first.what)
+    told = " ".join(word for word in words if word)
+    return f"{view.service_name}: {_called(first.kind)} {told}".rstrip()
 
 
-def _method(data: Mapping[str, Any]) -> str:
-    codes = "".join(f" +{code}" for code in data["country_codes"])
-    return f"{data['method']} {data['before']} → {data['after']}{codes}"
+def _named(view: IncidentView, parts: Sequence[str]) -> str:
+    return ", ".join(view.component_names.get(name, name) for name in parts)
+
+
+def _called(kind: EventKind) -> str:
+    return TOLD.get(kind, kind.value)
+
+
+def _detail(detail: str | None, view: IncidentView) -> str:
+    return _quoted(detail) if detail and detail not in _excerpts(view) else ""
+
+
+def _method(what: RegistrationChanged) -> str:
+    codes = "".join(f" +{code}" for code in what.country_codes)
+    return f"{what.method} {what.before} → {what.after}{codes}"
 
 
 def _quoted(text: str) -> str:

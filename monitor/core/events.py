@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
+from monitor.core.incident_events import Cause, EventData, EventKind
 from monitor.core.model import (
     AlertState,
     Health,
@@ -24,6 +24,19 @@ from monitor.core.model import (
     Why,
 )
 from monitor.core.rules import AnyRule
+
+__all__ = [
+    "Alert",
+    "Cause",
+    "ComponentChange",
+    "Decision",
+    "EventData",
+    "EventKind",
+    "Incident",
+    "IncidentEvent",
+    "MethodState",
+    "RegistrationChange",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,50 +57,6 @@ class MethodState:
     url: str = ""
 
 
-class Cause(StrEnum):
-    """One incident at a time is open per service and cause."""
-
-    OUTAGE = "outage"
-    REGISTRATION = "registration"
-
-
-class EventKind(StrEnum):
-    """What can happen to an incident. ``data`` keys of each kind are listed beside it; all values are JSON."""
-
-    OPENED = "opened"
-    """service, cause, components: [id], health: {id: health}, reason, detail, location_count, voter_count,
-    first_failed_at, impact, public; from a person also title, text"""
-    COMPONENT_WORSE = "component_worse"
-    """component, health, reason"""
-    COMPONENT_BETTER = "component_better"
-    """component, health; unsaid: true where another incident tells of the component in the same breath"""
-    IMPACT_CHANGED = "impact_changed"
-    """impact"""
-    REGISTRATION_CHANGED = "registration_changed"
-    """component, method, before, after, country_codes, email_domains, invite_required, approval_required, source,
-    excerpt, url"""
-    UPSTREAM_SAID = "upstream_said"
-    """provider, incident, name, status, body, url, said_at"""
-    RECOVERING = "recovering"
-    """Good evidence again; the incident is being monitored."""
-    RELAPSED = "relapsed"
-    """component, health, reason; it failed again while being monitored"""
-    RESOLVED = "resolved"
-    """duration_s, by_rule: bool"""
-    REOPENED = "reopened"
-    """component, health, reason; it failed again within the reopen window"""
-    NOTE = "note"
-    """A person's update. text; optional: status (that the person sets), impact, title"""
-    PUBLISHED = "published"
-    HIDDEN = "hidden"
-    PROBE_REMOVED = "probe_removed"
-    """component; closed because nobody looks any more, which is no recovery"""
-    POSTMORTEM = "postmortem"
-    """text"""
-    RELATED = "related"
-    """others: [[incident, service]] (the nearest), count, within_s; outages of other services that began together"""
-
-
 @dataclass(frozen=True, slots=True)
 class IncidentEvent:
     """One append-only line of an incident's history."""
@@ -98,10 +67,14 @@ class IncidentEvent:
     at: datetime
     """When it happened (for OPENED the first failed look), not when it was written."""
     recorded_at: datetime
-    kind: EventKind
+    what: EventData
     by: str = ""
     """Empty for the rules, else the name of the person."""
-    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> EventKind:
+        """The word that it is stored by."""
+        return self.what.kind
 
 
 @dataclass(frozen=True, slots=True)

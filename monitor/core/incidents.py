@@ -12,27 +12,40 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from monitor.core import correlation
 from monitor.core.catalogue import Policy, Publishing
-from monitor.core.events import Cause, EventKind, Incident, IncidentEvent, MethodState, RegistrationChange
+from monitor.core.events import Cause, EventData, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ComponentHealth
+from monitor.core.incident_events import (
+    ComponentBetter,
+    ComponentWorse,
+    FailedAgain,
+    ImpactChanged,
+    Opened,
+    ProbeRemoved,
+    Published,
+    Recovering,
+    RegistrationChanged,
+    Relapsed,
+    Related,
+    Reopened,
+    Resolved,
+    UpstreamSaid,
+)
 from monitor.core.lifecycle import (
     IMPACT,
     RANK,
     TRANSITIONS,
     IllegalTransitionError,
-    K,
     apply,
     diagram,
     fold,
     is_open,
 )
 from monitor.core.maintenance import Window
-from monitor.core.model import Health, Impact
+from monitor.core.model import Health, Impact, Registration
 from monitor.core.registration import is_worse
-from monitor.core.witness import UpstreamSaid
 
 __all__ = [
     "TRANSITIONS",
@@ -68,6 +81,8 @@ class Facts:
     """Components that can be reached, but at which fewer people may sign up: no recovery is told of them."""
     beside: tuple[Incident, ...] = ()
     """Incidents of other services, needed once :func:`monitor.core.correlation.due` asks for them."""
+    logins: Mapping[str, ComponentHealth] = field(default_factory=dict)
+    """What the looks say of the service's log-in components: its timeline tells what became of them."""
 
 
 @dataclass
@@ -79,9 +94,9 @@ class _Draft:
     now: datetime
     events: list[IncidentEvent] = field(default_factory=list)
 
-    def add(self, kind: EventKind, at: datetime, **data: Any) -> None:
+    def add(self, what: EventData, at: datetime) -> None:
         seq = (self.incident.last_seq if self.incident else 0) + 1
-        event = IncidentEvent(self.id, seq, at, self.now, kind, data=data)
+        event = IncidentEvent(self.id, seq, at, self.now, what)
         self.events.append(event)
         self.incident = apply(self.incident, event)
 
@@ -111,7 +126,7 @@ def decide(incident: Incident | None, facts: Facts, now: datetime, policy: Polic
     _tell_upstream(draft, facts)
     _tell_related(draft, facts)
     if incident.good_since is not None and failing:
-        _relapse(draft, K.RELAPSED, facts, failing)
+        _relapse(draft, Relapsed, facts, failing)
     elif incident.good_since is None:
         _compare(draft, facts, failing)
         _recover(draft, facts, failing)
@@ -148,7 +163,7 @@ def _start(
         window = timedelta(seconds=policy.reopen_window_s)
         if now - last.resolved_at <= window:
             draft = _Draft(last, last.id, now)
-            _relapse(draft, K.REOPENED, facts, failing)
+            _relapse(draft, Reopened, facts, failing)
             _tell_registration(draft, facts)
             _tell_upstream(draft, facts)
             return tuple(draft.events)
@@ -158,21 +173,21 @@ def _start(
     worst = next(iter(failing.values()))
     impact = IMPACT[worst.health]
     draft = _Draft(None, incident_id(facts.service, facts.cause, started), now)
-    draft.add(
-        K.OPENED,
-        started,
-        service=facts.service,
-        cause=facts.cause.value,
-        components=list(failing),
-        health={name: verdict.health.value for name, verdict in failing.items()},
-        reason=worst.reason.value,
+    opened = Opened(
+        facts.service,
+        facts.cause,
+        impact,
+        components=tuple(failing),
+        health={name: verdict.health for name, verdict in failing.items()},
+        public=_publishing(impact, policy) is Publishing.AUTOMATIC,
+        reason=worst.reason,
         detail=worst.detail,
         location_count=worst.agreeing,
         voter_count=worst.voters,
-        first_failed_at=started.isoformat(),
-        impact=impact.value,
-        public=_publishing(impact, policy) is Publishing.AUTOMATIC,
+        first_failed_at=started,
+        login=_login(facts, now),
     )
+    draft.add(opened, started)
     _tell_registration(draft, facts)
     _tell_upstream(draft, facts)
     return tuple(draft.events)
@@ -201,12 +216,30 @@ def _began(facts: Facts, name: str, verdict: ComponentHealth, now: datetime) -> 
     return max([at, *ends]) if ends else at
 
 
-def _relapse(draft: _Draft, kind: EventKind, facts: Facts, failing: Mapping[str, ComponentHealth]) -> None:
+def _login(facts: Facts, now: datetime) -> dict[str, Health]:
+    """Return what became of log-in, where that is known and no part of planned work or of the outage itself."""
+    failing = _failing(facts, now) if facts.cause is Cause.OUTAGE else {}
+    return {
+        name: verdict.health
+        for name, verdict in facts.logins.items()
+        if verdict.health is not Health.UNKNOWN
+        and not verdict.regional
+        and name not in failing
+        and name not in facts.removed
+        and not any(window.covers(name, now) for window in facts.maintenance)
+    }
+
+
+def _relapse(draft: _Draft, kind: type[FailedAgain], facts: Facts, failing: Mapping[str, ComponentHealth]) -> None:
     for name, verdict in failing.items():
-        what = {"component": name, "health": verdict.health.value, "reason": verdict.reason.value}
-        draft.add(kind, _began(facts, name, verdict, draft.now), **what, detail=verdict.detail)
-        kind = K.COMPONENT_WORSE
+        _fails(draft, kind, facts, name, verdict)
+        kind = ComponentWorse
     _raise_impact(draft)
+
+
+def _fails(draft: _Draft, kind: type[FailedAgain], facts: Facts, name: str, verdict: ComponentHealth) -> None:
+    what = kind(name, verdict.health, verdict.reason, verdict.detail, _login(facts, draft.now))
+    draft.add(what, _began(facts, name, verdict, draft.now))
 
 
 def _compare(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]) -> None:
@@ -214,18 +247,16 @@ def _compare(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]
     before = draft.now_open.failing
     for name, verdict in failing.items():
         old = before.get(name, Health.OPERATIONAL)
-        what = {"component": name, "health": verdict.health.value}
         if verdict.health.severity > old.severity:
-            what |= {"reason": verdict.reason.value, "detail": verdict.detail}
-            draft.add(K.COMPONENT_WORSE, _began(facts, name, verdict, draft.now), **what)
+            _fails(draft, ComponentWorse, facts, name, verdict)
         elif verdict.health.severity < old.severity:
-            draft.add(K.COMPONENT_BETTER, draft.now, **what)
+            draft.add(ComponentBetter(name, verdict.health), draft.now)
     watched = [name for name in before if name not in facts.removed]
     good = [name for name in watched if name not in failing and _is_good(facts.verdicts.get(name))]
     if len(good) < len(watched):
         for name in good:
-            quiet = {"unsaid": True} if name in facts.restricted else {}
-            draft.add(K.COMPONENT_BETTER, draft.now, component=name, health=Health.OPERATIONAL.value, **quiet)
+            better = ComponentBetter(name, Health.OPERATIONAL, unsaid=name in facts.restricted)
+            draft.add(better, draft.now)
     _raise_impact(draft)
 
 
@@ -239,7 +270,7 @@ def _raise_impact(draft: _Draft) -> None:
     worst = max(incident.failing.values(), key=lambda health: health.severity, default=Health.OPERATIONAL)
     impact = IMPACT.get(worst, Impact.NONE)
     if RANK[impact] > RANK[incident.impact] and not incident.impact_by:
-        draft.add(K.IMPACT_CHANGED, draft.now, impact=impact.value)
+        draft.add(ImpactChanged(impact), draft.now)
 
 
 def _recover(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]) -> None:
@@ -248,11 +279,11 @@ def _recover(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]
         return
     left = [name for name in incident.failing if name not in facts.removed]
     if incident.failing and not left:
-        draft.add(K.PROBE_REMOVED, draft.now, component=next(iter(incident.failing)), components=list(incident.failing))
+        draft.add(ProbeRemoved(next(iter(incident.failing)), tuple(incident.failing)), draft.now)
         return
     verdicts = [facts.verdicts.get(name) for name in left]
     if not left or all(_is_good(verdict) for verdict in verdicts):
-        draft.add(K.RECOVERING, _good_since(verdicts, draft.now), components=left)
+        draft.add(Recovering(tuple(left)), _good_since(verdicts, draft.now))
 
 
 def _good_since(verdicts: Iterable[ComponentHealth | None], now: datetime) -> datetime:
@@ -271,48 +302,32 @@ def _resolve(draft: _Draft, facts: Facts, now: datetime, policy: Policy) -> None
     seen_until = min((v.observed_at for v in verdicts if v is not None and v.observed_at is not None), default=now)
     if min(now, seen_until) - good_since >= timedelta(seconds=policy.recovery_window_s):
         failed_s = (incident.good_since - incident.started_at).total_seconds()
-        draft.add(K.RESOLVED, now, duration_s=max(0.0, failed_s), by_rule=True)
+        draft.add(Resolved(max(0.0, failed_s), by_rule=True), now)
 
 
 def _tell_registration(draft: _Draft, facts: Facts) -> None:
     for change in facts.registration:
         after = change.after
-        draft.add(
-            K.REGISTRATION_CHANGED,
-            change.at,
-            component=change.component,
-            method=after.method.value,
-            before=change.before.state.value if change.before else "unknown",
-            after=after.state.value,
-            source=after.source.value,
+        what = RegistrationChanged(
+            change.component,
+            after.method,
+            after.state,
+            before=change.before.state if change.before else Registration.UNKNOWN,
+            source=after.source,
             excerpt=after.excerpt,
             url=after.url,
-            **_conditions(after),
+            country_codes=after.country_codes,
+            email_domains=after.email_domains,
+            invite_required=after.invite_required,
+            approval_required=after.approval_required,
+            login=_login(facts, draft.now),
         )
-
-
-def _conditions(state: MethodState) -> dict[str, Any]:
-    return {
-        "country_codes": list(state.country_codes),
-        "email_domains": list(state.email_domains),
-        "invite_required": state.invite_required,
-        "approval_required": state.approval_required,
-    }
+        draft.add(what, change.at)
 
 
 def _tell_upstream(draft: _Draft, facts: Facts) -> None:
     for said in facts.upstream:
-        draft.add(
-            K.UPSTREAM_SAID,
-            said.said_at,
-            provider=said.provider,
-            incident=said.incident,
-            name=said.name,
-            status=said.status.value if said.status else "",
-            body=said.body,
-            url=said.url,
-            said_at=said.said_at.isoformat(),
-        )
+        draft.add(said, said.said_at)
 
 
 def _tell_related(draft: _Draft, facts: Facts) -> None:
@@ -321,13 +336,9 @@ def _tell_related(draft: _Draft, facts: Facts) -> None:
     asked_at = correlation.due(incident, draft.now)
     found = correlation.related(incident, facts.beside, asked_at) if asked_at is not None and facts.beside else ()
     if found:
-        draft.add(
-            K.RELATED,
-            max(incident.started_at, *(item.started_at for item in found)),
-            others=[[item.id, item.service] for item in found[: correlation.LISTED]],
-            count=len(found),
-            within_s=correlation.within_s(incident, found),
-        )
+        named = tuple((item.id, item.service) for item in found[: correlation.LISTED])
+        what = Related(named, len(found), correlation.within_s(incident, found))
+        draft.add(what, max(incident.started_at, *(item.started_at for item in found)))
 
 
 def _publishing(impact: Impact, policy: Policy) -> Publishing:
@@ -343,4 +354,4 @@ def _publish(draft: _Draft, now: datetime, policy: Policy) -> None:
         return
     waited = now - incident.detected_at >= timedelta(seconds=policy.review_limit_s)
     if waited or _publishing(incident.impact, policy) is Publishing.AUTOMATIC:
-        draft.add(K.PUBLISHED, now, review_expired=waited)
+        draft.add(Published(review_expired=waited), now)

@@ -6,10 +6,29 @@ asks. README's diagram is printed from the table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import assert_never
 
-from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
+from monitor.core.events import EventKind, Incident, IncidentEvent
+from monitor.core.incident_events import (
+    ComponentBetter,
+    ComponentWorse,
+    Hidden,
+    ImpactChanged,
+    Note,
+    Opened,
+    Postmortem,
+    ProbeRemoved,
+    Published,
+    Recovering,
+    RegistrationChanged,
+    Relapsed,
+    Related,
+    Reopened,
+    Resolved,
+    UpstreamSaid,
+)
 from monitor.core.model import Health, Impact, IncidentStatus
 
 INVESTIGATING, IDENTIFIED, MONITORING, RESOLVED, POSTMORTEM = (
@@ -20,45 +39,36 @@ INVESTIGATING, IDENTIFIED, MONITORING, RESOLVED, POSTMORTEM = (
     IncidentStatus.POSTMORTEM,
 )
 K = EventKind
-_STAYS = (
-    K.COMPONENT_WORSE,
-    K.COMPONENT_BETTER,
-    K.IMPACT_CHANGED,
-    K.REGISTRATION_CHANGED,
-    K.UPSTREAM_SAID,
-    K.NOTE,
-    K.PUBLISHED,
-    K.HIDDEN,
-    K.RELATED,
-)
+_OPEN = (INVESTIGATING, IDENTIFIED, MONITORING)
+_OVER = (RESOLVED, POSTMORTEM)
+
+
+def _moves(kind: EventKind) -> Mapping[IncidentStatus | None, IncidentStatus]:
+    """Return what an event of this kind makes of each status that allows it."""
+    match kind:
+        case K.OPENED:
+            return {None: INVESTIGATING}
+        case K.COMPONENT_WORSE | K.COMPONENT_BETTER | K.IMPACT_CHANGED | K.RELATED:
+            return {status: status for status in _OPEN}
+        case K.REGISTRATION_CHANGED | K.UPSTREAM_SAID | K.NOTE | K.PUBLISHED | K.HIDDEN:
+            return {status: status for status in (*_OPEN, *_OVER)}
+        case K.RECOVERING:
+            return dict.fromkeys(_OPEN, MONITORING)
+        case K.RELAPSED:
+            return dict.fromkeys(_OPEN, INVESTIGATING)
+        case K.RESOLVED | K.PROBE_REMOVED:
+            return dict.fromkeys(_OPEN, RESOLVED)
+        case K.REOPENED:
+            return dict.fromkeys(_OVER, INVESTIGATING)
+        case K.POSTMORTEM:
+            return dict.fromkeys(_OVER, POSTMORTEM)
+
+
 TRANSITIONS: dict[tuple[IncidentStatus | None, EventKind], IncidentStatus] = {
-    (None, K.OPENED): INVESTIGATING,
-    **{(status, kind): status for status in (INVESTIGATING, IDENTIFIED, MONITORING) for kind in _STAYS},
-    (INVESTIGATING, K.RECOVERING): MONITORING,
-    (IDENTIFIED, K.RECOVERING): MONITORING,
-    (MONITORING, K.RECOVERING): MONITORING,
-    (INVESTIGATING, K.RELAPSED): INVESTIGATING,
-    (IDENTIFIED, K.RELAPSED): INVESTIGATING,
-    (MONITORING, K.RELAPSED): INVESTIGATING,
-    (INVESTIGATING, K.RESOLVED): RESOLVED,
-    (IDENTIFIED, K.RESOLVED): RESOLVED,
-    (MONITORING, K.RESOLVED): RESOLVED,
-    (INVESTIGATING, K.PROBE_REMOVED): RESOLVED,
-    (IDENTIFIED, K.PROBE_REMOVED): RESOLVED,
-    (MONITORING, K.PROBE_REMOVED): RESOLVED,
-    (RESOLVED, K.REOPENED): INVESTIGATING,
-    (POSTMORTEM, K.REOPENED): INVESTIGATING,
-    (RESOLVED, K.POSTMORTEM): POSTMORTEM,
-    (POSTMORTEM, K.POSTMORTEM): POSTMORTEM,
-    **{
-        (status, kind): status
-        for status in (RESOLVED, POSTMORTEM)
-        for kind in (K.NOTE, K.UPSTREAM_SAID, K.PUBLISHED, K.HIDDEN)
-    },
-    **{(status, K.REGISTRATION_CHANGED): status for status in (RESOLVED, POSTMORTEM)},
+    (before, kind): after for kind in EventKind for before, after in _moves(kind).items()
 }
 """(status, event) → status. A pair that is not listed is refused. A note may also carry a status of its own."""
-NOTE_STATUSES = (INVESTIGATING, IDENTIFIED, MONITORING)
+NOTE_STATUSES = _OPEN
 """What a person may set with a note on an open incident; resolving is an event of its own."""
 IMPACT = {Health.DEGRADED: Impact.MINOR, Health.PARTIAL: Impact.MAJOR, Health.MAJOR: Impact.CRITICAL}
 RANK = {Impact.NONE: 0, Impact.MINOR: 1, Impact.MAJOR: 2, Impact.CRITICAL: 3}
@@ -80,12 +90,12 @@ def apply(incident: Incident | None, event: IncidentEvent) -> Incident:
     if target is None:
         raise IllegalTransitionError(f"{event.kind} is not allowed while the incident is {status or 'not open'}")
     if incident is None:
-        return _opened(event)
+        assert isinstance(event.what, Opened)
+        return _opened(event, event.what)
     if event.seq <= incident.last_seq:
         raise IllegalTransitionError(f"event {event.seq} comes after event {incident.last_seq}")
     changed = replace(incident, status=target, last_seq=event.seq)
-    effect = _EFFECTS.get(event.kind)
-    return effect(changed, incident, event) if effect else changed
+    return _effect(changed, incident, event)
 
 
 def fold(events: Iterable[IncidentEvent]) -> Incident:
@@ -98,28 +108,55 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
     return incident
 
 
-def _opened(event: IncidentEvent) -> Incident:
-    data = event.data
+def _opened(event: IncidentEvent, what: Opened) -> Incident:
     return Incident(
         id=event.incident,
-        service=data["service"],
-        cause=Cause(data["cause"]),
+        service=what.service,
+        cause=what.cause,
         status=INVESTIGATING,
-        impact=Impact(data["impact"]),
+        impact=what.impact,
         started_at=event.at,
         detected_at=event.recorded_at,
-        components=tuple(data["components"]),
-        failing={name: Health(health) for name, health in data.get("health", {}).items()},
-        public=data.get("public", True),
-        title=data.get("title", ""),
+        components=what.components,
+        failing=dict(what.health),
+        public=what.public,
+        title=what.title or "",
         status_by=event.by,
         impact_by=event.by,
         last_seq=event.seq,
     )
 
 
-def _component(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
-    name, health = event.data["component"], Health(event.data["health"])
+def _effect(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
+    """Return what the event does beside moving the status: ``new`` has the status and number already."""
+    match event.what:
+        case ComponentWorse(component, health) | ComponentBetter(component, health):
+            return _component(new, old, component, health)
+        case Relapsed(component, health) | Reopened(component, health):
+            new = replace(new, good_since=None, resolved_at=None, status_by="", impact_by="")
+            return _component(new, replace(old, failing={}), component, health)
+        case Recovering():
+            status = old.status if old.status_by else new.status
+            return replace(new, status=status, failing={}, good_since=event.at)
+        case Resolved() | ProbeRemoved():
+            return replace(new, failing={}, good_since=None, resolved_at=event.at, status_by=event.by)
+        case Note() as note:
+            return _note(new, old, note, event.by)
+        case ImpactChanged(impact):
+            return replace(new, impact=impact, impact_by=event.by)
+        case Published():
+            return replace(new, public=True, hidden_by="")
+        case Hidden():
+            return replace(new, public=False, hidden_by=event.by)
+        case Related() as found:
+            return replace(new, related=tuple(name for name, _ in found.others))
+        case Opened() | RegistrationChanged() | UpstreamSaid() | Postmortem():
+            return new
+        case _:
+            assert_never(event.what)
+
+
+def _component(new: Incident, old: Incident, name: str, health: Health) -> Incident:
     failing = {key: value for key, value in old.failing.items() if key != name}
     if health.severity:
         failing[name] = health
@@ -127,58 +164,14 @@ def _component(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
     return replace(new, failing=failing, components=components)
 
 
-def _relapsed(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
-    new = replace(new, good_since=None, resolved_at=None, status_by="", impact_by="")
-    return _component(new, replace(old, failing={}), event)
-
-
-def _recovering(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
-    status = old.status if old.status_by else new.status
-    return replace(new, status=status, failing={}, good_since=event.at)
-
-
-def _resolved(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
-    return replace(new, failing={}, good_since=None, resolved_at=event.at, status_by=event.by)
-
-
-def _note(new: Incident, old: Incident, event: IncidentEvent) -> Incident:
-    data = event.data
-    if data.get("status"):
-        status = IncidentStatus(data["status"])
-        if status not in NOTE_STATUSES or old.status not in NOTE_STATUSES:
-            raise IllegalTransitionError(f"a note cannot take an incident from {old.status} to {status}")
-        new = replace(new, status=status, status_by=event.by)
-    if data.get("impact"):
-        new = replace(new, impact=Impact(data["impact"]), impact_by=event.by)
-    return replace(new, title=data["title"]) if data.get("title") else new
-
-
-def _impact(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
-    return replace(new, impact=Impact(event.data["impact"]), impact_by=event.by)
-
-
-def _related(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
-    return replace(new, related=tuple(name for name, _ in event.data["others"]))
-
-
-def _shown(new: Incident, _: Incident, event: IncidentEvent) -> Incident:
-    return replace(new, public=event.kind is K.PUBLISHED, hidden_by=event.by if event.kind is K.HIDDEN else "")
-
-
-_EFFECTS = {
-    K.COMPONENT_WORSE: _component,
-    K.COMPONENT_BETTER: _component,
-    K.RELAPSED: _relapsed,
-    K.REOPENED: _relapsed,
-    K.RECOVERING: _recovering,
-    K.RESOLVED: _resolved,
-    K.PROBE_REMOVED: _resolved,
-    K.NOTE: _note,
-    K.IMPACT_CHANGED: _impact,
-    K.PUBLISHED: _shown,
-    K.HIDDEN: _shown,
-    K.RELATED: _related,
-}
+def _note(new: Incident, old: Incident, note: Note, by: str) -> Incident:
+    if note.status is not None:
+        if note.status not in NOTE_STATUSES or old.status not in NOTE_STATUSES:
+            raise IllegalTransitionError(f"a note cannot take an incident from {old.status} to {note.status}")
+        new = replace(new, status=note.status, status_by=by)
+    if note.impact is not None:
+        new = replace(new, impact=note.impact, impact_by=by)
+    return replace(new, title=note.title) if note.title else new
 
 
 def diagram() -> str:

@@ -12,6 +12,7 @@ from typing import Any
 
 from monitor.core.alerts import SilenceWindow
 from monitor.core.catalogue import Catalogue
+from monitor.core.event_json import encode
 from monitor.core.events import Alert, Cause, Decision, EventKind, IncidentEvent
 from monitor.core.export import exact
 from monitor.core.maintenance import Window
@@ -86,7 +87,7 @@ def _clicks(past: Past, start: datetime, end: datetime) -> list[Mapping[str, Any
     told = [
         {"at": exact(event.recorded_at, start), "do": event.kind.value, "service": past.service}
         | {"cause": past.cause.value, "by": event.by}
-        | {key: event.data[key] for key in SAID if event.data.get(key)}
+        | {key: value for key, value in encode(event.what).items() if key in SAID and value}
         for event in past.events
         if event.by and event.kind is not EventKind.OPENED and event.recorded_at <= end
     ]

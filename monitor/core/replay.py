@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from monitor.core import alerts, baseline, conditions, correlation, digest, health, incidents, registration, witness
-from monitor.core.catalogue import Catalogue, Policy, Probe
-from monitor.core.events import Alert, Cause, Decision, EventKind, Incident, IncidentEvent, RegistrationChange
+from monitor.core.catalogue import Catalogue, ComponentKind, Policy, Probe
+from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ComponentHealth, ProbeState
+from monitor.core.incident_events import UpstreamSaid
 from monitor.core.latencies import Latencies
 from monitor.core.maintenance import Window
 from monitor.core.model import AlertState, Health, Observation, Outcome, Reason, Registration, Result, UpstreamReading
@@ -59,6 +60,7 @@ class Judge:
     def __post_init__(self) -> None:
         self.probes: dict[str, Probe] = {probe.id: probe for probe in self.catalogue.probes}
         self.parents = alerts.parents(self.catalogue)
+        self.logins = [part.id for part in self.catalogue.components if part.kind is ComponentKind.LOGIN]
 
     def record(self, results: Sequence[Result], now: datetime, *, late: bool = False) -> None:
         """Take in results that came together, then judge. ``late`` results page nobody."""
@@ -169,15 +171,15 @@ class Judge:
         )
         return changes
 
-    def _unquoted(self, incident: Incident) -> tuple[witness.UpstreamSaid, ...]:
+    def _unquoted(self, incident: Incident) -> tuple[UpstreamSaid, ...]:
         """Return what the vendor said about an incident that its timeline does not quote yet."""
         page = self.pages.get(incident.service)
         if page is None:
             return ()
         quoted = {
-            (event.data["incident"], datetime.fromisoformat(event.data["said_at"]))
+            (event.what.incident, event.what.said_at)
             for event in self.events
-            if event.incident == incident.id and event.kind is EventKind.UPSTREAM_SAID
+            if event.incident == incident.id and isinstance(event.what, UpstreamSaid)
         }
         return tuple(witness.unquoted(page, incident, quoted))
 
@@ -223,8 +225,10 @@ class Judge:
     ) -> None:
         incident = self.latest.get((service, cause))
         beside = tuple(self.latest.values()) if correlation.due(incident, now) is not None else ()
+        logins = {name: self.verdicts[name] for name in self.logins if name.startswith(service + "/")}
+        restricted = self._restricted(now)
         facts = incidents.Facts(
-            service, cause, verdicts, changes, (), self.maintenance, self.removed, self._restricted(now), beside
+            service, cause, verdicts, changes, (), self.maintenance, self.removed, restricted, beside, logins
         )
         for event in incidents.decide(incident, facts, now, self.policy(service)):
             self.tell(event)

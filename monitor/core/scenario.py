@@ -24,12 +24,31 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, assert_never
 
 from monitor.core import health, notation
 from monitor.core.alerts import SilenceWindow
 from monitor.core.catalogue import Probe
-from monitor.core.events import Alert, Cause, Decision, EventKind, IncidentEvent
+from monitor.core.event_json import EventError, decode_strictly
+from monitor.core.events import Alert, Cause, Decision, IncidentEvent
+from monitor.core.incident_events import (
+    ComponentBetter,
+    ComponentWorse,
+    Hidden,
+    ImpactChanged,
+    Note,
+    Opened,
+    Postmortem,
+    ProbeRemoved,
+    Published,
+    Recovering,
+    RegistrationChanged,
+    Relapsed,
+    Related,
+    Reopened,
+    Resolved,
+    UpstreamSaid,
+)
 from monitor.core.maintenance import Maintenance, Window, repeat_fault, windows
 from monitor.core.model import (
     Observation,
@@ -64,7 +83,7 @@ def run(scenario: Mapping[str, Any]) -> Report:
     play = _Play(scenario)
     play.go()
     judge, start = play.judge, play.start
-    causes = {item.incident: Cause(item.data["cause"]) for item in judge.events if item.kind is EventKind.OPENED}
+    causes = {item.incident: item.what.cause for item in judge.events if isinstance(item.what, Opened)}
     timeline = tuple(event_line(event, start, causes[event.incident]) for event in judge.events)
     rules = {alert.id: alert for alert in judge.fired}
     lines = [notice_line(decision, rules[decision.alert], start) for decision in judge.decisions]
@@ -126,21 +145,44 @@ def notice_line(decision: Decision, alert: Alert, start: datetime) -> str:
 
 def event_line(event: IncidentEvent, start: datetime, cause: Cause) -> str:
     """Write an incident's event as a line of the timeline."""
-    data = event.data
-    words = [offset(event.recorded_at, start), event.kind.value]
-    if event.kind is EventKind.OPENED:
-        words += [data["impact"], *data["components"], "since", offset(event.at, start)]
-    elif event.kind is EventKind.REGISTRATION_CHANGED:
-        words += [data["method"], data["before"], data["after"], *("+" + code for code in data["country_codes"])]
-    else:
-        words += [
-            str(data[key]) for key in ("component", "health", "impact", "status", "name", "count") if data.get(key)
-        ]
+    words = [offset(event.recorded_at, start), event.kind.value, *_told(event, start)]
     if event.by:
         words += ["by", event.by]
     if cause is Cause.REGISTRATION:
         words.insert(1, "registration:")
     return " ".join(words)
+
+
+def _told(event: IncidentEvent, start: datetime) -> list[str]:
+    """Return what a line of the timeline says of an event beside its kind."""
+    match event.what:
+        case Opened(_, _, impact, components):
+            return [impact.value, *components, "since", offset(event.at, start)]
+        case RegistrationChanged() as what:
+            return [
+                what.method.value,
+                what.before.value,
+                what.after.value,
+                *("+" + code for code in what.country_codes),
+            ]
+        case ComponentWorse(name, health) | ComponentBetter(name, health) | Relapsed(name, health):
+            return [name, health.value]
+        case Reopened(name, health):
+            return [name, health.value]
+        case ImpactChanged(impact):
+            return [impact.value]
+        case UpstreamSaid() as said:
+            return [text for text in (said.status.value if said.status else "", said.name) if text]
+        case Note() as note:
+            return [item.value for item in (note.impact, note.status) if item is not None]
+        case ProbeRemoved(name):
+            return [name]
+        case Related() as found:
+            return [str(found.count)]
+        case Recovering() | Resolved() | Published() | Hidden() | Postmortem():
+            return []
+        case _:
+            assert_never(event.what)
 
 
 class _Play:
@@ -239,11 +281,14 @@ class _Play:
                 if alert.rule == click["acknowledge"]:
                     self.judge.acknowledge(alert.id, who, at)
             return
-        kind = EventKind(click["do"])
         cause = Cause(click.get("cause", "outage"))
         incident = self.judge.latest[click["service"], cause]
         data = {key: click[key] for key in ("text", "status", "impact", "title") if key in click}
-        self.judge.tell(IncidentEvent(incident.id, incident.last_seq + 1, at, at, kind, who, data))
+        try:
+            what = decode_strictly(click["do"], data)
+        except EventError as error:
+            raise ScenarioError(f"clicks: {error}") from None
+        self.judge.tell(IncidentEvent(incident.id, incident.last_seq + 1, at, at, what, who))
 
 
 def _windows(scenario: Mapping[str, Any], start: datetime) -> Iterator[Window]:

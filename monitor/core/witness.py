@@ -4,27 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
-from monitor.core.model import IncidentStatus, UpstreamIncident, UpstreamReading
+from monitor.core.incident_events import UpstreamSaid
+from monitor.core.model import UpstreamIncident, UpstreamReading
 
 BEFORE = timedelta(hours=2)
 AFTERWARDS = timedelta(minutes=30)
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamSaid:
-    """One update of the vendor's own incident, as read by us."""
-
-    provider: str
-    incident: str
-    name: str
-    status: IncidentStatus | None
-    body: str
-    url: str
-    said_at: datetime
 
 
 _SIGN_UP = re.compile(r"sign(ing)?[ -]?ups?\b|regist|new (users|accounts)|注册|註冊", re.IGNORECASE)

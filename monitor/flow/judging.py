@@ -10,9 +10,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from monitor.core import baseline, correlation, registration
+from monitor.core.catalogue import ComponentKind
+from monitor.core.event_json import decode
 from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
 from monitor.core.health import ComponentHealth, component_health
-from monitor.core.incidents import Facts, UpstreamSaid, decide
+from monitor.core.incident_events import UpstreamSaid
+from monitor.core.incidents import Facts, decide
 from monitor.core.model import Health, Observation, Reason, Result, RunId
 from monitor.core.witness import is_quoted, unquoted
 from monitor.flow.working import INCIDENT, INCIDENT_EVENT, Part, Track, Working
@@ -90,10 +93,14 @@ def tell(
     }
     removed |= work.removed
     beside = _beside(work, service, at)
+    logins = {
+        part.component.id: looks[part.component.id] for part in parts if part.component.kind is ComponentKind.LOGIN
+    }
     worse = frozenset(name for name, word in words.items() if word.health.severity)
-    _decide(work, Facts(service, Cause.OUTAGE, looks, (), (), tuple(work.windows()), removed, worse, beside), at)
+    windows = tuple(work.windows())
+    _decide(work, Facts(service, Cause.OUTAGE, looks, (), (), windows, removed, worse, beside, logins), at)
     if words or work.latest(service, Cause.REGISTRATION) is not None:
-        facts = Facts(service, Cause.REGISTRATION, words, tuple(changes), (), tuple(work.windows()), removed)
+        facts = Facts(service, Cause.REGISTRATION, words, tuple(changes), (), windows, removed, logins=logins)
         _decide(work, facts, at)
     return looks
 
@@ -133,12 +140,11 @@ def _new_sayings(work: Working, incident: Incident) -> tuple[UpstreamSaid, ...]:
     readings = work.upstream_readings(incident.service)
     if not readings:
         return ()
-    query = select(INCIDENT_EVENT.c.data).where(
-        INCIDENT_EVENT.c.incident == incident.id, INCIDENT_EVENT.c.kind == EventKind.UPSTREAM_SAID.value
-    )
-    stored = [json.loads(data) for data in work.connection.scalars(query)]
-    drafted = [dict(e.data) for e in work.events if e.incident == incident.id and e.kind is EventKind.UPSTREAM_SAID]
-    heard = [(data["incident"], datetime.fromisoformat(data["said_at"])) for data in stored + drafted]
+    said = EventKind.UPSTREAM_SAID.value
+    query = select(INCIDENT_EVENT.c.data).where(INCIDENT_EVENT.c.incident == incident.id, INCIDENT_EVENT.c.kind == said)
+    stored = [decode(said, json.loads(data)) for data in work.connection.scalars(query)]
+    drafted = [event.what for event in work.events if event.incident == incident.id]
+    heard = [(what.incident, what.said_at) for what in [*stored, *drafted] if isinstance(what, UpstreamSaid)]
     return tuple(said for reading in readings for said in unquoted(reading, incident, heard))
 
 

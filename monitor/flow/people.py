@@ -15,7 +15,8 @@ from sqlalchemy import Engine, insert, select, update
 from monitor.core import commands as c
 from monitor.core.alerts import SilenceWindow
 from monitor.core.conditions import alert_key
-from monitor.core.events import Alert, EventKind, Incident, IncidentEvent
+from monitor.core.events import Alert, EventData, Incident, IncidentEvent
+from monitor.core.incident_events import Hidden, Note, Opened, Postmortem, Published, Resolved
 from monitor.core.incidents import incident_id, is_open
 from monitor.core.lifecycle import IllegalTransitionError
 from monitor.core.maintenance import Maintenance, repeat_fault
@@ -100,11 +101,10 @@ class Desk:
         self.work.load([found.service])
         return self.work.incident(incident_id_) or found
 
-    def tell(self, incident: Incident | None, kind: EventKind, at: datetime | None = None, **data: Any) -> Incident:
+    def tell(self, incident: Incident | None, what: EventData, new_id: str = "") -> Incident:
         """Append a person's event to an incident."""
         seq = incident.last_seq + 1 if incident else 1
-        name = incident.id if incident else str(data.pop("id"))
-        event = IncidentEvent(name, seq, at or self.now, self.now, kind, self.who, data)
+        event = IncidentEvent(incident.id if incident else new_id, seq, self.now, self.now, what, self.who)
         try:
             return self.work.happened(event, incident)
         except IllegalTransitionError as error:
@@ -178,29 +178,17 @@ def _open_incident(desk: Desk, order: c.OpenIncident) -> Carried:
     standing = desk.work.latest(order.service, order.cause)
     if is_open(standing) and standing is not None:
         raise CommandError(f"incident {standing.id} of this service and cause is open: post an update to it")
-    incident = desk.tell(
-        None,
-        EventKind.OPENED,
-        id=incident_id(order.service, order.cause, desk.now),
-        service=order.service,
-        cause=order.cause.value,
-        components=list(order.components),
-        health={},
-        impact=order.impact.value,
-        title=order.title,
-        public=order.public,
-    )
+    facts = order.service, order.cause, order.impact
+    opened = Opened(*facts, components=order.components, title=order.title, public=order.public)
+    incident = desk.tell(None, opened, incident_id(order.service, order.cause, desk.now))
     if order.text:
-        incident = desk.tell(incident, EventKind.NOTE, text=order.text)
+        incident = desk.tell(incident, Note(order.text))
     return Carried(incident.id, True)
 
 
 def _post_update(desk: Desk, order: c.PostUpdate) -> Carried:
     incident = desk.incident(order.incident)
-    data: dict[str, Any] = {"text": order.text, "title": order.title}
-    data["status"] = order.status.value if order.status else ""
-    data["impact"] = order.impact.value if order.impact else ""
-    desk.tell(incident, EventKind.NOTE, **{key: value for key, value in data.items() if value})
+    desk.tell(incident, Note(order.text, order.status, order.impact, order.title))
     return Carried(incident.id, True)
 
 
@@ -209,9 +197,9 @@ def _resolve_incident(desk: Desk, order: c.ResolveIncident) -> Carried:
     if not is_open(incident):
         return Carried(incident.id, False)
     if order.text:
-        incident = desk.tell(incident, EventKind.NOTE, text=order.text)
+        incident = desk.tell(incident, Note(order.text))
     lasted = (desk.now - incident.started_at).total_seconds()
-    incident = desk.tell(incident, EventKind.RESOLVED, duration_s=max(0.0, lasted), by_rule=False)
+    incident = desk.tell(incident, Resolved(max(0.0, lasted), by_rule=False))
     desk.paging.meet(follow(desk.work, incident.service, desk.now), desk.now)
     return Carried(incident.id, True)
 
@@ -220,7 +208,7 @@ def _publish(desk: Desk, order: c.PublishIncident) -> Carried:
     incident = desk.incident(order.incident)
     if incident.public:
         return Carried(incident.id, False)
-    desk.tell(incident, EventKind.PUBLISHED)
+    desk.tell(incident, Published())
     return Carried(incident.id, True)
 
 
@@ -228,13 +216,13 @@ def _hide(desk: Desk, order: c.HideIncident) -> Carried:
     incident = desk.incident(order.incident)
     if not incident.public and incident.hidden_by:
         return Carried(incident.id, False)
-    desk.tell(incident, EventKind.HIDDEN)
+    desk.tell(incident, Hidden())
     return Carried(incident.id, True)
 
 
 def _postmortem(desk: Desk, order: c.WritePostmortem) -> Carried:
     incident = desk.incident(order.incident)
-    desk.tell(incident, EventKind.POSTMORTEM, text=order.text)
+    desk.tell(incident, Postmortem(order.text))
     return Carried(incident.id, True)
 
 

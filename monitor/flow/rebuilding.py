@@ -14,7 +14,7 @@ def rebuild(engine: Engine) -> int:
     """Fold every incident's events into its projection again; returns how many incidents there are."""
     with begin(engine) as connection:
         query = select(INCIDENT_EVENT).order_by(INCIDENT_EVENT.c.incident, INCIDENT_EVENT.c.seq)
-        events = [read_event(row) for row in connection.execute(query)]
+        events = [event for row in connection.execute(query) if (event := read_event(row)) is not None]
         names = list(dict.fromkeys(event.incident for event in events))
         by_name = {name: [event for event in events if event.incident == name] for name in names}
         for name in names:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from monitor.core.baseline import Unusual
 from monitor.core.catalogue import Catalogue, Component, Policy, Probe
+from monitor.core.event_json import encode
 from monitor.core.events import Cause, Incident, IncidentEvent, RegistrationChange
 from monitor.core.health import ProbeState, new_probe_state, rewind
 from monitor.core.incidents import apply, is_open
@@ -380,7 +381,7 @@ def event_row(event: IncidentEvent) -> dict[str, Any]:
         "recorded_us": us(event.recorded_at),
         "kind": event.kind.value,
         "by": event.by,
-        "data": json.dumps(dict(event.data), separators=(",", ":"), ensure_ascii=False),
+        "data": json.dumps(encode(event.what), separators=(",", ":"), ensure_ascii=False),
     }
 
 

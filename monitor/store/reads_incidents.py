@@ -7,12 +7,32 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, assert_never
 
 from sqlalchemy import Connection, Engine, Row, select
 
-from monitor.core.events import EventKind, Incident, IncidentEvent
+from monitor.core.event_json import decode
+from monitor.core.events import EventData, Incident, IncidentEvent
+from monitor.core.incident_events import (
+    ComponentBetter,
+    ComponentWorse,
+    Hidden,
+    ImpactChanged,
+    Note,
+    Opened,
+    Postmortem,
+    ProbeRemoved,
+    Published,
+    Recovering,
+    RegistrationChanged,
+    Relapsed,
+    Related,
+    Reopened,
+    Resolved,
+    UpstreamSaid,
+)
 from monitor.core.incidents import is_open
+from monitor.core.model import Health
 from monitor.core.witness import lead_s
 from monitor.store import tables
 from monitor.store.catalogues import Index, load_index
@@ -59,35 +79,54 @@ class Audience:
 
     def event(self, event: IncidentEvent) -> IncidentEvent | None:
         """Return the event without what this audience may not see; None when nothing is left of it."""
-        if event.kind is EventKind.RELATED:
-            return self._related(event)
-        if not self.public:
-            return event
-        about = event.data.get("component")
-        if event.kind is EventKind.HIDDEN or (about and not self.sees(about)):
-            return None
-        data = dict(event.data)
-        if isinstance(data.get("components"), list):
-            shown = [name for name in data["components"] if self.sees(name)]
-            if len(shown) < len(data["components"]):
-                # Reason and detail are those of the component that failed first or worst: perhaps of a hidden one.
-                data = {key: value for key, value in data.items() if key not in ("reason", "detail")}
-            data["components"] = shown
-        if isinstance(data.get("health"), dict):
-            data["health"] = {name: value for name, value in data["health"].items() if self.sees(name)}
-        return replace(event, data=data)
+        what = self._seen(event.what)
+        return None if what is None else replace(event, what=what)
 
-    def _related(self, event: IncidentEvent) -> IncidentEvent | None:
+    def _seen(self, what: EventData) -> EventData | None:
+        if isinstance(what, Related):
+            return self._related(what)
+        if not self.public:
+            return what
+        match what:
+            case Opened():
+                return self._opened(what)
+            case ComponentWorse() | Relapsed() | Reopened() | RegistrationChanged():
+                return replace(what, login=self._logins(what.login)) if self.sees(what.component) else None
+            case ComponentBetter():
+                return what if self.sees(what.component) else None
+            case ProbeRemoved():
+                shown = tuple(name for name in what.components if self.sees(name))
+                return replace(what, components=shown) if self.sees(what.component) else None
+            case Recovering():
+                return replace(what, components=tuple(name for name in what.components if self.sees(name)))
+            case Hidden():
+                return None
+            case ImpactChanged() | UpstreamSaid() | Resolved() | Note() | Published() | Postmortem():
+                return what
+            case _:
+                assert_never(what)
+
+    def _opened(self, what: Opened) -> Opened:
+        shown = tuple(name for name in what.components if self.sees(name))
+        if len(shown) < len(what.components):
+            # Reason and detail are those of the component that failed first or worst: perhaps of a hidden one.
+            what = replace(what, reason=None, detail=None)
+        health = {name: value for name, value in what.health.items() if self.sees(name)}
+        return replace(what, components=shown, health=health, login=self._logins(what.login))
+
+    def _logins(self, held: Mapping[str, Health]) -> Mapping[str, Health]:
+        return {name: health for name, health in held.items() if self.sees(name)}
+
+    def _related(self, what: Related) -> Related | None:
         """Return the others by their services' names; the public hears only of incidents that it may read."""
-        others = [
-            [name, service]
-            for name, service in event.data["others"]
+        others = tuple(
+            (name, service)
+            for name, service in what.others
             if not self.public or (self.sees_service(service) and name in self.readable)
-        ]
-        names = [self.index.services[s].name if s in self.index.services else s for _, s in others]
-        count = len(others) if self.public else event.data["count"]
-        data = {**event.data, "others": others, "count": count, "names": names}
-        return replace(event, data=data) if others else None
+        )
+        names = tuple(self.index.services[s].name if s in self.index.services else s for _, s in others)
+        count = len(others) if self.public else what.count
+        return Related(others, count, what.within_s, names) if others else None
 
 
 def incident(engine: Engine, incident_id: str, *, public: bool) -> IncidentView | None:
@@ -156,21 +195,18 @@ def _events(connection: Connection, ids: Sequence[str]) -> Mapping[str, list[Inc
         some = ids[start : start + _CHUNK]
         query = select(INCIDENT_EVENT).where(INCIDENT_EVENT.c.incident.in_(some)).order_by(INCIDENT_EVENT.c.seq)
         for row in connection.execute(query):
-            found[row.incident].append(read_event(row))
+            event = read_event(row)
+            if event is not None:
+                found[row.incident].append(event)
     return found
 
 
-def read_event(row: Row[Any]) -> IncidentEvent:
-    """Return the event of a row."""
-    return IncidentEvent(
-        row.incident,
-        row.seq,
-        when(row.at_us),
-        when(row.recorded_us),
-        EventKind(row.kind),
-        row.by,
-        json.loads(row.data),
-    )
+def read_event(row: Row[Any]) -> IncidentEvent | None:
+    """Return the event of a row; None where it is of a kind that this version does not know."""
+    what = decode(row.kind, json.loads(row.data))
+    if what is None:
+        return None
+    return IncidentEvent(row.incident, row.seq, when(row.at_us), when(row.recorded_us), what, row.by)
 
 
 def _view(incident: Incident, events: Sequence[IncidentEvent], audience: Audience) -> IncidentView:

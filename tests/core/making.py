@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from monitor.core import health
 from monitor.core.catalogue import Policy, Probe
+from monitor.core.events import EventKind
 from monitor.core.model import Observation, Phases, Reason, Result, RunId
 from monitor.core.notation import LETTERS, looks
 
@@ -60,3 +62,21 @@ def fold(state: health.ProbeState, seen: Iterable[Result], policy: Policy) -> he
     for result in seen:
         state = health.step(state, result, policy)
     return state
+
+
+FAILS = {"component": "deepseek/api", "health": "major_outage"}
+LEAST: dict[EventKind, dict[str, Any]] = {
+    EventKind.OPENED: {"service": "deepseek", "cause": "outage", "impact": "major"},
+    EventKind.COMPONENT_WORSE: FAILS,
+    EventKind.COMPONENT_BETTER: FAILS,
+    EventKind.RELAPSED: FAILS,
+    EventKind.REOPENED: FAILS,
+    EventKind.IMPACT_CHANGED: {"impact": "major"},
+    EventKind.REGISTRATION_CHANGED: {"component": "deepseek/registration", "method": "email", "after": "closed"},
+    EventKind.UPSTREAM_SAID: {
+        **dict.fromkeys(("provider", "incident", "name", "status", "body", "url"), ""),
+        "said_at": "2026-01-05T00:00:00+00:00",
+    },
+    EventKind.PROBE_REMOVED: {"component": "deepseek/api"},
+}
+"""What an event of each kind must say at least; kinds that are not listed need nothing."""

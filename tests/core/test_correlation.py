@@ -7,6 +7,7 @@ from monitor.core import correlation
 from monitor.core.catalogue import Policy
 from monitor.core.correlation import due, related, within_s
 from monitor.core.events import Cause, EventKind, Incident
+from monitor.core.incident_events import Related
 from monitor.core.incidents import Facts, apply, decide
 from monitor.core.model import Impact, IncidentStatus
 
@@ -68,7 +69,8 @@ def test_the_timeline_says_it_once_and_names_at_most_twenty() -> None:
     facts = Facts("deepseek", Cause.OUTAGE, {}, beside=(A, *others))
     assert not [event for event in decide(A, facts, at(100), Policy()) if event.kind is EventKind.RELATED]
     (event,) = [event for event in decide(A, facts, at(130), Policy()) if event.kind is EventKind.RELATED]
-    assert (event.data["count"], len(event.data["others"])) == (300, correlation.LISTED)
-    assert event.data["within_s"] == pytest.approx(29.9)
+    assert isinstance(event.what, Related)
+    assert (event.what.count, len(event.what.others)) == (300, correlation.LISTED)
+    assert event.what.within_s == pytest.approx(29.9)
     told = apply(A, event)
     assert not [event for event in decide(told, facts, at(500), Policy()) if event.kind is EventKind.RELATED]

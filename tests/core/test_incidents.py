@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 
 from monitor.core import incidents, lifecycle
 from monitor.core.catalogue import Catalogue, Component, Policy, Publishing, Route, Service
+from monitor.core.event_json import decode_strictly
 from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
 from monitor.core.health import ComponentHealth
+from monitor.core.incident_events import ComponentWorse, Note, Opened
 from monitor.core.incidents import Facts, IllegalTransitionError, UpstreamSaid
 from monitor.core.maintenance import Window
 from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result
 from monitor.core.notation import LETTERS
 from monitor.core.replay import Judge, run
 
-from .making import at, look, probe, results
+from .making import LEAST, at, look, probe, results
 
 K = EventKind
+API = "deepseek/api"
 GOOD, BAD = Health.OPERATIONAL, Health.MAJOR
 
 
@@ -50,7 +53,8 @@ def decide(
 
 def note(incident: Incident, now_s: float, kind: EventKind = K.NOTE, **data: Any) -> Incident:
     return incidents.apply(
-        incident, IncidentEvent(incident.id, incident.last_seq + 1, at(now_s), at(now_s), kind, "alice", data)
+        incident,
+        IncidentEvent(incident.id, incident.last_seq + 1, at(now_s), at(now_s), decode_strictly(kind, data), "alice"),
     )
 
 
@@ -216,13 +220,13 @@ def test_a_pair_outside_the_table_is_refused(status: IncidentStatus | None, kind
         return
     incident = replace(opened(), status=status) if status else None
     with pytest.raises(IllegalTransitionError, match=kind.value):
-        incidents.apply(incident, IncidentEvent("x", 99, at(0), at(0), kind))
+        incidents.apply(incident, IncidentEvent("x", 99, at(0), at(0), decode_strictly(kind, LEAST.get(kind, {}))))
 
 
 def test_events_out_of_order_and_empty_histories_are_refused() -> None:
     incident = opened()
     with pytest.raises(IllegalTransitionError, match="comes after"):
-        incidents.apply(incident, IncidentEvent(incident.id, 1, at(0), at(0), K.NOTE))
+        incidents.apply(incident, IncidentEvent(incident.id, 1, at(0), at(0), Note("too late")))
     with pytest.raises(ValueError, match="without events"):
         incidents.fold([])
 
@@ -260,7 +264,7 @@ def history(rows: Sequence[tuple[str, str, int]]) -> list[Result]:
 
 
 def told(judge: Judge) -> list[tuple[str, EventKind, datetime, Any]]:
-    return [(event.incident, event.kind, event.at, event.data) for event in judge.events]
+    return [(event.incident, event.kind, event.at, event.what) for event in judge.events]
 
 
 @given(HISTORY)
@@ -355,3 +359,38 @@ def test_flapping_at_any_period_is_one_incident_and_few_notices(period: int) -> 
     assert sum(event.kind is K.OPENED for event in judge.events) == 1
     # A calm shorter than two looks and the recovery window (four) tells nobody; a longer one is an end.
     assert len([d for d in sent if d.why.value != "repeat"]) <= (2 if period <= 4 else 2 * cycles)
+
+
+# What became of log-in ------------------------------------------------------------------------------------------------
+
+LOGIN = "deepseek/login"
+
+
+@pytest.mark.parametrize(
+    ("login", "said"),
+    [(GOOD, {LOGIN: GOOD}), (BAD, {LOGIN: BAD}), (Health.UNKNOWN, {})],
+)
+def test_an_incident_says_what_became_of_log_in(login: Health, said: dict[str, Health]) -> None:
+    seen = replace(facts(api=verdict(BAD, 10)), logins={LOGIN: verdict(login)})
+    (event,) = incidents.decide(None, seen, at(12), Policy())
+    assert isinstance(event.what, Opened)
+    assert event.what.login == said
+    worse = replace(seen, verdicts={**seen.verdicts, "deepseek/web": verdict(BAD, 20)})
+    (event,) = incidents.decide(incidents.apply(None, event), worse, at(22), Policy())
+    assert isinstance(event.what, ComponentWorse)
+    assert event.what.login == said
+
+
+def test_log_in_that_fails_itself_is_told_of_as_a_component_and_not_once_more() -> None:
+    seen = replace(facts(api=verdict(BAD, 10), login=verdict(BAD, 10)), logins={LOGIN: verdict(BAD, 10)})
+    (event,) = incidents.decide(None, seen, at(12), Policy())
+    assert isinstance(event.what, Opened)
+    assert (set(event.what.components), event.what.login) == ({API, LOGIN}, {})
+
+
+def test_log_in_under_maintenance_is_not_called_down() -> None:
+    window = Window(at(0), at(99), "deepseek", (LOGIN,))
+    seen = replace(facts(Cause.OUTAGE, (window,), api=verdict(BAD, 10)), logins={LOGIN: verdict(BAD, 10)})
+    (event,) = incidents.decide(None, seen, at(12), Policy())
+    assert isinstance(event.what, Opened)
+    assert event.what.login == {}

@@ -1,9 +1,10 @@
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
+from monitor.core.events import Cause, Incident, IncidentEvent
+from monitor.core.incident_events import Opened, UpstreamSaid
 from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.core.witness import concerns, is_quoted, lead_s, unquoted
 
@@ -85,8 +86,15 @@ def test_words_are_listened_for_until_an_hour_after_the_end() -> None:
     assert not is_quoted(None, T0)
 
 
+OPENED = Opened("deepseek", Cause.OUTAGE, Impact.MAJOR)
+
+
+def quoted(when: datetime) -> UpstreamSaid:
+    return UpstreamSaid("statuspage", "A", "API", None, "We look into it.", "", when)
+
+
 @pytest.mark.parametrize(("said_s", "lead"), [((), None), ((612,), 600.0), ((0,), -12.0), ((72, 612), 60.0)])
 def test_lead_is_how_much_sooner_we_knew(said_s: tuple[float, ...], lead: float | None) -> None:
     incident = replace(OUTAGE, detected_at=at(12))
-    events = [IncidentEvent("i", n, at(s), at(999), EventKind.UPSTREAM_SAID) for n, s in enumerate(said_s, 2)]
-    assert lead_s(incident, [IncidentEvent("i", 1, at(-99), at(12), EventKind.OPENED), *events]) == lead
+    events = [IncidentEvent("i", n, at(s), at(999), quoted(at(s))) for n, s in enumerate(said_s, 2)]
+    assert lead_s(incident, [IncidentEvent("i", 1, at(-99), at(12), OPENED), *events]) == lead

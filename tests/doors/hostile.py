@@ -49,10 +49,10 @@ def hostile(now: datetime = NOW) -> Snapshot:
             provider=text,
             incident=text,
             name=text,
-            status=text,
+            status="",
             body=text,
             url=text,
-            said_at=text,
+            said_at=now.isoformat(),
         )
         for index, text in enumerate(HOSTILE)
     )
@@ -63,18 +63,16 @@ def hostile(now: datetime = NOW) -> Snapshot:
             now,
             EventKind.REGISTRATION_CHANGED,
             component=text,
-            method=text,
-            before=text,
-            after=text,
+            method=list(Method)[index % len(Method)],
+            after="restricted",
             country_codes=[text],
             email_domains=[text],
-            source=text,
             excerpt=text,
             url=text,
         )
         for index, text in enumerate(HOSTILE)
     )
-    notes = tuple(event("hostile-n", 1, now, EventKind.NOTE, text, text=text, status=text) for text in HOSTILE)
+    notes = tuple(event("hostile-n", 1, now, EventKind.NOTE, text, text=text) for text in HOSTILE)
     bad = replace(outage(), id="hostile", events=attacks + changed + notes, title="")
     others = tuple(replace(bad, id=f"hostile-{index}", title=text) for index, text in enumerate(HOSTILE))
     first = base.services[0]

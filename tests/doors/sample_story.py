@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from monitor.core.event_json import decode_strictly
 from monitor.core.events import Cause, EventKind, IncidentEvent
 from monitor.core.model import Impact, IncidentStatus
 from monitor.store.views import IncidentView
@@ -24,8 +25,13 @@ def at(text: str) -> datetime:
 
 
 def event(name: str, seq: int, when: datetime, kind: EventKind, by: str = "", /, **data: Any) -> IncidentEvent:
-    """One line of a timeline, recorded 20 s after it happened."""
-    return IncidentEvent(name, seq, when, when + timedelta(seconds=20), kind, by, data)
+    """One line of a timeline as it is read from its row, recorded 20 s after it happened."""
+    defaults: dict[EventKind, dict[str, Any]] = {
+        EventKind.OPENED: {"service": "deepseek", "cause": "outage"},
+        EventKind.REGISTRATION_CHANGED: {"component": "deepseek/registration"},
+    }
+    what = decode_strictly(kind, defaults.get(kind, {}) | data)
+    return IncidentEvent(name, seq, when, when + timedelta(seconds=20), what, by)
 
 
 def incident(name: str, cause: Cause, events: Sequence[IncidentEvent], **more: Any) -> IncidentView:

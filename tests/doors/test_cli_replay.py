@@ -194,9 +194,12 @@ def test_live_equals_replay_on_what_was_stored(engine: Engine, name: str) -> Non
     assert len(stored) == len(played)
     judge = replay.run(reads.catalogue(engine), stored, sweep_s=5.0)
     recorded = reads.incidents(engine, public=False, limit=1000)
-    now = [(e.incident, e.kind, e.at.timestamp(), e.data.get("component"), e.data.get("impact")) for e in judge.events]
+    now = [
+        (e.incident, e.kind, e.at.timestamp(), getattr(e.what, "component", ""), getattr(e.what, "impact", ""))
+        for e in judge.events
+    ]
     then = [
-        (e.incident, e.kind, e.at.timestamp(), e.data.get("component"), e.data.get("impact"))
+        (e.incident, e.kind, e.at.timestamp(), getattr(e.what, "component", ""), getattr(e.what, "impact", ""))
         for item in recorded
         for e in item.events
     ]

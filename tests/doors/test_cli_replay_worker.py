@@ -15,6 +15,7 @@ from sqlalchemy import Engine, select
 from monitor import clock, flow
 from monitor.cli import chatwatch
 from monitor.core import replay, scenario
+from monitor.core.event_json import encode
 from monitor.core.events import Cause, IncidentEvent
 from monitor.core.model import Result
 from monitor.core.notation import seconds
@@ -98,7 +99,8 @@ def projections(engine: Engine) -> list[tuple[object, ...]]:
 
 def facts(events: Iterable[IncidentEvent]) -> list[tuple[str, ...]]:
     """Return what each event says, without its time and without words."""
-    return sorted((str(event.kind), *(str(event.data[key]) for key in FACTS if key in event.data)) for event in events)
+    held = [(event.kind, encode(event.what)) for event in events]
+    return sorted((str(kind), *(str(data[key]) for key in FACTS if key in data)) for kind, data in held)
 
 
 def exact(events: Iterable[IncidentEvent]) -> list[tuple[object, ...]]:

@@ -133,7 +133,8 @@ def test_an_update_is_posted_as_a_persons_words(tmp_path: Path) -> None:
         after = reads.incident(engine, item.id, public=True)
         assert after is not None
         assert after.status is IncidentStatus.RESOLVED
-        assert [event.by for event in after.events if event.data.get("text") == "We look into it."] == [seeded.NAME]
+        notes = [event for event in after.events if getattr(event.what, "text", "") == "We look into it."]
+        assert [event.by for event in notes] == [seeded.NAME]
         changed, error = shift.desk.do(PostUpdate("none", "x"), shift.who)
         assert not changed
         assert error

@@ -14,6 +14,7 @@ from monitor.core import commands as c
 from monitor.core.catalogue import Catalogue, Publishing
 from monitor.core.events import EventKind
 from monitor.core.health import stale_after
+from monitor.core.incident_events import ComponentBetter, RegistrationChanged
 from monitor.core.model import (
     AlertState,
     ChatTimes,
@@ -243,12 +244,12 @@ def test_registration_cut_to_a_country_code_is_an_incident_of_its_own(engine: En
     cut = readings(email=Registration.CLOSED, phone=Registration.RESTRICTED)
     play(engine, range(3, 6), probe="ds-reg", registration=cut)
     incident = the_incident(engine)
-    changed = [event for event in incident.events if event.kind is EventKind.REGISTRATION_CHANGED]
-    assert {(event.data["method"], event.data["after"]) for event in changed} == {
+    changed = [event.what for event in incident.events if isinstance(event.what, RegistrationChanged)]
+    assert {(what.method, what.after) for what in changed} == {
         ("email", "closed"),
         ("phone", "restricted"),
     }
-    assert next(event.data["country_codes"] for event in changed if event.data["method"] == "phone") == ["86"]
+    assert next(what.country_codes for what in changed if what.method == "phone") == ("86",)
     shown = component(engine, "deepseek/registration", 5.6)
     assert shown.health is Health.PARTIAL
     assert shown.registration is not None
@@ -772,8 +773,8 @@ def test_sign_up_that_can_be_reached_again_but_is_restricted_is_told_as_no_recov
             word = Registration.OPEN if minute < 3 else Registration.RESTRICTED
             play(engine, [minute], probe="ds-reg", registration=readings(phone=word))
     outage = next(i for i in reads.incidents(engine, public=False) if i.cause.value == "outage")
-    (better,) = [e for e in outage.events if e.kind is EventKind.COMPONENT_BETTER]
-    assert (better.data["component"], better.data["unsaid"]) == ("deepseek/registration", True)
+    (better,) = [e.what for e in outage.events if isinstance(e.what, ComponentBetter)]
+    assert (better.component, better.unsaid) == ("deepseek/registration", True)
     (view,) = [v for v in reads.alerts(engine) if v.alert.rule == "registration_changed"]
     (way,) = view.alert.summary["ways"]
     assert (way["method"], way["after"], way["country_codes"]) == ("phone", "restricted", ["86"])

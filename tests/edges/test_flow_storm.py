@@ -9,6 +9,7 @@ from monitor import flow
 from monitor.core import commands
 from monitor.core.catalogue import Catalogue, Component, Probe, Route, Service
 from monitor.core.events import EventKind
+from monitor.core.incident_events import Related
 from monitor.core.model import AlertState, Reason, Result, Sending, Severity, Why
 from monitor.core.replay import Judge
 from monitor.core.told import DIGEST, GROUP_AFTER
@@ -103,13 +104,14 @@ def began_together(engine: Engine) -> None:
     assert len(inside) == SERVICES
     for incident in inside:
         (event,) = [event for event in incident.events if event.kind is EventKind.RELATED]
-        assert event.data["count"] == SERVICES - 1
+        assert isinstance(event.what, Related)
+        assert event.what.count == SERVICES - 1
     public = reads.incidents(engine, public=True, limit=100)
     assert len(public) == SERVICES - 1
-    named = {name for item in public for e in item.events if e.kind is EventKind.RELATED for name in e.data["names"]}
+    named = {name for item in public for e in item.events if isinstance(e.what, Related) for name in e.what.names}
     assert len(named) > 20
     assert "Service 3" not in named
-    assert "s03" not in str([e.data for item in public for e in item.events if e.kind is EventKind.RELATED])
+    assert "s03" not in str([e.what for item in public for e in item.events if e.kind is EventKind.RELATED])
 
 
 def came_back(world: World) -> None:

@@ -54,12 +54,12 @@ def test_the_database_holds_the_incidents_that_the_rules_made(path: Path, engine
             flow.sweep(engine, swept)
         flow.record(engine, [result], ended(result))
     stored = [
-        (event.kind.value, event.at, event.data.get("component"), event.data.get("health"))
+        (event.kind.value, event.at, getattr(event.what, "component", ""), str(getattr(event.what, "health", "")))
         for item in sorted(reads.incidents(engine, public=False), key=lambda item: item.detected_at)
         for event in item.events
     ]
     made = [
-        (event.kind.value, event.at, event.data.get("component"), event.data.get("health"))
+        (event.kind.value, event.at, getattr(event.what, "component", ""), str(getattr(event.what, "health", "")))
         for event in report.judge.events
     ]
     assert sorted(stored, key=str) == sorted(made, key=str)
