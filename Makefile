@@ -30,13 +30,15 @@ test: $(READY) ## all tests; what a machine lacks is named and skipped
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not alone"
 	@$(BIN)/python -m pytest -m alone
 
-lint: $(READY) ## style, types and floors
+lint: $(READY) ## style, types, floors and declared imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry --no-ansi monitor dashboard
+	@$(BIN)/deptry --no-ansi tests --ignore DEP002,DEP004
 
-check: lint test ## style, types, floors and tests: what CI runs
+check: lint test ## style, types, floors, declared imports and tests: what CI runs
 
 litellm: .venv-litellm/.ready ## LiteLLM's proxy in an environment of its own, for the test against a foreign server
 

@@ -77,6 +77,28 @@ def test_a_new_room_is_held_to_the_contracts_by_itself(tmp_path: Path) -> None:
     assert [line for line in lines if line not in said] == [], said
 
 
+def undeclared(folder: Path, *arguments: str) -> str:
+    """Return what deptry says of imports in a folder; empty when all is well."""
+    tool = [str(BIN / "deptry"), "--no-ansi", *arguments]
+    done = subprocess.run(tool, cwd=folder, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr if done.returncode else ""
+
+
+def test_every_import_is_declared_and_every_declared_library_imported() -> None:
+    assert undeclared(ROOT, "monitor", "dashboard") == ""
+    assert undeclared(ROOT, "tests", "--ignore", "DEP002,DEP004") == ""
+
+
+def test_an_import_that_only_comes_along_with_another_or_serves_the_tests_is_found(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "monitor").mkdir()
+    (tmp_path / "monitor" / "scratch.py").write_text(
+        "import idna\nimport pytest\nimport nowhere_at_all\nimport psycopg\n"
+    )
+    said = undeclared(tmp_path, "monitor", "--ignore", "DEP002")
+    assert re.findall(r"scratch.py:(\d):\d+: (DEP\d+)", said) == [("1", "DEP003"), ("2", "DEP004"), ("3", "DEP001")]
+
+
 def test_the_rules_import_the_standard_library_alone() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {name}"
