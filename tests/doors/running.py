@@ -93,7 +93,7 @@ class Worker:
         found = re.search(rf"^{re.escape(name)}\S* (\S+)$", text, re.MULTILINE)
         return float(found[1]) if found else None
 
-    async def until(self, name: str, good: Callable[[float | None], bool], limit_s: float = 30.0) -> float | None:
+    async def until(self, name: str, good: Callable[[float | None], bool], limit_s: float = 120.0) -> float | None:
         """Wait until a metric is as wanted."""
         end_s = clock.monotonic() + limit_s
         while True:
@@ -122,7 +122,7 @@ def leaks(folder: Path, secret: str) -> list[str]:
 
 def _get(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -24,14 +24,14 @@ def served(app: Starlette, http: Any = "auto") -> Iterator[httpx.Client]:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        pause, deadline = threading.Event(), clock.monotonic() + 20
+        pause, deadline = threading.Event(), clock.monotonic() + 120
         try:
             while not server.started:
                 assert clock.monotonic() < deadline, "the server did not start"
                 assert thread.is_alive(), "the server ended at once"
                 pause.wait(0.02)
             address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-            with httpx.Client(base_url=address, timeout=10, trust_env=False) as client:
+            with httpx.Client(base_url=address, timeout=60, trust_env=False) as client:
                 yield client
         finally:
             server.should_exit = True

@@ -115,7 +115,7 @@ def post(port: int, body: bytes, token: str = TOKEN) -> tuple[int, str]:
         f"http://127.0.0.1:{port}/api/v2/alerts/webhook", body, {"Authorization": f"Bearer {token}"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -178,13 +178,13 @@ def fire(port: int) -> None:
     """Give Alertmanager an alert as Prometheus does, as soon as it listens."""
     labels = {"alertname": "DiskFull", "severity": "ticket", "service": "sim"}
     body = json.dumps([{"labels": labels, "annotations": {"summary": "full"}}]).encode()
-    end_s = clock.monotonic() + 20
+    end_s = clock.monotonic() + 120
     while True:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/api/v2/alerts", body, {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=5):
+            with urllib.request.urlopen(request, timeout=60):
                 return
         except OSError:
             assert clock.monotonic() < end_s
@@ -194,7 +194,7 @@ def fire(port: int) -> None:
 async def arrived(database: str) -> None:
     engine = open_engine(database, read_only=True)
     try:
-        end_s = clock.monotonic() + 20
+        end_s = clock.monotonic() + 120
         while not (found := [v for v in reads.alerts(engine) if v.alert.rule == "alertmanager:DiskFull"]):
             assert clock.monotonic() < end_s
             await asyncio.sleep(0.2)

@@ -176,7 +176,7 @@ QUERIES = (
 
 def raw(port: int, request: bytes) -> bytes:
     """Send bytes as they stand and return all that comes back."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
         line.sendall(request)
         line.shutdown(socket.SHUT_WR)
         answer = b""
@@ -206,7 +206,7 @@ def test_odd_addresses_are_not_found_and_give_nothing_away(door: httpx.Client) -
     "method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND", "BREW"]
 )
 def test_no_method_but_reading_does_anything(door: httpx.Client, method: str) -> None:
-    line = http.client.HTTPConnection("127.0.0.1", int(str(door.base_url).rsplit(":", 1)[1]), timeout=5)
+    line = http.client.HTTPConnection("127.0.0.1", int(str(door.base_url).rsplit(":", 1)[1]), timeout=60)
     line.request(method, "/", body=b"x" * 1000, headers={"X-HTTP-Method-Override": "GET", "Cookie": "a=canary-cookie"})
     answer = line.getresponse()
     said = answer.read()
@@ -288,7 +288,8 @@ def rerun(query: str = "") -> bytes:
 
 
 async def overheard(port: int, headers: dict[str, str]) -> bytes:
-    """Talk to the console's websocket without having signed in; return all that it sends within a while."""
+    """Talk to the console's websocket without having signed in; return all that it sends until its pages are drawn."""
+    from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
     from websockets.asyncio.client import connect
 
     told = b""
@@ -296,13 +297,17 @@ async def overheard(port: int, headers: dict[str, str]) -> bytes:
     async with connect(address, subprotocols=["streamlit"], additional_headers=headers, max_size=None) as line:  # type: ignore[list-item]  # a NewType of str
         for name in ("", "audit"):
             await line.send(rerun(name))
-            try:
-                async with asyncio.timeout(1.5):
-                    while True:
-                        said = await line.recv()
-                        told += said if isinstance(said, bytes) else said.encode()
-            except TimeoutError:
-                pass
+            drawn = False
+            while not drawn:
+                said = await line.recv()
+                assert isinstance(said, bytes)
+                told += said
+                drawn = ForwardMsg.FromString(said).WhichOneof("type") == "script_finished"
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):  # whatever comes afterwards
+                while True:
+                    said = await line.recv()
+                    told += said if isinstance(said, bytes) else said.encode()
     return told
 
 

@@ -32,7 +32,7 @@ FLAGS = (
 )  # fmt: skip
 PAGES = ("/", "/zh/", "/history", "/method", "/incidents/outage-0127")
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +98,16 @@ def door(name: str, url: str) -> Iterator[str]:
 def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
     import threading
 
-    pause, deadline = threading.Event(), clock.monotonic() + 60
+    pause, deadline = threading.Event(), clock.monotonic() + 120
     while clock.monotonic() < deadline:
         assert process.poll() is None, "the door closed at once"
         try:
-            if httpx.get(address, timeout=2, trust_env=False).status_code == 200:
+            if httpx.get(address, timeout=60, trust_env=False).status_code == 200:
                 return
         except httpx.HTTPError:
             pass
         pause.wait(0.2)
-    raise AssertionError("the door did not open within a minute")
+    raise AssertionError("the door did not open within two minutes")
 
 
 @contextmanager
@@ -137,8 +137,7 @@ def serious(page: Any, axe: str) -> list[str]:
 
 def test_the_page_is_whole_and_asks_nobody_else(browser: Any) -> None:
     with site(sample.january()) as url, visit(browser) as (page, asked, complaints):
-        page.goto(f"{url}/")
-        page.wait_for_timeout(1500)
+        page.goto(f"{url}/", wait_until="networkidle")
         assert page.locator(".cells i").count() == 12 * 90
         assert "limited to phone numbers from China (+86)" in page.locator("h1").inner_text()
         assert "ago" in page.locator(".asof").inner_text()
@@ -228,51 +227,51 @@ def test_the_interactive_page_draws_its_bars_and_a_chart(browser: Any, axe: str,
         for scheme in ("light", "dark"):
             with visit(browser, color_scheme=scheme) as (page, asked, _):
                 page.goto(address)
-                page.locator(".cells i").first.wait_for(timeout=30_000)
+                page.locator(".cells i").first.wait_for(timeout=120_000)
                 assert page.locator(".cells i").count() == 12 * 90
                 assert "Asia/Tokyo" in page.locator(".age").first.inner_text()
                 assert str(page.locator("time").first.get_attribute("title")).endswith(" UTC")
                 assert serious(page, axe) == []
                 page.goto(f"{address}/charts")
-                page.locator(".js-plotly-plot").first.wait_for(timeout=30_000)
+                page.locator(".js-plotly-plot").first.wait_for(timeout=120_000)
                 assert serious(page, axe) == []
                 assert {httpx.URL(one).host for one in asked if one.startswith("http")} == {"127.0.0.1"}
 
 
 def kept(page: Any, count: int) -> list[dict[str, Any]]:
     """Return the browser's session cookies, once there are so many."""
-    for _ in range(100):
+    for _ in range(1200):
         found = [cookie for cookie in page.context.cookies() if cookie["name"] == tickets.COOKIE]
         if len(found) == count:
             return found
         page.wait_for_timeout(100)
-    raise AssertionError(f"not {count} session cookies within ten seconds")
+    raise AssertionError(f"not {count} session cookies within two minutes")
 
 
 def test_a_session_survives_a_reload_and_ends_with_sign_out(browser: Any, axe: str, tmp_path: Path) -> None:
     url = seeded.database(tmp_path, clock.now(), trouble=True)
     with door("console", url) as address, visit(browser, color_scheme="light") as (page, _, _):
         page.goto(address)
-        page.get_by_label("User").fill(seeded.NAME, timeout=30_000)
+        page.get_by_label("User").fill(seeded.NAME, timeout=120_000)
         assert serious(page, axe) == []
         page.get_by_label("Password", exact=True).fill(seeded.PASSWORD)
         page.keyboard.press("Enter")
-        page.get_by_text("DeepSeek API: down").wait_for(timeout=30_000)
+        page.get_by_text("DeepSeek API: down").wait_for(timeout=120_000)
         assert serious(page, axe) == []
         [session] = kept(page, 1)
         assert session["httpOnly"]
         assert session["sameSite"] == "Strict"
         assert session["value"] not in page.evaluate("document.cookie")
         page.reload()
-        page.get_by_text("DeepSeek API: down").wait_for(timeout=30_000)
-        page.get_by_role("button", name="Acknowledge").first.wait_for(timeout=30_000)
+        page.get_by_text("DeepSeek API: down").wait_for(timeout=120_000)
+        page.get_by_role("button", name="Acknowledge").first.wait_for(timeout=120_000)
         assert "Times in Asia/Tokyo" in page.locator("body").inner_text()
         page.wait_for_timeout(500)
         page.keyboard.press("a")
-        page.get_by_text(f"{seeded.NAME} has it").first.wait_for(timeout=30_000)
+        page.get_by_text(f"{seeded.NAME} has it").first.wait_for(timeout=120_000)
         page.get_by_role("button", name="Sign out").click()
-        page.get_by_label("User").wait_for(timeout=30_000)
+        page.get_by_label("User").wait_for(timeout=120_000)
         assert kept(page, 0) == []
         page.reload()
-        page.get_by_label("User").wait_for(timeout=30_000)
+        page.get_by_label("User").wait_for(timeout=120_000)
         assert page.get_by_text("DeepSeek API: down").count() == 0

@@ -49,7 +49,7 @@ def ended(result: Result) -> datetime:
 
 async def over(running: Worker, incidents: int) -> None:
     """Wait until so many incidents are recorded and resolved."""
-    end_s = clock.monotonic() + 40
+    end_s = clock.monotonic() + 120
     engine = open_engine(running.database, read_only=True)
     while True:
         found = await asyncio.to_thread(reads.incidents, engine, public=False)

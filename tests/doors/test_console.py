@@ -31,7 +31,7 @@ CONSOLE = Path(serve.__file__).with_name("console.py")
 
 
 def at_the_door() -> AppTest:
-    return AppTest.from_file(str(CONSOLE), default_timeout=30).run()
+    return AppTest.from_file(str(CONSOLE), default_timeout=120).run()
 
 
 def signed_in() -> AppTest:
@@ -184,7 +184,7 @@ def draw_probes(url: str) -> None:
 
 def test_the_page_of_the_probes_shows_looks_and_costs(tmp_path: Path) -> None:
     def body(url: str, now: datetime) -> None:
-        page = AppTest.from_function(draw_probes, args=(url,), default_timeout=30).run()
+        page = AppTest.from_function(draw_probes, args=(url,), default_timeout=120).run()
         assert not page.exception
         assert "Cost" in drawn(page)
         assert "Tokens" in drawn(page) or "No question has been answered" in drawn(page)

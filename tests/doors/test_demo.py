@@ -179,7 +179,7 @@ service: deepseek
 steps:
   - {at: 0s, say: all is well}
   - {at: 1s, set: {chat: reset, web: reset}, say: all is gone}
-  - {at: 8s, set: {chat: none, web: none}, say: all is back}
+  - {at: 15s, set: {chat: none, web: none}, say: all is back}
 """
 
 
@@ -216,16 +216,16 @@ def test_the_demonstration_shows_a_page_tells_the_incident_and_cleans_up(
     demo: tuple[subprocess.Popen[str], Path],
 ) -> None:
     process, told = demo
-    address = wait_for(r"Status page +http://[\d.:]+/", told, 20).split()[-1]
-    with httpx.Client(transport=httpx.HTTPTransport(retries=8)) as visitor:
+    address = wait_for(r"Status page +http://[\d.:]+/", told, 120).split()[-1]
+    with httpx.Client(transport=httpx.HTTPTransport(retries=8), timeout=60) as visitor:
         first = visitor.get(address).text
     assert "All services are working normally" in first  # true from its first byte, with the past still being made
     assert "are being invented" in first or "reconstructed" in first
-    wait_for("all is well", told, 60)
-    wait_for("DeepSeek: incident opened", told, 20)
-    wait_for("DeepSeek: incident resolved", told, 40)
+    wait_for("all is well", told, 120)
+    wait_for("DeepSeek: incident opened", told, 120)
+    wait_for("DeepSeek: incident resolved", told, 120)
     assert len(list(told.parent.glob("chatwatch-demo-*"))) == 1
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     assert "its database is gone" in told.read_text()
     assert not list(told.parent.glob("chatwatch-demo-*"))

@@ -19,7 +19,7 @@ from typing import TypeVar
 import pytest
 
 from monitor import clock
-from monitor.core.model import Health, Reason
+from monitor.core.model import Health, Outcome, Reason
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from monitor.store.views import ComponentView, Latency
@@ -30,7 +30,7 @@ INTERVAL_S = 15
 """Long enough for the two looks that confirm a failure, five seconds apart."""
 T = TypeVar("T")
 
-pytestmark = [pytest.mark.slow, pytest.mark.litellm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slow, pytest.mark.litellm]
 
 MODELS = """
 model_list:
@@ -75,7 +75,7 @@ def wait_for(what: str, seconds: float, look: Callable[[], T | None]) -> T:
 
 def answers(url: str) -> bool | None:
     try:
-        with urllib.request.urlopen(url, timeout=2):
+        with urllib.request.urlopen(url, timeout=60):
             return True
     except (urllib.error.URLError, OSError):
         return None
@@ -135,7 +135,7 @@ def test_a_foreign_chat_server_is_seen_well_then_down_for_the_right_reason_then_
             component = api(Health.OPERATIONAL)
             return component.latency if component else None
 
-        wait_for("the worker is ready", 30, lambda: answers(f"http://127.0.0.1:{metrics}/-/ready"))
+        wait_for("the worker is ready", 120, lambda: answers(f"http://127.0.0.1:{metrics}/-/ready"))
         engine = open_engine(database, read_only=True)
         programs.callback(engine.dispose)
         latency = wait_for("the probe is green, with a latency", 150, measured)
@@ -143,16 +143,16 @@ def test_a_foreign_chat_server_is_seen_well_then_down_for_the_right_reason_then_
         assert latency.p50_s is not None
         assert 0.001 < latency.p50_s < 4
         target.kill()
-        target.wait(5)
-        killed_s = clock.monotonic()
-        bad = wait_for("the probe is red", 2 * INTERVAL_S + 5, lambda: api(Health.MAJOR))
-        assert clock.monotonic() - killed_s <= 2 * INTERVAL_S + 1
+        target.wait(60)
+        bad = wait_for("the probe is red", 12 * INTERVAL_S, lambda: api(Health.MAJOR))
+        failed = {result.run.tick for result in reads.results(engine) if result.outcome is Outcome.FAILED}
+        assert len(failed) <= 2, "confirmed by the looks of two ticks at most"
         assert bad.reason is Reason.CONNECT
         programs.enter_context(proxy(tmp_path, port, key))
-        wait_for("the probe is green again", 8 * INTERVAL_S, lambda: api(Health.OPERATIONAL))
+        wait_for("the probe is green again", 12 * INTERVAL_S, lambda: api(Health.OPERATIONAL))
         wait_for(
             "the incident is resolved",
-            8 * INTERVAL_S,
+            12 * INTERVAL_S,
             lambda: reads.snapshot(engine, clock.now(), public=True).past_incidents or None,
         )
         snapshot = reads.snapshot(engine, clock.now(), public=True)

@@ -151,7 +151,7 @@ def test_every_view_of_the_console_draws_hostile_text_as_text(tmp_path: Path) ->
     now = clock.now()
     url = database(tmp_path, now)
     with environment(url):
-        page = AppTest.from_function(draw_everything, args=(url,), default_timeout=30).run()
+        page = AppTest.from_function(draw_everything, args=(url,), default_timeout=120).run()
         body = drawn(page)
     found = Elements(body)
     assert {tag for tag, _ in found.tags} <= DRAWN

@@ -52,7 +52,7 @@ def drawn(page: AppTest) -> str:
 def test_the_status_page_draws_what_the_database_holds(tmp_path: Path) -> None:
     url = seeded.database(tmp_path, clock.now(), trouble=True)
     with environment(url):
-        page = AppTest.from_file(str(LIVE), default_timeout=20).run()
+        page = AppTest.from_file(str(LIVE), default_timeout=120).run()
         text = drawn(page)
     assert "limited to phone numbers from China (+86)" in text
     assert "the API is down" in text
@@ -64,7 +64,7 @@ def test_the_status_page_draws_what_the_database_holds(tmp_path: Path) -> None:
 def test_the_choice_of_a_service_filters_the_page(tmp_path: Path) -> None:
     url = seeded.database(tmp_path, clock.now(), trouble=True)
     with environment(url):
-        page = AppTest.from_file(str(LIVE), default_timeout=20).run()
+        page = AppTest.from_file(str(LIVE), default_timeout=120).run()
         page.selectbox(key="service").select("claude").run()
         text = drawn(page)
     assert "All services are working normally." in text
@@ -74,7 +74,7 @@ def test_the_choice_of_a_service_filters_the_page(tmp_path: Path) -> None:
 def test_the_page_speaks_chinese_when_asked(tmp_path: Path) -> None:
     url = seeded.database(tmp_path, clock.now(), trouble=False)
     with environment(url):
-        page = AppTest.from_file(str(LIVE), default_timeout=20)
+        page = AppTest.from_file(str(LIVE), default_timeout=120)
         page.query_params["lang"] = "zh"
         text = drawn(page.run())
     assert "所有服务正常。" in text
@@ -82,7 +82,7 @@ def test_the_page_speaks_chinese_when_asked(tmp_path: Path) -> None:
 
 def test_a_missing_database_is_a_sentence_and_no_exception(tmp_path: Path) -> None:
     with environment(f"sqlite:///{tmp_path / 'none.db'}"):
-        page = AppTest.from_file(str(LIVE), default_timeout=20).run()
+        page = AppTest.from_file(str(LIVE), default_timeout=120).run()
         text = drawn(page)
         assert [warning.value for warning in page.warning] == [speak(Language.EN)("cannot_read")]
     assert "Nothing is being watched yet." in text

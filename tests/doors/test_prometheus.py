@@ -58,7 +58,7 @@ async def prometheus(home: Path, running: Worker) -> AsyncIterator[str]:
 def _query(address: str, expression: str) -> list[dict[str, Any]]:
     try:
         with urllib.request.urlopen(
-            f"{address}/api/v1/query?query={urllib.parse.quote(expression)}", timeout=5
+            f"{address}/api/v1/query?query={urllib.parse.quote(expression)}", timeout=60
         ) as answer:
             found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
             return found
@@ -68,7 +68,7 @@ def _query(address: str, expression: str) -> list[dict[str, Any]]:
 
 async def until(address: str, expression: str, good: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
     """Ask again and again until the answer is as wanted."""
-    end_s = clock.monotonic() + 40
+    end_s = clock.monotonic() + 120
     while True:
         found = await asyncio.to_thread(_query, address, expression)
         if good(found):

@@ -134,7 +134,7 @@ def copy_of_running(home: Path) -> None:
         (home / f"copy-{file.name}").write_bytes(file.read_bytes())
 
 
-async def until(ready: Callable[[], Awaitable[bool]], home: Path, limit_s: float = 40.0) -> None:
+async def until(ready: Callable[[], Awaitable[bool]], home: Path, limit_s: float = 120.0) -> None:
     end_s = clock.monotonic() + limit_s
     while not await ready():
         assert clock.monotonic() < end_s, f"nothing came of it\n{said(home)}"

@@ -10,11 +10,15 @@ import asyncio
 import selectors
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from types import FrameType
 from typing import Any, TypeVar, TypeVarTuple, Unpack
+
+import time_machine
 
 from monitor import clock
 
@@ -26,6 +30,7 @@ TURN_S = 0.0002
 QUIET_S = 0.02
 """Real seconds without any event after which nothing is held to be on its way: loopback delivers at once."""
 START_S = 1000.0
+WALL = datetime(2021, 3, 1, 12, tzinfo=UTC)
 
 
 class _Hands(selectors.DefaultSelector):
@@ -37,20 +42,27 @@ class _Hands(selectors.DefaultSelector):
         self.at_work = 0
         """Calls in the loop's threads that somebody waits for."""
         self.turned: Callable[[], None] = lambda: None
+        self.wall: time_machine.Traveller | None = None
+        """The wall clock, where it is driven too."""
         self.hung = ""
         """Lookups of names that end so never come back, and nobody waits for them."""
 
     def select(self, timeout: float | None = None) -> Any:
         self.turned()
-        self.now_s += TURN_S
+        self.advance(TURN_S)
         if timeout is not None and timeout <= 0:
             return super().select(0)
         while True:
             if ready := super().select(QUIET_S):
                 return ready
             if timeout is not None and not self.at_work and not self._resolving():
-                self.now_s += timeout
+                self.advance(timeout)
                 return []
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+        if self.wall is not None:
+            self.wall.shift(seconds)
 
     def monotonic(self) -> float:
         return self.now_s
@@ -59,8 +71,8 @@ class _Hands(selectors.DefaultSelector):
         return round(self.now_s * 1e9)
 
     def time_ns(self) -> int:
-        """Return a wall clock of 1970, by which no stamp of the kernel is believed."""
-        return self.monotonic_ns()
+        """Return a wall clock of the past, by which no stamp of the kernel is believed."""
+        return self.monotonic_ns() if self.wall is None else time.time_ns()
 
     def _resolving(self) -> bool:
         names = [thread.name for thread in threading.enumerate() if thread.name.startswith("resolve ")]
@@ -96,11 +108,19 @@ def at_work() -> bool:
     return loop.hands.at_work > 0
 
 
-def pass_time(seconds: float) -> None:
-    """Let time go by while the running loop does nothing else: somebody holds it up."""
+def pass_time(seconds: float, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    """Let time go by while the running loop does nothing else: somebody holds it up. A thread names the loop."""
+    loop = loop or asyncio.get_running_loop()
+    assert isinstance(loop, DrivenLoop)
+    loop.hands.advance(seconds)
+
+
+def set_wall(by_s: float) -> None:
+    """Set the wall clock of the running loop, and it alone, by so many seconds."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, DrivenLoop)
-    loop.hands.now_s += seconds
+    assert loop.hands.wall is not None
+    loop.hands.wall.shift(by_s)
 
 
 @contextmanager
@@ -121,6 +141,18 @@ def run(main: Coroutine[Any, Any, Found], *, hung: str = "") -> Found:
         loop.hands.hung = hung
         with _by(loop.hands):
             return runner.run(main)
+
+
+def run_by_the_wall(main: Coroutine[Any, Any, Found]) -> Found:
+    """As :func:`run`, and the wall clock goes with it, from ``WALL`` on: for what lies on a grid of ticks."""
+
+    async def travelling() -> Found:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, DrivenLoop)
+        with time_machine.travel(WALL, tick=False) as loop.hands.wall:
+            return await main
+
+    return run(travelling())
 
 
 class Steps:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.handover import NEWS_LOOKS, URGENT_EVERY_S, Handover
 from monitor.link import open_link
+from tests.edges import driven
 
 
 def test_sending_ends_when_it_is_cancelled_in_the_moment_of_a_flush() -> None:
@@ -25,7 +26,7 @@ def test_sending_ends_when_it_is_cancelled_in_the_moment_of_a_flush() -> None:
             sending.cancel()
         return bool(done)
 
-    assert asyncio.run(scene())
+    assert driven.run(scene())
 
 
 def test_what_changes_goes_at_once_and_what_goes_on_waits() -> None:

@@ -52,7 +52,6 @@ def fresh(database_url: str, tmp_path: Path, request: pytest.FixtureRequest) -> 
     return make
 
 
-@pytest.mark.timeout(300)
 def test_nothing_acknowledged_is_lost_or_doubled_wherever_the_recorder_is_killed(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -65,7 +64,6 @@ def test_nothing_acknowledged_is_lost_or_doubled_wherever_the_recorder_is_killed
         under.finish()
 
 
-@pytest.mark.timeout(300)
 def test_every_notice_arrives_in_order_under_one_key_wherever_the_sender_is_killed(database_url: str) -> None:
     with receiving(3) as received, closing(Delivering(database_url, received)) as under:
         points = chosen(killing.SENDING, database_url)

@@ -17,6 +17,7 @@ from monitor.probes.budget import Ledger
 from monitor.probes.memory import MOST_BYTES_OF_A_PROBE, Memories, memory_path
 from monitor.probing import remember
 from monitor.simulator import serve
+from tests.edges import driven
 from tests.edges.probing import KEY
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -147,5 +148,5 @@ def test_a_restart_does_not_begin_the_days_budget_anew(tmp_path: Path) -> None:
             assert second["tokens"] <= 150
             assert second["asks"] == vendor.services[""].counts["chat"]
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
     assert KEY not in path.read_text()

@@ -297,6 +297,7 @@ def test_flashdutys_document_and_page_are_both_read() -> None:
     ],
     ids=lambda body: body[:30],
 )
+@pytest.mark.timeout(60)  # naming the place of each fault would take minutes
 def test_flashduty_without_its_data_is_unreadable(body: bytes) -> None:
     with pytest.raises(UnreadableError):
         flashduty(body, new_look("flashduty"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -24,8 +23,7 @@ from monitor.link import from_prober, open_link, to_prober, to_recorder
 from monitor.prober import Prober
 from monitor.sight import Sight
 from monitor.simulator import Vendor, serve
-
-pytestmark = pytest.mark.alone
+from tests.edges import driven
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -49,10 +47,10 @@ services:
 
 
 async def until(good: Callable[[], bool]) -> None:
-    for _ in range(1200):
+    for _ in range(400):
         if good():
             return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
     raise AssertionError("it never came to that")
 
 
@@ -70,7 +68,7 @@ def watch(
             await asyncio.sleep(seconds)
             await prober.stop()
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
     return found
 
 
@@ -133,7 +131,7 @@ def test_one_good_look_ends_the_second_looks(tmp_path: Path) -> None:
             await until(lambda: prober.idle)
             await prober.stop()
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
     assert [(result.run.attempt, result.outcome) for result in found] == [(1, Outcome.FAILED), (2, Outcome.OK)]
 
 
@@ -153,7 +151,7 @@ def test_a_pause_before_a_second_look_does_not_delay_the_end(tmp_path: Path) -> 
             await prober.stop()
             assert clock.monotonic() - started_s < 2
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
     assert [result.run.attempt for result in found] == [1]
 
 
@@ -174,11 +172,11 @@ def test_a_blocked_loop_leaves_missed_ticks_and_no_burst(tmp_path: Path) -> None
             prober = Prober(config(tmp_path, vendor.url), found.append)
             prober.start()
             await asyncio.sleep(1.5)
-            asyncio.get_running_loop().call_soon(time.sleep, 3.2)  # the event loop is blocked on purpose
+            asyncio.get_running_loop().call_soon(driven.pass_time, 3.2)  # the event loop is blocked on purpose
             await asyncio.sleep(4.7)
             await prober.stop()
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
     ticks = [result.run.tick for result in found if result.run.attempt == 1]
     assert ticks == [ticks[0] + timedelta(seconds=number) for number in range(len(ticks))]
     assert sum(result.outcome is Outcome.MISSED for result in found) >= 2
@@ -198,7 +196,7 @@ def test_stopping_during_a_look_leaves_a_record(tmp_path: Path) -> None:
             await prober.stop()
             assert clock.monotonic() - started_s < 7
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
     assert [result.reason for result in found] == [Reason.NOT_RUNNING]
 
 
@@ -212,11 +210,12 @@ def test_a_clock_set_during_a_look_starts_no_second_look_beside_it(tmp_path: Pat
             prober = Prober(config(tmp_path, vendor.url, "3s", "1500ms"), found.append)
             prober.start()
             await until(lambda: not prober.idle)
+            await asyncio.sleep(0.1)
             prober.rearm(-7200)
             await asyncio.sleep(0.5)
             await prober.stop()
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
     assert [result.reason for result in found if result.outcome is Outcome.MISSED] == []
 
 
@@ -244,7 +243,7 @@ def sight(answers: dict[str, Reason]) -> tuple[Sight, list[str]]:
 
 def test_a_network_failure_is_held_until_the_controls_were_asked() -> None:
     eyes, asked = sight({"c-one": Reason.CONNECT, "c-two": Reason.TIMEOUT_CONNECT})
-    judged = asyncio.run(eyes.judge(result("shop-page", Reason.CONNECT)))
+    judged = driven.run_by_the_wall(eyes.judge(result("shop-page", Reason.CONNECT)))
     assert asked == ["c-one", "c-two"]
     assert judged.reason is Reason.NETWORK
     assert "service.connect" in judged.observation.detail
@@ -253,14 +252,14 @@ def test_a_network_failure_is_held_until_the_controls_were_asked() -> None:
 
 def test_one_answering_control_makes_it_the_services_own_failure() -> None:
     eyes, _ = sight({"c-one": Reason.OK, "c-two": Reason.CONNECT})
-    judged = asyncio.run(eyes.judge(result("shop-page", Reason.CONNECT)))
+    judged = driven.run_by_the_wall(eyes.judge(result("shop-page", Reason.CONNECT)))
     assert judged.reason is Reason.CONNECT
     assert eyes.reason == ""
 
 
 def test_an_http_answer_is_judged_without_asking_anybody() -> None:
     eyes, asked = sight({})
-    assert asyncio.run(eyes.judge(result("shop-page", Reason.SERVER_ERROR))).reason is Reason.SERVER_ERROR
+    assert driven.run_by_the_wall(eyes.judge(result("shop-page", Reason.SERVER_ERROR))).reason is Reason.SERVER_ERROR
     assert asked == []
 
 
@@ -276,7 +275,7 @@ def test_any_answer_ends_the_blindness_and_both_are_logged_once(caplog: pytest.L
         await eyes.judge(result("shop-page", Reason.STATUS, NOW + timedelta(seconds=1)))
         assert eyes.reason == ""
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
     began, ended = (record.getMessage() for record in caplog.records)
     assert "control targets" in began
     assert ended == "no longer blind"
@@ -289,7 +288,7 @@ def test_controls_behind_a_firewall_do_not_hide_an_outage() -> None:
         await eyes.judge(result("shop-page", Reason.OK, NOW - timedelta(minutes=5)))
         return await eyes.judge(result("shop-page", Reason.CONNECT))
 
-    assert asyncio.run(play()).reason is Reason.CONNECT
+    assert driven.run_by_the_wall(play()).reason is Reason.CONNECT
 
 
 def test_results_wait_until_they_are_acknowledged() -> None:
@@ -315,7 +314,7 @@ def test_results_wait_until_they_are_acknowledged() -> None:
         writer.close()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
 
 
 def test_a_recorder_that_does_not_answer_costs_the_oldest_and_they_are_counted() -> None:
@@ -330,7 +329,7 @@ def test_a_recorder_that_does_not_answer_costs_the_oldest_and_they_are_counted()
         writer.close()
         theirs.close()
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())
 
 
 @pytest.mark.parametrize("data", [b"\xff\xff\xff\xff", b"\x00\x00\x00\x02hi", b"\x00\x00\x00\x02[]"])
@@ -346,4 +345,4 @@ def test_what_is_no_frame_is_an_error_and_a_torn_one_is_the_end(data: bytes) -> 
         torn.feed_eof()
         assert await from_prober(torn).receive() is None
 
-    asyncio.run(play())
+    driven.run_by_the_wall(play())

@@ -14,6 +14,7 @@ import pytest
 from monitor.simulator import Vendor, serve
 from monitor.simulator.state import Fault
 from monitor.simulator.vendor import MAKES
+from tests.edges import driven
 
 KEY = {"Authorization": "Bearer test-key"}
 CLAUDE = {"x-api-key": "test-key", "anthropic-version": "2023-06-01"}
@@ -33,7 +34,7 @@ async def visit(**state: Any) -> AsyncIterator[tuple[Vendor, httpx.AsyncClient]]
 
 
 def run(story: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(story())
+    driven.run(story())
 
 
 def data_of(text: str) -> list[Any]:

@@ -11,6 +11,7 @@ import pytest
 from monitor.simulator import ScenarioError, load_scenario, serve, shipped_scenarios
 from monitor.simulator.play import story_line
 from monitor.simulator.scenario import Step
+from tests.edges import driven
 
 
 @pytest.mark.parametrize("name", shipped_scenarios())
@@ -81,7 +82,7 @@ def test_a_story_plays_in_order_at_its_speed(tmp_path: Path) -> None:
         assert summary["incidents"][0]["status"] == "investigating"
         return told, codes
 
-    told, codes = asyncio.run(story())
+    told, codes = driven.run(story())
     assert codes == [200, 502, 200]
     assert [story_line(step) for step in told] == [
         "00:00:00  begins",

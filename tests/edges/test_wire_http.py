@@ -213,6 +213,7 @@ def test_a_look_leaves_nothing_to_the_garbage_collector(behave: Behave) -> None:
     assert left == []
 
 
+@pytest.mark.timeout(60)
 def test_text_is_decoded_by_a_charset_of_the_web_and_by_no_other() -> None:
     assert text_of({"content-type": "text/html; charset=GBK"}, "注册".encode("gbk")) == "注册"
     assert text_of({"content-type": 'text/html; CHARSET="Shift_JIS"; a=b'}, "登録".encode("shift_jis")) == "登録"

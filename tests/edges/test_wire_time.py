@@ -16,42 +16,73 @@ import uvloop
 
 from monitor import clock
 from monitor.core.model import Phases, Reason
-from monitor.wire import Answer, Limits, Resolver, Wire, WireError
+from monitor.wire import Limits, Resolver, Wire, WireError
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Clocks
 from monitor.wire.model import Timing
+from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, Behave, request_of, says, serve, with_length
-
-pytestmark = pytest.mark.alone
 
 LOOPS: list[Any] = [asyncio.new_event_loop, uvloop.new_event_loop]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="kernel stamps are a feature of Linux")
 
 
-async def after_100_ms(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await request_of(reader)
-    await asyncio.sleep(0.1)
-    writer.write(with_length(b"answer"))
-    await writer.drain()
+CLOCKS_S = 0.002
+"""By so much a stamp of the kernel, carried over to our clock, may differ from a reading of it."""
+
+
+class Slow:
+    """Answers when it is let, and reads the clock on both sides of its work; ``None`` for one that never waits."""
+
+    def __init__(self, pause_s: float | None = None) -> None:
+        self.pause_s = pause_s
+        self.heard_s = self.answers_s = self.answered_s = 0.0
+        self.asked, self.let, self.answered = threading.Event(), threading.Event(), threading.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        self.heard_s = clock.monotonic()
+        self.asked.set()
+        if self.pause_s is None:
+            await asyncio.to_thread(self.let.wait, 60)
+        else:
+            await asyncio.sleep(self.pause_s)
+        self.answers_s = clock.monotonic()
+        writer.write(with_length(b"answer"))
+        await writer.drain()
+        self.answered_s = clock.monotonic()
+        self.answered.set()
+
+
+def parts_of(told: Phases) -> float:
+    parts = (told.dns_s, told.connect_s, told.request_s, told.wait_s, told.transfer_s, told.overhead_s)
+    assert all(part is not None for part in parts)
+    return sum(part for part in parts if part is not None)
+
+
+async def timed(slow: Slow) -> tuple[Phases, float]:
+    async with serve(slow) as port:
+        wire = Wire(allow_networks=LOOPBACK)
+        started = clock.monotonic()
+        answer = await wire.fetch("GET", f"http://localhost:{port}/")
+        return answer.phases, clock.monotonic() - started
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-def test_the_phases_add_up_to_the_look_and_the_wait_is_the_servers(loop: Any) -> None:
-    async def main() -> tuple[Answer, float]:
-        async with serve(after_100_ms) as port:
-            wire = Wire(allow_networks=LOOPBACK)
-            started = clock.monotonic()
-            answer = await wire.fetch("GET", f"http://localhost:{port}/")
-            return answer, clock.monotonic() - started
-
+def test_the_wait_is_no_shorter_than_the_servers_work_and_part_of_the_look(loop: Any) -> None:
+    slow = Slow(0.1)
     with asyncio.Runner(loop_factory=loop) as runner:
-        answer, took_s = runner.run(main())
-    told = answer.phases
+        told, took_s = runner.run(timed(slow))
     assert told.wait_s is not None
-    assert 0.095 < told.wait_s < 0.2
-    parts = (told.dns_s, told.connect_s, told.request_s, told.wait_s, told.transfer_s, told.overhead_s)
-    assert all(part is not None for part in parts)
-    assert sum(part for part in parts if part is not None) == pytest.approx(took_s, abs=0.005)
+    assert slow.answers_s - slow.heard_s - CLOCKS_S <= told.wait_s <= took_s + CLOCKS_S
+    assert parts_of(told) <= took_s + CLOCKS_S
+
+
+def test_the_phases_add_up_to_the_look_and_the_wait_is_the_servers() -> None:
+    told, took_s = driven.run(timed(Slow(0.1)))
+    assert told.wait_s is not None
+    assert 0.1 <= told.wait_s < 0.11
+    assert parts_of(told) == pytest.approx(took_s, abs=0.001)
 
 
 @contextmanager
@@ -68,42 +99,63 @@ def elsewhere(behave: Behave) -> Iterator[int]:
 
     thread = threading.Thread(target=asyncio.run, args=(main(),))
     thread.start()
-    started.wait(5)
+    started.wait(60)
     yield told["port"]
     told["loop"].call_soon_threadsafe(told["stop"].set)
-    thread.join(5)
+    thread.join(60)
 
 
-def look_while_blocked(loop: Any, block_s: float, deadline_s: float) -> Phases:
-    """Ask a server that answers after 100 ms, and block our loop from 50 ms on for *block_s*."""
+class TooBusyError(Exception):
+    """The answer came after the deadline, because of the machine: this shows nothing."""
 
-    async def main(port: int) -> Phases:
-        wire = Wire(allow_networks=LOOPBACK)
+
+def look_while_blocked(loop: Any, deadline_s: float, until_s: float) -> tuple[Phases, float]:
+    """Block our loop once the server was asked, until 0.3 s after its answer and *until_s* after the start.
+
+    Return the phases, and how long after the start the answer was sent.
+    """
+    slow = Slow()
+
+    async def main(port: int) -> tuple[Phases, float]:
+        wire, started_s = Wire(allow_networks=LOOPBACK), clock.monotonic()
         url = f"http://127.0.0.1:{port}/"
         look = asyncio.create_task(wire.fetch("GET", url, limits=Limits(deadline_s=deadline_s)))
-        await asyncio.sleep(0.05)
-        time.sleep(block_s)  # noqa: ASYNC251 - the blocked loop is the point
-        return (await look).phases
+        await asyncio.to_thread(slow.asked.wait, 60)
+        slow.let.set()
+        slow.answered.wait(60)  # the blocked loop is the point
+        answered_s = slow.answered_s - started_s
+        if answered_s >= deadline_s:
+            look.cancel()
+            raise TooBusyError
+        time.sleep(max(0.3, started_s + until_s - clock.monotonic()))  # noqa: ASYNC251
+        return (await look).phases, answered_s
 
-    with elsewhere(after_100_ms) as port, asyncio.Runner(loop_factory=loop) as runner:
+    with elsewhere(slow) as port, asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(main(port))
 
 
 @linux
 @pytest.mark.parametrize("loop", LOOPS)
 def test_a_blocked_loop_is_not_counted_as_the_services_time(loop: Any) -> None:
-    told = look_while_blocked(loop, block_s=0.3, deadline_s=5)
+    told, answered_s = look_while_blocked(loop, deadline_s=60, until_s=0)
     assert told.kernel_stamped
     assert told.wait_s is not None
-    assert told.wait_s < 0.15
-    assert told.loop_lag_s > 0.15, "the lag is told with the sample"
+    assert told.wait_s <= answered_s + CLOCKS_S
+    assert told.loop_lag_s > 0.25, "the lag is told with the sample"
     assert told.overhead_s is not None
-    assert told.overhead_s > 0.15, "and is ours"
+    assert told.overhead_s > 0.25, "and is ours"
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_an_answer_that_was_there_in_time_is_no_timeout_although_our_loop_slept(loop: Any) -> None:
-    assert look_while_blocked(loop, block_s=0.5, deadline_s=0.3).loop_lag_s > 0.1
+    for deadline_s in (1, 4, 16):
+        try:
+            told, _ = look_while_blocked(loop, deadline_s, deadline_s + 0.2)
+        except TooBusyError:
+            continue
+        assert told.loop_lag_s > 0.1
+        return
+    pytest.skip("this machine is too busy to answer within 16 s")
 
 
 def test_a_timeout_tells_how_far_it_came() -> None:
@@ -114,7 +166,7 @@ def test_a_timeout_tells_how_far_it_came() -> None:
                 await Wire(allow_networks=LOOPBACK).fetch("GET", url, limits=Limits(deadline_s=0.2))
             return caught.value
 
-    error = asyncio.run(main())
+    error = driven.run(main())
     assert error.reason is Reason.TIMEOUT_HEADERS
     assert error.address == "127.0.0.1"
     assert error.phases is not None
@@ -145,7 +197,7 @@ def test_a_wait_for_a_place_is_our_overhead_and_its_end_is_our_trouble() -> None
         await slots.take(Deadline(asyncio.get_running_loop(), 1))
         return order, caught.value.reason
 
-    assert asyncio.run(main()) == (["a", "b", "c"], Reason.LAGGED)
+    assert driven.run(main()) == (["a", "b", "c"], Reason.LAGGED)
 
 
 def test_two_clocks_that_disagree_never_make_a_negative_phase() -> None:
@@ -182,16 +234,19 @@ def test_a_stamp_of_the_future_is_not_believed() -> None:
 
 
 def test_a_name_is_resolved_in_its_own_phase() -> None:
+    loops: list[asyncio.AbstractEventLoop] = []
+
     def slowly(host: str, port: int) -> list[tuple[int, str]]:
-        time.sleep(0.1)
+        driven.pass_time(0.1, loops[0])
         return [(socket.AF_INET, "127.0.0.1")]
 
     async def main() -> Phases:
+        loops.append(asyncio.get_running_loop())
         async with serve(says(with_length(b"ok"))) as port:
             wire = Wire(allow_networks=LOOPBACK, resolver=Resolver(slowly))
             return (await wire.fetch("GET", f"http://slow.example:{port}/")).phases
 
-    told = asyncio.run(main())
+    told = driven.run(main())
     assert told.dns_s is not None
     assert 0.1 <= told.dns_s < 0.2
     assert told.connect_s is not None
