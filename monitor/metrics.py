@@ -54,6 +54,9 @@ class Seen:
     prober_lag_s: float = 0.0
     prober_heard_at: datetime | None = None
     spooled: int = 0
+    held_services: int = 0
+    held_looks: int = 0
+    """What waits in quarantine because it could not be judged."""
     stored_at: datetime | None = None
     """When the database last took something."""
     kept: Kept = Kept.DATABASE
@@ -89,6 +92,9 @@ class Counters:
             "chatwatch_spool_dropped_results", "Results given up because the spool was full.", registry=registry
         )
         self.torn = Counter("chatwatch_spool_torn_records", "Damaged records of the spool.", registry=registry)
+        self.held_given_up = Counter(
+            "chatwatch_quarantine_dropped_results", "Looks given up because quarantine was full.", registry=registry
+        )
         self.failures = Counter(
             "chatwatch_recorder_errors", "Failures of the recorder, by task.", ["task"], registry=registry
         )
@@ -218,6 +224,8 @@ def _worker(families: Families, seen: Seen) -> None:
 def _storage(families: Families, seen: Seen) -> None:
     add = families.add
     add("chatwatch_spool_bytes", "Size of what is kept on disk.", {}, seen.spool_bytes)
+    add("chatwatch_quarantined_services", "Services whose looks could not be judged.", {}, seen.held_services)
+    add("chatwatch_quarantined_results", "Looks held on disk until they can be judged.", {}, seen.held_looks)
     text = "Whether the database took the newest results (1), or they wait elsewhere (0)."
     add("chatwatch_database_up", text, {}, float(seen.kept is Kept.DATABASE))
     text = "Whether what the database did not take could be kept on disk; 0 while it can be kept nowhere."

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
 from sqlalchemy import Engine
@@ -27,24 +26,26 @@ from monitor.delivery import Dispatcher
 from monitor.frames import Batch, FromProber, FromRecorder, JobReport, Own, ProberAlive, Remembered
 from monitor.gaps import missed_since, newest_ticks
 from monitor.heap import give_back
+from monitor.judging import Judging
 from monitor.metrics import Counters, Kept, Seen
+from monitor.quarantine import Quarantine
 from monitor.sharing import LATE_LOOK_S, Carrying, Sharing, own_name
 from monitor.spool import Spool
 from monitor.store import reads
 from monitor.store.engine import (
     AWAY,
     JOURNAL_LIMIT_BYTES,
-    REFUSED,
     answered_within,
     fold_log,
     is_postgresql,
     migrate,
-    parsed_url,
 )
 
 log = logging.getLogger("chatwatch.recorder")
 
 T = TypeVar("T")
+
+_DONE = object()
 
 RETRY_S = 1.0
 ANSWER_S = 10.0
@@ -53,8 +54,6 @@ WARN_EVERY_S = 60.0
 REST_S = 0.02
 PRUNE_STEPS = 100
 """What is older than its keeping time goes at most so fast: other chores wait meanwhile."""
-LATE = timedelta(minutes=5)
-"""What is older when it is stored belongs to the past: it is judged, and nobody is paged for it."""
 LATE_LOOK = timedelta(seconds=3)
 """A tick of a probe that changed hands may still be looked at so much later, or up to half of its interval."""
 
@@ -64,17 +63,12 @@ def worker_id(location: str, salt: str = "") -> str:
     return f"{location}-{hashlib.sha256((platform.node() + salt).encode()).hexdigest()[:6]}"
 
 
-def spool_directory(database: str, location: str) -> Path:
-    """Return where results wait: beside an SQLite file, else under ``var``."""
-    url = parsed_url(database)
-    home = Path(url.database).parent if url.get_backend_name() == "sqlite" and url.database else Path("var")
-    return home / "spool" / location
-
-
 class Recorder:
     """Stores what the prober saw. What writes runs in one thread, one after the other; the event loop never waits."""
 
-    def __init__(self, config: Config, engine: Engine, spool: Spool, seen: Seen, counters: Counters) -> None:
+    def __init__(
+        self, config: Config, engine: Engine, spool: Spool, quarantine: Quarantine, seen: Seen, counters: Counters
+    ) -> None:
         self.config = config
         self.engine = engine
         self.spool = spool
@@ -90,6 +84,7 @@ class Recorder:
         self.worker = worker_id(location, own_name(spool.directory) if self._shared else "")
         self.sharing = Sharing(engine, self.worker, location)
         self._carrying = Carrying(engine, self.sharing)
+        self.judging = Judging(engine, quarantine, seen, counters, lambda: self.sharing.claim if self._shared else None)
         self.tell: Callable[[FromRecorder], None] = lambda _: None
         """Sends a message to the prober."""
         self._told: frozenset[str] | None = None
@@ -118,6 +113,7 @@ class Recorder:
         """Take a configuration into what the metrics show and where notices go."""
         self.config = config
         self.dispatcher.apply(config)
+        self.judging.apply(config)
         self.seen.catalogue = config.catalogue
         self.seen.location = config.settings.location
         known = {probe.id for probe in config.catalogue.probes}
@@ -200,19 +196,19 @@ class Recorder:
         self._left.difference_update(gained)
         location, now = self.config.settings.location, clock.now()
         until = {probe.id: now - _late_look(probe) for probe in self.config.catalogue.probes if probe.id in gained}
-        self._judge(missed_since(self.engine, self.config.catalogue, location, until))
-        self._gaps_filled = True
+        self._take_missed(until)
         newest = newest_ticks(self.engine, location)
         return {name: max(until[name], newest.get(name, now)) for name in until}
 
     def _give_back(self, left: Collection[str]) -> None:
-        """Let others have probes whose last results are stored; while those wait on disk the lease stays."""
+        """Let others have probes whose last results are judged; while those wait on disk the lease stays."""
         self._left.update(left)
         try:
-            if self._left and self._shared and not len(self.spool):
+            done = {name for name in self._left if not self.judging.holds(name)}
+            if done and self._shared and not len(self.spool):
                 self._carrying.store()
-                self.sharing.give_back(self._left)
-                self._left.clear()
+                self.sharing.give_back(done)
+                self._left -= done
         except AWAY as error:
             log.warning("leases could not be given back: %s", kind_of(error))
 
@@ -295,46 +291,16 @@ class Recorder:
         since = self._watched_since or self.started_at
         new = [result for result in results if result.run.tick >= since]
         if new and not self._gaps_filled:
-            self._judge([result for result in results if result.run.tick < since])
-            location = self.config.settings.location
-            self._judge(missed_since(self.engine, self.config.catalogue, location, since))
-            self._gaps_filled = True
+            self.judging.take([result for result in results if result.run.tick < since])
+            self._take_missed(since)
             results = new
-        self._judge(results)
+        self.judging.take(results)
 
-    def _judge(self, results: Sequence[Result]) -> None:
-        """Judge and store; what is late is stored without paging anyone."""
-        now = clock.now()
-        old = [result for result in results if now - result.started_at > LATE]
-        new = [result for result in results if now - result.started_at <= LATE]
-        for part, backfill in ((old, True), (new, False)):
-            if part:
-                self._record(part, now, backfill)
-        self.seen.stored_at = clock.now()
-
-    def _record(self, results: Sequence[Result], now: datetime, backfill: bool) -> None:
-        """Record a batch; if a bug of ours cannot take it, take one result at a time and give up the faulty one.
-
-        What the database refuses may also be a race with another worker: then the second attempt goes through.
-        """
-        try:
-            claim = self.sharing.claim if self._shared else None
-            done = flow.record(self.engine, results, now, backfill=backfill, claim=claim)
-            if done.fenced:
-                self.counters.fenced.inc(done.fenced)
-                log.info("%d results of probes that another worker looks at are left out", done.fenced)
-            for name in sorted(done.rewound):
-                log.warning("the newest look of %s lay in the future: the clock was set back", name)
-        except Exception as error:
-            if isinstance(error, AWAY) and not isinstance(error, REFUSED):
-                raise
-            self.counters.failures.labels("record").inc()
-            if len(results) == 1:
-                log.exception("a result of %s cannot be stored and is dropped", results[0].run.probe)
-                self.counters.dropped.inc()
-                return
-            for result in results:
-                self._record([result], now, backfill)
+    def _take_missed(self, until: datetime | Mapping[str, datetime]) -> None:
+        """Record the ticks that nobody came to, up to a moment; a mapping says it for some probes only."""
+        missed = missed_since(self.engine, self.config.catalogue, self.config.settings.location, until)
+        self.judging.take(self.judging.without_held(missed))
+        self._gaps_filled = True
 
     async def replay(self) -> None:
         """Store what waits on the spool, oldest first."""
@@ -345,6 +311,13 @@ class Recorder:
             await self.database(self._remember, {})
         if self._left:
             await self.database(self._give_back, ())
+
+    async def try_held(self) -> None:
+        """Judge again what is held in quarantine, when it is time or a person asks; results go on between its steps."""
+        for service, request in self.judging.due(clock.monotonic()).items():
+            steps = self.judging.retry(service, request)
+            while await self.database(next, steps, _DONE) is not _DONE:
+                pass
 
     async def sweep(self) -> None:
         """Judge what follows from time alone."""
@@ -388,6 +361,7 @@ class Recorder:
             blind=self.seen.blind,
             spooled=len(self.spool),
             loop_lag_s=self.seen.prober_lag_s,
+            held=self.judging.alert(),
             started_at=self.started_at,
         )
         self.seen.stored_at = clock.now()
@@ -406,6 +380,7 @@ class Recorder:
         self._thread.shutdown()
         self._side.shutdown()
         self.spool.close()
+        self.judging.quarantine.close()
         self.engine.dispose()
 
 

@@ -1,24 +1,20 @@
 """Results on disk while the database is away: appended, checksummed, bounded, replayed once and in order.
 
-A spool is a directory of segments. A record is its length and CRC-32 (four bytes each, big-endian) and one result as
-JSON. Every append is flushed to the disk before it returns. A segment is deleted after everything in it was taken; what
-is taken twice because we were killed in between is a repetition to the flow.
+A spool is a directory of segments of :mod:`monitor.records`, one result each. Every append is flushed to the disk
+before it returns. A segment is deleted after everything in it was taken; what is taken twice because we were killed in
+between is a repetition to the flow.
 """
 
 from __future__ import annotations
 
 import fcntl
-import os
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from monitor.core.codec import CodecError, dumps_result, loads_result
 from monitor.core.model import Reason, Result
+from monitor.records import append, record, records, rewrite, sync_directory
 
-_HEAD = struct.Struct(">II")
-LONGEST_RECORD = 4 * 2**20
 CONFIRMING_LOOKS = 10
 """Looks of one row that survive a thinning; a policy that wants more failures may miss an outage then."""
 
@@ -65,21 +61,16 @@ class Spool:
         """Keep results; they are on the disk when this returns. Makes room by dropping the oldest routine ones."""
         if not results:
             return
-        data = b"".join(_record(result) for result in results)
+        data = b"".join(record(dumps_result(result)) for result in results)
         self._make_room(len(data))
         path = self._open_segment(len(data))
-        # Unbuffered: a buffer that failed to go out would be tried again on closing, in front of the next batch.
-        with path.open("ab", buffering=0) as out:
-            before = out.tell()
-            try:
-                _write_all(out.fileno(), data)
-                os.fsync(out.fileno())
-            except OSError:
-                # Nothing of a batch that was not acknowledged may stay behind in front of the next one.
-                self._tail = None
-                os.ftruncate(out.fileno(), before)
-                self._tail = path
-                raise
+        before = path.stat().st_size
+        try:
+            append(path, data)
+        except OSError:
+            if path.stat().st_size != before:
+                self._tail = None  # nothing may follow on what is left of a batch that was not acknowledged
+            raise
         self._counts[path] = self._counts.get(path, 0) + len(results)
 
     def replay(self, take: Callable[[Sequence[Result]], object], batch: int = 500) -> int:
@@ -109,20 +100,15 @@ class Spool:
             self._number += 1
             self._tail = self.directory / f"{self._number:012d}.spool"
             self._tail.touch()
-            _sync_directory(self.directory)
+            sync_directory(self.directory)
         return self._tail
 
     def _read(self, path: Path) -> Iterator[Result]:
         """Yield the sound records of a segment; what lies between them is damaged, at its end it is torn."""
-        data = path.read_bytes()
-        at = 0
-        while at < len(data):
-            body = _body_at(data, at)
+        for body, _ in records(path.read_bytes()):
             if body is None:
                 self._damaged()
-                at = _next_record(data, at + 1)
                 continue
-            at += _HEAD.size + len(body)
             try:
                 yield loads_result(body)
             except CodecError:
@@ -149,18 +135,12 @@ class Spool:
             self.dropped += len(results) - len(kept)
 
     def _rewrite(self, path: Path, results: Sequence[Result]) -> None:
-        other = path.with_suffix(".new")
-        with other.open("wb") as out:
-            out.write(b"".join(_record(result) for result in results))
-            out.flush()
-            os.fsync(out.fileno())
-        other.replace(path)
-        _sync_directory(self.directory)
+        rewrite(path, (record(dumps_result(result)) for result in results))
         self._counts[path] = len(results)
 
     def _remove(self, path: Path) -> None:
         path.unlink()
-        _sync_directory(self.directory)
+        sync_directory(self.directory)
         self._counts.pop(path, None)
         self._thin.discard(path)
         if self._tail == path:
@@ -182,38 +162,6 @@ def turning_points(results: Sequence[Result]) -> list[Result]:
     return kept
 
 
-def _body_at(data: bytes, at: int) -> bytes | None:
-    """Return the record that begins at ``at``; None unless it is whole and sound."""
-    if at + _HEAD.size > len(data):
-        return None
-    length, crc = _HEAD.unpack_from(data, at)
-    if not 0 < length <= min(LONGEST_RECORD, len(data) - at - _HEAD.size):
-        return None
-    body = data[at + _HEAD.size : at + _HEAD.size + length]
-    return body if zlib.crc32(body) == crc else None
-
-
-def _next_record(data: bytes, at: int) -> int:
-    """Return where the next sound record begins at or after ``at``; the end of the data if there is none."""
-    while (brace := data.find(b"{", at + _HEAD.size)) >= 0:
-        at = brace - _HEAD.size
-        if _body_at(data, at) is not None:
-            return at
-        at += 1
-    return len(data)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    left = memoryview(data)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def _record(result: Result) -> bytes:
-    body = dumps_result(result)
-    return _HEAD.pack(len(body), zlib.crc32(body)) + body
-
-
 def _batches(results: Iterator[Result], size: int) -> Iterator[list[Result]]:
     batch: list[Result] = []
     for result in results:
@@ -223,11 +171,3 @@ def _batches(results: Iterator[Result], size: int) -> Iterator[list[Result]]:
             batch = []
     if batch:
         yield batch
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -19,8 +19,10 @@ from monitor.delivery import LEASE_EVERY_S
 from monitor.frames import Ack, Batch, FrameError, FromProber, ProberAlive, RecorderAlive
 from monitor.link import from_prober, open_link, to_prober, watch_parent
 from monitor.metrics import Kept, Seen, registry_for
+from monitor.places import quarantine_home, spool_directory
 from monitor.programs import split
-from monitor.recorder import RETRY_S, Recorder, kind_of, spool_directory
+from monitor.quarantine import BusyError, Quarantine, strays
+from monitor.recorder import RETRY_S, Recorder, kind_of
 from monitor.scrape import AlertIntake, Beats, application, serve
 from monitor.sharing import SHARE_EVERY_S
 from monitor.spool import Spool, SpoolError
@@ -32,6 +34,7 @@ SWEEP_EVERY_S = 5.0
 CHECK_IN_EVERY_S = 5.0
 SNAPSHOT_EVERY_S = 5.0
 REPLAY_EVERY_S = 2.0
+HELD_EVERY_S = 1.0
 ROLL_UP_EVERY_S = 60.0
 PRUNE_EVERY_S = 60.0
 LAST_BATCHES_S = 8.0
@@ -46,7 +49,10 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     registry, counters = registry_for(seen)
     spool = Spool(spool_directory(database, config.settings.location))
     seen.spooled = len(spool)
-    recorder = Recorder(config, open_engine(database), spool, seen, counters)
+    quarantine = Quarantine(quarantine_home(database) / config.settings.location)
+    for name in strays(quarantine.directory):
+        log.warning("%s is no file of quarantine and is left alone", quarantine.directory / name)
+    recorder = Recorder(config, open_engine(database), spool, quarantine, seen, counters)
     recorder.apply(config)
     reader, writer = await open_link(descriptor)
     stopping, over = asyncio.Event(), asyncio.Event()
@@ -88,7 +94,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
 
 def _tell(error: Exception) -> None:
     """Say in one line what a person can mend, and everything about a fault of ours."""
-    if isinstance(error, StoreError | SpoolError | OSError):
+    if isinstance(error, StoreError | SpoolError | BusyError | OSError):
         log.error("the recorder cannot work: %s", error)
     else:
         log.error("the recorder failed", exc_info=error)
@@ -190,6 +196,7 @@ def _chores(recorder: Recorder) -> list[asyncio.Task[None]]:
         "share": (SHARE_EVERY_S, recorder.share),
         "share_out": (0.0, recorder.shared_out),
         "replay": (REPLAY_EVERY_S, recorder.replay),
+        "quarantine": (HELD_EVERY_S, recorder.try_held),
         "sign_of_life": (CHECK_IN_EVERY_S, recorder.sign_of_life),
         "sweep": (SWEEP_EVERY_S, recorder.sweep),
         "snapshot": (SNAPSHOT_EVERY_S, recorder.look_around),
@@ -224,6 +231,6 @@ def main(path: Path, location: str | None, descriptor: int, database: str) -> in
     with asyncio.Runner() as runner:
         try:
             return runner.run(run(path, location, descriptor, database))
-        except (StoreError, SpoolError, OSError) as error:
+        except (StoreError, SpoolError, BusyError, OSError) as error:
             _tell(error)
             return 1

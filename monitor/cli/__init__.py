@@ -34,6 +34,7 @@ COMMANDS = {
     "silence": "people",
     "maintenance": "people",
     "user": "people",
+    "quarantine": "quarantine",
     "migrate": "keeping",
     "rebuild": "keeping",
     "backup": "keeping",

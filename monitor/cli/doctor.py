@@ -59,12 +59,26 @@ def _database() -> Iterator[Finding]:
         yield Finding(False, "database", str(error))
     except (SQLAlchemyError, OSError) as error:
         yield Finding(False, "database", f"it cannot be written ({type(error).__name__}); see CHATWATCH_DATABASE")
+    yield from _held(url)
     if url.startswith("sqlite:///"):
         folder = Path(url.removeprefix("sqlite:///")).absolute().parent
         while not folder.exists():
             folder = folder.parent
         free = shutil.disk_usage(folder).free
         yield Finding(free > LOWEST_FREE_BYTES, f"disk: {free // 2**20} MB free", "make room, or move the database")
+
+
+def _held(url: str) -> Iterator[Finding]:
+    """Name the services whose looks could not be judged."""
+    from monitor.places import quarantine_home
+    from monitor.quarantine import listed
+    from monitor.store.engine import StoreError
+
+    with contextlib.suppress(StoreError):  # told already
+        home = quarantine_home(url)
+        found = [item for folder in sorted(home.glob("*/")) for item in listed(folder)]
+        names = ", ".join(dict.fromkeys(item.service for item in found))
+        yield Finding(not found, f"quarantine: {names or 'empty'}", "see chatwatch quarantine list")
 
 
 def _ports(config: Config) -> Iterator[Finding]:

@@ -32,6 +32,8 @@ class Rule(StrEnum):
     """The vendor's own page announces trouble."""
     BLIND = "blind"
     SPOOL = "spool"
+    QUARANTINE = "quarantine"
+    """Looks of a service cannot be judged."""
     DELIVERY = "delivery"
     DIGEST = "digest"
     """It stands for many alerts that a route is told of together."""
@@ -104,6 +106,8 @@ def _row(rule: Rule) -> RuleRow:  # noqa: C901  one case a member, so that mypy 
             return RuleRow("blind", _OPERATOR, _PAGE, muted_by_maintenance=False)
         case Rule.SPOOL:
             return RuleRow("spool", _OPERATOR, _TICKET, muted_by_maintenance=False)
+        case Rule.QUARANTINE:
+            return RuleRow("quarantine", _OPERATOR, _TICKET, muted_by_maintenance=False)
         case Rule.DELIVERY:
             return RuleRow("delivery", _OPERATOR, _PAGE, muted_by_maintenance=False)
         case Rule.DIGEST:

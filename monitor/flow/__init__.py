@@ -2,6 +2,7 @@
 
 from monitor.flow.housekeeping import roll_up
 from monitor.flow.intake import TakenIn, take_in
+from monitor.flow.isolating import Unjudged
 from monitor.flow.notices import LeasedNotice, lease_notices, outbox_counts, settle_notice, take_back_notices
 from monitor.flow.people import Carried, CommandError, command
 from monitor.flow.pruning import prune
@@ -16,6 +17,7 @@ __all__ = [
     "LeasedNotice",
     "Recorded",
     "TakenIn",
+    "Unjudged",
     "check_in",
     "command",
     "lease_notices",

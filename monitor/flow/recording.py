@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -17,15 +19,18 @@ from monitor.core.notes import noticed
 from monitor.core.refusal import confirm_auth, refusals
 from monitor.core.registration import overall_state, settle
 from monitor.core.rules import Rule
+from monitor.flow.isolating import Unjudged, one_by_one, separated, services
 from monitor.flow.judging import judge, last_looks, read_registration, tell
 from monitor.flow.paging import Paging
 from monitor.flow.working import Part, Track, Working
 from monitor.store import raw, tables
 from monitor.store.codec import pack, us
-from monitor.store.engine import begin
+from monitor.store.engine import begin, is_away
 from monitor.store.leases import Claim, lost
 from monitor.store.partitions import ensure_partitions
 from monitor.store.tables import table
+
+log = logging.getLogger("chatwatch.flow")
 
 UPSTREAM, CERTIFICATE = table(tables.Upstream), table(tables.Certificate)
 BATCH = 2_000
@@ -58,6 +63,26 @@ class Recorded:
     blind: dict[str, str] = field(default_factory=dict)
     """Location → why its network failures were taken for our own; pass it on to :func:`monitor.flow.check_in`."""
 
+    unjudged: dict[str, Unjudged] = field(default_factory=dict)
+    """Service → what could not be judged: nothing of it in this batch is stored, everybody else's results are."""
+
+    def add(self, other: Recorded) -> None:
+        """Add what another batch did."""
+        self.stored += other.stored
+        self.duplicates += other.duplicates
+        self.unknown_probes += other.unknown_probes
+        self.fenced += other.fenced
+        self.rewound |= other.rewound
+        self.changes += other.changes
+        self.registration_changes += other.registration_changes
+        self.incidents |= other.incidents
+        self.alerts |= other.alerts
+        self.notices += other.notices
+        self.blind |= other.blind
+        for service, unjudged in other.unjudged.items():
+            before = self.unjudged.get(service, Unjudged((), ""))
+            self.unjudged[service] = Unjudged(before.results + unjudged.results, before.error or unjudged.error)
+
     def take(self, work: Working, paging: Paging) -> None:
         """Count what a working set holds."""
         self.registration_changes += work.registrations
@@ -71,13 +96,63 @@ def record(
 ) -> Recorded:
     """Store and judge results. Repeating them changes nothing; ``backfill`` judges the past without paging anyone.
 
-    With a ``claim`` only results of probes that it still covers are taken.
+    With a ``claim`` only results of probes that it still covers are taken. Whatever judging raises stays with its own
+    look or service (:mod:`monitor.flow.isolating`); what ``AWAY`` lists is raised, unless the database refused a row.
     """
     done = Recorded()
     ordered = sorted(results, key=lambda result: (ended(result), result.run.attempt))
     for start in range(0, len(ordered), BATCH):
-        _record_batch(engine, ordered[start : start + BATCH], now, backfill, claim, done)
+        some = ordered[start : start + BATCH]
+        done.add(_record_isolated(engine, some, now, backfill, claim, done.unjudged))
     return done
+
+
+def _record_isolated(
+    engine: Engine,
+    results: Sequence[Result],
+    now: datetime,
+    backfill: bool,
+    claim: Claim | None,
+    before: Mapping[str, Unjudged],
+) -> Recorded:
+    """Record a batch without what cannot be judged; of a service that failed ``before`` nothing more is tried."""
+
+    def attempt(some: Sequence[Result], *, keep: bool = True) -> Recorded:
+        return _record_batch(engine, some, now, backfill, claim, keep)
+
+    service_of, done = services(engine) if before else None, Recorded()
+    if service_of is not None:
+        done.unjudged = {
+            name: Unjudged(tuple(r for r in results if service_of(r) == name), unjudged.error)
+            for name, unjudged in before.items()
+        }
+        results = [result for result in results if service_of(result) not in before]
+    try:
+        done.add(attempt(results))
+        return done
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.exception("a batch of %d results cannot be recorded as a whole", len(results))
+    service_of = service_of or services(engine)
+    good, unjudged = separated(lambda some: _rehearsed(attempt, some), results, service_of)
+    done.unjudged |= unjudged
+    try:
+        done.add(attempt(good))
+    except Exception as error:
+        if is_away(error):
+            raise
+        done.unjudged |= one_by_one(lambda some: done.add(attempt(some)), good, service_of)
+    return done
+
+
+class _Rehearsed(Exception):  # noqa: N818  # no fault: it rolls a rehearsal back
+    """Everything went well."""
+
+
+def _rehearsed(attempt: Callable[..., Recorded], results: Sequence[Result]) -> None:
+    with suppress(_Rehearsed):
+        attempt(results, keep=False)
 
 
 def ended(result: Result) -> datetime:
@@ -86,8 +161,10 @@ def ended(result: Result) -> datetime:
 
 
 def _record_batch(
-    engine: Engine, results: Sequence[Result], now: datetime, backfill: bool, claim: Claim | None, done: Recorded
-) -> None:
+    engine: Engine, results: Sequence[Result], now: datetime, backfill: bool, claim: Claim | None, keep: bool
+) -> Recorded:
+    """Record a batch in one transaction; unless it is to be kept, raise :class:`_Rehearsed` at its end."""
+    done = Recorded()
     with begin(engine) as connection:
         taken_over = lost(connection, claim, {result.run.probe for result in results}) if claim else set()
         fenced = sum(result.run.probe in taken_over for result in results)
@@ -104,8 +181,11 @@ def _record_batch(
         work.flush()
         paging.decide()
         done.take(work, paging)
+        if not keep:
+            raise _Rehearsed
     done.unknown_probes += len(results) - len(known)
     done.fenced += fenced
+    return done
 
 
 @dataclass

@@ -111,8 +111,11 @@ def check_in(
     spooled: int = 0,
     loop_lag_s: float = 0.0,
     started_at: datetime | None = None,
+    held: str = "",
 ) -> Recorded:
     """Keep a worker's sign of life. ``blind`` says why it cannot see, empty when it sees.
+
+    ``held`` says which services' looks it holds in quarantine, and what to do; empty when it holds none.
 
     A location is blind when all its living workers are.
 
@@ -142,8 +145,9 @@ def check_in(
             connection.execute(insert(WORKER).values(values | {"id": worker}))
         paging.meet(_blindness(work, {location}), now)
         again = before is not None and before.spooled  # a few wait at every start: that is no news
-        held = f"{spooled} results wait on disk for the database" if spooled and again else ""
-        paging.meet([about_us(Rule.SPOOL, worker, held, now, Severity.TICKET)], now)
+        waits = f"{spooled} results wait on disk for the database" if spooled and again else ""
+        paging.meet([about_us(Rule.SPOOL, worker, waits, now, Severity.TICKET)], now)
+        paging.meet([about_us(Rule.QUARANTINE, worker, held, now, Severity.TICKET)], now)
         work.flush()
         paging.decide()
         done.take(work, paging)

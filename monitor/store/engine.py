@@ -34,6 +34,11 @@ REFUSED = (IntegrityError, DataError)
 rest."""
 
 
+def is_away(error: BaseException) -> bool:
+    """Say whether an error means that the database is away, not that it refuses what it was given."""
+    return isinstance(error, AWAY) and not isinstance(error, REFUSED)
+
+
 class StoreError(Exception):
     """The database cannot be used as it is. The text says what to do."""
 

@@ -53,7 +53,7 @@ RECORDING = {
 SPOOLING = {
     "before a spool append": Point("monitor/spool.py", "append"),
     "spool segment made": Point("monitor/spool.py", "_open_segment", "return"),
-    "spool written, not flushed": Point("monitor/spool.py", "_write_all", "return"),
+    "spool written, not flushed": Point("monitor/records.py", "write_all", "return"),
     "before the spool's fsync": Point("posix", "fsync", "c_call", "append"),
     "after the spool's fsync": Point("posix", "fsync", "c_return", "append"),
     "spool append done": Point("monitor/spool.py", "append", "return"),

@@ -16,6 +16,7 @@ from monitor.core.model import Reason, Registration, Result
 from monitor.core.schedule import next_tick, slot
 from monitor.frames import Batch, ProberAlive
 from monitor.metrics import Seen, registry_for
+from monitor.quarantine import Quarantine
 from monitor.recorder import Recorder
 from monitor.spool import Spool
 from monitor.store.backup import backup, restore
@@ -68,7 +69,8 @@ async def _record(
 ) -> None:
     seen, config = Seen(clock.now), Config(CATALOGUE, {}, settings=Settings())
     kept = Spool(spool, segment_bytes=2_000)
-    recorder = Recorder(config, open_engine(url), kept, seen, registry_for(seen)[1])
+    quarantine = Quarantine(spool.with_name(f"{spool.name}-quarantine"))
+    recorder = Recorder(config, open_engine(url), kept, quarantine, seen, registry_for(seen)[1])
     recorder.apply(config)
     await recorder.take(ProberAlive(since=clock.now()))
     for minute in minutes:

@@ -20,7 +20,9 @@ from monitor.core.model import Reason, Result
 from monitor.core.schedule import next_tick, slot
 from monitor.frames import Batch, ProberAlive
 from monitor.metrics import Seen, registry_for
-from monitor.recorder import Recorder, kind_of, spool_directory, worker_id
+from monitor.places import quarantine_home, spool_directory
+from monitor.quarantine import Quarantine
+from monitor.recorder import Recorder, kind_of, worker_id
 from monitor.spool import Spool
 from monitor.store import reads
 from monitor.store.engine import StoreError, open_engine
@@ -42,7 +44,8 @@ def recording(home: Path, play: Callable[[Recorder], Awaitable[None]], catalogue
         seen = Seen(clock.now)
         config = Config(catalogue, {}, settings=Settings())
         url = f"sqlite:///{home / 'test.db'}"
-        recorder = Recorder(config, open_engine(url), Spool(spool_directory(url, "local")), seen, registry_for(seen)[1])
+        spool, quarantine = Spool(spool_directory(url, "local")), Quarantine(quarantine_home(url) / "local")
+        recorder = Recorder(config, open_engine(url), spool, quarantine, seen, registry_for(seen)[1])
         recorder.apply(config)
         try:
             await play(recorder)

@@ -20,6 +20,7 @@ from monitor.config import Config, Settings
 from monitor.core.catalogue import Catalogue
 from monitor.core.model import Reason, Result
 from monitor.metrics import Seen, registry_for
+from monitor.quarantine import Quarantine
 from monitor.recorder import Recorder
 from monitor.spool import Spool
 from monitor.store import reads
@@ -41,7 +42,8 @@ def recording(home: Path, url: str, play: Play, *, spool_bytes: int = 2**20, cat
         seen = Seen(clock.now)
         spool = Spool(home / "spool", max_bytes=spool_bytes, segment_bytes=spool_bytes // 8)
         config = Config(catalogue, {}, settings=Settings())
-        recorder = Recorder(config, open_engine(url), spool, seen, registry_for(seen)[1])
+        quarantine = Quarantine(home / "quarantine")
+        recorder = Recorder(config, open_engine(url), spool, quarantine, seen, registry_for(seen)[1])
         recorder.apply(config)
         try:
             await recorder.open()
