@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Reason, Why
 from monitor.wire import Answer, Limits, Wire, WireError
+from monitor.wire.http1 import parse_anew
 
 LIMITS = Limits(deadline_s=15.0, wire_bytes=64 * 1024, body_bytes=64 * 1024)
 LONGEST_RETRY_AFTER_S = 3600.0
@@ -95,6 +96,19 @@ async def post(
     retry = answer.status in _RETRYABLE or answer.status >= 500
     after = retry_after_s(answer.headers.get("retry-after", ""), now) if retry else None
     raise Undeliverable(f"the receiver answered {answer.status}", permanent=not retry, retry_after_s=after)
+
+
+async def reach(options: Any, wire: Wire) -> None:
+    """Connect to a receiver and hang up without a word. Raises :class:`Undeliverable`."""
+    try:
+        if (url := getattr(options, "url", None)) is None:
+            host, port = options.host, options.port
+        else:
+            target = parse_anew(url.get_secret_value() if isinstance(url, SecretStr) else url)
+            host, port = target.host, target.port
+        await wire.connect(host, port, tls=False, limits=LIMITS)
+    except WireError as error:
+        raise Undeliverable(unreached(error)) from None
 
 
 def unreached(error: WireError) -> str:

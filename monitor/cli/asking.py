@@ -218,7 +218,7 @@ def diagram() -> None:
 @click.command(epilog=example("chatwatch doctor"))
 @with_config
 def doctor(path: Path) -> None:
-    """Look for what keeps Chatwatch from working here: configuration, database, clock, ports, network."""
+    """Look for what keeps Chatwatch from working here: configuration, database, clock, ports, network, channels."""
     from monitor.cli.doctor import examine
 
     try:

@@ -34,6 +34,7 @@ def examine(config: Config | None) -> bool:
     findings += _database()
     if config is not None:
         findings += _network(config)
+        findings += _channels(config)
         findings += _ports(config)
         findings += _switched_off(config)
     for finding in findings:
@@ -121,8 +122,33 @@ def _network(config: Config) -> Iterator[Finding]:
         yield from asyncio.run(ask())
 
 
+def _channels(config: Config) -> Iterator[Finding]:
+    """Connect to every receiver of notices: a page that cannot be sent is told of nowhere else before it is due."""
+    from monitor.channels.base import Undeliverable, reach
+    from monitor.wire import Wire
+
+    wire = Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
+
+    async def ask(name: str, options: object) -> Finding:
+        try:
+            await reach(options, wire)
+        except Undeliverable as error:
+            return Finding(False, f"channel {name}", f"its receiver cannot be reached ({error})")
+        return Finding(True, f"channel {name}: its receiver can be reached")
+
+    async def ask_all() -> list[Finding]:
+        usable = {name: one.options for name, one in config.channels.items() if one.options is not None}
+        return await asyncio.gather(*(ask(name, options) for name, options in usable.items()))
+
+    with contextlib.suppress(KeyboardInterrupt):
+        yield from asyncio.run(ask_all())
+
+
 def _switched_off(config: Config) -> Iterator[Finding]:
     for probe in config.catalogue.probes:
         if probe.disabled:
             yield Finding(True, f"{probe.id} is switched off: {probe.disabled}")
+    for channel in config.channels.values():
+        if channel.disabled:
+            yield Finding(True, f"channel {channel.id} is switched off: {channel.disabled}")
     yield Finding(True, "running as root: a user of its own would do" if os.geteuid() == 0 else "not running as root")

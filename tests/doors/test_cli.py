@@ -17,6 +17,7 @@ from monitor.cli import COMMANDS, chatwatch
 from monitor.simulator import serve
 from tests.edges.chat_shapes import OPENAI
 from tests.edges.hostile import serve as serve_raw
+from tests.edges.mailing import MailServer, serving
 from tests.edges.probing import replays
 
 PROBES = """\
@@ -284,6 +285,27 @@ def test_doctor_names_what_is_wrong_and_what_to_do(home: Path) -> None:
     assert shown.exit_code == 1
     assert "control targets: none: name some under controls" in shown.output
     assert "database can be written" in shown.output
+
+
+def test_doctor_connects_to_each_receiver_and_tells_which_the_guard_refuses(home: Path) -> None:
+    server = MailServer()
+    relay = "kind: email, host: 127.0.0.1, security: none, sender: a@example.org, to: [b@example.org]"
+    with serving(server) as port:
+        channels = f"channels:\n  relay: {{{relay}, port: {port}}}\n  hook: {{kind: webhook, url: '${{HOOK}}'}}\n"
+        channels += "  off: {kind: slack, url: '${NOT_SET}'}\n"
+        file = home / "probes.yaml"
+        before = file.read_text()
+        file.write_text(before + channels)
+        given = {"HOOK": "http://169.254.169.254/canary"}
+        allowed = run(home, "doctor", **given).output
+        file.write_text(before.replace("allow_networks: [127.0.0.0/8]", "") + channels)
+        refused = run(home, "doctor", **given).output
+    assert "channel relay: its receiver can be reached" in allowed
+    assert "channel relay: its receiver cannot be reached (address refused: loopback" in refused
+    assert "channel hook: its receiver cannot be reached (address refused: a cloud metadata service" in allowed
+    assert "channel off is switched off: secret NOT_SET" in allowed
+    assert "canary" not in allowed + refused
+    assert (server.connections, server.heard) == (1, [])
 
 
 def test_no_environment_of_ours_leaks_into_the_help() -> None:
