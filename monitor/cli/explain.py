@@ -18,6 +18,7 @@ from monitor.core.conditions import own_trouble
 from monitor.core.health import needs_second_look
 from monitor.core.model import ChatTimes, Observation, Outcome, Phases, Reason, Result, Scope
 from monitor.core.notes import ALERTS
+from monitor.core.warnings import code_of
 from monitor.probes.countries import shown
 
 WIDTH = 44
@@ -128,7 +129,7 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
         for incident in seen.upstream.incidents[:5]:
             yield "", f"{incident.status or 'unknown'}: {incident.name}"
     for warning in seen.warnings:
-        yield "Note", f"{warning}{' (alerts the operator if it stays)' if warning in ALERTS else ''}"
+        yield "Note", f"{warning}{' (alerts the operator if it stays)' if code_of(warning) in ALERTS else ''}"
     if limits := _limits(seen):
         yield "Rate limits", ", ".join(f"{name}: {value}" for name, value in limits.items())
     if seen.evidence is not None and seen.evidence.excerpt:

@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from monitor.core.model import Result
+from monitor.core.warnings import AnyWarning
 
 Convert = Callable[[Any], Any]
 
@@ -51,6 +52,8 @@ def converters(kind: Any) -> tuple[Convert, Convert]:
 
     What is read may raise what :func:`loads_result` catches.
     """
+    if kind == AnyWarning:
+        return str, _checked(str)  # as text: another version may know other codes
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return _optional(*(arg for arg in args if arg is not type(None)))

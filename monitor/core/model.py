@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
+from monitor.core.warnings import AnyWarning
+
 
 class Coded(StrEnum):
     """A string enum whose members also carry a small stable integer for compact storage."""
@@ -467,7 +469,7 @@ class Observation:
     registration: tuple[MethodReading, ...] = ()
     upstream: UpstreamReading | None = None
     retry_after_s: float | None = None
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[AnyWarning, ...] = ()
     """Things worth knowing that are no failure, e.g. ``protocol.no_done``."""
     evidence: Evidence | None = None
 

@@ -13,6 +13,7 @@ from monitor.core.conditions import Condition, alert_key
 from monitor.core.events import Alert
 from monitor.core.model import Outcome, Result, Severity
 from monitor.core.rules import Rule
+from monitor.core.warnings import WarningCode, code_of
 
 RULE = Rule.WARNING
 CLEAR_LOOKS = 3
@@ -20,60 +21,73 @@ CLEAR_LOOKS = 3
 FIRM_LOOKS = 3
 """So many looks in a row must have told nothing before a warning of such a look alerts: a page fails once, too."""
 
-ALERTS: Mapping[str, Severity] = {
-    "auth.worked_before": Severity.TICKET,
-    "chat.spent_on_reasoning": Severity.INFO,
-    "login.second_factor": Severity.TICKET,
-    "model.changed": Severity.INFO,
-    "model.not_listed": Severity.TICKET,
-    "ratelimit.low": Severity.INFO,
-    "registration.contradictory": Severity.INFO,
-    "registration.field_missing": Severity.TICKET,
-    "registration.not_exposed": Severity.TICKET,
-    "registration.source_moved": Severity.TICKET,
-    "registration.unmapped_value": Severity.TICKET,
-    "upstream.blocked": Severity.TICKET,
-    "upstream.component_vanished": Severity.TICKET,
-    "upstream.frozen": Severity.TICKET,
-    "upstream.moved": Severity.TICKET,
-    "upstream.no_components": Severity.TICKET,
-    "upstream.redirected": Severity.INFO,
-    "upstream.shape_changed": Severity.TICKET,
-    "upstream.unknown_word": Severity.INFO,
-}
-"""Warning → how loudly the operator is told. Every code needs its words in the dashboard's languages."""
-
-QUIET = (
-    "address.refused",
-    "canary.no_verdict",
-    "chat.edge_only",
-    "connect.fallback",
-    "login.edge_only",
-    "probe.lagged",
-    "protocol.",
-    "registration.captcha",
-    "registration.delegated",
-    "registration.existing_users_can_log_in",
-    "registration.no_accounts",
-    "registration.no_admin_yet",
-    "registration.nothing_to_read",
-    "system_fingerprint.changed",
-    "tls.no_close_notify",
-    "upstream.bad_time",
-    "upstream.duplicate_id",
-    "upstream.empty_feed",
-    "upstream.incident_deleted",
-    "upstream.incident_dropped",
-    "upstream.maintenance",
-    "upstream.unreachable",
-    "upstream.unreadable",
-)
-"""How warnings begin that alert nobody: they are kept with the look for whoever reads it."""
+W = WarningCode
 
 
-def is_known(warning: str) -> bool:
-    """Say whether it has been decided what a warning means to the operator."""
-    return warning in ALERTS or warning.startswith(QUIET)
+def loudness(code: WarningCode) -> Severity | None:
+    """Return how loudly the operator is told of a warning; ``None`` where it is only kept with the look."""
+    match code:
+        case (
+            W.AUTH_WORKED_BEFORE
+            | W.LOGIN_SECOND_FACTOR
+            | W.MODEL_NOT_LISTED
+            | W.REGISTRATION_FIELD_MISSING
+            | W.REGISTRATION_NOT_EXPOSED
+            | W.REGISTRATION_SOURCE_MOVED
+            | W.REGISTRATION_UNMAPPED_VALUE
+            | W.UPSTREAM_BLOCKED
+            | W.UPSTREAM_COMPONENT_VANISHED
+            | W.UPSTREAM_FROZEN
+            | W.UPSTREAM_MOVED
+            | W.UPSTREAM_NO_COMPONENTS
+            | W.UPSTREAM_SHAPE_CHANGED
+        ):
+            return Severity.TICKET
+        case (
+            W.CHAT_SPENT_ON_REASONING
+            | W.MODEL_CHANGED
+            | W.RATELIMIT_LOW
+            | W.REGISTRATION_CONTRADICTORY
+            | W.UPSTREAM_REDIRECTED
+            | W.UPSTREAM_UNKNOWN_WORD
+        ):
+            return Severity.INFO
+        case (
+            W.ADDRESS_REFUSED
+            | W.CANARY_NO_VERDICT
+            | W.CHAT_EDGE_ONLY
+            | W.CONNECT_FALLBACK
+            | W.DNS_RESOLVER_FAILED
+            | W.LOGIN_EDGE_ONLY
+            | W.PROBE_LAGGED
+            | W.PROTOCOL_BAD_EVENT
+            | W.PROTOCOL_BAD_UTF8
+            | W.PROTOCOL_CUT_AFTER_END
+            | W.PROTOCOL_NO_DONE
+            | W.PROTOCOL_NO_USAGE
+            | W.REGISTRATION_CAPTCHA
+            | W.REGISTRATION_DELEGATED
+            | W.REGISTRATION_EXISTING_USERS_CAN_LOG_IN
+            | W.REGISTRATION_NO_ACCOUNTS
+            | W.REGISTRATION_NO_ADMIN_YET
+            | W.REGISTRATION_NOTHING_TO_READ
+            | W.SYSTEM_FINGERPRINT_CHANGED
+            | W.TLS_NO_CLOSE_NOTIFY
+            | W.TLS_STRICT
+            | W.UPSTREAM_BAD_TIME
+            | W.UPSTREAM_DUPLICATE_ID
+            | W.UPSTREAM_EMPTY_FEED
+            | W.UPSTREAM_INCIDENT_DELETED
+            | W.UPSTREAM_INCIDENT_DROPPED
+            | W.UPSTREAM_MAINTENANCE
+            | W.UPSTREAM_UNREACHABLE
+            | W.UPSTREAM_UNREADABLE
+        ):
+            return None
+
+
+ALERTS = {code: loud for code in WarningCode if (loud := loudness(code)) is not None}
+"""Warning → how loudly the operator is told; the others alert nobody."""
 
 
 def noticed(
@@ -85,7 +99,7 @@ def noticed(
     ``muted`` those that a person ended, by key. A look that failed or told nothing ends no warning: it may not have
     come as far as the place where it arises.
     """
-    service, warnings = component.partition("/")[0], set(result.observation.warnings)
+    service, warnings = component.partition("/")[0], {code_of(warning) for warning in result.observation.warnings}
     good = result.outcome in (Outcome.OK, Outcome.SLOW)
     found = []
     for code, severity in ALERTS.items():
@@ -97,7 +111,7 @@ def noticed(
         if code not in warnings and not (good and (before or key in muted)):
             continue
         clear = 0 if code in warnings else CLEAR_LOOKS if before is None else _clear(before) + 1
-        facts: dict[str, str | int] = {"warning": code, "probe": scope}
+        facts: dict[str, str | int] = {"warning": code.value, "probe": scope}
         facts["detail"] = str(before.summary.get("detail", "")) if before else result.observation.detail
         facts |= {"clear_looks": clear} if clear else {}
         holds = clear < CLEAR_LOOKS

@@ -23,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
 from monitor.core.model import Evidence, Observation, Phases, Reason
+from monitor.core.warnings import WarningCode
 from monitor.probes.redaction import Forms, as_seen, forms_of, redacted
 from monitor.wire import Limits, Wire, WireError
 
@@ -172,8 +173,8 @@ def tidy(observation: Observation, secrets: Iterable[str]) -> Observation:
     """Redact every text of an observation, bound detail and evidence, and note a lagging loop."""
     clean: Observation = _scrub(observation, forms_of(tuple(secrets)))
     warnings = clean.warnings
-    if clean.phases and clean.phases.loop_lag_s > LAG_WARNING_S and "probe.lagged" not in warnings:
-        warnings = (*warnings, "probe.lagged")
+    if clean.phases and clean.phases.loop_lag_s > LAG_WARNING_S and WarningCode.PROBE_LAGGED not in warnings:
+        warnings = (*warnings, WarningCode.PROBE_LAGGED)
     detail = " ".join(clean.detail.split())[:DETAIL_CHARS]
     if detail == clean.detail and warnings is clean.warnings and clean.evidence is None:
         return clean

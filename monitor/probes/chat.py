@@ -32,6 +32,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from monitor.core.model import Observation, Phases, Reason
+from monitor.core.warnings import WarningCode
 from monitor.probes import budget
 from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
 from monitor.probes.ask import Question, Talk, ask
@@ -64,7 +65,9 @@ async def run(options: Options, ctx: Context) -> Observation:
     choice = budget.choose(plan, ledger, ctx.now)
     seen = await _climb(options, ctx, plan, ledger, choice)
     # The list is read rarely: what it said holds for the looks in between.
-    return replace(seen, warnings=(*seen.warnings, "model.not_listed")) if ctx.memory.get("unlisted") else seen
+    return (
+        replace(seen, warnings=(*seen.warnings, WarningCode.MODEL_NOT_LISTED)) if ctx.memory.get("unlisted") else seen
+    )
 
 
 async def _climb(options: Options, ctx: Context, plan: Plan, ledger: Ledger, choice: Choice) -> Observation:
@@ -210,21 +213,25 @@ def _detail(talk: Talk, seen: Seen, reason: Reason) -> str:
     return f"{pace}{kept}{ends[seen.end]}{said}"
 
 
-def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Reason) -> tuple[str, ...]:
+def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Reason) -> tuple[WarningCode, ...]:
     """Keep what later looks compare with, and return what changed."""
-    memory, reply, notes = ctx.memory, seen.reply, []
+    memory, reply = ctx.memory, seen.reply
+    notes: list[WarningCode] = []
     if talk.exchange is not None:
         allowance = tightest(talk.exchange.headers)
-        notes += ["ratelimit.low"] * (allowance is not None and allowance.is_low)
+        notes += [WarningCode.RATELIMIT_LOW] * (allowance is not None and allowance.is_low)
     if reason is Reason.AUTH and memory.get("worked_with") == _identity(options):
-        notes.append("auth.worked_before")
+        notes.append(WarningCode.AUTH_WORKED_BEFORE)
     if reason in (Reason.OK, Reason.SLOW, Reason.QUEUED, Reason.QUALITY):
         memory["answered"] = memory.get("answered", 0) + 1
         memory["worked_with"], memory["worked_at"] = _identity(options), ctx.now.timestamp()
-        for name, found in (("model", reply.model), ("system_fingerprint", reply.system_fingerprint)):
+        for name, found, code in (
+            ("model", reply.model, WarningCode.MODEL_CHANGED),
+            ("system_fingerprint", reply.system_fingerprint, WarningCode.SYSTEM_FINGERPRINT_CHANGED),
+        ):
             if found and memory.get(name, found) != found:
-                notes.append(f"{name}.changed")
+                notes.append(code)
             memory[name] = found or memory.get(name, "")
     if seen.canary is Verdict.NONE and options.canary and reason in (Reason.OK, Reason.SLOW, Reason.QUEUED):
-        notes.append("canary.no_verdict")
+        notes.append(WarningCode.CANARY_NO_VERDICT)
     return tuple(notes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from monitor.core.model import Observation, Reason
+from monitor.core.warnings import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall
 from monitor.probes.base import Context
@@ -26,9 +27,9 @@ async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observ
         reason = Reason.OK
     found = listed(answer, options.model) if with_key else None
     detail = f"list of models: HTTP {answer.status}" if with_key else f"edge answers HTTP {answer.status}"
-    notes: tuple[str, ...] = ()
+    notes: tuple[WarningCode, ...] = ()
     if reason is Reason.OK and not key_of(options):
-        detail, notes = f"{detail}; no key, so answers are not tested", ("chat.edge_only",)
+        detail, notes = f"{detail}; no key, so answers are not tested", (WarningCode.CHAT_EDGE_ONLY,)
     elif reason is Reason.OK and choice.spent:
         reason, detail = Reason.BUDGET, f"{choice.spent}; {detail}"
     if found is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from monitor.core.model import Method, MethodReading, Reason, Registration, Source
+from monitor.core.warnings import WarningCode
 from monitor.probes.answers import dig, is_html, parse_json, robot_wall
 from monitor.probes.pagetext import page_text
 from monitor.probes.phrases import EXCERPT_CHARS, says_existing_users_can_log_in, settled, statements
@@ -37,7 +38,7 @@ class Reading(NamedTuple):
     """What one answer says. ``readings`` is empty unless ``reason`` is OK, and may be empty even then."""
 
     readings: tuple[MethodReading, ...] = ()
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[WarningCode, ...] = ()
     reason: Reason = Reason.OK
     detail: str = ""
 
@@ -54,7 +55,7 @@ class Extra:
     """``matrix``: whether the server's sign-up is elsewhere (OAuth metadata is there); ``None`` if not asked."""
 
 
-def unread(detail: str, *warnings: str, reason: Reason = Reason.UNREADABLE) -> Reading:
+def unread(detail: str, *warnings: WarningCode, reason: Reason = Reason.UNREADABLE) -> Reading:
     """Return "we could not tell", with its reason."""
     return Reading((), warnings, reason, detail)
 
@@ -67,7 +68,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> Reading | N
         reason = Reason.OVERLOADED if status in (503, 529) else Reason.SERVER_ERROR
         return unread(f"HTTP {status}", reason=reason)
     if 300 <= status <= 399 or status in (404, 410):
-        return unread(f"HTTP {status}: not at this address", "registration.source_moved")
+        return unread(f"HTTP {status}: not at this address", WarningCode.REGISTRATION_SOURCE_MOVED)
     if status == 202:
         return unread("HTTP 202: a page in between", reason=Reason.BLOCKED)
     return None if status == 200 else unread(f"HTTP {status}")
@@ -89,7 +90,7 @@ def detect(
         document = parse_json(body)
     except ValueError:
         page = "a web page" if is_html(headers, body) else "no JSON"
-        return unread(f"{page} where JSON is due", *(("registration.source_moved",) if status == 200 else ()))
+        return unread(f"{page} where JSON is due", *((WarningCode.REGISTRATION_SOURCE_MOVED,) if status == 200 else ()))
     if detector == "json":
         return _json(document, extra, url)
     if detector == "matrix":
@@ -99,7 +100,7 @@ def detect(
     return found._replace(readings=tuple(replace(reading, url=url) for reading in found.readings))
 
 
-def _says(excerpt: str, *readings: MethodReading, warnings: tuple[str, ...] = ()) -> Reading:
+def _says(excerpt: str, *readings: MethodReading, warnings: tuple[WarningCode, ...] = ()) -> Reading:
     return Reading(tuple(replace(reading, excerpt=excerpt[:EXCERPT_CHARS]) for reading in readings), warnings)
 
 
@@ -108,7 +109,7 @@ def _config(method: Method, state: Registration, **details: Any) -> MethodReadin
 
 
 def _missing(field: str) -> Reading:
-    return unread(f"no readable {field} in the answer", "registration.field_missing")
+    return unread(f"no readable {field} in the answer", WarningCode.REGISTRATION_FIELD_MISSING)
 
 
 def _sso_or_closed(excerpt: str, *, sso: bool) -> Reading:
@@ -123,12 +124,12 @@ def _open_webui(document: dict[str, Any]) -> Reading:
     features = as_map(document.get("features"))
     if document.get("onboarding") is True:
         excerpt = "onboarding: true; the first to sign up becomes the administrator"
-        return _says(excerpt, _config(Method.ANY, OPEN), warnings=("registration.no_admin_yet",))
+        return _says(excerpt, _config(Method.ANY, OPEN), warnings=(WarningCode.REGISTRATION_NO_ADMIN_YET,))
     if features.get("auth") is False:
         return _says(
             "features.auth: false; no accounts at all",
             _config(Method.ANY, OPEN),
-            warnings=("registration.no_accounts",),
+            warnings=(WarningCode.REGISTRATION_NO_ACCOUNTS,),
         )
     enabled = features.get("enable_signup")
     if not isinstance(enabled, bool):
@@ -152,7 +153,7 @@ def _librechat(document: dict[str, Any]) -> Reading:
     is_set_up = any(document.get(f"{name}LoginEnabled") is True for name in social)  # the list names others too
     by_social = document.get("socialLoginEnabled") is True and is_set_up
     if enabled:  # by e-mail; whether a social log-in may create an account is not exposed
-        warnings = ("registration.captcha",) if document.get("turnstile") else ()
+        warnings = (WarningCode.REGISTRATION_CAPTCHA,) if document.get("turnstile") else ()
         return _says(excerpt, _config(Method.ANY, OPEN), _config(Method.EMAIL, OPEN), warnings=warnings)
     single = any(document.get(key) is True for key in ("openidLoginEnabled", "samlLoginEnabled", "ldap"))
     return _sso_or_closed(excerpt, sso=single or by_social)
@@ -164,7 +165,7 @@ def _matrix(status: int, document: dict[str, Any], delegated: bool | None) -> Re
         if document.get("errcode") not in ("M_FORBIDDEN", "M_UNKNOWN"):
             return unread(excerpt)
         if delegated is not False:
-            return unread(f"{excerpt}; sign-up may be delegated to an OAuth server", "registration.delegated")
+            return unread(f"{excerpt}; sign-up may be delegated to an OAuth server", WarningCode.REGISTRATION_DELEGATED)
         return _says(excerpt, MethodReading(Method.ANY, CLOSED, Source.PROTOCOL))
     flows = as_rows(document.get("flows"), 50)
     stages = [{str(stage) for stage in flow["stages"][:20]} for flow in flows if isinstance(flow.get("stages"), list)]
@@ -172,7 +173,7 @@ def _matrix(status: int, document: dict[str, Any], delegated: bool | None) -> Re
         return _missing("flows")
     excerpt = "stages: " + clean(" | ".join(", ".join(sorted(flow)) for flow in stages), 260)
     if all("m.login.application_service" in flow for flow in stages):
-        return unread(f"{excerpt}; only for application services", "registration.delegated")
+        return unread(f"{excerpt}; only for application services", WarningCode.REGISTRATION_DELEGATED)
     if all("m.login.registration_token" in flow for flow in stages):
         return _says(excerpt, MethodReading(Method.ANY, RESTRICTED, Source.PROTOCOL, invite_required=True))
     wanted = {"m.login.email.identity": Method.EMAIL, "m.login.msisdn": Method.PHONE}
@@ -188,7 +189,7 @@ def _mastodon(document: dict[str, Any]) -> Reading:
     message = clean(visible_text(said(rules.get("message"))[:5000]), 200)
     excerpt = f"registrations.enabled: {str(enabled).lower()}" + (f"; {message}" if message else "")
     if rules.get("url"):
-        return unread(f"{excerpt}; sign-up is at another address", "registration.delegated")
+        return unread(f"{excerpt}; sign-up is at another address", WarningCode.REGISTRATION_DELEGATED)
     if not enabled:
         return _says(excerpt, _config(Method.ANY, CLOSED))
     if rules.get("approval_required") is True:
@@ -218,7 +219,7 @@ def _mattermost(document: dict[str, Any]) -> Reading:
     }
     methods = dict.fromkeys(method for name, method in offered.items() if flag(name))
     if not methods:
-        return unread(f"{excerpt}; no way to sign up is listed", "registration.field_missing")
+        return unread(f"{excerpt}; no way to sign up is listed", WarningCode.REGISTRATION_FIELD_MISSING)
     return _says(excerpt, *(_config(method, OPEN) for method in (Method.ANY, *methods)))
 
 
@@ -254,7 +255,8 @@ def _new_api(document: dict[str, Any]) -> Reading:
         return _says("data.register_enabled: false", _config(Method.ANY, CLOSED))
     if enabled is not True:
         return Reading(
-            warnings=("registration.not_exposed",), detail="this version does not tell whether sign-up is open"
+            warnings=(WarningCode.REGISTRATION_NOT_EXPOSED,),
+            detail="this version does not tell whether sign-up is open",
         )
     offered = {"github_oauth": Method.GITHUB, "wechat_login": Method.WECHAT, "oidc_enabled": Method.SSO}
     methods = [method for name, method in offered.items() if data.get(name) is True]
@@ -272,15 +274,16 @@ def _deepseek_banner(document: dict[str, Any]) -> Reading:
     if document.get("code") != 0 or data.get("biz_code") != 0 or not isinstance(settings, dict):
         code = clean(data.get("biz_msg") or document.get("msg"), 60)
         return unread(
-            f"the settings endpoint refused: {code or 'no settings in the answer'}", "registration.field_missing"
+            f"the settings endpoint refused: {code or 'no settings in the answer'}",
+            WarningCode.REGISTRATION_FIELD_MISSING,
         )
     texts: list[str] = []
     _strings(settings, texts, 0)
     said = [statement for text in texts for statement in statements(visible_text(text), Source.OFFICIAL_TEXT)]
     readings, contradictory = settled(said)
-    warnings = ["registration.contradictory"] if contradictory else []
+    warnings = [WarningCode.REGISTRATION_CONTRADICTORY] if contradictory else []
     if any(says_existing_users_can_log_in(text) for text in texts):
-        warnings.append("registration.existing_users_can_log_in")
+        warnings.append(WarningCode.REGISTRATION_EXISTING_USERS_CAN_LOG_IN)
     # No announcement does not mean open: nothing was said.
     silent = "an announcement that says nothing of registration" if texts else "no announcement"
     return Reading(readings, tuple(warnings), detail="" if readings else silent)
@@ -311,7 +314,7 @@ def _json(document: object, extra: Extra, url: str) -> Reading:
     meaning = (extra.mapping or {}).get(word)
     excerpt = f"{clean(extra.path, 100)}: {clean(word, 100)}"
     if meaning is None:
-        return unread(f"{excerpt} is not in the mapping", "registration.unmapped_value")
+        return unread(f"{excerpt} is not in the mapping", WarningCode.REGISTRATION_UNMAPPED_VALUE)
     return Reading((replace(meaning, excerpt=excerpt, url=url),))
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.core.model import Observation, Reason
+from monitor.core.warnings import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import dig, evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall, steps
 from monitor.probes.base import Context
@@ -109,7 +110,7 @@ async def _edge(options: Options, ctx: Context) -> Observation:
         redirects=PAGE_REDIRECTS,
     )
     reason, detail = _failure(answer) or (Reason.OK, f"HTTP {answer.status}; the page only, nobody signed in")
-    return _observation(reason, detail, answer, ctx, "login.edge_only")
+    return _observation(reason, detail, answer, ctx, WarningCode.LOGIN_EDGE_ONLY)
 
 
 def _below(url: str, path: str) -> str:
@@ -173,7 +174,7 @@ def _json_success(options: Options, product: Product, answer: Answer) -> tuple[A
     if value not in (None, "", False):
         return Reason.OK, "signed in"
     if isinstance(document, dict) and document.get("twoFAPending"):
-        return Reason.OK, "password accepted, a second factor is asked for", "login.second_factor"
+        return Reason.OK, "password accepted, a second factor is asked for", WarningCode.LOGIN_SECOND_FACTOR
     return Reason.CONTENT, f"the answer has no {options.expect or product.expect}"
 
 
@@ -186,7 +187,7 @@ def _form_success(options: Options, answer: Answer) -> tuple[Any, ...]:
     return Reason.CONTENT, f"HTTP {answer.status} without a session; set expect to what a signed-in user sees"
 
 
-def _observation(reason: Reason, detail: str, answer: Answer, ctx: Context, *warnings: str) -> Observation:
+def _observation(reason: Reason, detail: str, answer: Answer, ctx: Context, *warnings: WarningCode) -> Observation:
     is_refusal = reason is not Reason.OK and answer.status >= 400
     return Observation(
         reason,

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from monitor.core.model import Observation, Phases, Reason
+from monitor.core.warnings import WarningCode, detailed
 from monitor.probes import base
 from monitor.probes.answers import EXPIRY_WARNING_S, expiring, total_s
 from monitor.probes.base import Context, Seconds
@@ -144,7 +145,11 @@ def _judged(options: DnsOptions, found: list[NameAnswer]) -> Observation:
     detail = ", ".join(_words(finding) for finding in found)
     latency_s = median(finding.latency_s for finding in speaking) if speaking else None
     phases = Phases(dns_s=latency_s)
-    notes = tuple(f"dns.resolver_failed: {finding.server}" for finding in found if finding.silent or finding.failure)
+    notes = tuple(
+        detailed(WarningCode.DNS_RESOLVER_FAILED, finding.server)
+        for finding in found
+        if finding.silent or finding.failure
+    )
     if not speaking:
         return Observation(Reason.NETWORK, f"no resolver answered: {detail}", phases=phases)
     if bad and len(bad) >= min(2, len(found)):

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from monitor.core.model import Method, MethodReading, Registration, Source
+from monitor.core.warnings import WarningCode
 from monitor.probes.phrases import says_existing_users_can_log_in, settled, statements
 from monitor.probes.plain import Tag, attributes, clean, scan, visible_text
 
@@ -27,7 +28,7 @@ _LOG_IN = re.compile(r"(?i)\blog ?in\b|\bsign ?in\b|登录|登陆")
 _BUTTON_CHARS = 80
 
 
-def page_text(page: str, url: str) -> tuple[tuple[MethodReading, ...], tuple[str, ...]]:
+def page_text(page: str, url: str) -> tuple[tuple[MethodReading, ...], tuple[WarningCode, ...]]:
     """Return readings and warnings of a sign-up page; a page that neither says nor offers anything gives none.
 
     An announcement outweighs the form below it: a page may show fields that will refuse. With a "may be busy" the
@@ -35,15 +36,15 @@ def page_text(page: str, url: str) -> tuple[tuple[MethodReading, ...], tuple[str
     """
     text = visible_text(page)
     announced, contradictory = settled(statements(text, Source.PAGE_TEXT, url))
-    warnings = ["registration.contradictory"] if contradictory else []
+    warnings = [WarningCode.REGISTRATION_CONTRADICTORY] if contradictory else []
     if says_existing_users_can_log_in(text):
-        warnings.append("registration.existing_users_can_log_in")
+        warnings.append(WarningCode.REGISTRATION_EXISTING_USERS_CAN_LOG_IN)
     general = next((reading for reading in announced if reading.method is Method.ANY), None)
     if general and general.state not in (Registration.OPEN, Registration.DELAYED):
         return announced, tuple(warnings)
     offered = _offered(page)
     if not announced and not offered:
-        warnings.append("registration.nothing_to_read")
+        warnings.append(WarningCode.REGISTRATION_NOTHING_TO_READ)
     spoken_of = {reading.method for reading in announced}
     base = general or MethodReading(Method.ANY, Registration.OPEN, Source.PAGE_TEXT, url=url)
     found = [

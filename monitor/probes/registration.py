@@ -26,6 +26,7 @@ from monitor.core.model import (
     Source,
     UpstreamReading,
 )
+from monitor.core.warnings import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import evidence, retry_after_s, steps
 from monitor.probes.base import Context
@@ -220,8 +221,8 @@ def incident_text(reading: UpstreamReading, url: str, now: datetime) -> Reading:
         said += next(spoken, ())
         reassured = reassured or any(says_existing_users_can_log_in(text) for text in words)
     readings, contradictory = settled(said)
-    warnings = ("registration.contradictory",) * contradictory
-    warnings += ("registration.existing_users_can_log_in",) * reassured
+    warnings = (WarningCode.REGISTRATION_CONTRADICTORY,) * contradictory
+    warnings += (WarningCode.REGISTRATION_EXISTING_USERS_CAN_LOG_IN,) * reassured
     return Reading(readings, warnings, detail="" if readings else "no incident speaks of registration")
 
 

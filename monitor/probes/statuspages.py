@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from monitor.core.model import Observation, Reason, UpstreamReading
+from monitor.core.warnings import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import is_html, parse_json, robot_wall
 from monitor.probes.base import Context
@@ -79,7 +80,7 @@ def unreachable(error: WireError) -> Observation:
         base.from_wire(error),
         reason=error.reason if ours else Reason.UNREADABLE,
         detail=f"{error.reason}: {error.detail}",
-        warnings=("upstream.unreachable",),
+        warnings=(WarningCode.UPSTREAM_UNREACHABLE,),
     )
 
 
@@ -88,13 +89,13 @@ async def read(
 ) -> UpstreamReading:
     """Turn an answer into a reading; raises ``UnreadableError`` whatever is wrong with it."""
     if wall := robot_wall(answer.status, answer.headers, answer.body):
-        raise UnreadableError(f"turned away by {wall} with HTTP {answer.status}", "upstream.blocked")
+        raise UnreadableError(f"turned away by {wall} with HTTP {answer.status}", WarningCode.UPSTREAM_BLOCKED)
     if answer.status in (301, 302, 303, 307, 308, 404, 410):
-        raise UnreadableError(f"HTTP {answer.status}: no status page at this address", "upstream.moved")
+        raise UnreadableError(f"HTTP {answer.status}: no status page at this address", WarningCode.UPSTREAM_MOVED)
     if answer.status != 200:
         raise UnreadableError(f"HTTP {answer.status}")
     if answer.redirects:
-        look.warn("upstream.redirected")
+        look.warn(WarningCode.UPSTREAM_REDIRECTED)
     reader = _reader(provider, is_html(answer.headers, answer.body), watched)
     if provider in _SLOW or len(answer.body) > LARGE_BYTES:
         return await base.apart(ctx, lambda: reader(answer.body, look))
@@ -112,7 +113,7 @@ def _reader(provider: str, page: bool, watched: tuple[str, ...]) -> Callable[[by
             document = parse_json(body)
         except ValueError:
             found = "a web page" if page else "no JSON"
-            raise UnreadableError(f"{found} where the status page's JSON was", "upstream.moved") from None
+            raise UnreadableError(f"{found} where the status page's JSON was", WarningCode.UPSTREAM_MOVED) from None
         if provider == "google_cloud":
             return google_cloud(document, look, watched)
         return READERS[provider](document, look)

@@ -14,6 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from monitor.core.model import Reason
+from monitor.core.warnings import WarningCode
 from monitor.probes.canary import Verdict
 from monitor.probes.reply import ApiError, Reply
 
@@ -326,18 +327,18 @@ because some vendors refuse a prompt with a 400; the first row 25 is an answer t
 were still arriving."""
 
 
-def warnings(seen: Seen) -> tuple[str, ...]:
+def warnings(seen: Seen) -> tuple[WarningCode, ...]:
     """Return what is worth knowing of an answer that is no failure."""
     reply = seen.reply
     if not reply.finish_reason:
         return ()
     found = {
-        "protocol.no_done": not reply.done,
-        "protocol.no_usage": reply.output_tokens is None,
-        "protocol.bad_event": reply.undecodable > 0,
-        "protocol.bad_utf8": reply.is_torn,
-        "protocol.cut_after_end": seen.end is End.CUT,
-        "chat.spent_on_reasoning": reply.thought_only,
+        WarningCode.PROTOCOL_NO_DONE: not reply.done,
+        WarningCode.PROTOCOL_NO_USAGE: reply.output_tokens is None,
+        WarningCode.PROTOCOL_BAD_EVENT: reply.undecodable > 0,
+        WarningCode.PROTOCOL_BAD_UTF8: reply.is_torn,
+        WarningCode.PROTOCOL_CUT_AFTER_END: seen.end is End.CUT,
+        WarningCode.CHAT_SPENT_ON_REASONING: reply.thought_only,
     }
     return tuple(name for name, is_so in found.items() if is_so)
 

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from monitor.core.model import Health, Observation, Reason, UpstreamIncident, UpstreamReading
+from monitor.core.warnings import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import evidence, parse_json, robot_wall
 from monitor.probes.base import Context, Seconds
@@ -65,7 +66,7 @@ async def _with_parts(reading: UpstreamReading, url: str, look: Look, ctx: Conte
     document = await _document(url, ctx)
     rows = as_rows(as_map(document).get("components"), 400)
     if not rows:
-        look.warn("upstream.no_components")
+        look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
     pairs = ((row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rows)
     listed = look.reading(reading.indicator, pairs)
     return replace(reading, components=listed.components, component_names=listed.component_names)
@@ -95,7 +96,7 @@ async def _with_the_end(reading: UpstreamReading, url: str, look: Look, ctx: Con
     reader = incident_io_incidents if reading.provider == "incident_io" else statuspage_incidents
     ended = list(_picked(reader(document, look), gone))
     if len(ended) < len(gone):
-        look.warn("upstream.incident_deleted")
+        look.warn(WarningCode.UPSTREAM_INCIDENT_DELETED)
     return replace(reading, incidents=(*reading.incidents, *ended))
 
 
@@ -108,7 +109,7 @@ def _judged(reading: UpstreamReading, options: Options, look: Look) -> Observati
     states, vanished = mapped(reading, options.components)
     reading = replace(reading, incidents=tuple(_ours(item, reading, options) for item in reading.incidents))
     if vanished:
-        look.warn("upstream.component_vanished")
+        look.warn(WarningCode.UPSTREAM_COMPONENT_VANISHED)
     if _is_frozen(reading, options, look):
         return _frozen(reading, states, look)
     lost = sorted(ours for ours in set(options.components.values()) if not _has_source(ours, options, vanished))
@@ -132,7 +133,7 @@ def _ours(item: UpstreamIncident, reading: UpstreamReading, options: Options) ->
 
 def _frozen(reading: UpstreamReading, states: Mapping[str, Health], look: Look) -> Observation:
     """Believe nothing of a page that nobody updates: the last state of a page that was left behind stays green."""
-    look.warn("upstream.frozen")
+    look.warn(WarningCode.UPSTREAM_FROZEN)
     unknown = replace(reading, indicator=Health.UNKNOWN, mapped=dict.fromkeys(states, Health.UNKNOWN))
     detail = f"not updated since {reading.page_updated_at:%Y-%m-%d}"
     return Observation(Reason.UNREADABLE, detail, upstream=unknown, warnings=tuple(look.odd))

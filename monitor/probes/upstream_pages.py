@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading
+from monitor.core.warnings import WarningCode
 from monitor.probes.answers import parse_json
 from monitor.probes.plain import as_map, as_rows, clean, visible_text
 from monitor.probes.upstream_parts import (
@@ -76,28 +77,28 @@ def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamRead
     A feed has no current state of its own: without an open entry it says that nothing is announced.
     """
     if not _BEGIN.match(body):
-        raise UnreadableError("no RSS or Atom feed at this address", "upstream.moved")
+        raise UnreadableError("no RSS or Atom feed at this address", WarningCode.UPSTREAM_MOVED)
     if ((named := _ENCODING.match(body)) and named[1].lower() not in _ENCODINGS) or b"\0" in body:
-        raise UnreadableError("a feed in an encoding that no feed is written in", "upstream.shape_changed")
+        raise UnreadableError("a feed in an encoding that no feed is written in", WarningCode.UPSTREAM_SHAPE_CHANGED)
     if b"<!ENTITY" in body:
-        raise UnreadableError("a feed that defines entities of its own", "upstream.shape_changed")
+        raise UnreadableError("a feed that defines entities of its own", WarningCode.UPSTREAM_SHAPE_CHANGED)
     import feedparser  # late: a reader of its own size, for feeds only
 
     newest = _newest_entries(body)
     if newest.count(b"<") > _TAGS:
-        raise UnreadableError(f"a feed with more than {_TAGS} tags", "upstream.shape_changed")
+        raise UnreadableError(f"a feed with more than {_TAGS} tags", WarningCode.UPSTREAM_SHAPE_CHANGED)
     parsed = feedparser.parse(
         io.BytesIO(newest),  # never bytes or text, which feedparser would open as a file's name
         sanitize_html=False,
         resolve_relative_uris=False,
     )
     if not parsed.get("version"):
-        raise UnreadableError("no RSS or Atom feed at this address", "upstream.moved")
+        raise UnreadableError("no RSS or Atom feed at this address", WarningCode.UPSTREAM_MOVED)
     told: dict[str, _Told] = {}
     for entry in parsed.get("entries", [])[:_ENTRIES]:
         _tell(entry, told, look)
     if not told:
-        look.warn("upstream.empty_feed")
+        look.warn(WarningCode.UPSTREAM_EMPTY_FEED)
     open_now = {key: one for key, one in told.items() if one.status not in OVER}
     components = [
         (
@@ -119,7 +120,7 @@ def _newest_entries(body: bytes) -> bytes:
     The parser is quadratic in the attributes of a tag and slow with entries that never end; neither gets that far.
     """
     if _LONG_TAG.search(body):
-        raise UnreadableError("a feed with a tag longer than 4 KB", "upstream.shape_changed")
+        raise UnreadableError("a feed with a tag longer than 4 KB", WarningCode.UPSTREAM_SHAPE_CHANGED)
     ends = [
         match.end() for _number, match in zip(range(_ENTRIES), _ENTRY_END.finditer(body[:_FEED_BYTES]), strict=False)
     ]
@@ -127,7 +128,7 @@ def _newest_entries(body: bytes) -> bytes:
     if len(body) <= _FEED_BYTES and begins <= _ENTRIES:
         return body
     if not ends:
-        raise UnreadableError("a feed without an end", "upstream.shape_changed")
+        raise UnreadableError("a feed without an end", WarningCode.UPSTREAM_SHAPE_CHANGED)
     head = body[: ends[-1]]
     return head + (b"</feed>" if b"<feed" in head[:2000] else b"</channel></rss>")
 
@@ -141,7 +142,7 @@ def _tell(entry: Any, told: dict[str, _Told], look: Look) -> None:
     text = visible_text(raw)
     at, updated = _stamp(entry, look, "published_parsed"), _stamp(entry, look)
     if at is None and updated is None:
-        look.warn("upstream.incident_dropped")
+        look.warn(WarningCode.UPSTREAM_INCIDENT_DROPPED)
         return
     status = _status_of(title, tags, text)
     if status is None and (at or updated or look.now) < look.now - FORGOTTEN_AFTER:
@@ -180,7 +181,7 @@ def _stamp(entry: Any, look: Look, *names: str) -> datetime | None:
             if parts and (at := look.time(calendar.timegm(parts))):
                 return at
         except (ValueError, OverflowError, TypeError):
-            look.warn("upstream.bad_time")
+            look.warn(WarningCode.UPSTREAM_BAD_TIME)
     return None
 
 
@@ -213,7 +214,7 @@ def flashduty(body: bytes, look: Look) -> UpstreamReading:
     changes, impacts = data.get("active_changes"), data.get("component_impacts")
     if not isinstance(changes, list) and not isinstance(impacts, list):
         raise UnreadableError(
-            "neither active changes nor component impacts in the page's data", "upstream.shape_changed"
+            "neither active changes nor component impacts in the page's data", WarningCode.UPSTREAM_SHAPE_CHANGED
         )
     states = _flashduty_states(as_rows(changes, _ROWS), as_rows(impacts, 2000), look)
     components = [
@@ -227,7 +228,7 @@ def flashduty(body: bytes, look: Look) -> UpstreamReading:
         for row in rows
     ]
     if not components:
-        look.warn("upstream.no_components")
+        look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
     past = as_rows(as_map(data.get("changeList")).get("items"), _ROWS)
     incidents = [_flashduty_incident(row, look) for row in (*as_rows(changes, _ROWS), *past)]
     trouble = [health for _id, _name, health in components if health is not Health.OPERATIONAL]
@@ -280,7 +281,7 @@ def _flashduty_data(body: bytes) -> dict[str, Any]:
             data = as_map(candidate)
             if isinstance(as_map(data.get("page")).get("components"), list):
                 return history | data
-    raise UnreadableError("no Flashduty data at this address", "upstream.moved")
+    raise UnreadableError("no Flashduty data at this address", WarningCode.UPSTREAM_MOVED)
 
 
 _PUSH = re.compile(r"self\.__next_f\.push\(\[\s{0,3}1\s{0,3},\s{0,3}")

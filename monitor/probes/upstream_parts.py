@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading, UpstreamUpdate
+from monitor.core.warnings import WarningCode
 from monitor.probes.plain import as_time, as_url, clean
 
 COMPONENTS, INCIDENTS, RESOLVED, UPDATES = 200, 20, 5, 10
@@ -63,7 +64,7 @@ _LETTERS = re.compile(r"[^a-z]+")
 class UnreadableError(Exception):
     """The page could not be read; ``warning`` is for the operator, the text says what was found instead."""
 
-    def __init__(self, detail: str, warning: str = "upstream.unreadable") -> None:
+    def __init__(self, detail: str, warning: WarningCode = WarningCode.UPSTREAM_UNREADABLE) -> None:
         super().__init__(detail)
         self.warning = warning
 
@@ -75,9 +76,9 @@ class Look:
     now: datetime
     page_url: str
     provider: str
-    odd: dict[str, None] = field(default_factory=dict)
+    odd: dict[WarningCode, None] = field(default_factory=dict)
 
-    def warn(self, code: str) -> None:
+    def warn(self, code: WarningCode) -> None:
         """Note a warning once."""
         self.odd[code] = None
 
@@ -85,9 +86,9 @@ class Look:
         """Translate the vendor's word; maintenance and unmapped words are unknown, never green."""
         letters = _LETTERS.sub("", clean(word, 60).lower())
         if letters in _MAINTENANCE:
-            self.warn("upstream.maintenance")
+            self.warn(WarningCode.UPSTREAM_MAINTENANCE)
         elif letters not in _HEALTH and letters not in _SILENT:
-            self.warn("upstream.unknown_word")
+            self.warn(WarningCode.UPSTREAM_UNKNOWN_WORD)
         return _HEALTH.get(letters, Health.UNKNOWN)
 
     def status(self, word: object) -> IncidentStatus | None:
@@ -95,7 +96,7 @@ class Look:
         letters = _LETTERS.sub("", clean(word, 60).lower())
         found = _STATUS.get(letters)
         if found is None and word is not None and letters not in _STATUSLESS:
-            self.warn("upstream.unknown_word")
+            self.warn(WarningCode.UPSTREAM_UNKNOWN_WORD)
         return found
 
     def time(self, *candidates: object) -> datetime | None:
@@ -105,7 +106,7 @@ class Look:
                 continue
             if (at := as_time(value, self.now)) is not None:
                 return at
-            self.warn("upstream.bad_time")
+            self.warn(WarningCode.UPSTREAM_BAD_TIME)
         return None
 
     def update(self, at: object, status: object, body: object) -> UpstreamUpdate | None:
@@ -133,7 +134,7 @@ class Look:
         began = self.time(*started) or (min(update.at for update in known) if known else None)
         key = clean(id, ID_CHARS)
         if not key or began is None:
-            self.warn("upstream.incident_dropped")
+            self.warn(WarningCode.UPSTREAM_INCIDENT_DROPPED)
             return None
         ended = self.time(resolved) if resolved is not None else None
         over = status in OVER
@@ -168,7 +169,7 @@ class Look:
             if not key or (key not in states and len(states) >= COMPONENTS):
                 continue
             if key in states:
-                self.warn("upstream.duplicate_id")
+                self.warn(WarningCode.UPSTREAM_DUPLICATE_ID)
             states[key] = worst((states.get(key, health), health))
             names[key] = clean(name, NAME_CHARS)
         found = self._distinct(incidents)
@@ -183,7 +184,7 @@ class Look:
             if incident is None:
                 continue
             if (other := newest.get(incident.id)) is not None:
-                self.warn("upstream.duplicate_id")
+                self.warn(WarningCode.UPSTREAM_DUPLICATE_ID)
                 if last_word(other) >= last_word(incident):
                     continue
             newest[incident.id] = incident
@@ -224,7 +225,7 @@ def impact_word(word: object) -> Impact:
 def need(value: object, kind: type[Any], what: str) -> Any:
     """Return ``value`` if it is of that type; otherwise the page is not what it was."""
     if not isinstance(value, kind):
-        raise UnreadableError(f"no readable {what} in the page's data", "upstream.shape_changed")
+        raise UnreadableError(f"no readable {what} in the page's data", WarningCode.UPSTREAM_SHAPE_CHANGED)
     return value
 
 

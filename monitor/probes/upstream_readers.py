@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading, UpstreamUpdate
+from monitor.core.warnings import WarningCode
 from monitor.probes.plain import as_map, as_rows, clean
 from monitor.probes.upstream_parts import (
     COMPONENTS,
@@ -36,7 +37,7 @@ def statuspage(document: Any, look: Look) -> UpstreamReading:
     rows = [row for row in as_rows(listed, 400) if row.get("group") is not True]
     components = [(row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rows]
     if not components:
-        look.warn("upstream.no_components")
+        look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
     incidents = statuspage_incidents(page, look)
     maintenances = [
         _statuspage_incident(row, look)
@@ -88,7 +89,7 @@ def incident_io(document: Any, look: Look) -> UpstreamReading:
     components = [(key, name, states.get(key, Health.OPERATIONAL)) for key, name in names.items()]
     components += [(key, "", health) for key, health in states.items() if key not in names]
     if not names:
-        look.warn("upstream.no_components")
+        look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
     incidents = [_incident_io_incident(row, look) for row in ongoing]
     trouble = [health for health in states.values() if health is not Health.OPERATIONAL]
     if any(incident is None or incident.status not in OVER for incident in incidents):

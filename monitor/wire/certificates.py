@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from monitor.core.model import Certificate
+from monitor.core.warnings import WarningCode, WarningText, detailed
 
 NAME_CHARACTERS = 200
 CHAIN_LENGTH = 10
@@ -24,7 +25,7 @@ class Facts(NamedTuple):
     """The leaf's facts and what a strict verifier would dislike."""
 
     certificate: Certificate
-    warnings: tuple[str, ...]
+    warnings: tuple[WarningText, ...]
 
 
 def facts_of(connection: ssl.SSLObject, *, trusted: bool) -> Facts | None:
@@ -87,29 +88,29 @@ def _first_san(leaf: x509.Certificate) -> str:
     return next(iter(names.get_values_for_type(x509.DNSName)), "")[:NAME_CHARACTERS]
 
 
-def _strict_faults(chain: Sequence[x509.Certificate]) -> tuple[str, ...]:
+def _strict_faults(chain: Sequence[x509.Certificate]) -> tuple[WarningText, ...]:
     """Return what OpenSSL's strict mode (RFC 5280) would refuse in a chain that was accepted without it."""
-    faults: list[str] = []
+    faults: list[WarningText] = []
     for authority in chain[1:]:
         faults += _authority_faults(authority)
     for one in chain:
         is_root = one.subject == one.issuer
         if not is_root and not _has(one, x509.AuthorityKeyIdentifier):
-            faults.append("tls.strict: no authority key identifier")
+            faults.append(detailed(WarningCode.TLS_STRICT, "no authority key identifier"))
     return tuple(dict.fromkeys(faults))
 
 
-def _authority_faults(authority: x509.Certificate) -> list[str]:
+def _authority_faults(authority: x509.Certificate) -> list[WarningText]:
     faults = []
     try:
         if not authority.extensions.get_extension_for_class(x509.BasicConstraints).critical:
-            faults.append("tls.strict: basic constraints of the CA not critical")
+            faults.append(detailed(WarningCode.TLS_STRICT, "basic constraints of the CA not critical"))
     except x509.ExtensionNotFound:
-        faults.append("tls.strict: CA without basic constraints")
+        faults.append(detailed(WarningCode.TLS_STRICT, "CA without basic constraints"))
     if not _has(authority, x509.KeyUsage):
-        faults.append("tls.strict: CA without key usage")
+        faults.append(detailed(WarningCode.TLS_STRICT, "CA without key usage"))
     if not _has(authority, x509.SubjectKeyIdentifier):
-        faults.append("tls.strict: CA without subject key identifier")
+        faults.append(detailed(WarningCode.TLS_STRICT, "CA without subject key identifier"))
     return faults
 
 

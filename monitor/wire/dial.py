@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from monitor import clock
 from monitor.core.model import Reason
+from monitor.core.warnings import WarningCode, WarningText, detailed
 from monitor.wire.deadline import Deadline
 from monitor.wire.model import Timing, WireError, longer
 
@@ -70,7 +71,7 @@ class Dialled(NamedTuple):
     sock: socket.socket
     peer: tuple[int, str, int]
     """Family, address and port."""
-    warnings: tuple[str, ...]
+    warnings: tuple[WarningText, ...]
 
 
 class _Race:
@@ -179,7 +180,9 @@ async def dial(addresses: Sequence[tuple[int, str]], port: int, deadline: Deadli
         timing.lag_s = max(timing.lag_s, took_s - timing.rtt_s)
         took_s = min(took_s, timing.rtt_s)
     timing.connect_s = longer(timing.connect_s, attempted_ns - started_ns + took_s * 1e9)
-    warnings = tuple(f"connect.fallback: {failed}: {error.strerror}" for failed, error in race.failures)
+    warnings = tuple(
+        detailed(WarningCode.CONNECT_FALLBACK, f"{failed}: {error.strerror}") for failed, error in race.failures
+    )
     return Dialled(sock, (sock.family, address, port), warnings)
 
 

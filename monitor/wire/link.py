@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from monitor import clock
 from monitor.core.model import Certificate, Phases, Reason
+from monitor.core.warnings import WarningCode, WarningText, detailed
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Stream, dial
 from monitor.wire.guard import Guard
@@ -43,7 +44,7 @@ class Link:
         self.timing = timing
         self.address = ""
         self.certificate: Certificate | None = None
-        self.warnings: tuple[str, ...] = ()
+        self.warnings: tuple[WarningText, ...] = ()
         self.stream: Stream | TlsStream | None = None
 
     async def connect(self, host: str, port: int, literal: tuple[int, str] | None) -> Stream:
@@ -77,7 +78,9 @@ class Link:
             address, refusal = refusals[0] if refusals else ("", "no address")
             self.address = address
             raise WireError(Reason.ADDRESS, f"{address} is refused: {refusal}")
-        self.warnings += tuple(f"address.refused: {address}: {refusal}" for address, refusal in refusals if refusal)
+        self.warnings += tuple(
+            detailed(WarningCode.ADDRESS_REFUSED, f"{address}: {refusal}") for address, refusal in refusals if refusal
+        )
         return allowed
 
     async def secure(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import httpx
 
 from monitor.core.model import Certificate, Phases, Reason
+from monitor.core.warnings import WarningText
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 CHARSETS = frozenset(
@@ -98,7 +99,7 @@ class Answer:
     body: bytes
     phases: Phases
     wire_bytes: int
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[WarningText, ...] = ()
 
     @cached_property
     def headers(self) -> httpx.Headers:
@@ -130,7 +131,7 @@ class Connection:
     certificate: Certificate | None = None
     tls_version: str = ""
     cipher: str = ""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[WarningText, ...] = ()
 
 
 @dataclass(slots=True)

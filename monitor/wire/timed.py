@@ -12,6 +12,7 @@ import httpx
 
 from monitor import clock
 from monitor.core.model import Certificate, Phases, Reason
+from monitor.core.warnings import WarningCode, WarningText, detailed
 from monitor.wire.deadline import Step
 from monitor.wire.decode import Decoder, decoder_for
 from monitor.wire.dial import Piece, Stream
@@ -19,6 +20,8 @@ from monitor.wire.http1 import ResponseParser, Target, request_head
 from monitor.wire.link import Link
 from monitor.wire.model import Answer, Chunk, WireError, longer
 from monitor.wire.tls import TlsStream, failure
+
+NO_CLOSE_NOTIFY = detailed(WarningCode.TLS_NO_CLOSE_NOTIFY, "the body may have been cut")
 
 
 class Head(NamedTuple):
@@ -118,7 +121,7 @@ class Http1:
             if piece is None:
                 parser.end()
                 if isinstance(self._stream, TlsStream) and not self._stream.notified:
-                    self._link.warnings += ("tls.no_close_notify: the body may have been cut",)
+                    self._link.warnings += (NO_CLOSE_NOTIFY,)
                 return
             timing.last_ns = piece.at_ns
             # One piece for all that arrived together; an empty one too, so that the reader checks the caps.
@@ -166,7 +169,7 @@ class Exchange:
         return self._link.certificate
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[WarningText, ...]:
         """What is worth knowing and no failure, e.g. ``connect.fallback: …``."""
         return self._link.warnings
 

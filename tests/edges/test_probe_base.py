@@ -25,6 +25,7 @@ from monitor.core.model import (
     Registration,
     Source,
 )
+from monitor.core.warnings import WarningText
 from monitor.probes import KINDS, base
 from monitor.probes.base import Context, Kind, Seconds, look, seconds, tidy
 from monitor.probes.redaction import redact
@@ -179,7 +180,7 @@ def test_a_secret_is_found_in_every_field_and_spelling(spelling: str) -> None:
     dirty = Observation(
         Reason.STATUS,
         detail=f"said {spelling}!",
-        warnings=(f"w {spelling}",),
+        warnings=(WarningText(f"w {spelling}"),),
         evidence=Evidence(f"https://x/{spelling}", f"<p>{spelling}</p>", {"server": spelling, spelling: "x"}),
         registration=(MethodReading(Method.ANY, Registration.OPEN, Source.PAGE_TEXT, excerpt=f"a {spelling}"),),
     )

@@ -28,6 +28,7 @@ from monitor.core.model import (
     RunId,
     UpstreamReading,
 )
+from monitor.core.warnings import WarningCode
 from monitor.store import reads, schema, tables
 from monitor.store.codec import span_us, us, when
 from monitor.store.engine import (
@@ -166,7 +167,7 @@ def full_result() -> Result:
         readings(email=Registration.OPEN, phone=Registration.RESTRICTED),
         UpstreamReading("statuspage", "https://status.example", Health.OPERATIONAL),
         2.5,
-        ("protocol.no_done",),
+        (WarningCode.PROTOCOL_NO_DONE,),
         Evidence("https://api.example", "excerpt", {"server": "x"}),
     )
     return Result(RunId("ds-api", "local", T0), T0 + timedelta(milliseconds=3), 5.25, seen)
