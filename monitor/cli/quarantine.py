@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -139,6 +140,7 @@ def _here(held: Quarantine, names: Sequence[str], request: Request) -> None:
     from monitor.judging import Judging
     from monitor.metrics import Seen, registry_for
 
+    logging.getLogger("chatwatch").addHandler(logging.NullHandler())  # what failed is said in one line, by us
     seen = Seen(clock.now)
     with _database() as engine:
         judging = Judging(engine, held, seen, registry_for(seen)[1], lambda: None)

@@ -73,7 +73,7 @@ def test_a_service_that_cannot_be_judged_is_left_out_and_the_others_are_stored(w
     assert list(done.unjudged) == ["deepseek"]
     unjudged = done.unjudged["deepseek"]
     assert sorted(result.run.probe for result in unjudged.results) == ["ds-api", "ds-reg"]
-    assert unjudged.error == "IntegrityError: a poisoned row"
+    assert unjudged.error.startswith("IntegrityError")
     assert [len(runs(world, probe)) for probe in ("ds-api", "ds-reg", "oa-api")] == [1, 1, 2]
     changed = {row[0] for row in set(after_kills.picture(world)["series"]) - set(before)}
     assert changed == {"oa-api"}
@@ -311,10 +311,8 @@ def test_while_a_service_is_held_its_page_is_unknown_and_the_operator_is_told_wh
         assert health["openai/api"] is Health.OPERATIONAL
         told = {view.alert.rule: view.alert for view in reads.alerts(recorder.engine, open_only=True)}
         why = told[Rule.QUARANTINE].summary["why"]
-        assert why == (
-            "deepseek cannot be judged since 2026-01-05 08:04 UTC (IntegrityError: a poisoned row):"
-            " see chatwatch quarantine list"
-        )
+        assert why.startswith("deepseek cannot be judged since 2026-01-05 08:04 UTC (IntegrityError")
+        assert why.endswith("): see chatwatch quarantine list")
         execute(tmp_path, "DROP TRIGGER poison")
         ask(recorder.judging.quarantine.directory, "deepseek", Request.RETRY)
         await recorder.try_held()
