@@ -35,4 +35,4 @@ def served(app: Starlette, http: Any = "auto") -> Iterator[httpx.Client]:
                 yield client
         finally:
             server.should_exit = True
-            thread.join(10)
+            thread.join(120)

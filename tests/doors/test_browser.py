@@ -92,7 +92,7 @@ def door(name: str, url: str) -> Iterator[str]:
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.wait(20)
+            process.wait(120)
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes]) -> None:

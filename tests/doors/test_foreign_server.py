@@ -93,10 +93,10 @@ def running(arguments: list[str], log: Path, environ: dict[str, str]) -> Iterato
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait(5)
+                process.wait(60)
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def proxy(home: Path, port: int, key: str) -> Iterator[subprocess.Popen[bytes]]:
     arguments = [str(PROXY), "--config", str(home / "models.yaml"), "--host", "127.0.0.1", "--port", str(port)]
     environ = {"LITELLM_MASTER_KEY": key, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False"}
     with running(arguments, home / "proxy.log", environ) as process:
-        wait_for("LiteLLM's proxy answers", 90, lambda: answers(f"http://127.0.0.1:{port}/health/liveliness"))
+        wait_for("LiteLLM's proxy answers", 240, lambda: answers(f"http://127.0.0.1:{port}/health/liveliness"))
         yield process
 
 

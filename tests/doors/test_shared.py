@@ -243,7 +243,7 @@ def test_four_workers_in_two_places_survive_kills_and_stops_and_judge_as_one(tmp
             send([crewed[1].children()["recorder"]], signal.SIGSTOP)
             send(crewed[0].children().values(), signal.SIGKILL)  # a pair: its supervisor starts the next one
             send(pids(crewed[3]), signal.SIGKILL)
-            await asyncio.sleep(INTERVAL_S)  # looks of the other's prober wait for its recorder
+            await asyncio.sleep(2 * INTERVAL_S)  # looks of the other's prober wait for its recorder
             send(stopped := pids(crewed[1]), signal.SIGSTOP)
             for place in PLACES:
                 await shared(engine, place, 1)

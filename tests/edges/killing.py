@@ -169,7 +169,7 @@ def run(
     finally:
         timer.cancel()
         ours.close()
-    process.join(60)
+    process.join(300)
     code = process.exitcode
     process.close()
     assert code in (0, -signal.SIGKILL), f"the child ended with {code}"

@@ -56,7 +56,7 @@ def test_three_workers_in_two_places_judge_as_one_would(engine: Engine) -> None:
     def work(location: str) -> None:
         looks = stream(location)
         for start in range(0, len(looks), 2):
-            barrier.wait(30)
+            barrier.wait(300)
             insist(engine, looks[start : start + 2])
             flow.roll_up(engine, looks[start].run.tick)
 

@@ -183,7 +183,7 @@ def test_what_another_session_locks_and_forgets_is_waited_for_on_disk(tmp_path: 
         await recorder.take(batch(1, wanted[0]))
         with psycopg.connect(url) as idle:
             idle.execute("SELECT * FROM series FOR UPDATE")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 for number, one in enumerate(wanted[1:], 2):
                     await recorder.take(batch(number, one))
             assert recorder.seen.spooled == 3
@@ -266,15 +266,15 @@ def test_a_server_that_hangs_is_given_up_and_what_it_did_meanwhile_counts_once(
             os.kill(process, signal.SIGCONT)
 
     event.listen(engine, hung_at, stop)
-    unbounded = threading.Timer(20, go_on)  # fail then, rather than wait for ever
+    unbounded = threading.Timer(120, go_on)  # fail then, rather than wait for ever
     unbounded.start()
     try:
-        with pytest.raises(AWAY), answered_within(0.3):
+        with pytest.raises(AWAY), answered_within(2):
             flow.record(engine, [look("oa-api", T0)], T0)
     finally:
         unbounded.cancel()
         go_on()
-    with answered_within(30):
+    with answered_within(120):
         again = flow.record(engine, [look("oa-api", T0)], T0)
     assert (again.stored, again.duplicates) == (1 - stored_by_then, stored_by_then)
     assert [one.run for one in stored(url)] == [look("oa-api", T0).run]

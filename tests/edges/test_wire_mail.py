@@ -18,6 +18,7 @@ import pytest
 from monitor.core.model import Reason
 from monitor.wire import Limits, MailError, Resolver, Wire, WireError
 from monitor.wire import mail as smtp
+from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, serve
 from tests.edges.hostile_tls import Authority
 from tests.edges.mailing import MailServer, serving
@@ -55,7 +56,7 @@ def send(
             wire = Wire(allow_networks=LOOPBACK, ca_file=str(ca_file) if ca_file else None)
             await wire.mail(at("127.0.0.1", port, **place), mail or letter(), sender, to, limits=LIMITS)
 
-    asyncio.run(main())
+    driven.run(main())
 
 
 def test_a_mail_is_handed_over_whole_whatever_its_lines_begin_with() -> None:
@@ -113,7 +114,7 @@ def test_a_server_without_a_good_certificate_gets_neither_password_nor_mail(
                 await wire.mail(place, letter(), "w@example.com", ["on@example.com"], limits=LIMITS)
             return caught.value
 
-    assert asyncio.run(main()).reason is reason
+    assert driven.run(main()).reason is reason
     assert {line.partition(" ")[0] for line in server.heard} <= {"EHLO", "STARTTLS"}
     assert server.connections <= 1, "no second look: the port may speak clear text"
 
@@ -133,7 +134,7 @@ def test_the_handshake_asks_for_the_servers_name_and_offers_no_http() -> None:
             with pytest.raises(WireError):
                 await wire.mail(at("mail.example", port, security="tls"), letter(), "a@b.c", ["d@e.f"], limits=LIMITS)
 
-    asyncio.run(main())
+    driven.run(main())
     assert b"mail.example" in hello
     assert b"http/1.1" not in hello
 
@@ -266,7 +267,7 @@ def met(behave: Any, *, deadline_s: float = 5.0) -> WireError:
                 await wire.mail(place, letter(), "a@b.c", ["d@e.f"], limits=Limits(deadline_s=deadline_s))
             return caught.value
 
-    return asyncio.run(main())
+    return driven.run(main())
 
 
 def test_the_port_of_another_service_is_told_nothing() -> None:
@@ -333,7 +334,7 @@ def tried(host: str, *, allow: Sequence[str] = (), lookup: Any = None) -> tuple[
                 return error
             return None
 
-    return asyncio.run(main()), server
+    return driven.run(main()), server
 
 
 def refused(host: str, **more: Any) -> None:
