@@ -208,3 +208,13 @@ def test_no_method_that_reaches_out_is_called_outside_the_wire() -> None:
         if isinstance(node, ast.Attribute) and node.attr in CONNECTING
     ]
     assert not found
+
+
+def test_no_test_measures_time_or_memory() -> None:
+    words = re.compile(r"perf_counter|process_time|thread_time|tracemalloc|getrusage|VmRSS|VmHWM|mark\.alone")
+    found = [
+        str(path.relative_to(ROOT))
+        for path in ROOT.glob("tests/**/*.py")
+        if "bench" not in path.parts and path != Path(__file__) and words.search(path.read_text(encoding="utf-8"))
+    ]
+    assert not found, "what is measured belongs into tests/bench, as a ratio"
