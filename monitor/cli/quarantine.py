@@ -124,6 +124,8 @@ def _carry_out(service: str | None, request: Request) -> None:
                 _here(held, names, request)
         except BusyError:
             _by_the_worker(folder, names, request)
+        except OSError as error:
+            raise Failure(f"{folder} cannot be used: {error.strerror or type(error).__name__}") from None
         left = {item.service: item for item in listed(folder)}
         for name in names:
             if name in left:

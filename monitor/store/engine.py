@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
-from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ResourceClosedError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 BUSY_TIMEOUT_MS = 5_000
@@ -26,6 +26,10 @@ HEAD = "0004"
 """The schema version this program was written for: the newest migration's."""
 _READING = "chatwatch_reading"
 _READ_ONLY_SQLSTATE = "25006"
+_GONE = ("3F000", "42501", "42703", "42P01")
+"""PostgreSQL's states for a schema, a right, a column and a table that is not there."""
+_RAISED = "P0"
+"""How PostgreSQL's states of PL/pgSQL begin."""
 _ANSWER_S: ContextVar[float | None] = ContextVar("answer_s", default=None)
 AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)
 """What a verb raises when the database cannot take it now: locked, full, read-only, down. Spool and try again."""
@@ -35,8 +39,15 @@ rest."""
 
 
 def is_away(error: BaseException) -> bool:
-    """Say whether an error means that the database is away, not that it refuses what it was given."""
-    return isinstance(error, AWAY) and not isinstance(error, REFUSED)
+    """Say whether an error means that the database is away, not that it refuses what it was given.
+
+    A statement that makes no sense is a fault of ours as well, unless what it names is gone: a restore puts tables
+    aside, and an administrator may take rights away. So is what a trigger of the database raises.
+    """
+    if not isinstance(error, AWAY) or isinstance(error, REFUSED):
+        return False
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    return state in _GONE if isinstance(error, ProgrammingError) else not state.startswith(_RAISED)
 
 
 class StoreError(Exception):

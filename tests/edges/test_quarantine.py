@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from sqlalchemy import Engine
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from monitor import clock, flow
 from monitor.config import Config, Settings
@@ -25,8 +25,9 @@ from monitor.quarantine import BusyError, Quarantine, Request, as_dropped, ask, 
 from monitor.recorder import Recorder
 from monitor.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import is_away, migrate, open_engine
+from monitor.store.engine import begin, is_away, migrate, open_engine
 from tests.edges import after_kills
+from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 from tests.edges.killing import Point, prepare, run
 from tests.edges.recorder_to_kill import frame, record, story, taken_at
@@ -98,9 +99,30 @@ def test_one_bad_look_costs_its_own_probe_one_tick(world: Engine, tmp_path: Path
     assert rules == [Rule.CONFIGURATION], "the operator hears of it"
 
 
-def test_what_the_database_refuses_is_not_its_absence() -> None:
-    refused = IntegrityError("INSERT", {}, sqlite3.IntegrityError("NOT NULL constraint failed"))
-    assert not is_away(refused)
+@pytest.mark.parametrize(
+    ("statement", "value", "away"),
+    [
+        ("INSERT INTO word (id, text) VALUES (1, :value), (2, :value)", "same", False),
+        ("SELECT :value", {"no": "number"}, False),
+        ("INSERT INTO gone VALUES (:value)", 1, True),
+    ],
+    ids=["breaks a constraint", "a value of no kind", "no such table"],
+)
+def test_what_the_database_refuses_is_not_its_absence(
+    engine: Engine, statement: str, value: object, away: bool
+) -> None:
+    with pytest.raises(DBAPIError) as caught, begin(engine) as connection:
+        connection.execute(text(statement), {"value": value})
+    assert is_away(caught.value) == away
+
+
+@pytest.mark.postgres
+def test_what_a_trigger_of_postgresql_raises_is_not_its_absence(postgres_server: Server) -> None:
+    engine = open_engine(postgres_server.create())
+    with pytest.raises(DBAPIError, match="poison") as caught, begin(engine) as connection:
+        connection.execute(text("DO $$ BEGIN RAISE EXCEPTION 'poison'; END $$"))
+    assert not is_away(caught.value)
+    engine.dispose()
 
 
 def test_an_absent_database_is_still_raised_and_nothing_is_held(world: Engine, tmp_path: Path) -> None:
