@@ -20,8 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor import clock
+from monitor.core.model import Source
 from monitor.probes.answers import parse_json
 from monitor.probes.base import Context
+from monitor.probes.phrases import statements
+from monitor.probes.plain import visible_text
 from monitor.probes.redaction import redact
 from monitor.wire import Limits, Wire, WireError
 from tests.bench.peak import PeakMemory
@@ -200,10 +203,27 @@ def texts(slow: Worst, rounds: int) -> None:
             slow.take(f"pieces of {piece}", cost_s((piece * 8192)[:8192]) / cost_s(("plain words " * 8192)[:8192]))
 
 
+CRAFTED = ("<", "<!--", "<a b='", "<div hidden>", "&#", "<script>", "only ", "registration ", "sign up, ", "注册限制")
+PAGE_CHARS = 400_000
+
+
+def crafted(slow: Worst, rounds: int) -> None:
+    """Read a page made to be slow, beside a plain one as long."""
+
+    def cost_s(unit: str) -> float:
+        page, began_s = unit * (PAGE_CHARS // len(unit)), time.process_time()
+        statements(visible_text(page), Source.PAGE_TEXT)
+        return time.process_time() - began_s
+
+    for _ in range(rounds):
+        for unit in CRAFTED:
+            slow.take(f"a page of {unit}", cost_s(unit) / cost_s("<p>You can sign up by phone or e-mail.</p>\n"))
+
+
 def main(quick: bool) -> None:
     """Print the largest ratios and where they were measured."""
     rounds = 1 if quick else ROUNDS
-    hold, memory, large, late, slow = Worst(4), Worst(25), Worst(25), Worst(1.33), Worst(50)
+    hold, memory, large, late, slow, page = Worst(4), Worst(25), Worst(25), Worst(1.33), Worst(10), Worst(3)
     ctx = context(timeout_s=DEADLINE_S)
     uvloop.run(look_once("http", replace(ctx, memory={}), url="http://127.0.0.1:9"))  # reads the authorities
     gc.collect()
@@ -214,6 +234,7 @@ def main(quick: bool) -> None:
         waiting(ctx, late, rounds)
         streams(large, rounds)
         texts(slow, rounds)
+        crafted(page, rounds)
     finally:
         gc.enable()
         gc.unfreeze()
@@ -223,4 +244,5 @@ def main(quick: bool) -> None:
     told.add_row(*memory.row("memory of a look, against a body of 2 MB"))
     told.add_row(*large.row("memory of a stream or of JSON in small parts, against the same"))
     told.add_row(*slow.row("redacting a text made to be slow, against a plain one"))
+    told.add_row(*page.row("reading a page made to be slow, against a plain one"))
     Console(width=160).print(told)
