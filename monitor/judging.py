@@ -12,7 +12,7 @@ from monitor import clock, flow, quarantine
 from monitor.channels.base import plain
 from monitor.config import Config
 from monitor.core.model import Result
-from monitor.flow.recording import Recorded
+from monitor.flow.record import Recorded
 from monitor.metrics import Counters, Seen
 from monitor.probes.base import secrets_of
 from monitor.probes.redaction import redact

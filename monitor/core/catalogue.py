@@ -5,11 +5,13 @@ Options of a probe kind (URLs, headers, secrets) are not here; only the prober e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from monitor.core.maintenance import Maintenance
 from monitor.core.model import Health, Severity
+from monitor.core.schedule import slot
 
 
 class ComponentKind(StrEnum):
@@ -158,3 +160,55 @@ class Catalogue:
     version: str = ""
     """Hash of the configuration that it came from."""
     planned: tuple[Planned, ...] = ()
+
+
+@dataclass(frozen=True)
+class Index:
+    """A catalogue with its parts by id."""
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    components: Mapping[str, Component] = field(default_factory=dict)
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    probes_of: Mapping[str, tuple[Probe, ...]] = field(default_factory=dict)
+    """Component id → its probes, in order."""
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    """Service id → the policy of its incidents and alerts: that of its first probe that is no witness."""
+
+    def service_of(self, probe: Probe) -> str:
+        """Return the service a probe speaks for."""
+        component = self.components.get(probe.component)
+        return component.service if component else probe.component.partition("/")[0]
+
+    def policy(self, service: str) -> Policy:
+        """Return the policy of a service's incidents and alerts; the default where nothing looks at it."""
+        return self.policies.get(service) or Policy()
+
+
+def make_index(catalogue: Catalogue) -> Index:
+    """Return the catalogue by id."""
+    probes_of: dict[str, tuple[Probe, ...]] = {}
+    for probe in catalogue.probes:
+        probes_of[probe.component] = (*probes_of.get(probe.component, ()), probe)
+    index = Index(
+        catalogue,
+        {service.id: service for service in catalogue.services},
+        {component.id: component for component in catalogue.components},
+        {probe.id: probe for probe in catalogue.probes},
+        probes_of,
+    )
+    policies: dict[str, Policy] = {}
+    for probe in catalogue.probes:
+        if not probe.witness:
+            policies.setdefault(index.service_of(probe), probe.policy)
+    return replace(index, policies=policies)
+
+
+def series_in_order(catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Yield (probe id, location) of everything that is looked at, by location and then by place on the grid.
+
+    What is due together lies together in the database, so that one batch of results touches few pages.
+    """
+    by_slot = sorted(catalogue.probes, key=lambda probe: (probe.interval_s, slot(probe.id, probe.interval_s)))
+    for location in sorted({location for probe in catalogue.probes for location in probe.locations}):
+        yield from ((probe.id, location) for probe in by_slot if location in probe.locations)

@@ -12,6 +12,18 @@ from monitor.core.events import Cause
 from monitor.core.model import Impact, IncidentStatus, Severity, Verdict
 
 
+class CommandError(Exception):
+    """The command cannot be carried out; the text is for the person who gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What came of a command. ``subject`` is the id of what it was about or made."""
+
+    subject: str
+    changed: bool
+
+
 @dataclass(frozen=True, slots=True)
 class AcknowledgeAlert:
     """Somebody has it: no repeats, no escalation. Acknowledging twice or after the resolution changes nothing."""

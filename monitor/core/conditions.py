@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from monitor.core.baseline import Unusual, sentence
@@ -52,6 +53,7 @@ class Condition:
         return alert_key(self.service, self.component, self.rule, self.scope)
 
 
+@lru_cache(maxsize=65_536)  # asked for with every look of a component in trouble
 def alert_key(service: str, component: str, rule: AnyRule, scope: str = "") -> str:
     """Return sha256 over service, component, rule and scope, in hexadecimal."""
     return hashlib.sha256(f"{service}|{component}|{rule}|{scope}".encode()).hexdigest()

@@ -106,9 +106,14 @@ class _Draft:
         return self.incident
 
 
-def incident_id(service: str, cause: Cause, started_at: datetime) -> str:
-    """Return a stable, sortable id: the same outage gets the same id live, in replay and in another process."""
-    digest = hashlib.sha256(f"{service}|{cause}|{started_at.isoformat()}".encode()).hexdigest()[:10]
+def incident_id(service: str, cause: Cause, started_at: datetime, after: str = "") -> str:
+    """Return a stable, sortable id: the same outage gets the same id live, in replay and in another process.
+
+    ``after`` is the id of the service's incident before it. Without it two incidents that begin at the same moment
+    would share an id, and the database would refuse the second for ever.
+    """
+    chain = f"|{after}" if after else ""
+    digest = hashlib.sha256(f"{service}|{cause}|{started_at.isoformat()}{chain}".encode()).hexdigest()[:10]
     return f"{started_at:%Y%m%dT%H%M%S}-{digest}"
 
 
@@ -169,10 +174,10 @@ def _start(
             return tuple(draft.events)
     started = min(_began(facts, name, verdict, now) for name, verdict in new.items())
     if last is not None and last.resolved_at is not None:
-        started = max(started, last.resolved_at)  # what was before belongs to the last one, whose id it may give
+        started = max(started, last.resolved_at)  # what was before belongs to the last one
     worst = next(iter(failing.values()))
     impact = IMPACT[worst.health]
-    draft = _Draft(None, incident_id(facts.service, facts.cause, started), now)
+    draft = _Draft(None, incident_id(facts.service, facts.cause, started, last.id if last else ""), now)
     opened = Opened(
         facts.service,
         facts.cause,

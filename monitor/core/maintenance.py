@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -130,6 +130,25 @@ def _existing(wall: datetime, zone: ZoneInfo) -> datetime:
         middle = low + (high - low) / 2
         low, high = (low, middle) if middle.astimezone(zone).utcoffset() == after else (middle, high)
     return high.replace(microsecond=0)
+
+
+def held(
+    item: Maintenance, announced_at: datetime, called_off_at: datetime | None, since: datetime, until: datetime
+) -> Iterator[Window]:
+    """Yield the windows of ``[since, until)`` that were held: what was called off counts until then."""
+    for window in windows(item, since, until):
+        if window.ends_at <= announced_at:
+            continue  # it repeats since before it was announced
+        if called_off_at is None or window.ends_at <= called_off_at:
+            yield window
+        elif window.starts_at < called_off_at:
+            yield replace(window, ends_at=called_off_at)
+
+
+def around(at: datetime) -> tuple[datetime, datetime]:
+    """Return the time whose windows matter to judgement: two days before the hour of ``at`` until two hours after."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    return hour - timedelta(days=2), hour + timedelta(hours=2)
 
 
 def covering(items: Iterable[Window], component: str, at: datetime) -> Window | None:

@@ -180,8 +180,13 @@ class Health(StrEnum):
 
     @property
     def severity(self) -> int:
-        """0 operational … 3 major outage; unknown is 0 because ignorance never makes anything worse."""
+        """0 operational … 3 major outage; unknown is 0, as it is no trouble. No good news either: see :attr:`rank`."""
         return {"operational": 0, "degraded_performance": 1, "partial_outage": 2, "major_outage": 3}.get(self.value, 0)
+
+    @property
+    def rank(self) -> int:
+        """Place when the worst of several is to be shown: trouble goes before ignorance, ignorance before good."""
+        return self.severity + 1 if self.severity else int(self is Health.UNKNOWN)
 
 
 class Registration(StrEnum):

@@ -21,16 +21,28 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 from monitor.core import health, notation
-from monitor.core.alerts import SilenceWindow
-from monitor.core.catalogue import Probe
-from monitor.core.event_json import EventError, decode_strictly
-from monitor.core.events import Alert, Cause, Decision, IncidentEvent
+from monitor.core.catalogue import Catalogue, Probe
+from monitor.core.commands import (
+    AcknowledgeAlert,
+    Carried,
+    Command,
+    CommandError,
+    HideIncident,
+    PostUpdate,
+    PublishIncident,
+    ResolveIncident,
+    ScheduleMaintenance,
+    Silence,
+    WritePostmortem,
+)
+from monitor.core.events import Alert, Cause, Decision, EventKind, Incident, IncidentEvent
+from monitor.core.health import ComponentHealth
 from monitor.core.incident_events import (
     ComponentBetter,
     ComponentWorse,
@@ -49,20 +61,13 @@ from monitor.core.incident_events import (
     Resolved,
     UpstreamSaid,
 )
-from monitor.core.maintenance import Maintenance, Window, repeat_fault, windows
-from monitor.core.model import (
-    Observation,
-    Reason,
-    Registration,
-    Result,
-    RunId,
-)
+from monitor.core.maintenance import Maintenance, repeat_fault
+from monitor.core.model import Impact, IncidentStatus, Observation, Reason, Registration, Result, RunId
 from monitor.core.notation import LETTERS, ScenarioError, looks, offset, seconds
 from monitor.core.replay import Judge
 
 LOOK_S = 0.5
 MOMENT = re.compile(r"[+-](\d+(h|m|s))+")
-A_YEAR = timedelta(days=366)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +80,49 @@ class Report:
     """Decisions to tell nobody, with their reason."""
     unmet: tuple[str, ...]
     played: tuple[Result, ...] = field(repr=False)
-    judge: Judge = field(repr=False, compare=False)
+    judge: Player = field(repr=False, compare=False)
 
 
-def run(scenario: Mapping[str, Any]) -> Report:
+class Player(Protocol):
+    """Whatever judges: memory (:class:`monitor.core.replay.Judge`), or a database in the tests."""
+
+    @property
+    def events(self) -> Sequence[IncidentEvent]:
+        """Every incident's events, in the order they were written."""
+
+    @property
+    def fired(self) -> Sequence[Alert]:
+        """Every alert that ever fired."""
+
+    @property
+    def decisions(self) -> Sequence[Decision]:
+        """Every decision, in order."""
+
+    def record(self, results: Sequence[Result]) -> None:
+        """Take in looks."""
+
+    def sweep(self, now: datetime) -> None:
+        """Let time pass without a look."""
+
+    def command(self, order: Command, who: str, now: datetime, why: str = "") -> Carried:
+        """Carry out a person's command."""
+
+    def open_alerts(self) -> Sequence[Alert]:
+        """Return the alerts that are not resolved."""
+
+    def latest(self, service: str, cause: Cause) -> Incident | None:
+        """Return the latest incident of a service and cause."""
+
+    def shown(self, component: str, now: datetime) -> ComponentHealth | None:
+        """Return the verdict that the page shows."""
+
+    def registration_of(self, component: str, now: datetime) -> Registration | None:
+        """Return the word over all ways to sign up."""
+
+
+def run(scenario: Mapping[str, Any], player: Callable[[Catalogue], Player] = Judge) -> Report:
     """Play a scenario through the rules and compare what came of it with what it expects."""
-    play = _Play(scenario)
+    play = _Play(scenario, player)
     play.go()
     judge, start = play.judge, play.start
     causes = {item.incident: item.what.cause for item in judge.events if isinstance(item.what, Opened)}
@@ -188,14 +230,16 @@ def _told(event: IncidentEvent, start: datetime) -> list[str]:
 class _Play:
     """One run of a scenario: the looks, clicks and checks in order of time."""
 
-    def __init__(self, scenario: Mapping[str, Any]) -> None:
+    def __init__(self, scenario: Mapping[str, Any], player: Callable[[Catalogue], Player]) -> None:
         self.scenario = scenario
         start = scenario.get("start", "2026-01-05T00:00:00Z")
         self.start = start if isinstance(start, datetime) else datetime.fromisoformat(str(start))
         self.start = self.start.replace(tzinfo=self.start.tzinfo or UTC)
         self.catalogue = notation.catalogue(scenario)
         self.probes = {probe.id: probe for probe in self.catalogue.probes}
-        self.judge = Judge(self.catalogue, tuple(_windows(scenario, self.start)), _silences(scenario, self.start))
+        self.judge = player(self.catalogue)
+        for order in (*_maintenance(scenario, self.start), *_silences(scenario, self.start)):
+            self.judge.command(order, "scenario", self.start)
         self.unmet: list[str] = []
         self.played: list[Result] = []
         self.failed_row: dict[tuple[str, str], int] = {}
@@ -228,7 +272,7 @@ class _Play:
         else:
             for result in self._results(at, *what):
                 self.played.append(result)
-                self.judge.record([result], result.started_at + timedelta(seconds=LOOK_S))
+                self.judge.record([result])
 
     def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[Probe, str, tuple[str, ...]]]]:
         id_, _, location = name.partition("@")
@@ -269,34 +313,55 @@ class _Play:
         for component, health_ in want.items():
             verdict = self.judge.shown(component, at)
             found = verdict.health.value if verdict else "nothing"
-            if component in self.judge.registrations and health_ in set(Registration):
-                found = self.judge.registration_of(component, at).value
+            word = self.judge.registration_of(component, at)
+            if word is not None and health_ in set(Registration):
+                found = word.value
             if found != health_:
                 self.unmet.append(f"health: at {when} {component} is {found}, expected {health_}")
 
     def _click(self, at: datetime, click: Mapping[str, Any]) -> None:
         who = click.get("by", "alice")
         if "acknowledge" in click:
-            for alert in list(self.judge.standing.values()):
+            for alert in self.judge.open_alerts():
                 if alert.rule == click["acknowledge"]:
-                    self.judge.acknowledge(alert.id, who, at)
+                    self.judge.command(AcknowledgeAlert(alert.id), who, at)
             return
-        cause = Cause(click.get("cause", "outage"))
-        incident = self.judge.latest[click["service"], cause]
-        data = {key: click[key] for key in ("text", "status", "impact", "title") if key in click}
+        incident = self.judge.latest(click["service"], Cause(click.get("cause", "outage")))
+        if incident is None:
+            raise ScenarioError(f"clicks: there is no incident of {click['service']} at {click['at']}")
         try:
-            what = decode_strictly(click["do"], data)
-        except EventError as error:
-            raise ScenarioError(f"clicks: {error}") from None
-        self.judge.tell(IncidentEvent(incident.id, incident.last_seq + 1, at, at, what, who))
+            self.judge.command(_order(click, incident.id), who, at)
+        except CommandError as error:
+            raise ScenarioError(f"clicks: at {click['at']}: {error}") from None
 
 
-def _windows(scenario: Mapping[str, Any], start: datetime) -> Iterator[Window]:
-    """Yield the windows of planned work; one that repeats does so for a year at most."""
-    for number, item in enumerate(scenario.get("maintenance", ())):
+def _order(click: Mapping[str, Any], incident: str) -> Command:
+    """Return what a person commanded about an incident."""
+    text = str(click.get("text", ""))
+    orders: dict[EventKind, Callable[[], Command]] = {
+        EventKind.NOTE: lambda: PostUpdate(
+            incident,
+            text,
+            IncidentStatus(click["status"]) if click.get("status") else None,
+            Impact(click["impact"]) if click.get("impact") else None,
+            str(click.get("title", "")),
+        ),
+        EventKind.RESOLVED: lambda: ResolveIncident(incident),  # a text beside it would be a note of its own
+        EventKind.PUBLISHED: lambda: PublishIncident(incident),
+        EventKind.HIDDEN: lambda: HideIncident(incident),
+        EventKind.POSTMORTEM: lambda: WritePostmortem(incident, text),
+    }
+    found = orders.get(click["do"])
+    if found is None:
+        raise ScenarioError(f"clicks: a person cannot do {click['do']!r}: one of {', '.join(sorted(orders))}")
+    return found()
+
+
+def _maintenance(scenario: Mapping[str, Any], start: datetime) -> Iterator[Command]:
+    for item in scenario.get("maintenance", ()):
         begins, ends = (start + timedelta(seconds=seconds(item[name])) for name in ("from", "to"))
         planned = Maintenance(
-            str(number),
+            "",
             item["service"],
             tuple(item.get("components", ())),
             begins,
@@ -306,18 +371,14 @@ def _windows(scenario: Mapping[str, Any], start: datetime) -> Iterator[Window]:
         )
         if why := repeat_fault(planned):
             raise ScenarioError(f"maintenance: {why}")
-        yield from windows(planned, begins, begins + A_YEAR)
-
-
-def _silences(scenario: Mapping[str, Any], start: datetime) -> tuple[SilenceWindow, ...]:
-    return tuple(
-        SilenceWindow(
-            str(number),
-            start + timedelta(seconds=seconds(item["from"])),
-            start + timedelta(seconds=seconds(item["to"])),
-            item.get("service", ""),
-            item.get("component", ""),
-            item.get("rule", ""),
+        yield ScheduleMaintenance(
+            planned.service, planned.components, "", begins, ends, "", planned.repeat, planned.time_zone
         )
-        for number, item in enumerate(scenario.get("silences", ()))
-    )
+
+
+def _silences(scenario: Mapping[str, Any], start: datetime) -> Iterator[Command]:
+    for item in scenario.get("silences", ()):
+        begins, ends = (start + timedelta(seconds=seconds(item[name])) for name in ("from", "to"))
+        about = item.get("service", ""), item.get("component", ""), item.get("rule", "")
+        if ends > max(begins, start):
+            yield Silence(ends, *about, starts_at=begins, everything=not any(about))

@@ -13,7 +13,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from monitor.flow.people import CommandError
+from monitor.flow.command import CommandError
 from monitor.store import tables
 from monitor.store.codec import us, when
 from monitor.store.engine import begin, reading

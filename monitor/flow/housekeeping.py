@@ -10,7 +10,6 @@ from monitor.core.model import Health
 from monitor.flow.burning import watch_budgets
 from monitor.flow.latencies import renew_latencies
 from monitor.flow.unusual import watch_latency
-from monitor.flow.working import COMPONENT, COMPONENT_DAY, days_changed
 from monitor.store import raw, tables
 from monitor.store.bars import STATES, Line, one_day
 from monitor.store.codec import DAY, us, when
@@ -24,6 +23,7 @@ from monitor.store.rolling import (
     mark,
 )
 from monitor.store.tables import table
+from monitor.store.transaction import COMPONENT, COMPONENT_DAY, days_changed
 
 SPAN = table(tables.Span)
 DAY_GRACE = timedelta(hours=1)

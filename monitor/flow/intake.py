@@ -8,13 +8,9 @@ from typing import NamedTuple
 from sqlalchemy import Engine
 
 from monitor.core import alertmanager
-from monitor.core.rules import Rule
-from monitor.flow.paging import Paging
-from monitor.flow.working import Working
+from monitor.core.evaluation import Evaluation
 from monitor.store.engine import begin
-
-MOST_OPEN = 500
-"""Alerts from outside that may be open at once; what is beyond is left out until some end."""
+from monitor.store.transaction import SqlStore
 
 
 class TakenIn(NamedTuple):
@@ -27,17 +23,8 @@ class TakenIn(NamedTuple):
 def take_in(engine: Engine, document: object, now: datetime) -> TakenIn:
     """Take in a message of Alertmanager; repeating it changes nothing. Raises ``ValueError`` when it is none."""
     with begin(engine) as connection:
-        work = Working(connection, now)
-        conditions = alertmanager.read(document, work.catalogue, now)
-        paging = Paging(work)
-        known = {key for key, alert in paging.open.items() if not isinstance(alert.rule, Rule)}
-        kept = []
-        for condition in conditions:
-            if condition.holds and condition.key not in known and len(known) >= MOST_OPEN:
-                continue
-            if condition.holds:
-                known.add(condition.key)
-            kept.append(condition)
-        paging.meet(kept, now)
-        paging.decide()
-    return TakenIn(len(kept), len(conditions) - len(kept))
+        store = SqlStore(connection, now)
+        conditions = alertmanager.read(document, store.index.catalogue, now)
+        left_out = Evaluation(store).on_foreign(conditions, now)
+        store.flush()
+    return TakenIn(len(conditions) - left_out, left_out)

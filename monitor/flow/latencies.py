@@ -13,12 +13,12 @@ from datetime import datetime
 from sqlalchemy import Connection, Engine, select, update
 
 from monitor.core import sketch
-from monitor.flow.working import COMPONENT
 from monitor.store.catalogues import load_index
 from monitor.store.codec import pack, us
 from monitor.store.engine import begin, reading
 from monitor.store.reads_results import latency_points, speaking_series
 from monitor.store.rolling import HOUR_US, Bucket, level_rows, mark, read_bucket, set_mark
+from monitor.store.transaction import COMPONENT
 from monitor.store.views import Latency
 
 EVERY_S = 60

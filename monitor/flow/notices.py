@@ -8,14 +8,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, exists, func, or_, select, update
 
-from monitor.core.conditions import about_us
+from monitor.core.evaluation import Evaluation
 from monitor.core.events import Alert
 from monitor.core.model import Sending, Why
-from monitor.core.rules import Rule
-from monitor.flow.paging import OUTBOX, Paging
-from monitor.flow.working import Working
 from monitor.store.codec import unpack, us, us_or_none, when
 from monitor.store.engine import begin, is_postgresql, reading
+from monitor.store.transaction import SqlStore
+from monitor.store.transaction_alerts import OUTBOX
 
 LEASE = timedelta(seconds=60)
 """A sender that died holds a notice for no longer than this; then it is sent again under the same key."""
@@ -137,11 +136,9 @@ def _tell_of_channel(connection: Connection, channel: str, now: datetime) -> Non
     row = connection.execute(query).first()
     if row is None:
         return
-    work = Working(connection, now)
-    paging = Paging(work)
-    why = f"channel {channel} gave up a notice: {row.error}" if row.sending == Sending.DEAD.value else ""
-    paging.meet([about_us(Rule.DELIVERY, channel, why, now)], now)
-    paging.decide()
+    store = SqlStore(connection, now)
+    Evaluation(store).on_delivery(channel, row.error if row.sending == Sending.DEAD.value else "", now)
+    store.flush()
 
 
 def outbox_counts(engine: Engine) -> dict[Sending, int]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from sqlalchemy import Connection, insert, select, update
 
 from monitor.core.catalogue import Planned
 from monitor.core.maintenance import Maintenance
-from monitor.store.codec import pack, unpack, us, us_or_none
-from monitor.store.maintenances import MAINTENANCE
+from monitor.store.codec import pack, unpack, us
+from monitor.store.maintenances import MAINTENANCE, maintenance_row
 
 BY_FILE = "(configuration)"
 """Who announced it; no person may have such a name."""
@@ -35,23 +34,6 @@ def put_planned(connection: Connection, wanted: Iterable[Planned], now: datetime
         window = replace(item.window, id=f"{item.window.id}.{us(now)}")
         values = maintenance_row(window, item.title, item.text, BY_FILE)
         connection.execute(insert(MAINTENANCE).values(values | {"starts_us": max(values["starts_us"], us(now))}))
-
-
-def maintenance_row(item: Maintenance, title: str, text: str, by: str) -> dict[str, Any]:
-    """Return an announcement as a row."""
-    end: datetime | None = item.ends_at
-    if item.repeat:
-        end = item.repeat_until and item.repeat_until + (item.ends_at - item.starts_at) + timedelta(days=2)
-    return {
-        "id": item.id,
-        "service": item.service,
-        "starts_us": us(item.starts_at),
-        "until_us": us_or_none(end),
-        "title": title,
-        "text": text,
-        "body": pack(Maintenance, item),
-        "by": by,
-    }
 
 
 def _id(row_id: str) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Engine, select
 
 from monitor.core.incidents import fold
-from monitor.flow.working import INCIDENT_EVENT, put_incident
 from monitor.store.engine import begin
 from monitor.store.reads_incidents import read_event
+from monitor.store.transaction import INCIDENT_EVENT, put_incident
 
 
 def rebuild(engine: Engine) -> int:

@@ -9,20 +9,17 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, select
 
 from monitor.core import baseline, sketch
-from monitor.core.baseline import Hour, Pace, Unusual
-from monitor.core.catalogue import Probe
-from monitor.core.conditions import Condition, latency_unusual
-from monitor.flow.judging import judge
-from monitor.flow.paging import Paging
-from monitor.flow.working import COMPONENT, SERIES, Working, chunks
-from monitor.store.catalogues import Index, load_index
-from monitor.store.codec import unpack, us, when
+from monitor.core.baseline import Hour, Pace
+from monitor.core.catalogue import Index, Probe
+from monitor.core.evaluation import Evaluation
+from monitor.store.catalogues import load_index
+from monitor.store.codec import us, when
 from monitor.store.engine import begin, reading
 from monitor.store.raw import REASONS
 from monitor.store.rolling import HOUR, MINUTE, mark, read_bucket, set_mark
+from monitor.store.transaction import COMPONENT, SERIES, SqlStore, chunks
 
 MARK = "usual"
-Found = tuple[Unusual, ...]
 
 
 def watch_latency(engine: Engine, now: datetime) -> int:
@@ -40,33 +37,20 @@ def watch_latency(engine: Engine, now: datetime) -> int:
         if mark(connection, MARK, lock=True) >= us(at):
             return 0
         set_mark(connection, MARK, us(at))
-        query = select(COMPONENT.c.id, COMPONENT.c.unusual).where(COMPONENT.c.unusual != "")
-        standing = {row.id: unpack(Found, row.unusual) for row in connection.execute(query)}
-        policies = {probe.id: probe.policy for probe in index.catalogue.probes}
-        news = {}
-        for component in sorted({*standing, *paces} & set(index.components)):
-            before = standing.get(component, ())
-            compared = baseline.compare(paces.get(component, ()), before, at, policies)
-            if before or compared.found:
-                news[component] = compared
-        return _write_down(connection, news, now) if news else 0
+        standing = set(connection.scalars(select(COMPONENT.c.id).where(COMPONENT.c.unusual != "")))
+        store = SqlStore(connection, now)
+        news = sorted({*standing, *_worth_it(paces, at)} & set(store.index.components))
+        if not news:
+            return 0
+        store.load({store.index.components[name].service for name in news})
+        Evaluation(store).on_latency({name: paces.get(name, ()) for name in news}, at, now)
+        store.flush()
+    return store.notices
 
 
-def _write_down(connection: Connection, news: Mapping[str, baseline.Compared], now: datetime) -> int:
-    work = Working(connection, now)
-    work.load({work.index.components[name].service for name in news})
-    paging = Paging(work)
-    conditions: list[Condition] = []
-    for name, compared in news.items():
-        part = work.parts[name]
-        part.unusual, part.changed = compared.found, True
-        judge(work, part, now)
-        conditions += [latency_unusual(name, item.probe, item, now) for item in compared.found]
-        conditions += [latency_unusual(name, probe, None, now) for probe in compared.over]
-    paging.meet(conditions, now)
-    work.flush()
-    paging.decide()
-    return paging.notices
+def _worth_it(paces: Mapping[str, Sequence[Pace]], at: datetime) -> list[str]:
+    """Return the components of which something stands out: only those are locked."""
+    return [name for name, mine in paces.items() if baseline.compare(mine, (), at, {}).found]
 
 
 def _paces(connection: Connection, index: Index, at: datetime) -> dict[str, list[Pace]]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from sqlalchemy import Connection, select
 
-from monitor.core.catalogue import Catalogue, Component, Probe, Service
+from monitor.core.catalogue import Catalogue, Index, make_index
 from monitor.store import tables
 from monitor.store.codec import unpack
 from monitor.store.tables import table
@@ -15,32 +12,6 @@ from monitor.store.tables import table
 CATALOGUE = table(tables.Catalogue)
 _PARSED: dict[str, Index] = {}
 _KEPT = 8
-
-
-@dataclass(frozen=True)
-class Index:
-    """A catalogue with its parts by id."""
-
-    catalogue: Catalogue = field(default_factory=Catalogue)
-    services: Mapping[str, Service] = field(default_factory=dict)
-    components: Mapping[str, Component] = field(default_factory=dict)
-    probes: Mapping[str, Probe] = field(default_factory=dict)
-    probes_of: Mapping[str, tuple[Probe, ...]] = field(default_factory=dict)
-    """Component id → its probes, in order."""
-
-
-def make_index(catalogue: Catalogue) -> Index:
-    """Return the catalogue by id."""
-    probes_of: dict[str, tuple[Probe, ...]] = {}
-    for probe in catalogue.probes:
-        probes_of[probe.component] = (*probes_of.get(probe.component, ()), probe)
-    return Index(
-        catalogue,
-        {service.id: service for service in catalogue.services},
-        {component.id: component for component in catalogue.components},
-        {probe.id: probe for probe in catalogue.probes},
-        probes_of,
-    )
 
 
 def load_index(connection: Connection) -> Index:

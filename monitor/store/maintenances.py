@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from monitor.core.maintenance import Maintenance, Window, windows
+from monitor.core.maintenance import Maintenance, Window, held
 from monitor.store import tables
-from monitor.store.codec import unpack, us, when, when_or_none
+from monitor.store.codec import pack, unpack, us, us_or_none, when, when_or_none
 from monitor.store.tables import table
 
 MAINTENANCE = table(tables.Maintenance)
@@ -22,12 +22,23 @@ def held_windows(connection: Connection, since: datetime, until: datetime) -> It
         MAINTENANCE.c.starts_us < us(until),
         MAINTENANCE.c.until_us.is_(None) | (MAINTENANCE.c.until_us > us(since)),
     )
-    for row in connection.execute(query):
-        called_off, announced = when_or_none(row.cancelled_us), when(row.starts_us)
-        for window in windows(unpack(Maintenance, row.body), since, until):
-            if window.ends_at <= announced:
-                continue  # it repeats since before it was announced
-            if called_off is None or window.ends_at <= called_off:
-                yield window
-            elif window.starts_at < called_off:
-                yield replace(window, ends_at=called_off)
+    for row in connection.execute(query.order_by(MAINTENANCE.c.id)):
+        item = unpack(Maintenance, row.body)
+        yield from held(item, when(row.starts_us), when_or_none(row.cancelled_us), since, until)
+
+
+def maintenance_row(item: Maintenance, title: str, text: str, by: str) -> dict[str, Any]:
+    """Return an announcement as a row."""
+    end: datetime | None = item.ends_at
+    if item.repeat:
+        end = item.repeat_until and item.repeat_until + (item.ends_at - item.starts_at) + timedelta(days=2)
+    return {
+        "id": item.id,
+        "service": item.service,
+        "starts_us": us(item.starts_at),
+        "until_us": us_or_none(end),
+        "title": title,
+        "text": text,
+        "body": pack(Maintenance, item),
+        "by": by,
+    }

@@ -17,14 +17,14 @@ from sqlalchemy import Connection, Engine, Row, func, select
 
 from monitor.core import registration
 from monitor.core.baseline import Unusual, worst
-from monitor.core.catalogue import Catalogue, Component, Probe, Service
+from monitor.core.catalogue import Catalogue, Component, Index, Probe, Service
 from monitor.core.maintenance import Window, covering
 from monitor.core.model import Health, Reason, UpstreamReading
 from monitor.core.registration import RegistrationState
 from monitor.core.slo import PERIOD_DAYS, Budget, objective
 from monitor.store import tables
 from monitor.store.bars import Line, Parts, day_parts, day_totals, total
-from monitor.store.catalogues import Index, load_index
+from monitor.store.catalogues import load_index
 from monitor.store.codec import DAY, SECOND, unpack, us, when, when_or_none
 from monitor.store.engine import reading
 from monitor.store.maintenances import held_windows

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, select
 
 from monitor.core.alerts import SilenceWindow
+from monitor.core.catalogue import Index
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Certificate, Sending, Severity, Verdict, Why
 from monitor.store import raw, tables
-from monitor.store.catalogues import Index, load_index
+from monitor.store.catalogues import load_index
 from monitor.store.codec import unpack, us, when, when_or_none
 from monitor.store.engine import reading
 from monitor.store.reads_results import read_rows

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from sqlalchemy import Connection, Engine, Row, select
 
+from monitor.core.catalogue import Index
 from monitor.core.event_json import decode
 from monitor.core.events import EventData, Incident, IncidentEvent
 from monitor.core.incident_events import (
@@ -35,7 +36,7 @@ from monitor.core.incidents import is_open
 from monitor.core.model import Health
 from monitor.core.witness import lead_s
 from monitor.store import tables
-from monitor.store.catalogues import Index, load_index
+from monitor.store.catalogues import load_index
 from monitor.store.codec import unpack, us, when
 from monitor.store.engine import reading
 from monitor.store.tables import table

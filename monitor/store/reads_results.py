@@ -10,9 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, Select, func, select
 
 from monitor.core import sketch
+from monitor.core.catalogue import Index
 from monitor.core.model import Evidence, Observation, Result, RunId
 from monitor.store import raw, tables
-from monitor.store.catalogues import Index, load_index
+from monitor.store.catalogues import load_index
 from monitor.store.codec import DAY, unpack, us, when
 from monitor.store.engine import is_postgresql, reading
 from monitor.store.raw import RESULT

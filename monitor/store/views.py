@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from monitor.core.baseline import Unusual
 from monitor.core.catalogue import ComponentKind, Probe
@@ -24,6 +24,7 @@ from monitor.core.model import (
     Verdict,
     Why,
 )
+from monitor.core.pipeline import WORKER_LIMIT
 from monitor.core.slo import Budget
 
 
@@ -183,10 +184,6 @@ class MaintenanceView:
     text: str
     starts_at: datetime
     ends_at: datetime
-
-
-WORKER_LIMIT = timedelta(seconds=90)
-"""A worker that was silent for longer does not count as watching."""
 
 
 @dataclass(frozen=True, slots=True)

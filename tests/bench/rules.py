@@ -53,7 +53,7 @@ def main(quick: bool) -> None:
     print("verdict of a component               ", rate(ticks, began))
     judge, began = Judge(WORLD), time.perf_counter()
     for result in seen:
-        judge.record([result], result.started_at)
+        judge.record([result])
     print("whole judgement, one outage in 2,000 ", rate(ticks, began))
     print(table(quick))
 

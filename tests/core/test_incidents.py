@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from monitor.core import incidents, lifecycle
 from monitor.core.catalogue import Catalogue, Component, Policy, Publishing, Route, Service
+from monitor.core.evaluation import ended
 from monitor.core.event_json import decode_strictly
 from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
 from monitor.core.health import ComponentHealth
@@ -20,6 +21,7 @@ from monitor.core.incidents import Facts, IllegalTransitionError, UpstreamSaid
 from monitor.core.maintenance import Window
 from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result
 from monitor.core.notation import LETTERS
+from monitor.core.probe_state import ProbeState
 from monitor.core.replay import Judge, run
 
 from .making import LEAST, at, look, probe, results
@@ -263,6 +265,10 @@ def history(rows: Sequence[tuple[str, str, int]]) -> list[Result]:
     return sorted(out, key=lambda result: (result.started_at, result.run.probe))
 
 
+def states(judge: Judge) -> list[ProbeState]:
+    return [series.state for series in judge.store.all_series.values()]
+
+
 def told(judge: Judge) -> list[tuple[str, EventKind, datetime, Any]]:
     return [(event.incident, event.kind, event.at, event.what) for event in judge.events]
 
@@ -275,14 +281,14 @@ def test_no_ignorance_opens_or_closes_an_incident_and_only_good_evidence_resolve
     judge = Judge(WORLD)
     for result in history(rows):
         count = len(judge.events)
-        judge.record([result], result.started_at)
+        judge.record([result])
         new = {event.kind for event in judge.events[count:]}
         proven = result.reason is Reason.AUTH  # two good keys refused together are the vendor's failure
         if not result.outcome.is_evidence and not proven:
             assert not new & {K.OPENED, K.REOPENED, K.RELAPSED, K.RECOVERING, K.RESOLVED, K.COMPONENT_BETTER}
         if new & {K.RECOVERING, K.RESOLVED}:
             assert result.outcome.value in ("ok", "slow")
-        opened_now = [item for item in judge.latest.values() if incidents.is_open(item)]
+        opened_now = [item for item in judge.store.incidents.values() if incidents.is_open(item)]
         assert len(opened_now) <= 1
 
 
@@ -290,7 +296,7 @@ def test_no_ignorance_opens_or_closes_an_incident_and_only_good_evidence_resolve
 def test_good_looks_before_a_long_ignorance_count_for_no_recovery_after_it(gap: str) -> None:
     judge = Judge(WORLD)
     for result in results(f"o*10 x*4 o*3 {gap} o*12", WORLD.probes[0]):
-        judge.record([result], result.started_at)
+        judge.record([result])
     (resolved,) = [event for event in judge.events if event.kind is K.RESOLVED]
     again = at(30 * (10 + 4 + 3 + 40))
     assert (resolved.at - again).total_seconds() >= WORLD.probes[0].policy.recovery_window_s
@@ -303,7 +309,7 @@ def test_the_projection_is_the_fold_of_its_events(rows: list[tuple[str, str, int
     by_incident: dict[str, list[IncidentEvent]] = {}
     for event in judge.events:
         by_incident.setdefault(event.incident, []).append(event)
-    for item in judge.latest.values():
+    for item in judge.store.incidents.values():
         assert incidents.fold(by_incident[item.id]) == item
     for events in by_incident.values():
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
@@ -315,12 +321,12 @@ def test_live_equals_replay_whenever_somebody_looked_in_between(rows: list[tuple
     seen = history(rows)
     live = Judge(WORLD)
     for result in seen:
-        live.record([result], result.started_at)
+        live.record([result])
         if rng.random() < 0.3:
-            live.sweep(result.started_at)
+            live.sweep(ended(result))
     replay = Judge(WORLD)
     for result in seen:
-        replay.record([result], result.started_at)
+        replay.record([result])
     assert told(live) == told(replay)
     # That nobody looks is noticed by looking at the clock, so only then: everything else follows from the looks alone.
     overdue = {alert.id for judge in (live, replay) for alert in judge.fired if alert.rule == "overdue"}
@@ -340,10 +346,10 @@ def test_recording_twice_equals_recording_once(rows: list[tuple[str, str, int]],
     seen: list[Result] = []
     for result in history(rows):
         seen.append(result)
-        once.record([result], result.started_at)
-        twice.record([rng.choice(seen), result, rng.choice(seen)], result.started_at)
+        once.record([result])
+        twice.record([rng.choice(seen), result, rng.choice(seen)])
     assert told(once) == told(twice)
-    assert once.states == twice.states
+    assert states(once) == states(twice)
     assert once.decisions == twice.decisions
 
 
@@ -353,7 +359,7 @@ def test_flapping_at_any_period_is_one_incident_and_few_notices(period: int) -> 
     text = f"o*20 (x*{period} o*{period})*{max(3, 120 // period)}"
     judge = Judge(WORLD)
     for result in results(text, held):
-        judge.record([result], result.started_at)
+        judge.record([result])
     sent = [decision for decision in judge.decisions if decision.send]
     cycles = max(3, 120 // period)
     assert sum(event.kind is K.OPENED for event in judge.events) == 1

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor import clock, flow
+from monitor.core.evaluation import MOST_FOREIGN
 from monitor.core.model import AlertState, Severity, Why
-from monitor.flow.intake import MOST_OPEN
 from monitor.simulator import serve
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
@@ -80,7 +80,7 @@ def test_distinct_alerts_from_outside_are_bounded(engine: Engine) -> None:
     taken = 0
     for start in range(0, 800, 200):
         taken += flow.take_in(engine, message(*(alert(number=start + n) for n in range(200))), T0).taken
-    assert taken == MOST_OPEN
+    assert taken == MOST_FOREIGN
     assert flow.take_in(engine, message(alert(number=3)), T0) == (1, 0)
     assert flow.take_in(engine, message(alert(number=799)), T0) == (0, 1)
 

@@ -135,7 +135,8 @@ def exported(home: Path, url: str, item: IncidentView) -> None:
     assert shown.exit_code == 0, shown.output
     data = yaml.safe_load(file.read_text(encoding="utf-8"))
     judge = scenario.run(data).judge
-    again = judge.latest[item.service, item.cause]
+    again = judge.latest(item.service, item.cause)
+    assert again is not None
     within = seconds(data["expect"]["within"])
     assert (again.status, again.impact, again.components) == (item.status, item.impact, item.components)
     assert abs((again.started_at - item.started_at).total_seconds()) <= within

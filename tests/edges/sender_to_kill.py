@@ -18,8 +18,8 @@ from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, R
 from monitor.core.model import Reason, Result
 from monitor.delivery import Dispatcher
 from monitor.flow.notices import OPEN
-from monitor.flow.paging import OUTBOX
 from monitor.store.engine import open_engine, reading
+from monitor.store.transaction_alerts import OUTBOX
 from tests.edges.flowing import MINUTE, look
 from tests.edges.killing import Pipe, Point, die_at
 

@@ -14,9 +14,9 @@ from monitor.core.model import AlertState, Reason, Result, Sending, Severity, Wh
 from monitor.core.replay import Judge
 from monitor.core.told import DIGEST, GROUP_AFTER
 from monitor.flow.notices import LeasedNotice
-from monitor.flow.paging import DECISION
 from monitor.store import reads
 from monitor.store.engine import reading
+from monitor.store.transaction_alerts import DECISION
 from tests.edges.flowing import MINUTE, T0, look, publish
 
 SERVICES, PARTS = 60, 5
@@ -60,7 +60,7 @@ class World:
             some = [r for r in results if start <= r.run.tick < end]
             self.swept = end + timedelta(seconds=3)
             flow.record(self.engine, some, self.swept)
-            self.judge.record(some, self.swept)
+            self.judge.record(some)
             flow.sweep(self.engine, self.swept)
             self.judge.sweep(self.swept)
             self.deliver()

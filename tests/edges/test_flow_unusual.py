@@ -39,14 +39,14 @@ class Both:
         flow.record(engine, before, NOW - timedelta(hours=2), backfill=True)
         flow.roll_up(engine, NOW - timedelta(hours=2))
         for result in before:
-            self.judge.record([result], result.started_at + timedelta(seconds=1))
+            self.judge.record([result])
 
     def play(self, start: datetime, ttft_s: list[float]) -> None:
         for number, value in enumerate(ttft_s):
             result = answer(start + number * FIVE, value)
             after = result.started_at + timedelta(seconds=1)
             flow.record(self.engine, [result], after)
-            self.judge.record([result], after)
+            self.judge.record([result])
             late = result.started_at + timedelta(seconds=90)
             flow.sweep(self.engine, late)
             flow.roll_up(self.engine, late)

@@ -1,112 +1,62 @@
-"""What a person commands: carried out together with its audit row, or not at all."""
+"""What a person commands, carried out over a :class:`monitor.core.state_store.StateStore`."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
 from typing import Any
-
-from sqlalchemy import Engine, insert, select, update
 
 from monitor.core import commands as c
 from monitor.core.alerts import SilenceWindow
+from monitor.core.commands import Carried, CommandError
 from monitor.core.conditions import alert_key
 from monitor.core.events import Alert, EventData, Incident, IncidentEvent
 from monitor.core.incident_events import Hidden, Note, Opened, Postmortem, Published, Resolved
 from monitor.core.incidents import incident_id, is_open
 from monitor.core.lifecycle import IllegalTransitionError
 from monitor.core.maintenance import Maintenance, repeat_fault
-from monitor.core.model import AlertState, Sending, Severity, Verdict, Why
+from monitor.core.model import AlertState, Severity, Verdict, Why
+from monitor.core.pipeline import Pipeline
 from monitor.core.rules import Rule
-from monitor.flow.paging import ALERT, OUTBOX, SILENCE, Paging, load_alert, put_alert
-from monitor.flow.planning import maintenance_row
-from monitor.flow.recording import follow
-from monitor.flow.working import Working
-from monitor.store import tables
-from monitor.store.codec import pack, us
-from monitor.store.engine import begin
-from monitor.store.tables import table
+from monitor.core.state_store import Notice, StateStore
+from monitor.core.verdicts import follow
 
-AUDIT, JUDGEMENT = table(tables.Audit), table(tables.Judgement)
-MAINTENANCE = table(tables.Maintenance)
 LONGEST_SILENCE = timedelta(days=90)
 
 
-class CommandError(Exception):
-    """The command cannot be carried out; the text is for the person who gave it."""
-
-
 @dataclass(frozen=True, slots=True)
-class Carried:
-    """What came of a command. ``subject`` is the id of what it was about or made."""
-
-    subject: str
-    changed: bool
-
-
-def command(engine: Engine, order: c.Command, who: str, now: datetime, why: str = "") -> Carried:
-    """Carry out a person's command in one transaction with its audit row. Raises :class:`CommandError`.
-
-    Repeating one changes nothing the second time and leaves no second audit row.
-    """
-    with begin(engine) as connection:
-        desk = Desk(Working(connection, now), who, why)
-        done = _HANDLERS[type(order)](desk, order)
-        desk.work.flush()
-        desk.paging.decide()
-        if done.changed:
-            row = {
-                "at_us": us(now),
-                "who": who,
-                "action": type(order).__name__,
-                "subject": done.subject,
-                "why": why,
-                "data": json.dumps(asdict(order), default=_plain),
-            }
-            connection.execute(insert(AUDIT).values(row))
-    return done
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value.value if isinstance(value, Enum) else str(value)
-
-
 class Desk:
     """One command at work."""
 
-    def __init__(self, work: Working, who: str, why: str) -> None:
-        self.work, self.who, self.why = work, who, why
-        self.now = work.now
-        self.paging = Paging(work)
+    store: StateStore
+    pipeline: Pipeline
+    who: str
+    now: datetime
+    why: str = ""
 
     def alert(self, alert_id: str) -> Alert:
-        """Return an alert that must exist, with what is open loaded beside it."""
-        open_now = {alert.id: alert for alert in self.paging.open.values()}
-        found = open_now.get(alert_id) or load_alert(self.work, alert_id)
+        """Return an alert that must exist."""
+        found = self.store.alert(alert_id)
         if found is None:
             raise CommandError(f"there is no alert {alert_id}")
         return found
 
     def incident(self, incident_id_: str) -> Incident:
         """Return an incident that must exist; its service is locked first."""
-        found = self.work.incident(incident_id_)
+        found = self.store.incident(incident_id_)
         if found is None:
             raise CommandError(f"there is no incident {incident_id_}")
-        self.work.load([found.service])
-        return self.work.incident(incident_id_) or found
+        self.store.load([found.service])
+        return self.store.incident(incident_id_) or found
 
     def tell(self, incident: Incident | None, what: EventData, new_id: str = "") -> Incident:
         """Append a person's event to an incident."""
         seq = incident.last_seq + 1 if incident else 1
         event = IncidentEvent(incident.id if incident else new_id, seq, self.now, self.now, what, self.who)
         try:
-            return self.work.happened(event, incident)
+            return self.store.happened(event, incident)
         except IllegalTransitionError as error:
             raise CommandError(str(error)) from None
 
@@ -116,15 +66,20 @@ class Desk:
         return f"{self.now:%Y%m%dT%H%M%S}-{digest[:10]}"
 
 
+def carry_out(desk: Desk, order: c.Command) -> Carried:
+    """Carry out a command; repeating one changes nothing. Raises :class:`monitor.core.commands.CommandError`."""
+    return _HANDLERS[type(order)](desk, order)
+
+
 def _acknowledge(desk: Desk, order: c.AcknowledgeAlert) -> Carried:
     alert = desk.alert(order.alert)
     if alert.state is not AlertState.FIRING:
         return Carried(alert.id, False)
-    for one in [alert, *desk.paging.behind(alert)]:
+    for one in [alert, *desk.pipeline.behind(alert)]:
         if one.state is AlertState.FIRING:
             after = replace(one, state=AlertState.ACKNOWLEDGED, acknowledged_at=desk.now, acknowledged_by=desk.who)
-            desk.paging.log(one.id, desk.now, "acknowledged", desk.who, {"why": desk.why})
-            desk.paging.put(after)
+            desk.store.log_alert(one.id, desk.now, "acknowledged", desk.who, {"why": desk.why})
+            desk.pipeline.put(after)
     return Carried(alert.id, True)
 
 
@@ -132,22 +87,14 @@ def _resolve_alert(desk: Desk, order: c.ResolveAlert) -> Carried:
     alert = desk.alert(order.alert)
     if alert.state is AlertState.RESOLVED:
         return Carried(alert.id, False)
-    desk.paging.end(alert, desk.now, desk.who, resolved_by=desk.who)
-    desk.work.connection.execute(update(ALERT).where(ALERT.c.id == alert.id).values(muted=True))
+    desk.store.mute(desk.pipeline.end(alert, desk.now, desk.who, resolved_by=desk.who))
     return Carried(alert.id, True)
 
 
 def _judge(desk: Desk, order: c.JudgeAlert) -> Carried:
     alert = desk.alert(order.alert)
-    values = {"verdict": order.verdict.value, "by": desk.who, "at_us": us(desk.now), "note": order.text}
-    _put_verdict(desk, alert.id, values)
+    desk.store.put_verdict(alert.id, order.verdict, desk.who, desk.now, order.text)
     return Carried(alert.id, True)
-
-
-def _put_verdict(desk: Desk, alert_id: str, values: Mapping[str, Any]) -> None:
-    connection = desk.work.connection
-    if not connection.execute(update(JUDGEMENT).where(JUDGEMENT.c.alert == alert_id).values(**values)).rowcount:
-        connection.execute(insert(JUDGEMENT).values({**values, "alert": alert_id}))
 
 
 def _report_missed(desk: Desk, order: c.ReportMissed) -> Carried:
@@ -164,23 +111,23 @@ def _report_missed(desk: Desk, order: c.ReportMissed) -> Carried:
         resolved_at=order.ended_at or desk.now,
         summary={"text": order.text, "by": desk.who},
     )
-    put_alert(desk.work, alert, {})
-    note = {"verdict": Verdict.MISSED.value, "by": desk.who, "at_us": us(desk.now), "note": order.text}
-    _put_verdict(desk, alert.id, note)
+    desk.store.put_alert(alert)
+    desk.store.put_verdict(alert.id, Verdict.MISSED, desk.who, desk.now, order.text)
     return Carried(alert.id, True)
 
 
 def _open_incident(desk: Desk, order: c.OpenIncident) -> Carried:
-    desk.work.load([order.service])
-    unknown = [name for name in order.components if name not in desk.work.parts]
-    if order.service not in desk.work.index.services or unknown:
+    desk.store.load([order.service])
+    unknown = [name for name in order.components if name not in desk.store.rows]
+    if order.service not in desk.store.index.services or unknown:
         raise CommandError(f"not in the catalogue: {', '.join(unknown) or order.service}")
-    standing = desk.work.latest(order.service, order.cause)
+    standing = desk.store.latest(order.service, order.cause)
     if is_open(standing) and standing is not None:
         raise CommandError(f"incident {standing.id} of this service and cause is open: post an update to it")
     facts = order.service, order.cause, order.impact
     opened = Opened(*facts, components=order.components, title=order.title, public=order.public)
-    incident = desk.tell(None, opened, incident_id(order.service, order.cause, desk.now))
+    new_id = incident_id(order.service, order.cause, desk.now, standing.id if standing else "")
+    incident = desk.tell(None, opened, new_id)
     if order.text:
         incident = desk.tell(incident, Note(order.text))
     return Carried(incident.id, True)
@@ -200,7 +147,7 @@ def _resolve_incident(desk: Desk, order: c.ResolveIncident) -> Carried:
         incident = desk.tell(incident, Note(order.text))
     lasted = (desk.now - incident.started_at).total_seconds()
     incident = desk.tell(incident, Resolved(max(0.0, lasted), by_rule=False))
-    desk.paging.meet(follow(desk.work, incident.service, desk.now), desk.now)
+    desk.pipeline.meet(follow(desk.store, incident.service, desk.now, desk.now), desk.now)
     return Carried(incident.id, True)
 
 
@@ -237,29 +184,19 @@ def _silence(desk: Desk, order: c.Silence) -> Carried:
     window = SilenceWindow(
         desk.id(order), starts, order.until, service=order.service, component=order.component, rule=order.rule
     )
-    row = {
-        "id": window.id,
-        "starts_us": us(starts),
-        "ends_us": us(order.until),
-        "by": desk.who,
-        "why": desk.why,
-        "body": pack(SilenceWindow, window),
-    }
-    desk.work.connection.execute(insert(SILENCE).values(row))
+    desk.store.put_silence(window, desk.who, desk.why)
     return Carried(window.id, True)
 
 
 def _unsilence(desk: Desk, order: c.Unsilence) -> Carried:
-    mine = (SILENCE.c.id == order.silence,)
-    if desk.work.connection.scalar(select(SILENCE.c.id).where(*mine)) is None:
+    ended = desk.store.end_silence(order.silence, desk.now)
+    if ended is None:
         raise CommandError(f"there is no silence {order.silence}")
-    open_now = (*mine, SILENCE.c.removed_us.is_(None), SILENCE.c.ends_us > us(desk.now))
-    done = desk.work.connection.execute(update(SILENCE).where(*open_now).values(removed_us=us(desk.now)))
-    return Carried(order.silence, bool(done.rowcount))
+    return Carried(order.silence, ended)
 
 
 def _schedule(desk: Desk, order: c.ScheduleMaintenance) -> Carried:
-    if order.service not in desk.work.index.services:
+    if order.service not in desk.store.index.services:
         raise CommandError(f"there is no service {order.service}")
     if order.ends_at <= order.starts_at:
         raise CommandError("maintenance ends after it starts")
@@ -275,17 +212,15 @@ def _schedule(desk: Desk, order: c.ScheduleMaintenance) -> Carried:
     )
     if why := repeat_fault(item):
         raise CommandError(why)
-    desk.work.connection.execute(insert(MAINTENANCE).values(maintenance_row(item, order.title, order.text, desk.who)))
+    desk.store.put_maintenance(item, order.title, order.text, desk.who)
     return Carried(item.id, True)
 
 
 def _cancel(desk: Desk, order: c.CancelMaintenance) -> Carried:
-    mine = (MAINTENANCE.c.id == order.maintenance,)
-    if desk.work.connection.scalar(select(MAINTENANCE.c.id).where(*mine)) is None:
+    called_off = desk.store.cancel_maintenance(order.maintenance, desk.now)
+    if called_off is None:
         raise CommandError(f"there is no maintenance {order.maintenance}")
-    open_now = (*mine, MAINTENANCE.c.cancelled_us.is_(None))
-    done = desk.work.connection.execute(update(MAINTENANCE).where(*open_now).values(cancelled_us=us(desk.now)))
-    return Carried(order.maintenance, bool(done.rowcount))
+    return Carried(order.maintenance, called_off)
 
 
 def _send_test(desk: Desk, order: c.SendTest) -> Carried:
@@ -301,21 +236,7 @@ def _send_test(desk: Desk, order: c.SendTest) -> Carried:
         fired_at=desk.now,
         summary={"by": desk.who},
     )
-    row = {
-        "key": hashlib.sha256(alert.id.encode()).hexdigest()[:32],
-        "alert": alert.id,
-        "route": "",
-        "channel": order.channel,
-        "why": Why.FIRST.value,
-        "sending": Sending.DUE.value,
-        "created_us": us(desk.now),
-        "due_us": us(desk.now),
-        "tries": 0,
-        "owner": "",
-        "error": "",
-        "body": pack(Alert, alert),
-    }
-    desk.work.connection.execute(insert(OUTBOX).values(row))
+    desk.store.put_notice(Notice(alert, "", order.channel, Why.FIRST))
     return Carried(alert.id, True)
 
 

@@ -1,0 +1,383 @@
+"""The one order of judgement: what a look, passing time, a person or a worker's report makes of what is known.
+
+Recorder, replay, backtest, scenarios and the demo's past all call it, each over a
+:class:`monitor.core.state_store.StateStore` of its own, so a threshold that is tried on the past decides as it would
+have decided then (D4). Of a look::
+
+    own network? → own key refused? → state of the probe → its component → incidents → conditions → who is told
+
+Everything is judged as of the moment it happened, not of its writing: how looks are batched makes no difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from monitor.core import baseline, registration
+from monitor.core.baseline import Pace
+from monitor.core.blindness import clear, is_blind
+from monitor.core.budgets import LONGEST, Tally, budgets_burning
+from monitor.core.catalogue import Catalogue
+from monitor.core.command_handlers import Desk, carry_out
+from monitor.core.commands import Carried, Command
+from monitor.core.conditions import (
+    Condition,
+    about_us,
+    burn_rate,
+    certificate,
+    latency_unusual,
+    overdue,
+    own_trouble,
+)
+from monitor.core.events import ComponentChange, RegistrationChange
+from monitor.core.health import component_health, is_duplicate, is_fresh, stale_after, step
+from monitor.core.model import Health, Observation, Outcome, Reason, Result, RunId, Severity
+from monitor.core.notes import noticed
+from monitor.core.pipeline import WORKER_LIMIT, Pipeline
+from monitor.core.refusal import confirm_auth, refusals
+from monitor.core.rules import Rule
+from monitor.core.state_store import ComponentRow, Series, StateStore, WorkerReport, WorkerRow
+from monitor.core.verdicts import follow, judge, set_health, settle
+
+GAP = timedelta(seconds=60)
+"""When no worker gave a sign of life for longer, nobody watched, and the time is unknown."""
+MOST_FOREIGN = 500
+"""Alerts from outside that may be open at once; what is beyond is left out until some end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A look that was taken in: as it counts, and the state of its series before it."""
+
+    result: Result
+    series: Series
+    reason_before: Reason
+
+
+@dataclass
+class Evaluation:
+    """See the module. What it changed is in the fields; they are never cleared."""
+
+    store: StateStore
+    changes: list[ComponentChange] = field(default_factory=list)
+    registrations: list[RegistrationChange] = field(default_factory=list)
+    blind: dict[str, str] = field(default_factory=dict)
+    """Location → why its newest network failure was taken for our own."""
+
+    def __post_init__(self) -> None:
+        self.pipeline = Pipeline(self.store)
+
+    # Looks
+
+    def on_look(self, result: Result, late_at: datetime | None = None) -> Judged | None:
+        """Take in one look; ``None`` if it was taken in before, or nobody knows its probe.
+
+        ``late_at`` is when a look of the past became known: it is judged as of its own time and pages nobody.
+        """
+        store, probe = self.store, self.store.index.probes.get(result.run.probe)
+        if probe is None:
+            return None
+        series = store.series(probe, result.run.location)
+        before = series.state
+        if is_duplicate(before, result.run):
+            return None
+        at = ended(result)
+        told_at = at if late_at is None else late_at
+        result = self._refused_key(series, self._own_network(series, result, at))
+        row = store.rows.get(probe.component)
+        if row is not None and result.outcome.is_evidence and not is_fresh(probe, before, result.started_at):
+            # What was known ran out before this look, and perhaps nobody was there to see it.
+            self._changed(judge(store, row, result.started_at))
+        series.state, series.changed = step(before, result, probe.policy), True
+        if result.reason.is_network_class and result.outcome is Outcome.FAILED:
+            here = ((other.probe, other.state) for other in store.at_location(series.location))
+            series.state = clear(probe, series.state, here)
+        conditions = self._about_ourselves(series, result)
+        if probe.witness:
+            conditions += self._hear(series, result, at, told_at)
+        elif row is not None and not probe.control:
+            moved = before.health is not series.state.health or before.since != series.state.since
+            conditions += self._judge_component(row, series, result, moved, at, told_at)
+        if conditions:
+            self.pipeline.meet(conditions, at)
+        self.pipeline.settle(told_at, late=late_at is not None)
+        return Judged(result, series, before.last_reason)
+
+    def _changed(self, change: ComponentChange | None) -> None:
+        if change is not None:
+            self.changes.append(change)
+
+    def _own_network(self, series: Series, result: Result, at: datetime) -> Result:
+        """Turn a network failure into UNKNOWN while the whole location fails alike: then it is our network."""
+        if not result.reason.is_network_class or result.outcome is not Outcome.FAILED:
+            return result
+        others = (other for other in self.store.at_location(series.location) if other is not series)
+        why = is_blind([*last_looks(others), result], self.store.index.probes, at)
+        if not why:
+            return result
+        self.blind[series.location] = why
+        seen = replace(result.observation, reason=Reason.NETWORK, detail=f"{result.reason}: {why}")
+        return replace(result, observation=seen)
+
+    def _refused_key(self, series: Series, result: Result) -> Result:
+        """Tell a vendor that refuses good keys from a key of ours that is bad."""
+        if result.reason is not Reason.AUTH:
+            return result
+        service = self.store.index.service_of(series.probe)
+        peers = [other.state for other in self.store.peers(service) if other.probe.id != series.probe.id]
+        admits = any(
+            reading.indicator.severity or any(not item.resolved_at for item in reading.incidents)
+            for reading in self.store.upstream_readings(service)
+        )
+        return confirm_auth(result, series.state, peers, vendor_admits=admits)
+
+    def _about_ourselves(self, series: Series, result: Result) -> list[Condition]:
+        """Return conditions for the operator: our key, money or configuration, and certificates that end."""
+        probe, seen, pipeline = series.probe, result.observation, self.pipeline
+        if probe.control:
+            return []
+        found: list[Condition] = []
+        if seen.reason is not Reason.OK or seen.warnings or not pipeline.is_quiet:
+            scope = f"{probe.id}@{series.location}"
+            blank, refused = series.state.blank, refusals(series.state)
+            found += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, blank, refused)
+            if seen.warnings or not pipeline.is_quiet:
+                found += noticed(scope, probe.component, result, blank, self.store.open_alerts, self.store.muted)
+        if seen.certificate is not None:
+            self.store.keep_certificate(series, seen.certificate, result.started_at)
+            found += certificate(probe.id, probe.component, seen.certificate.not_after, result.started_at)
+        return found
+
+    def _hear(self, series: Series, result: Result, at: datetime, told_at: datetime) -> list[Condition]:
+        """Keep what the vendor's own page says: a witness beside our verdict, never part of it."""
+        service, reading = self.store.index.service_of(series.probe), result.observation.upstream
+        self.store.keep_upstream(series, service, result)
+        if reading is None:
+            return []
+        told = follow(self.store, service, at, told_at) if self.store.has_open(service) or reading.incidents else []
+        facts = {"indicator": reading.indicator.value, "incidents": [item.name for item in reading.incidents][:5]}
+        holds = bool(reading.indicator.severity)
+        return [*told, Condition(Rule.UPSTREAM, service, "", holds, Severity.INFO, at, series.probe.id, summary=facts)]
+
+    def _judge_component(
+        self, row: ComponentRow, series: Series, result: Result, moved: bool, at: datetime, told_at: datetime
+    ) -> list[Condition]:
+        """Judge the component of a look and, if there is anything to tell, the incidents of its service."""
+        changes: tuple[RegistrationChange, ...] = ()
+        if result.observation.registration:
+            changes = self._read_registration(row, series, result, at)
+        service = row.component.service
+        hot = bool(row.health.severity) or self.store.has_open(service)
+        # A look that was not made, told afterwards, is no reason to think better of a time that is known as unknown.
+        unsure = row.health is Health.UNKNOWN and result.outcome is not Outcome.MISSED
+        if not (moved or changes or hot or row.registration or unsure):
+            return []
+        change = judge(self.store, row, at)
+        self._changed(change)
+        if change is None and not changes and not hot:
+            return []
+        return follow(self.store, service, at, told_at, changes)
+
+    def _read_registration(
+        self, row: ComponentRow, series: Series, result: Result, at: datetime
+    ) -> tuple[RegistrationChange, ...]:
+        """Take the readings of a look into the registration state of its component; returns the confirmed changes."""
+        state = row.registration or registration.new_state(row.component.id)
+        known, changes = registration.step(state, result.observation.registration, at, series.probe.policy)
+        if known != state:
+            row.registration, row.changed = known, True
+        self.registrations += changes
+        self.store.log_registration(changes)
+        return changes
+
+    # Time
+
+    def on_time(self, now: datetime) -> None:
+        """Judge everything as of now: stale → unknown, monitoring → resolved, review limits, repeats, escalations."""
+        for service in self.store.index.services:
+            self.on_time_of(service, now)
+        self.on_time_of_ourselves(now)
+
+    def on_time_of(self, service: str, now: datetime) -> None:
+        """Let time pass for one service."""
+        for row in self.store.of_service(service):
+            self._changed(settle(self.store, row, now))
+        self.pipeline.meet(follow(self.store, service, now, now), now)
+        self.pipeline.meet(self._overdue(service, now), now)
+
+    def on_time_of_ourselves(self, now: datetime) -> None:
+        """Judge the workers' signs of life, and decide about every open alert again."""
+        self.pipeline.meet(self._blindness(now), now)
+        self.pipeline.settle(now, everything=True)
+
+    def _overdue(self, service: str, now: datetime) -> list[Condition]:
+        """Return the conditions of components that nobody has looked at for too long, since a worker lives again.
+
+        A new catalogue begins anew as well: what it adds, or switches on again, was not looked at before.
+        """
+        found: list[Condition] = []
+        since = self.store.watched_since
+        for row in self.store.of_service(service):
+            speaking = (s for s in row.series if not (s.probe.disabled or s.probe.witness or s.probe.control))
+            series = next(speaking, None)
+            if series is None or series.state.tick is None:
+                continue
+            if since is not None and now - since <= stale_after(series.probe):
+                continue  # its turn has not come yet
+            found += overdue(series.probe.id, row.component.id, component_health(row.pairs, now), now)
+        return found
+
+    def _blindness(self, now: datetime, location: str | None = None) -> list[Condition]:
+        """Return for each location whether living workers are blind, and which; only if all are is it worth a page.
+
+        Blindness belongs to a worker: while another one of its location sees, that one looks at its probes. A
+        location without a living worker keeps the alert that it has: silence is no recovery.
+        """
+        places: dict[str, list[WorkerRow]] = {}
+        for row in self.store.workers():
+            if row.seen_at >= now - WORKER_LIMIT and location in (None, row.report.location):
+                places.setdefault(row.report.location, []).append(row)
+        found = []
+        for place, workers in sorted(places.items()):
+            blind = sorted((row for row in workers if row.report.blind), key=lambda row: row.report.worker)
+            why = "; ".join(f"worker {row.report.worker} in {place}: {row.report.blind}" for row in blind)
+            since = min((row.blind_since for row in blind if row.blind_since is not None), default=now)
+            sees = len(workers) - len(blind)
+            condition = about_us(Rule.BLIND, place, why, since, Severity.TICKET if sees else Severity.PAGE)
+            facts = {"location": place, "blind_workers": len(blind), "seeing_workers": sees} if why else {}
+            found.append(replace(condition, summary={**condition.summary, **facts}))
+        return found
+
+    # Workers
+
+    def on_worker(self, report: WorkerReport, now: datetime) -> None:
+        """Take in a worker's sign of life. A location is blind when all its living workers are.
+
+        If every worker was silent since the last one, that time becomes unknown, unless the report shows that this
+        worker lived all along and only the database was away.
+        """
+        known = {row.report.worker: row for row in self.store.workers()}
+        last = max((row.seen_at for row in known.values()), default=None)
+        if last is None or now - last > GAP:
+            self.store.woke(now)
+        lived = report.spooled or (report.started_at is not None and last is not None and report.started_at <= last)
+        if last is not None and now - last > GAP and not lived:
+            self._nobody_watched(last, now)
+        before = known.get(report.worker)
+        since = before.blind_since if before is not None and before.blind_since is not None else now
+        self.store.put_worker(WorkerRow(report, now, since if report.blind else None))
+        self.pipeline.meet(self._blindness(now, report.location), now)
+        again = before is not None and before.report.spooled  # a few wait at every start: that is no news
+        waits = f"{report.spooled} results wait on disk for the database" if report.spooled and again else ""
+        self.pipeline.meet([about_us(Rule.SPOOL, report.worker, waits, now, Severity.TICKET)], now)
+        self.pipeline.meet([about_us(Rule.QUARANTINE, report.worker, report.held, now, Severity.TICKET)], now)
+        self.pipeline.settle(now)
+
+    def _nobody_watched(self, last: datetime, now: datetime) -> None:
+        """Write the time in which no worker lived as unknown."""
+        self.store.load(self.store.index.services)
+        for service in self.store.index.services:
+            for row in self.store.of_service(service):
+                evidence = (s.state.evidence_at for s in row.series if s.state.evidence_at is not None)
+                silent = max(last, max(evidence, default=last))
+                if row.health is not Health.UNKNOWN and now - silent > GAP:
+                    set_health(self.store, row, Health.UNKNOWN, silent, now)
+                    row.since, row.reason, row.detail = row.span_at, Reason.NOT_RUNNING.value, ""
+                    # What comes next begins now: a later verdict must not reach back into the time nobody saw.
+                    set_health(self.store, row, Health.UNKNOWN, now, now)
+
+    def on_delivery(self, channel: str, error: str, now: datetime) -> None:
+        """Take in how the newest finished delivery of a channel ended; an empty ``error`` ends the alert about it."""
+        why = f"channel {channel} gave up a notice: {error}" if error else ""
+        self.pipeline.meet([about_us(Rule.DELIVERY, channel, why, now)], now)
+        self.pipeline.settle(now)
+
+    # Roll-ups
+
+    def on_latency(self, paces: Mapping[str, Sequence[Pace]], at: datetime, now: datetime) -> None:
+        """Compare every component's newest latency, as of ``at``, with what is usual for that hour of the week."""
+        store, policies = self.store, {probe.id: probe.policy for probe in self.store.index.catalogue.probes}
+        conditions: list[Condition] = []
+        for name, row in store.rows.items():
+            if not row.unusual and name not in paces:
+                continue
+            compared = baseline.compare(paces.get(name, ()), row.unusual, at, policies)
+            if not (row.unusual or compared.found):
+                continue
+            row.unusual, row.changed = compared.found, True
+            self._changed(judge(store, row, now))
+            conditions += [latency_unusual(name, item.probe, item, now) for item in compared.found]
+            conditions += [latency_unusual(name, probe, None, now) for probe in compared.over]
+        self.pipeline.meet(conditions, now)
+        self.pipeline.settle(now)
+
+    def on_budgets(self, tallies: Mapping[str, Tally], now: datetime) -> None:
+        """Judge how fast the error budgets burn, from the counted looks of each component."""
+        outages = self.store.outages_since(now - LONGEST)
+        burning = budgets_burning(self.store.index, tallies, outages, now)
+        self.pipeline.meet([burn_rate(name, found, now) for name, found in burning.items()], now)
+        self.pipeline.settle(now)
+
+    # People and configuration
+
+    def on_foreign(self, conditions: Sequence[Condition], now: datetime) -> int:
+        """Take in alerts of an Alertmanager; returns how many were left out because too many are open."""
+        known = {key for key, alert in self.store.open_alerts.items() if not isinstance(alert.rule, Rule)}
+        kept = []
+        for condition in conditions:
+            if condition.holds and condition.key not in known and len(known) >= MOST_FOREIGN:
+                continue
+            if condition.holds:
+                known.add(condition.key)
+            kept.append(condition)
+        self.pipeline.meet(kept, now)
+        self.pipeline.settle(now)
+        return len(conditions) - len(kept)
+
+    def on_command(self, order: Command, who: str, now: datetime, why: str = "") -> Carried:
+        """Carry out a person's command. Raises :class:`monitor.core.commands.CommandError`."""
+        done = carry_out(Desk(self.store, self.pipeline, who, now, why), order)
+        self.pipeline.settle(now)
+        return done
+
+    def on_catalogue(self, wanted: Catalogue, now: datetime) -> None:
+        """Close, under the old catalogue, the incidents of components that no enabled probe looks at any more.
+
+        It is the caller's to put the new one in force.
+        """
+        index = self.store.index
+        watched = {probe.component for probe in wanted.probes if not probe.disabled and not probe.witness}
+        gone = frozenset(component.id for component in index.catalogue.components if component.id not in watched)
+        if not gone:
+            return
+        services = {index.components[name].service for name in gone}
+        self.store.load(services)
+        self.store.removed = gone
+        for service in sorted(services):
+            self.pipeline.meet(follow(self.store, service, now, now), now)
+        kept = {component.id for component in wanted.components}
+        for alert in [item for item in self.store.open_alerts.values() if item.component not in ("", *kept)]:
+            self.pipeline.end(alert, now, removed=True)
+        self.pipeline.settle(now)
+        self.store.removed = frozenset()
+
+
+def ended(result: Result) -> datetime:
+    """Return when a look was over: the moment from which it can be judged."""
+    return result.started_at + timedelta(seconds=result.duration_s)
+
+
+def last_looks(series: Iterable[Series]) -> list[Result]:
+    """Return the newest look of each series as a bare result, as the blindness rule takes them."""
+    return [
+        Result(
+            RunId(one.probe.id, one.location, one.state.tick, one.state.attempt),
+            one.state.tick,
+            0.0,
+            Observation(one.state.last_reason),
+        )
+        for one in series
+        if one.state.tick is not None
+    ]

@@ -1,0 +1,247 @@
+"""What :class:`monitor.core.evaluation.Evaluation` reads and writes: one protocol, two implementations.
+
+:class:`monitor.core.memory_store.MemoryStore` holds everything in dictionaries (replay, backtest, scenarios);
+:class:`monitor.store.transaction.SqlStore` begins with what the database holds and writes back what changed. Both hand
+out the same mutable rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from monitor.core.alerts import SilenceWindow
+from monitor.core.baseline import Unusual
+from monitor.core.catalogue import Component, Index, Probe
+from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent, RegistrationChange
+from monitor.core.maintenance import Maintenance, Window
+from monitor.core.model import Certificate, Health, Reason, Result, UpstreamReading, Verdict, Why
+from monitor.core.probe_state import ProbeState
+from monitor.core.registration import RegistrationState
+from monitor.core.told import Told
+
+
+@dataclass(slots=True)
+class Series:
+    """One probe at one location."""
+
+    probe: Probe
+    location: str
+    state: ProbeState
+    changed: bool = False
+    rewound: bool = False
+    """Its watermark lay in the future, from a clock that ran ahead, and was forgotten when it was read."""
+
+
+@dataclass(slots=True)
+class ComponentRow:
+    """A component with the verdict that is shown; the stretch since ``span_at`` is not closed yet."""
+
+    component: Component
+    span_at: datetime
+    health: Health = Health.UNKNOWN
+    since: datetime | None = None
+    reason: str = ""
+    """Value of a :class:`Reason`; empty before the first verdict."""
+    detail: str = ""
+    registration: RegistrationState | None = None
+    known_at: datetime | None = None
+    """While the health is unknown: the first evidence since, before which the time stays unknown."""
+    unusual: tuple[Unusual, ...] = ()
+    """What is slower than usual for the hour of the week, by probe."""
+    series: list[Series] = field(default_factory=list)
+    changed: bool = False
+
+    @property
+    def pairs(self) -> list[tuple[Probe, ProbeState]]:
+        """What :func:`monitor.core.health.component_health` takes."""
+        return [(series.probe, series.state) for series in self.series]
+
+    @property
+    def is_down(self) -> bool:
+        """Say whether its looks fail; a sign-up that is closed by policy is no fault that explains others."""
+        return self.health in (Health.PARTIAL, Health.MAJOR) and self.reason != Reason.OK
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """A worker's sign of life. ``blind`` says why it cannot see, empty when it sees."""
+
+    worker: str
+    location: str
+    blind: str = ""
+    spooled: int = 0
+    loop_lag_s: float = 0.0
+    started_at: datetime | None = None
+    held: str = ""
+    """Which services' looks it holds in quarantine, and what to do; empty when it holds none."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """What is kept of a worker."""
+
+    report: WorkerReport
+    seen_at: datetime
+    blind_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One delivery to one channel. ``route`` is empty for a test that a person asked for."""
+
+    alert: Alert
+    route: str
+    channel: str
+    why: Why
+
+
+class StateStore(Protocol):
+    """See the module. Sequences are in a stable order; what is returned may be changed in place where it says so."""
+
+    index: Index
+    """The catalogue in force."""
+    removed: frozenset[str]
+    """Components that are taken out of the catalogue just now."""
+
+    # Looks
+
+    @property
+    def rows(self) -> Mapping[str, ComponentRow]:
+        """Components by id, of the services that are loaded; change in place and set ``changed``."""
+
+    def load(self, services: Iterable[str]) -> None:
+        """Lock and load every component of these services with all its series."""
+
+    def of_service(self, service: str) -> Sequence[ComponentRow]:
+        """Return the rows of a service in the order of the page."""
+
+    def component(self, component: str) -> ComponentRow | None:
+        """Return a component of any service, to look at only."""
+
+    def series(self, probe: Probe, location: str) -> Series:
+        """Return the series of a probe at a location, made on its first result; change in place."""
+
+    def peers(self, service: str) -> Iterable[Series]:
+        """Return every series of a service."""
+
+    def at_location(self, location: str) -> Iterable[Series]:
+        """Return every series of a location, to look at only."""
+
+    def close_span(self, row: ComponentRow, end: datetime) -> None:
+        """Write down the stretch of the row's present health that ends at ``end``, unless it is empty."""
+
+    def log_registration(self, changes: Sequence[RegistrationChange]) -> None:
+        """Keep confirmed changes of ways to sign up."""
+
+    def keep_certificate(self, series: Series, found: Certificate, at: datetime) -> None:
+        """Keep the certificate that a series saw last."""
+
+    def upstream_readings(self, service: str) -> Sequence[UpstreamReading]:
+        """Return what the vendor's own pages said last."""
+
+    def keep_upstream(self, series: Series, service: str, result: Result) -> None:
+        """Keep what a look at the vendor's own page brought, its failure included."""
+
+    # Incidents
+
+    def latest(self, service: str, cause: Cause) -> Incident | None:
+        """Return the latest incident of a service and cause, open or not."""
+
+    def incident(self, incident: str) -> Incident | None:
+        """Return an incident by id."""
+
+    def has_open(self, service: str) -> bool:
+        """Say whether any incident of a loaded service is open."""
+
+    def incidents_begun(self, since: datetime, until: datetime) -> Sequence[Incident]:
+        """Return the incidents of every service that began in that time, both ends included."""
+
+    def quoted(self, incident: str) -> Collection[tuple[str, datetime]]:
+        """Return (the vendor's incident, when it was said) of what a timeline quotes already."""
+
+    def happened(self, event: IncidentEvent, incident: Incident | None) -> Incident:
+        """Append an event to an incident's history; returns the incident after it."""
+
+    # Alerts
+
+    @property
+    def open_alerts(self) -> Mapping[str, Alert]:
+        """Alerts that are not resolved, by key."""
+
+    @property
+    def muted(self) -> Collection[str]:
+        """Keys of alerts that a person resolved while their condition lasts."""
+
+    def mute(self, alert: Alert) -> None:
+        """Hear no more of this alert's condition until it was over."""
+
+    def unmute(self, key: str) -> None:
+        """Listen to a condition again."""
+
+    def alert(self, alert: str) -> Alert | None:
+        """Return an alert by id, open or not."""
+
+    def put_alert(self, alert: Alert) -> None:
+        """Keep a new version of an alert."""
+
+    def log_alert(self, alert: str, at: datetime, kind: str, by: str, data: Mapping[str, object]) -> None:
+        """Append to an alert's history."""
+
+    def told(self, alert: str) -> MutableMapping[str, Told]:
+        """Return route id → what it was told of an alert; change in place, then :meth:`put_alert`."""
+
+    def fired_since(self, since: datetime) -> Iterable[Alert]:
+        """Return the alerts that fired after ``since`` and are over."""
+
+    def outages_since(self, since: datetime) -> Iterable[tuple[Alert, Mapping[str, Told]]]:
+        """Return the alerts about outages that are not over or ended after ``since``, with who was told."""
+
+    def decided(self, decision: Decision, alert: Alert, channels: Sequence[str]) -> None:
+        """Keep a decision, and one due delivery per channel where it says that somebody is told."""
+
+    def replace_waiting(self, notice: Notice) -> bool:
+        """Put this in the place of a delivery of the same alert, route and channel that was never tried; or say no."""
+
+    def put_notice(self, notice: Notice) -> None:
+        """Make a delivery due that no decision stands behind."""
+
+    def silences(self) -> Sequence[SilenceWindow]:
+        """Return the silences that are in force now or will be."""
+
+    def windows(self, at: datetime) -> Sequence[Window]:
+        """Return the maintenance windows of the two days before ``at`` and the hour after."""
+
+    # Workers
+
+    def workers(self) -> Sequence[WorkerRow]:
+        """Return every worker that ever gave a sign of life."""
+
+    def put_worker(self, row: WorkerRow) -> None:
+        """Keep a worker's sign of life."""
+
+    @property
+    def watched_since(self) -> datetime | None:
+        """Since when some worker lives without a break, or since the catalogue is in force if that is later."""
+
+    def woke(self, at: datetime) -> None:
+        """Begin a time in which some worker lives."""
+
+    # People
+
+    def put_silence(self, silence: SilenceWindow, by: str, why: str) -> None:
+        """Keep a silence."""
+
+    def end_silence(self, silence: str, at: datetime) -> bool | None:
+        """End a silence; False if it was over already, None if there is none of that id."""
+
+    def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> None:
+        """Keep planned work."""
+
+    def cancel_maintenance(self, maintenance: str, at: datetime) -> bool | None:
+        """Call planned work off; False if it was called off already, None if there is none of that id."""
+
+    def put_verdict(self, alert: str, verdict: Verdict, by: str, at: datetime, note: str) -> None:
+        """Keep what a person said of an alert afterwards."""

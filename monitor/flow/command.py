@@ -1,0 +1,51 @@
+"""What a person commands: carried out together with its audit row, or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import Engine, insert
+
+from monitor.core.commands import Carried, Command, CommandError
+from monitor.core.evaluation import Evaluation
+from monitor.store import tables
+from monitor.store.codec import us
+from monitor.store.engine import begin
+from monitor.store.tables import table
+from monitor.store.transaction import SqlStore
+
+__all__ = ["Carried", "CommandError", "command"]
+
+AUDIT = table(tables.Audit)
+
+
+def command(engine: Engine, order: Command, who: str, now: datetime, why: str = "") -> Carried:
+    """Carry out a person's command in one transaction with its audit row. Raises :class:`CommandError`.
+
+    Repeating one changes nothing the second time and leaves no second audit row.
+    """
+    with begin(engine) as connection:
+        store = SqlStore(connection, now)
+        done = Evaluation(store).on_command(order, who, now, why)
+        store.flush()
+        if done.changed:
+            row = {
+                "at_us": us(now),
+                "who": who,
+                "action": type(order).__name__,
+                "subject": done.subject,
+                "why": why,
+                "data": json.dumps(asdict(order), default=_plain),
+            }
+            connection.execute(insert(AUDIT).values(row))
+    return done
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.value if isinstance(value, Enum) else str(value)

@@ -1,0 +1,86 @@
+"""Time passing without a look, and workers' signs of life: begin, evaluate, flush."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from sqlalchemy import Engine
+
+from monitor.core.evaluation import Evaluation
+from monitor.core.state_store import WorkerReport
+from monitor.flow.isolating import Unjudged, words
+from monitor.flow.record import Recorded
+from monitor.store.catalogues import load_index
+from monitor.store.engine import begin, is_away, reading
+from monitor.store.transaction import SqlStore
+
+log = logging.getLogger("chatwatch.flow")
+
+
+def sweep(engine: Engine, now: datetime) -> Recorded:
+    """Judge everything as of now: stale → unknown, monitoring → resolved, review limits, repeats and escalations."""
+    done = Recorded()
+    try:
+        with begin(engine) as connection:
+            store = SqlStore(connection, now)
+            store.load(store.index.services)
+            evaluation = Evaluation(store)
+            evaluation.on_time(now)
+            store.flush()
+            done.take(store, evaluation)
+    except Exception as error:
+        if is_away(error):
+            raise
+        log.exception("the services cannot be judged together")
+        return _sweep_apart(engine, now)
+    return done
+
+
+def _sweep_apart(engine: Engine, now: datetime) -> Recorded:
+    """Let time pass for each service by itself, so that nobody pays for another's fault."""
+    done = Recorded()
+    with reading(engine) as connection:
+        services = list(load_index(connection).services)
+    for service in (*services, ""):
+        try:
+            with begin(engine) as connection:
+                store = SqlStore(connection, now)
+                evaluation = Evaluation(store)
+                if service:
+                    store.load([service])
+                    evaluation.on_time_of(service, now)
+                    evaluation.pipeline.settle(now)
+                else:
+                    evaluation.on_time_of_ourselves(now)
+                store.flush()
+                done.take(store, evaluation)
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.exception("time cannot pass for %s", service or "alerts")
+            done.unjudged[service] = Unjudged((), words(error))
+    return done
+
+
+def check_in(
+    engine: Engine,
+    worker: str,
+    location: str,
+    now: datetime,
+    *,
+    blind: str = "",
+    spooled: int = 0,
+    loop_lag_s: float = 0.0,
+    started_at: datetime | None = None,
+    held: str = "",
+) -> Recorded:
+    """Keep a worker's sign of life; see :meth:`monitor.core.evaluation.Evaluation.on_worker`."""
+    done = Recorded()
+    with begin(engine) as connection:
+        store = SqlStore(connection, now)
+        evaluation = Evaluation(store)
+        evaluation.on_worker(WorkerReport(worker, location, blind, spooled, loop_lag_s, started_at, held), now)
+        store.flush()
+        done.take(store, evaluation)
+    return done
