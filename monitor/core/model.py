@@ -374,7 +374,7 @@ class ChatTimes:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """The leaf certificate, also of a handshake that failed because of it."""
+    """The leaf certificate, also of a handshake that failed because of it, and the earliest expiry in its chain."""
 
     not_after: datetime
     subject: str
@@ -382,7 +382,6 @@ class Certificate:
     fingerprint_sha256: str
     trusted: bool
     chain_not_after: datetime | None = None
-    """The earliest expiry in the chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,7 +412,7 @@ class UpstreamUpdate:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamIncident:
-    """An incident as the vendor's page tells it."""
+    """An incident as the vendor's page tells it: the vendor's components, and those of ours they are mapped to."""
 
     id: str
     name: str
@@ -425,9 +424,7 @@ class UpstreamIncident:
     url: str = ""
     updates: tuple[UpstreamUpdate, ...] = ()
     components: tuple[str, ...] = ()
-    """The vendor's own ids."""
     ours: tuple[str, ...] = ()
-    """Ids of our components that those are mapped to."""
 
 
 @dataclass(frozen=True, slots=True)
