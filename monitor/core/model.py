@@ -431,12 +431,10 @@ class UpstreamIncident:
 class UpstreamReading:
     """The vendor's own page: a witness beside our verdict, never merged into it."""
 
-    provider: str
-    """``statuspage``, ``incident_io``, …"""
+    provider: str  # ``statuspage``, ``incident_io``, …
     page_url: str
     indicator: Health
-    components: Mapping[str, Health] = field(default_factory=dict)
-    """The vendor's component id → state; unmapped words are UNKNOWN."""
+    components: Mapping[str, Health] = field(default_factory=dict)  # by the vendor's id; unmapped words are UNKNOWN
     component_names: Mapping[str, str] = field(default_factory=dict)
     mapped: Mapping[str, Health] = field(default_factory=dict)
     """Our component id → the worst state of the vendor's components that are mapped to it."""
