@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from dashboard.words import Language, Words, capital, plain
 from monitor.core.baseline import Unusual
@@ -188,16 +187,6 @@ def way_from(what: RegistrationChanged) -> Way:
     """Return the part of a change that sentences are made of."""
     conditions = (what.country_codes, what.email_domains, what.invite_required, what.approval_required)
     return Way(what.method, what.after, *conditions)
-
-
-def way_said(data: Mapping[str, Any]) -> Way | None:
-    """Return what an alert's facts say of one way; None if they are not readable."""
-    try:
-        method, after = Method(str(data.get("method"))), Registration(str(data.get("after")))
-    except ValueError:
-        return None
-    codes, domains = (tuple(str(item) for item in data.get(key) or ()) for key in ("country_codes", "email_domains"))
-    return Way(method, after, codes, domains, bool(data.get("invite_required")), bool(data.get("approval_required")))
 
 
 def registration_sentence(changed: Sequence[Way], held: Mapping[Method, Way], words: Words, first: bool) -> str:

@@ -1,7 +1,7 @@
 """How Chatwatch speaks: words, numbers, durations and names per language.
 
-The strings live in ``language/*.toml``, one file a language; whole sentences are built in
-:mod:`dashboard.sentences`.
+The words of the closed sets are :mod:`monitor.text`'s; those of the doors alone live in ``language/*.toml``, one file a
+language; whole sentences are built in :mod:`dashboard.sentences`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, tzinfo
-from enum import Enum, StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,45 +21,11 @@ from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
+from monitor.text.lexicon import Language, Lexicon
+
+__all__ = ["Language", "Words", "capital", "plain", "speak", "web_address"]
+
 FOLDER = Path(__file__).with_name("language")
-SECTION = {
-    "Health": "health",
-    "Registration": "registration",
-    "Method": "method",
-    "Source": "source",
-    "Cause": "cause",
-    "IncidentStatus": "status",
-    "Impact": "impact",
-    "Outcome": "outcome",
-    "Reason": "reason",
-    "AlertState": "alert",
-    "Verdict": "verdict",
-    "Severity": "severity",
-    "Why": "why",
-    "Sending": "sending",
-}
-
-
-class Language(StrEnum):
-    """The languages the doors speak."""
-
-    EN = "en"
-    ZH = "zh"
-
-    @property
-    def tag(self) -> str:
-        """The tag for ``<html lang>``."""
-        return {"en": "en", "zh": "zh-Hans"}[self.value]
-
-    @property
-    def prefix(self) -> str:
-        """What stands before every path of this language."""
-        return "" if self is Language.EN else f"/{self.value}"
-
-    @property
-    def home(self) -> str:
-        """The front page in this language whatever the browser prefers: ``/`` alone follows the browser."""
-        return f"/{self.value}/"
 
 
 def plain(text: object, limit: int = 300) -> str:
@@ -85,35 +50,24 @@ def web_address(text: object) -> str:
     return address if harmless and address.startswith(("https://", "http://")) else ""
 
 
-class Words:
-    """One language."""
+class Words(Lexicon):
+    """One language: the words of the closed sets, and those of the three doors."""
 
     def __init__(self, language: Language, zone: str = "UTC") -> None:
-        self.language, self.zone_name = language, zone
+        super().__init__(language)
+        self.zone_name = zone
         self.zone: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)  # a bare machine may know no zones
         self.locale = Locale.parse("en_GB" if language is Language.EN else "zh_Hans_CN")
-        self.table: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
+        own: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
+        self.table = self.table | {name: self.table.get(name, {}) | entries for name, entries in own.items()}
 
-    def __call__(self, key: str, n: int | None = None, **values: object) -> str:
-        """Return the text ``key`` with its places filled; ``n`` chooses singular or plural and is a value too."""
-        entry = self.table["text"][key]
-        if isinstance(entry, list):
-            entry = entry[0 if self.locale.plural_form(n or 0) == "one" else 1]
-        if n is not None:
-            values["n"] = self.number(n)
-        return str(entry).format(**values)
-
-    def of(self, member: Enum) -> str:
-        """Return the word for a member of a closed enum."""
-        return self.section(SECTION[type(member).__name__], member)
-
-    def section(self, name: str, member: Enum | str) -> str:
-        """Return the word for ``member`` in another section, as ``health_clause``."""
-        return str(self.table[name][str(getattr(member, "value", member))])
+    def is_one(self, n: int) -> bool:
+        """Say whether a count takes the singular."""
+        return bool(self.locale.plural_form(n) == "one")
 
     def join(self, items: Iterable[str]) -> str:
         """Return a list in prose: "a, b and c"."""
-        return format_list(list(items), style="standard", locale=self.locale)
+        return str(format_list(list(items), style="standard", locale=self.locale))
 
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with the language's separators and exactly ``digits`` decimals."""

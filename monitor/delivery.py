@@ -16,10 +16,12 @@ from sqlalchemy import Engine
 
 from monitor import clock
 from monitor.channels import KINDS, Notice, Undeliverable
+from monitor.channels.base import Options
 from monitor.config import Config
 from monitor.core.model import Sending
 from monitor.core.rules import Rule
 from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
+from monitor.text.lexicon import Language
 from monitor.wire import Wire
 
 log = logging.getLogger("chatwatch.delivery")
@@ -69,7 +71,7 @@ class Dispatcher:
         self._config = config
         self._wire = Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
         self._services = {service.id: service.name for service in config.catalogue.services}
-        self._components = {component.id: component.name for component in config.catalogue.components}
+        self._components = {component.id: component for component in config.catalogue.components}
 
     async def step(self) -> None:
         """Lease what is due and begin to send it."""
@@ -121,7 +123,8 @@ class Dispatcher:
             return Sending.DEAD, why, None
         try:
             async with asyncio.timeout(DEADLINE_S):
-                await KINDS[channel.kind].send(channel.options, self._notice(leased), self._wire)
+                notice = self._notice(leased, channel.options)
+                await KINDS[channel.kind].send(channel.options, notice, self._wire)
         except Undeliverable as error:
             return self._again(leased, str(error), permanent=error.permanent, after_s=error.retry_after_s)
         except TimeoutError:
@@ -131,17 +134,22 @@ class Dispatcher:
             return self._again(leased, f"our own fault: {type(error).__name__}")
         return Sending.SENT, "", None
 
-    def _notice(self, leased: LeasedNotice) -> Notice:
-        alert = leased.alert
+    def _notice(self, leased: LeasedNotice, options: object) -> Notice:
+        alert, component = leased.alert, self._components.get(leased.alert.component)
+        language = options.language if isinstance(options, Options) else Language.EN
+        name = component.name if component else ""
+        if component and component.name_zh and language is Language.ZH:
+            name = component.name_zh
         return Notice(
             key=leased.key,
             alert=alert,
             why=leased.why,
             at=leased.created_at,
             service_name=self._services.get(alert.service, ""),
-            component_name=self._components.get(alert.component, ""),
+            component_name=name,
             tries=leased.tries,
             test=alert.rule is Rule.TEST,
+            language=language,
         )
 
     def _again(

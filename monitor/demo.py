@@ -59,6 +59,7 @@ from monitor.store.engine import migrate, open_engine
 from monitor.store.tables import LoginSession
 from monitor.store.views import IncidentView
 from monitor.supervise import Group, Supervisor
+from monitor.text.lexicon import lexicon
 from monitor.wire import Wire
 
 PROBES = Path(__file__).parent / "simulator" / "probes.yaml"
@@ -72,19 +73,6 @@ PREPARING = (
 BEFORE_STORY_S = 8.0
 """Between the worker's start and the story: time for a first look at everything."""
 LONGEST_QUOTE = 80
-TOLD = {
-    EventKind.OPENED: "incident opened",
-    EventKind.COMPONENT_WORSE: "worse",
-    EventKind.COMPONENT_BETTER: "better",
-    EventKind.IMPACT_CHANGED: "impact",
-    EventKind.REGISTRATION_CHANGED: "registration",
-    EventKind.RELATED: "began together with others",
-    EventKind.UPSTREAM_SAID: "the vendor's page says",
-    EventKind.RECOVERING: "good looks again; monitoring",
-    EventKind.RELAPSED: "failed again",
-    EventKind.RESOLVED: "incident resolved",
-    EventKind.REOPENED: "incident reopened",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,15 +417,11 @@ def event_line(events: Sequence[IncidentEvent], view: IncidentView) -> str:
         case _:
             assert_never(first.what)
     told = " ".join(word for word in words if word)
-    return f"{view.service_name}: {_called(first.kind)} {told}".rstrip()
+    return f"{view.service_name}: {lexicon().of(first.kind)} {told}".rstrip()
 
 
 def _named(view: IncidentView, parts: Sequence[str]) -> str:
     return ", ".join(view.component_names.get(name, name) for name in parts)
-
-
-def _called(kind: EventKind) -> str:
-    return TOLD.get(kind, kind.value)
 
 
 def _detail(detail: str | None, view: IncidentView) -> str:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 import streamlit as st
 
 from dashboard.act import Desk
-from dashboard.sentences import registration_clause_of, way_said
 from dashboard.words import Words, capital, plain
 from monitor import clock
 from monitor.core.commands import Command
-from monitor.core.events import Alert
-from monitor.core.model import Health, Registration
+from monitor.core.model import AlertState
 from monitor.store.views import AlertView
-
-RULE_FACTS: Mapping[str, type[Health] | type[Registration]] = {"health": Health, "registration": Registration}
+from monitor.text import alerts as text
 
 
 class Shift(NamedTuple):
@@ -53,29 +49,14 @@ def where(view: AlertView) -> str:
 
 
 def alert_line(view: AlertView, words: Words) -> str:
-    """Return an alert in one line: "DeepSeek API: down"."""
-    facts: dict[str, object] = {"where": where(view)}
-    for key in ("why", "days_left", "count"):
-        facts[key] = plain(view.alert.summary.get(key, ""), 160)
-    for key, kind in RULE_FACTS.items():
-        value = view.alert.summary.get(key)
-        facts[key] = words.of(kind(value)).lower() if value in list(kind) else words.of(Health.UNKNOWN)
-    code = plain(view.alert.summary.get("warning", ""), 60)
-    facts["warning"] = words.table["warning"].get(code, code)
-    facts["rule"] = plain(view.alert.rule, 40).replace("_", " ")
-    rules, rule = words.table["rule"], str(view.alert.rule)
-    if rule == "registration_changed" and view.alert.summary.get("registration") == Registration.OPEN:
-        rule = "registration_was"  # the facts of an alert that is over are those of its end
-    elif rule == "registration_changed" and (clause := sign_up(view.alert, words)):
-        return f"{facts['where']}{words('colon')}{clause}"
-    return str(rules.get(rule) or rules["other"]).format(**facts)
+    """Return an alert in one line, as a pager says it: "DeepSeek API is down"."""
+    resolved = view.alert.state is AlertState.RESOLVED
+    return plain(text.alert_line(view.alert, where(view), resolved, words, words.country, short))
 
 
-def sign_up(alert: Alert, words: Words) -> str:
-    """Return "sign-up is limited to phone numbers from China (+86)"; empty if the alert names no way."""
-    told = [item for item in alert.summary.get("ways", ()) if isinstance(item, Mapping)]
-    ways = {way.method: way for item in told if (way := way_said(item)) is not None}
-    return plain(registration_clause_of(ways, words), 200) if ways else ""
+def short(said: str) -> str:
+    """Return a text from outside as a harmless piece of a line."""
+    return plain(said, 160)
 
 
 def since(words: Words, start: datetime, now: datetime | None = None) -> str:

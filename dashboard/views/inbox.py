@@ -14,6 +14,7 @@ from monitor.core.model import AlertState, Health, Severity
 from monitor.core.rules import is_operators
 from monitor.store import reads
 from monitor.store.views import AlertView, Snapshot
+from monitor.text import alerts as text
 
 COLUMNS = [5.2, 2.6, 2.6, 1.6]
 
@@ -90,9 +91,8 @@ def next_step(view: AlertView, words: Words) -> str:
 def detail(shift: desk.Shift, view: AlertView) -> None:
     """Draw why who was told, the deliveries, and the way to end the alert by hand."""
     words, alert = shift.words, view.alert
-    facts = " · ".join(
-        f"{plain(key, 40)}: {plain(value, 160)}" for key, value in alert.summary.items() if value not in ("", None)
-    )
+    rows = text.fact_rows(alert, words)
+    facts = " · ".join(f"{plain(name, 40)}{words('colon')}{plain(value, 160)}" for name, value in rows)
     if facts:
         st.text(facts)
     st.html(f"<h3>{words('told_who')}</h3>")

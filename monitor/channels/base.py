@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from monitor.core.events import Alert
 from monitor.core.model import AlertState, Reason, Why
+from monitor.text.lexicon import Language
 from monitor.wire import Answer, Limits, Wire, WireError
 from monitor.wire.http1 import parse_anew
 
@@ -41,6 +42,7 @@ class Notice:
     tries: int = 0
     """Tries before this one; a late notice says so."""
     test: bool = False
+    language: Language = Language.EN
 
     @property
     def resolved(self) -> bool:
@@ -61,6 +63,9 @@ class Options(BaseModel):
     """Base of every channel's options."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    language: Language = Language.EN
+    """In which language it tells people: ``en`` or ``zh``."""
 
 
 class Kind(NamedTuple):

@@ -5,96 +5,67 @@ from __future__ import annotations
 from datetime import timedelta
 
 from monitor.channels.base import Notice, plain
-from monitor.channels.signup import sign_up
 from monitor.core.events import Alert
-from monitor.core.model import Health, Severity, Why
-from monitor.core.told import DIGEST
-
-_RULES = {
-    "component_down": "is down",
-    "component_degraded": "is degraded",
-    "burn_rate": "burns its error budget",
-    "certificate": "certificate runs out",
-    "account": "cannot be judged: our account",
-    "configuration": "cannot be judged: our set-up",
-    "warning": "needs a look at its set-up",
-    "blind": "cannot be seen: our network",
-    "overdue": "has no fresh results",
-    "latency_unusual": "is unusually slow for this hour of the week",
-}
-_WHY = {
-    Why.ESCALATED: "Nobody has acknowledged it yet.",
-    Why.WORSE: "It got worse.",
-    Why.REPEAT: "It is still going on and nobody has acknowledged it.",
-    Why.SILENCE_OVER: "The silence over it has ended, and it is still going on.",
-}
+from monitor.core.model import AlertState
+from monitor.core.rules import Rule
+from monitor.text.alerts import alert_line, fact_rows, rule_label
+from monitor.text.lexicon import Language, Lexicon, lexicon
+from monitor.text.signup import sign_up
 
 
 def title(notice: Notice) -> str:
-    """Return one line that says what and where."""
-    alert = notice.alert
-    where = " ".join(
-        part for part in (notice.service_name or alert.service, notice.component_name or alert.component) if part
-    )
-    what = _trouble(alert, notice.resolved)
-    if alert.rule == DIGEST:
-        where, what = _digest(alert, notice.resolved), ""
-    head = "Test" if notice.test else "Resolved" if notice.resolved else str(alert.severity).capitalize()
-    return plain(f"{head}: {where or 'Chatwatch'} {what}", 200)
+    """Return one line that says how loud, what and where."""
+    alert, words = notice.alert, lexicon(notice.language)
+    said = line(alert, notice.service_name, notice.component_name, notice.language)
+    head = words.section("notice", "test" if notice.test else "resolved") if notice.test or notice.resolved else ""
+    return plain(words.fill("notice", "title", head=head or capital(words.of(alert.severity)), line=said), 200)
 
 
-def _digest(alert: Alert, resolved: bool) -> str:
-    """Say how many alerts were told of together."""
-    if resolved:
-        return "the last of the alerts that were told of together"
-    count, services = alert.summary.get("count", 0), alert.summary.get("services", 0)
-    return f"{count} more alerts" + (f" of {services} services" if services and services != 1 else "") + " at once"
-
-
-def _trouble(alert: Alert, resolved: bool) -> str:
-    """Say what is wrong; an outage keeps its word to the end, so that its last notice reads like its first."""
-    slow = alert.severity is not Severity.PAGE and alert.summary.get("health") == Health.DEGRADED
-    if alert.rule == "component_down" and slow:
-        return "is slow or unstable"
-    if alert.rule == "registration_changed":
-        return sign_up(alert, resolved)
-    return _RULES.get(alert.rule, alert.rule.replace("_", " "))
+def line(alert: Alert, service_name: str = "", component_name: str = "", language: Language = Language.EN) -> str:
+    """Return an alert in one line without its severity: "DeepSeek API is down"."""
+    words, named = lexicon(language), (service_name or alert.service, component_name or alert.component)
+    where = plain(" ".join(part for part in named if part)) or "Chatwatch"
+    over = alert.state is AlertState.RESOLVED
+    return plain(alert_line(alert, where, over, words, lambda code: country(code, words), _short), 200)
 
 
 def facts(notice: Notice) -> list[tuple[str, str]]:
     """Return what is known, in the order in which a person wants it."""
-    alert = notice.alert
-    rows = [("Since", f"{alert.started_at:%Y-%m-%d %H:%M:%S} UTC")]
+    alert, words = notice.alert, lexicon(notice.language)
+    rows = [(words.section("notice", "since"), f"{alert.started_at:%Y-%m-%d %H:%M:%S} UTC")]
     if alert.resolved_at:
-        rows.append(("Until", f"{alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC"))
-        rows.append(("Lasted", duration(alert.resolved_at - alert.started_at)))
-    if alert.rule == DIGEST:
-        return [*rows, *_among(notice)]
-    if alert.rule == "registration_changed":
-        rows.append(("Sign-up", capital(sign_up(alert, notice.resolved).removeprefix("sign-up "))))
-    for key, value in alert.summary.items():
-        if isinstance(value, str | int | float) and value != "":
-            rows.append((plain(key, 40).replace("_", " ").capitalize(), plain(value)))
-    if notice.why in _WHY:
-        rows.append(("Why now", _WHY[notice.why]))
+        rows.append((words.section("notice", "until"), f"{alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC"))
+        rows.append((words.section("notice", "lasted"), duration(alert.resolved_at - alert.started_at, words)))
+    if alert.rule is Rule.DIGEST:
+        return [*rows, *_among(notice, words)]
+    if alert.rule is Rule.REGISTRATION_CHANGED:
+        said = sign_up(alert, notice.resolved, words, lambda code: country(code, words), _short)
+        rows.append((words.section("notice", "sign_up"), capital(said.removeprefix("sign-up "))))
+    rows += [(plain(name, 40), plain(value)) for name, value in fact_rows(alert, words)]
+    if notice.why.value in words.table["why_now"]:
+        rows.append((words.section("notice", "why_now"), words.section("why_now", notice.why)))
     if notice.tries:
-        rows.append(("Late", f"decided at {notice.at:%H:%M:%S} UTC; {notice.tries} earlier tries did not get through"))
+        late = words.fill("notice", "late_text", notice.tries, time=f"{notice.at:%H:%M:%S}")
+        rows.append((words.section("notice", "late"), late))
     if notice.url:
-        rows.append(("Read on", notice.url))
+        rows.append((words.section("notice", "read_on"), notice.url))
     return rows
 
 
-def _among(notice: Notice) -> list[tuple[str, str]]:
+def _among(notice: Notice, words: Lexicon) -> list[tuple[str, str]]:
     """Return what a digest stands for: how many, of which rules, and the first of them by name."""
     summary = notice.alert.summary
-    names = [plain(name, 80) for name in summary.get("names", ())]
+    names = [plain(rule_label(name, words), 80) for name in summary.get("names", ())]
     count = int(summary.get("count", 0))
     counted = summary.get("rules", {}).items()
-    rules = ", ".join(f"{number} × {plain(rule, 40).replace('_', ' ')}" for rule, number in counted)
-    left = f" and {count - len(names)} more" if count > len(names) else ""
-    told = [("Alerts", str(count)), ("Rules", rules), ("Among them", ", ".join(names) + left)]
-    told.append(("All of them", notice.url or "in the console's inbox, or: chatwatch alert list"))
-    return [row for row in told if row[1]]
+    named = ((plain(rule_label(rule, words), 40), number) for rule, number in counted)
+    rules = (words.fill("digest", "counted", number, rule=name) for name, number in named)
+    among = words("comma").join(names)
+    if count > len(names):
+        among = words.fill("digest", "left", count - len(names), names=among)
+    told = {"alerts": str(count), "rules": words("comma").join(rules), "among": among}
+    told["all_of_them"] = notice.url or words.section("digest", "everything")
+    return [(words.section("notice", key), value) for key, value in told.items() if value]
 
 
 def capital(text: str) -> str:
@@ -102,9 +73,27 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def duration(span: timedelta) -> str:
+def duration(span: timedelta, words: Lexicon | None = None) -> str:
     """Return a time span for people: ``2 h 5 min``, ``40 s``."""
+    words = words or lexicon()
     total = max(0, int(span.total_seconds()))
-    days, hours, minutes = total // 86400, total // 3600 % 24, total // 60 % 60
-    parts = [f"{days} d"] * bool(days) + [f"{hours} h"] * bool(hours) + [f"{minutes} min"] * bool(minutes)
-    return " ".join(parts[:2]) or f"{total} s"
+    counts = {"d": total // 86400, "h": total // 3600 % 24, "min": total // 60 % 60}
+    parts = [words.fill("unit", unit, count) for unit, count in counts.items() if count]
+    return words.section("unit", "gap").join(parts[:2]) or words.fill("unit", "s", total)
+
+
+def _short(text: str) -> str:
+    return plain(text, 60)
+
+
+def country(code: str, words: Lexicon) -> str:
+    """Return "China (+86)". The tables are imported late: most senders never name a country."""
+    if not (code.isascii() and code.isdigit() and len(code) <= 3):
+        return words("country_unknown", code=plain(code, 8))
+    from babel import Locale
+    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+
+    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code), ("",))
+    locale = Locale.parse("en" if words.language is Language.EN else "zh_Hans")
+    name = locale.territories.get(regions[0], "") if regions[0] != "001" else ""
+    return words("country", name=name, code=code) if name else words("country_unknown", code=code)

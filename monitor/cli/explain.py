@@ -16,10 +16,11 @@ from monitor.core.catalogue import Probe
 from monitor.core.codec import dumps_result
 from monitor.core.conditions import own_trouble
 from monitor.core.health import needs_second_look
-from monitor.core.model import ChatTimes, Observation, Outcome, Phases, Reason, Result, Scope
+from monitor.core.model import ChatTimes, Observation, Outcome, Phases, Reason, Result
 from monitor.core.notes import ALERTS
-from monitor.core.warnings import code_of
+from monitor.core.warnings import AnyWarning, code_of
 from monitor.probes.countries import shown
+from monitor.text.lexicon import lexicon
 
 WIDTH = 44
 _COLOURS = {Outcome.OK: "green", Outcome.SLOW: "yellow", Outcome.FAILED: "red"}
@@ -31,22 +32,6 @@ _PHASES = (
     ("wait", "wait_s"),
     ("transfer", "transfer_s"),
 )
-_SCOPES = {
-    Scope.NONE: "nothing is wrong",
-    Scope.SERVICE: "the service's trouble: it counts against the service",
-    Scope.DEGRADED: "the service works, outside its objective: it counts as up and as degraded",
-    Scope.ACCOUNT: "our account's trouble: the operator is told, the public state is untouched",
-    Scope.PROBE: "our own trouble: nothing can be said of the service",
-}
-
-
-_OUTCOMES = {
-    Outcome.OK: "it worked",
-    Outcome.SLOW: "it worked, but late or badly",
-    Outcome.FAILED: "it did not work",
-    Outcome.UNKNOWN: "we could not tell",
-    Outcome.MISSED: "we did not look",
-}
 
 
 def one_line(probe: Probe, result: Result) -> str:
@@ -129,14 +114,22 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
         for incident in seen.upstream.incidents[:5]:
             yield "", f"{incident.status or 'unknown'}: {incident.name}"
     for warning in seen.warnings:
-        yield "Note", f"{warning}{' (alerts the operator if it stays)' if code_of(warning) in ALERTS else ''}"
+        yield "Note", _note(warning)
     if limits := _limits(seen):
         yield "Rate limits", ", ".join(f"{name}: {value}" for name, value in limits.items())
     if seen.evidence is not None and seen.evidence.excerpt:
         yield "Seen", seen.evidence.excerpt
-    yield "Outcome", f"{result.outcome}: {_OUTCOMES[result.outcome]}"
-    yield "Reason", f"{result.reason}: {_SCOPES[result.reason.scope]}"
+    yield "Outcome", f"{result.outcome}: {lexicon().section('outcome_short', result.outcome)}"
+    yield "Reason", f"{result.reason}: {lexicon().section('scope', result.reason.scope)}"
     yield "Rules", verdict(probe, result)
+
+
+def _note(warning: AnyWarning) -> str:
+    """Return a warning with what it means; one that nobody knows is told as it came."""
+    code = code_of(warning)
+    if code is None:
+        return str(warning)
+    return f"{warning}: {lexicon().of(code)}{' (alerts the operator if it stays)' if code in ALERTS else ''}"
 
 
 def _limits(seen: Observation) -> dict[str, str]:

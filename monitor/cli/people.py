@@ -145,12 +145,13 @@ def alert() -> None:
 @click.option("--all", "everything", is_flag=True, help="Resolved ones as well.")
 def alert_list(everything: bool) -> None:
     """List open alerts, and why nobody was told where that is so."""
+    from monitor.channels.words import line
     from monitor.store import reads
 
     for view in read(reads.alerts, open_only=not everything):
         item = view.alert
         told = "; ".join(f"{one.route}: {one.why}" for one in view.decisions[-2:]) or "no route"
-        where = f"{view.component_name or view.service_name or 'Chatwatch'} {item.rule}"
+        where = f"{line(item, view.service_name, view.component_name)} ({item.rule})"
         click.echo(
             f"{item.id}  {item.fired_at:%Y-%m-%d %H:%M}  {item.severity:<6}  {item.state:<12}  {where}  [{told}]"
         )

@@ -256,14 +256,14 @@ def test_a_session_survives_a_reload_and_ends_with_sign_out(browser: Any, axe: s
         assert serious(page, axe) == []
         page.get_by_label("Password", exact=True).fill(seeded.PASSWORD)
         page.keyboard.press("Enter")
-        page.get_by_text("DeepSeek API: down").wait_for(timeout=120_000)
+        page.get_by_text("DeepSeek API is down").wait_for(timeout=120_000)
         assert serious(page, axe) == []
         [session] = kept(page, 1)
         assert session["httpOnly"]
         assert session["sameSite"] == "Strict"
         assert session["value"] not in page.evaluate("document.cookie")
         page.reload()
-        page.get_by_text("DeepSeek API: down").wait_for(timeout=120_000)
+        page.get_by_text("DeepSeek API is down").wait_for(timeout=120_000)
         page.get_by_role("button", name="Acknowledge").first.wait_for(timeout=120_000)
         assert "Times in Asia/Tokyo" in page.locator("body").inner_text()
         page.wait_for_timeout(500)
@@ -274,4 +274,4 @@ def test_a_session_survives_a_reload_and_ends_with_sign_out(browser: Any, axe: s
         assert kept(page, 0) == []
         page.reload()
         page.get_by_label("User").wait_for(timeout=120_000)
-        assert page.get_by_text("DeepSeek API: down").count() == 0
+        assert page.get_by_text("DeepSeek API is down").count() == 0

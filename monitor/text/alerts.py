@@ -1,0 +1,83 @@
+"""An alert in one line, and its facts as rows of words: the same to a pager, in the console and at the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+
+from monitor.core.events import Alert
+from monitor.core.model import Health, Reason, Registration, Severity
+from monitor.core.rules import Rule, row, rule_named
+from monitor.core.warnings import WarningCode
+from monitor.text.lexicon import Lexicon
+from monitor.text.signup import Say, sign_up
+
+_CLOSED: Mapping[str, Iterable[StrEnum]] = {
+    "health": Health,
+    "indicator": Health,
+    "reason": Reason,
+    "registration": Registration,
+    "warning": WarningCode,
+}
+"""Facts of an alert that are members of closed sets: they are said in words, with their code where it helps."""
+_WITH_CODE = ("reason", "warning")
+
+
+def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, country: Say, plain: Say) -> str:
+    """Return what is wrong where: "DeepSeek API is down". ``where`` must be harmless already.
+
+    An outage keeps its word to the end, so that its last notice reads like its first.
+    """
+    summary = alert.summary
+    if alert.rule is Rule.COMPONENT_DOWN:
+        slow = alert.severity is not Severity.PAGE and summary.get("health") == Health.DEGRADED
+        return words.fill("health_clause", Health.DEGRADED if slow else Health.MAJOR, name=where)
+    if alert.rule is Rule.DIGEST:
+        return words.section("digest", "over") if resolved else _digest(alert, words)
+    facts = {"why": plain(str(summary.get("why", ""))), "rule": plain(rule_label(str(alert.rule), words))}
+    facts["warning"] = plain(said("warning", summary.get("warning", ""), words))
+    facts["days_left"] = plain(str(summary.get("days_left", "?")))
+    if alert.rule is Rule.REGISTRATION_CHANGED:
+        facts["sign_up"] = sign_up(alert, resolved, words, country, plain)
+    line = words.fill("rule", row(alert.rule).words, where=where, **facts)
+    return line.strip().rstrip(":： ")  # a rule whose facts are missing says what it can
+
+
+def _digest(alert: Alert, words: Lexicon) -> str:
+    count, services = (alert.summary.get(key, 0) for key in ("count", "services"))
+    key = "many_services" if services and services != 1 else "many"
+    return words.fill("digest", key, count=count, services=services)
+
+
+def rule_label(word: str, words: Lexicon) -> str:
+    """Return a rule's short name: "component down"; the word of an alert from outside stays what it is."""
+    rule = rule_named(word)
+    return words.of(rule) if isinstance(rule, Rule) else word.replace("_", " ")
+
+
+def fact_rows(alert: Alert, words: Lexicon) -> Iterator[tuple[str, str]]:
+    """Yield the alert's facts as (name, value), said in words where they are members of closed sets.
+
+    Names and values that are not ours are as they came: whoever shows them must make them harmless.
+    """
+    for key, value in alert.summary.items():
+        if isinstance(value, bool):
+            if value:
+                yield label(key, words), words("yes")
+        elif isinstance(value, str | int | float) and value != "":
+            yield label(key, words), said(key, value, words)
+
+
+def label(key: str, words: Lexicon) -> str:
+    """Return the name of a fact; one that nobody knows is called by its key."""
+    known = words.table["fact"].get(key)
+    return str(known) if known else key.replace("_", " ").capitalize()
+
+
+def said(key: str, value: object, words: Lexicon) -> str:
+    """Return a fact's value in words; what is no member of a closed set stays as it is."""
+    member = next((item for item in _CLOSED.get(key, ()) if item == value), None)
+    if member is None:
+        return str(value)
+    word = words.of(member)
+    return words("with_code", text=word, code=value) if key in _WITH_CODE else word
