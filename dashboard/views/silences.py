@@ -12,6 +12,7 @@ from dashboard.words import plain
 from monitor.core.commands import Silence, Unsilence
 from monitor.store import reads
 from monitor.store.views import SilenceView
+from monitor.text import alerts as text
 
 
 def draw(shift: desk.Shift) -> None:
@@ -36,7 +37,7 @@ def draw(shift: desk.Shift) -> None:
 def line(shift: desk.Shift, silence: SilenceView) -> str:
     """Return a silence in one line."""
     words = shift.words
-    what = silence.component or silence.service or silence.rule or words("silence_everything")
+    what = silence.component or silence.service or text.rule_label(silence.rule, words) or words("silence_everything")
     said = words("silence_line", what=plain(what, 80), time=words.moment(silence.ends_at), name=plain(silence.by, 40))
     return f"{said} · {plain(silence.why, 200)}" if silence.why else said
 

@@ -1,0 +1,57 @@
+"""A member that is added to a closed set fails the type checker in every place that has to know it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MERGED = "@dataclass(frozen=True)\nclass Merged:\n    kind: ClassVar = EventKind.MERGED\n"
+CHANGES = [
+    ("rules.py", '    TEST = "test"\n', '    TEST = "test"\n    NEW = "new"\n'),
+    ("warnings.py", "    UPSTREAM_UNREADABLE = ", '    NEW = "new.code"\n    UPSTREAM_UNREADABLE = '),
+    ("incident_events.py", '    RELATED = "related"\n', '    RELATED = "related"\n    MERGED = "merged"\n'),
+    (
+        "incident_events.py",
+        "EventData = (\n",
+        f"{MERGED}\n\nEventData = (\n    Merged |\n",
+    ),
+]
+KNOW = [
+    "dashboard/timeline.py",
+    "monitor/core/incident_events.py",
+    "monitor/core/lifecycle.py",
+    "monitor/core/notes.py",
+    "monitor/core/rules.py",
+    "monitor/core/scenario.py",
+    "monitor/demo.py",
+    "monitor/store/reads_incidents.py",
+]
+
+
+@pytest.mark.slow
+def test_a_new_rule_event_or_warning_is_asked_for_everywhere(tmp_path: Path) -> None:
+    for room in ("monitor", "dashboard"):
+        shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for name, before, after in CHANGES:
+        file = tmp_path / "monitor" / "core" / name
+        text = file.read_text("utf-8")
+        assert text.count(before) == 1, f"{name} has changed: mend this test"
+        file.write_text(text.replace(before, after), "utf-8")
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), "--no-incremental", *KNOW]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "MYPYPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    faults = [line for line in done.stdout.splitlines() if ": error:" in line]
+    assert {line.partition(":")[0] for line in faults} == set(KNOW), done.stdout + done.stderr
+    assert all("assert_never" in line or "Missing return" in line for line in faults), done.stdout
