@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from monitor.core.evaluation import Evaluation
 from monitor.core.state_store import WorkerReport
+from monitor.flow.blanking import blank_stale
 from monitor.flow.isolating import Unjudged, words
 from monitor.flow.record import Recorded
 from monitor.store.catalogues import load_index
@@ -58,8 +59,10 @@ def _sweep_apart(engine: Engine, now: datetime) -> Recorded:
         except Exception as error:
             if is_away(error):
                 raise
-            log.exception("time cannot pass for %s", service or "alerts")
+            log.error("time cannot pass for %s: %s", service or "alerts", words(error))
             done.unjudged[service] = Unjudged((), words(error))
+            if gone := blank_stale(engine, service, now):
+                log.error("nothing is known any more of %s", ", ".join(gone))
     return done
 
 

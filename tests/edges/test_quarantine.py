@@ -6,12 +6,15 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import time_machine
-from sqlalchemy import Engine, text
+from pydantic import SecretStr
+from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from monitor import clock, flow
@@ -21,11 +24,13 @@ from monitor.core.rules import Rule
 from monitor.frames import ProberAlive
 from monitor.judging import FIRST_RETRY_S
 from monitor.metrics import Seen, registry_for
+from monitor.probes import heartbeat
 from monitor.quarantine import BusyError, Quarantine, Request, as_dropped, ask, listed, retry, strays
 from monitor.recorder import Recorder
 from monitor.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import begin, is_away, migrate, open_engine
+from monitor.store.engine import begin, is_away, migrate, open_engine, reading
+from monitor.store.transaction import COMPONENT
 from tests.edges import after_kills
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
@@ -345,6 +350,53 @@ def test_while_a_service_is_held_its_page_is_unknown_and_the_operator_is_told_wh
         assert T0 + 10 * MINUTE <= min(item.started_at for item in opened) < T0 + 11 * MINUTE
 
     recording(tmp_path, play)
+
+
+def test_a_row_that_nobody_can_read_stops_its_own_service_and_its_page_turns_unknown(tmp_path: Path) -> None:
+    """The incident of an outage is damaged on the disk; folded again from its events it is whole."""
+
+    def health(engine: Engine) -> dict[str, str]:
+        with reading(engine) as connection:
+            return {row.id: row.health for row in connection.execute(select(COMPONENT.c.id, COMPONENT.c.health))}
+
+    async def play(recorder: Recorder, traveller: time_machine.Traveller) -> None:
+        await take(recorder, traveller, range(13), sweep=True)
+        assert health(recorder.engine)["deepseek/api"] == Health.MAJOR
+        execute(tmp_path, "UPDATE incident SET body = '{' WHERE service = 'deepseek' AND resolved_us IS NULL")
+        await take(recorder, traveller, range(13, 20), sweep=True)
+        found = health(recorder.engine)
+        assert (found["deepseek/api"], found["openai/api"]) == (Health.UNKNOWN, Health.OPERATIONAL)
+        assert list(recorder.judging.quarantine.held) == ["deepseek"]
+        assert len(runs(recorder.engine, "oa-api")) == 20
+        flow.rebuild(recorder.engine)
+        ask(recorder.judging.quarantine.directory, "deepseek", Request.RETRY)
+        await recorder.try_held()
+        assert recorder.judging.quarantine.held == {}
+        await take(recorder, traveller, range(20, 30), sweep=True)
+        assert health(recorder.engine)["deepseek/api"] == Health.OPERATIONAL
+        spans = after_kills.picture(recorder.engine)["spans"]
+        mine = sorted(row[1:] for row in spans if row[0] == "deepseek/api")
+        assert all(before[1] == after[0] for before, after in pairwise(mine)), "they touch"
+        (incident,) = [one for one in reads.incidents(recorder.engine, public=True) if "deepseek/api" in one.components]
+        assert incident.resolved_at is not None
+        assert T0 + 15 * MINUTE < incident.resolved_at < T0 + 30 * MINUTE
+
+    recording(tmp_path, play)
+
+
+def test_what_a_person_reads_of_the_error_holds_no_secret(tmp_path: Path) -> None:
+    secret = "sk-canary-4711-never-shown"
+    options = heartbeat.Options(name="job", every_s="5m", token=SecretStr(secret))
+
+    async def play(recorder: Recorder, traveller: time_machine.Traveller) -> None:
+        recorder.apply(replace(recorder.config, looks={"ds-api": options}))
+        execute(tmp_path, POISON.replace("a poisoned row", f"Bearer {secret}"))
+        await take(recorder, traveller, range(3))
+        assert list(recorder.judging.quarantine.held) == ["deepseek"]
+        assert secret not in recorder.judging.alert()
+
+    recording(tmp_path, play)
+    assert not [path for path in tmp_path.rglob("*.held") if secret.encode() in path.read_bytes()]
 
 
 def test_the_recorder_tries_again_at_its_start_and_then_ever_less_often(tmp_path: Path) -> None:
