@@ -12,15 +12,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MERGED = "@dataclass(frozen=True)\nclass Merged:\n    kind: ClassVar = EventKind.MERGED\n"
+ANOTHER = '@dataclass(frozen=True)\nclass Another:\n    kind: ClassVar = "another"\n'
 CHANGES = [
-    ("rules.py", '    TEST = "test"\n', '    TEST = "test"\n    NEW = "new"\n'),
-    ("warnings.py", "    UPSTREAM_UNREADABLE = ", '    NEW = "new.code"\n    UPSTREAM_UNREADABLE = '),
-    ("incident_events.py", '    RELATED = "related"\n', '    RELATED = "related"\n    MERGED = "merged"\n'),
+    ("core/rules.py", '    TEST = "test"\n', '    TEST = "test"\n    NEW = "new"\n'),
+    ("core/warnings.py", "    UPSTREAM_UNREADABLE = ", '    NEW = "new.code"\n    UPSTREAM_UNREADABLE = '),
+    ("core/incident_events.py", '    RELATED = "related"\n', '    RELATED = "related"\n    MERGED = "merged"\n'),
     (
-        "incident_events.py",
+        "core/incident_events.py",
         "EventData = (\n",
         f"{MERGED}\n\nEventData = (\n    Merged |\n",
     ),
+    ("frames.py", "FromProber = Batch", f"{ANOTHER}\n\nFromProber = Another | Batch"),
+    ("frames.py", "FromRecorder = Ack", "FromRecorder = Another | Ack"),
 ]
 KNOW = [
     "dashboard/timeline.py",
@@ -30,16 +33,19 @@ KNOW = [
     "monitor/core/rules.py",
     "monitor/core/scenario.py",
     "monitor/demo.py",
+    "monitor/handover.py",
+    "monitor/recorder.py",
     "monitor/store/reads_incidents.py",
+    "monitor/worker.py",
 ]
 
 
 @pytest.mark.slow
-def test_a_new_rule_event_or_warning_is_asked_for_everywhere(tmp_path: Path) -> None:
+def test_a_new_rule_event_warning_or_message_is_asked_for_everywhere(tmp_path: Path) -> None:
     for room in ("monitor", "dashboard"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     for name, before, after in CHANGES:
-        file = tmp_path / "monitor" / "core" / name
+        file = tmp_path / "monitor" / name
         text = file.read_text("utf-8")
         assert text.count(before) == 1, f"{name} has changed: mend this test"
         file.write_text(text.replace(before, after), "utf-8")
