@@ -46,6 +46,7 @@ class _Hands(selectors.DefaultSelector):
         """The wall clock, where it is driven too."""
         self.hung = ""
         """Lookups of names that end so never come back, and nobody waits for them."""
+        self._before = frozenset(threading.enumerate())
 
     def select(self, timeout: float | None = None) -> Any:
         self.turned()
@@ -56,6 +57,7 @@ class _Hands(selectors.DefaultSelector):
             if ready := super().select(QUIET_S):
                 return ready
             if timeout is not None and not self.at_work and not self._resolving():
+                self._is_alone()
                 self.advance(timeout)
                 return []
 
@@ -73,6 +75,12 @@ class _Hands(selectors.DefaultSelector):
     def time_ns(self) -> int:
         """Return a wall clock of the past, by which no stamp of the kernel is believed."""
         return self.monotonic_ns() if self.wall is None else time.time_ns()
+
+    def _is_alone(self) -> None:
+        """Refuse to jump past a thread that may be about to answer: how long it takes is the machine's business."""
+        for thread in threading.enumerate():
+            beside = thread not in self._before and not thread.name.startswith(("asyncio_", "resolve "))
+            assert not beside, f"{thread.name} works beside the driven loop, whose time does not wait for it"
 
     def _resolving(self) -> bool:
         names = [thread.name for thread in threading.enumerate() if thread.name.startswith("resolve ")]

@@ -17,7 +17,7 @@ USUAL = {
     "AUTH": b"235 in",
     "QUIT": b"221 bye",
 }
-PATIENCE_S = 10.0
+PATIENCE_S = 120.0
 
 
 @dataclass

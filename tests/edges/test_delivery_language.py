@@ -48,7 +48,7 @@ async def delivered(engine: Engine, language: Language) -> list[dict[str, Any]]:
         settings = Settings(allow_networks=("127.0.0.0/8",))
         dispatcher = Dispatcher(engine, database, "w/1", Config(WORLD, {}, {"pager": pager}, settings), lambda *_: None)
         await dispatcher.step()
-        for _ in range(500):
+        for _ in range(12_000):
             if len(receiver.requests) >= 2:
                 break
             await asyncio.sleep(0.01)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from datetime import timedelta
 
@@ -44,6 +45,20 @@ def test_a_deadline_waits_for_a_thread() -> None:
             return await asyncio.to_thread(work)
 
     assert driven.run(main()) == "done"
+
+
+def test_time_does_not_jump_past_a_thread_of_somebody_else() -> None:
+    done = threading.Event()
+
+    async def main() -> None:
+        threading.Thread(target=done.wait, name="a server").start()
+        await asyncio.sleep(1)
+
+    try:
+        with pytest.raises(AssertionError, match="a server works beside the driven loop"):
+            driven.run(main())
+    finally:
+        done.set()
 
 
 def test_the_wall_clock_goes_along_and_can_be_set_alone() -> None:

@@ -404,9 +404,9 @@ def test_the_recorder_tries_again_at_its_start_and_then_ever_less_often(tmp_path
         await take(recorder, traveller, range(2))
         execute(tmp_path, POISON)
         await take(recorder, traveller, range(2, 4))
-        judging, now_s = recorder.judging, clock.monotonic()
-        waits = []
+        judging, waits = recorder.judging, []
         for _ in range(7):
+            now_s = clock.monotonic()
             wait_s = next(wait for wait in range(5_000) if judging.due(now_s + wait))
             list(judging.retry("deepseek", Request.RETRY))
             waits.append(round(wait_s / FIRST_RETRY_S))
