@@ -85,7 +85,8 @@ class Evaluation:
             return None
         at = ended(result)
         told_at = at if late_at is None else late_at
-        result = self._refused_key(series, self._own_network(series, result, at))
+        if not result.outcome.is_evidence or result.outcome is Outcome.FAILED:
+            result = self._refused_key(series, self._own_network(series, result, at))
         row = store.rows.get(probe.component)
         if row is not None and result.outcome.is_evidence and not is_fresh(probe, before, result.started_at):
             # What was known ran out before this look, and perhaps nobody was there to see it.
@@ -102,7 +103,7 @@ class Evaluation:
             conditions += self._judge_component(row, series, result, moved, at, told_at)
         if conditions:
             self.pipeline.meet(conditions, at)
-        self.pipeline.settle(told_at, late=late_at is not None)
+            self.pipeline.settle(told_at, late=late_at is not None)
         return Judged(result, series, before.last_reason)
 
     def _changed(self, change: ComponentChange | None) -> None:

@@ -79,6 +79,7 @@ class MemoryStore:
         self._latest: dict[tuple[str, Cause], Incident] = {}
         self._of_service: dict[str, list[ComponentRow]] = {}
         self._at_location: dict[str, list[Series]] = {}
+        self._open: dict[str, set[str]] = {}
         self._quoted: dict[str, set[tuple[str, datetime]]] = {}
         self._windows: tuple[datetime, Sequence[Window]] | None = None
 
@@ -187,7 +188,7 @@ class MemoryStore:
 
     def has_open(self, service: str) -> bool:
         """Say whether any incident of a service is open."""
-        return any(is_open(self._latest.get((service, cause))) for cause in Cause)
+        return service in self._open
 
     def incidents_begun(self, since: datetime, until: datetime) -> Sequence[Incident]:
         """Return the incidents of every service that began in that time, both ends included."""
@@ -205,9 +206,20 @@ class MemoryStore:
         latest = self._latest.get((after.service, after.cause))
         if latest is None or latest.id == after.id or is_open(after):
             self._latest[after.service, after.cause] = after
+        self._note_open(after)
         if isinstance(event.what, UpstreamSaid):
             self._quoted.setdefault(after.id, set()).add((event.what.incident, event.what.said_at))
         return after
+
+    def _note_open(self, incident: Incident) -> None:
+        """Keep, by service, the ids of the incidents that are open: asked for with every look."""
+        if is_open(incident):
+            self._open.setdefault(incident.service, set()).add(incident.id)
+            return
+        mine = self._open.get(incident.service, set())
+        mine.discard(incident.id)
+        if not mine:
+            self._open.pop(incident.service, None)
 
     # Alerts
 

@@ -178,12 +178,12 @@ class Health(StrEnum):
     MAJOR = "major_outage"
     UNKNOWN = "unknown"
 
-    @property
+    @cached_property
     def severity(self) -> int:
         """0 operational … 3 major outage; unknown is 0, as it is no trouble. No good news either: see :attr:`rank`."""
         return {"operational": 0, "degraded_performance": 1, "partial_outage": 2, "major_outage": 3}.get(self.value, 0)
 
-    @property
+    @cached_property
     def rank(self) -> int:
         """Place when the worst of several is to be shown: trouble goes before ignorance, ignorance before good."""
         return self.severity + 1 if self.severity else int(self is Health.UNKNOWN)

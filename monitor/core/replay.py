@@ -44,7 +44,7 @@ class Judge:
         self.evaluation = Evaluation(self.store)
         self._blind: dict[str, str] = {}
         self._tallies = Tallies()
-        self._compared_at: datetime | None = None
+        self._compare_at: datetime | None = None
         self._budgets_at: datetime | None = None
 
     @property
@@ -116,10 +116,10 @@ class Judge:
 
     def _compare(self, now: datetime) -> None:
         """Say, every five minutes, which probes are slower than usual, and which no longer are."""
-        at = baseline.moment(now)
-        if self.latencies is None or (self._compared_at is not None and self._compared_at >= at):
+        if self.latencies is None or (self._compare_at is not None and now < self._compare_at):
             return
-        self._compared_at = at
+        at = baseline.moment(now)
+        self._compare_at = at + timedelta(seconds=baseline.EVERY_S) + baseline.SETTLE
         by_component: dict[str, list[baseline.Pace]] = {}
         for name, pace in self.latencies.paces(at):
             probe = self.store.index.probes.get(name)
