@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from monitor.core import baseline, registration
 from monitor.core.baseline import Pace
@@ -32,7 +33,7 @@ from monitor.core.conditions import (
     own_trouble,
 )
 from monitor.core.events import ComponentChange, RegistrationChange
-from monitor.core.health import component_health, is_duplicate, is_fresh, stale_after, step
+from monitor.core.health import is_duplicate, is_fresh, stale_after, step
 from monitor.core.model import Health, Observation, Outcome, Reason, Result, RunId, Severity
 from monitor.core.notes import noticed
 from monitor.core.pipeline import WORKER_LIMIT, Pipeline
@@ -47,8 +48,7 @@ MOST_FOREIGN = 500
 """Alerts from outside that may be open at once; what is beyond is left out until some end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A look that was taken in: as it counts, and the state of its series before it."""
 
     result: Result
@@ -76,7 +76,8 @@ class Evaluation:
 
         ``late_at`` is when a look of the past became known: it is judged as of its own time and pages nobody.
         """
-        store, probe = self.store, self.store.index.probes.get(result.run.probe)
+        store = self.store
+        probe = store.index.probes.get(result.run.probe)
         if probe is None:
             return None
         series = store.series(probe, result.run.location)
@@ -85,17 +86,18 @@ class Evaluation:
             return None
         at = ended(result)
         told_at = at if late_at is None else late_at
-        if not result.outcome.is_evidence or result.outcome is Outcome.FAILED:
+        if result.reason is not Reason.OK:
             result = self._refused_key(series, self._own_network(series, result, at))
         row = store.rows.get(probe.component)
         if row is not None and result.outcome.is_evidence and not is_fresh(probe, before, result.started_at):
             # What was known ran out before this look, and perhaps nobody was there to see it.
             self._changed(judge(store, row, result.started_at))
         series.state, series.changed = step(before, result, probe.policy), True
-        if result.reason.is_network_class and result.outcome is Outcome.FAILED:
+        if result.outcome is Outcome.FAILED and result.reason.is_network_class:
             here = ((other.probe, other.state) for other in store.at_location(series.location))
             series.state = clear(probe, series.state, here)
-        conditions = self._about_ourselves(series, result)
+        plain = result.reason is Reason.OK and not result.observation.warnings and self.pipeline.is_quiet
+        conditions = [] if plain and result.observation.certificate is None else self._about_ourselves(series, result)
         if probe.witness:
             conditions += self._hear(series, result, at, told_at)
         elif row is not None and not probe.control:
@@ -227,7 +229,7 @@ class Evaluation:
                 continue
             if since is not None and now - since <= stale_after(series.probe):
                 continue  # its turn has not come yet
-            found += overdue(series.probe.id, row.component.id, component_health(row.pairs, now), now)
+            found += overdue(series.probe.id, row.component.id, row.seen(now), now)
         return found
 
     def _blindness(self, now: datetime, location: str | None = None) -> list[Condition]:

@@ -17,7 +17,7 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.commands import Carried, Command
 from monitor.core.evaluation import Evaluation, ended, last_looks
 from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent
-from monitor.core.health import ComponentHealth, component_health
+from monitor.core.health import ComponentHealth
 from monitor.core.latencies import Latencies
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model import Outcome, Registration, Result
@@ -106,7 +106,7 @@ class Judge:
         row = self.store.component(component)
         if row is None or not any(series.state.tick for series in row.series):
             return None
-        return shown_health(row, component_health(row.pairs, now), now)
+        return shown_health(row, row.seen(now), now)
 
     def registration_of(self, component: str, now: datetime) -> Registration | None:
         """Return the word over all ways to sign up; ``None`` for a component at which nobody can."""

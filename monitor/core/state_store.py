@@ -16,6 +16,7 @@ from monitor.core.alerts import SilenceWindow
 from monitor.core.baseline import Unusual
 from monitor.core.catalogue import Component, Index, Probe
 from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent, RegistrationChange
+from monitor.core.health import ComponentHealth, component_health
 from monitor.core.maintenance import Maintenance, Window
 from monitor.core.model import Certificate, Health, Reason, Result, UpstreamReading, Verdict, Why
 from monitor.core.probe_state import ProbeState
@@ -53,11 +54,23 @@ class ComponentRow:
     """What is slower than usual for the hour of the week, by probe."""
     series: list[Series] = field(default_factory=list)
     changed: bool = False
+    _seen: tuple[datetime, list[tuple[Probe, ProbeState]], ComponentHealth] | None = field(default=None, repr=False)
 
     @property
     def pairs(self) -> list[tuple[Probe, ProbeState]]:
         """What :func:`monitor.core.health.component_health` takes."""
         return [(series.probe, series.state) for series in self.series]
+
+    def seen(self, at: datetime) -> ComponentHealth:
+        """Return what the looks alone say as of ``at``; with nothing new it is not worked out twice."""
+        pairs = self.pairs
+        if self._seen is not None and self._seen[0] == at and len(pairs) == len(self._seen[1]):
+            known = zip(pairs, self._seen[1], strict=True)
+            if all(state is before and probe is then for (probe, state), (then, before) in known):
+                return self._seen[2]
+        found = component_health(pairs, at)
+        self._seen = at, pairs, found
+        return found
 
     @property
     def is_down(self) -> bool:

@@ -10,7 +10,7 @@ from monitor.core import baseline, correlation, registration
 from monitor.core.catalogue import ComponentKind
 from monitor.core.conditions import Condition, alerts_for, registration_changed
 from monitor.core.events import Cause, ComponentChange, EventKind, Incident, RegistrationChange
-from monitor.core.health import ComponentHealth, component_health
+from monitor.core.health import ComponentHealth
 from monitor.core.incidents import Facts, decide
 from monitor.core.model import Health, Reason
 from monitor.core.state_store import ComponentRow, StateStore
@@ -33,7 +33,7 @@ def shown_health(row: ComponentRow, seen: ComponentHealth, at: datetime) -> Comp
 
 def judge(store: StateStore, row: ComponentRow, at: datetime) -> ComponentChange | None:
     """Write down a component's verdict of now; returns the change if there is one."""
-    seen = component_health(row.pairs, at)
+    seen = row.seen(at)
     verdict = shown_health(row, seen, at)
     before, was_unusual = row.health, row.reason == Reason.UNUSUAL
     if (verdict.reason.value, verdict.detail) != (row.reason, row.detail):
@@ -106,7 +106,7 @@ def _tell(
     """Bring the incidents of a service up to date; returns the verdicts they rest on."""
     rows = store.of_service(service)
     unwatched = {row.component.id for row in rows if all(series.probe.disabled for series in row.series)}
-    looks = {row.component.id: component_health(row.pairs, at) for row in rows}
+    looks = {row.component.id: row.seen(at) for row in rows}
     words = {
         row.component.id: registration.verdict(row.registration, at)
         for row in rows
