@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
@@ -17,6 +17,11 @@ from monitor.store.engine import begin, is_away, reading
 from monitor.store.transaction import SqlStore
 
 log = logging.getLogger("chatwatch.flow")
+
+SAY_EVERY = timedelta(hours=1)
+MOST_SAID = 1_000
+_SAID: dict[str, datetime] = {}
+"""Line → when it was logged last."""
 
 
 def sweep(engine: Engine, now: datetime) -> Recorded:
@@ -33,7 +38,8 @@ def sweep(engine: Engine, now: datetime) -> Recorded:
     except Exception as error:
         if is_away(error):
             raise
-        log.exception("the services cannot be judged together")
+        if _is_news(words(error), now):
+            log.exception("the services cannot be judged together")
         return _sweep_apart(engine, now)
     return done
 
@@ -59,11 +65,36 @@ def _sweep_apart(engine: Engine, now: datetime) -> Recorded:
         except Exception as error:
             if is_away(error):
                 raise
-            log.error("time cannot pass for %s: %s", service or "alerts", words(error))
             done.unjudged[service] = Unjudged((), words(error))
-            if gone := blank_stale(engine, service, now):
-                log.error("nothing is known any more of %s", ", ".join(gone))
+            _blank(engine, service, now, words(error))
     return done
+
+
+def _blank(engine: Engine, service: str, now: datetime, why: str) -> None:
+    """Make a service unknown that cannot be judged, once its evidence is old; should even that fail, go on."""
+    if _is_news(f"{service}: {why}", now):
+        log.error("time cannot pass for %s: %s", service or "alerts", why)
+    try:
+        gone = blank_stale(engine, service, now)
+    except Exception as error:
+        if is_away(error):
+            raise
+        if _is_news(f"{service} is left: {words(error)}", now):
+            log.exception("%s cannot be made unknown either", service)
+    else:
+        if gone:
+            log.error("nothing is known any more of %s", ", ".join(gone))
+
+
+def _is_news(line: str, now: datetime) -> bool:
+    """Say whether a line was not logged lately: a sweep comes every few seconds, and its fault may last for days."""
+    said = _SAID.get(line)
+    if said is not None and timedelta() <= now - said < SAY_EVERY:
+        return False
+    if len(_SAID) >= MOST_SAID:
+        _SAID.clear()
+    _SAID[line] = now
+    return True
 
 
 def check_in(

@@ -104,6 +104,23 @@ def test_one_bad_look_costs_its_own_probe_one_tick(world: Engine, tmp_path: Path
     assert rules == [Rule.CONFIGURATION], "the operator hears of it"
 
 
+def test_time_passes_for_the_others_when_a_service_cannot_even_be_made_unknown(
+    world: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    execute(
+        tmp_path,
+        "CREATE TRIGGER poison BEFORE UPDATE ON component WHEN OLD.service = 'deepseek'"
+        " BEGIN SELECT RAISE(ABORT, 'poison'); END",
+    )
+    for seconds in range(0, 60, 5):
+        done = flow.sweep(world, T0 + 30 * MINUTE + timedelta(seconds=seconds))
+        assert list(done.unjudged) == ["deepseek"]
+    with reading(world) as connection:
+        health = {row.id: row.health for row in connection.execute(select(COMPONENT.c.id, COMPONENT.c.health))}
+    assert (health["openai/api"], health["deepseek/api"]) == (Health.UNKNOWN, Health.OPERATIONAL)
+    assert len(caplog.records) == 3, "each line once an hour"
+
+
 @pytest.mark.parametrize(
     ("statement", "value", "away"),
     [
