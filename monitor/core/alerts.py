@@ -121,7 +121,7 @@ class Surroundings:
     down: frozenset[str] = frozenset()
     """Components that are down now, or came back just now (:func:`just_back`)."""
     up: frozenset[str] = frozenset()
-    """Components that are not down although their alert may not be over yet."""
+    """Components that are known not to be down although their alert may not be over yet."""
     depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     late: bool = False
     """True while the past is being recorded."""

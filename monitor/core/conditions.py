@@ -110,7 +110,8 @@ def registration_changed(
         return ()
     if not is_open(incident):
         return (Condition(Rule.REGISTRATION_CHANGED, service, component, False),)
-    loud = Severity.TICKET if state is Registration.DELAYED else Severity.PAGE
+    # Neither an opening nor silence makes it louder than it was.
+    loud = Severity.PAGE if state in (Registration.CLOSED, Registration.RESTRICTED) else Severity.TICKET
     limited = [way for way in ways if way.state not in (Registration.OPEN, Registration.UNKNOWN)]
     facts = {"registration": state.value, "ways": [_way(way) for way in limited]}
     since = incident.started_at

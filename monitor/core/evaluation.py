@@ -161,6 +161,8 @@ class Evaluation:
             return []
         told = follow(self.store, service, at, told_at) if self.store.has_open(service) or reading.incidents else []
         facts = {"indicator": reading.indicator.value, "incidents": [item.name for item in reading.incidents][:5]}
+        if reading.indicator is Health.UNKNOWN:
+            return told  # a page that tells nothing takes nothing back
         holds = bool(reading.indicator.severity)
         return [*told, Condition(Rule.UPSTREAM, service, "", holds, Severity.INFO, at, series.probe.id, summary=facts)]
 

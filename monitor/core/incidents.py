@@ -78,7 +78,8 @@ class Facts:
     maintenance: tuple[Window, ...] = ()
     removed: frozenset[str] = frozenset()
     restricted: frozenset[str] = frozenset()
-    """Components that can be reached, but at which fewer people may sign up: no recovery is told of them."""
+    """Components that can be reached, but at which fewer people may sign up, or nobody knows who may: no recovery is
+    told of them."""
     beside: tuple[Incident, ...] = ()
     """Incidents of other services, needed once :func:`monitor.core.correlation.due` asks for them."""
     logins: Mapping[str, ComponentHealth] = field(default_factory=dict)
@@ -222,17 +223,23 @@ def _began(facts: Facts, name: str, verdict: ComponentHealth, now: datetime) -> 
 
 
 def _login(facts: Facts, now: datetime) -> dict[str, Health]:
-    """Return what became of log-in, where that is known and no part of planned work or of the outage itself."""
+    """Return what became of log-in, where that is known and no part of planned work or of the outage itself.
+
+    That it works is said only if it works wherever it is watched: one log-in that works says nothing of another.
+    """
     failing = _failing(facts, now) if facts.cause is Cause.OUTAGE else {}
-    return {
+    watched = {name: verdict for name, verdict in facts.logins.items() if name not in facts.removed}
+    known: dict[str, Health] = {
         name: verdict.health
-        for name, verdict in facts.logins.items()
+        for name, verdict in watched.items()
         if verdict.health is not Health.UNKNOWN
         and not verdict.regional
         and name not in failing
-        and name not in facts.removed
         and not any(window.covers(name, now) for window in facts.maintenance)
     }
+    if len(known) == len(watched):
+        return known
+    return {name: health for name, health in known.items() if health.severity}
 
 
 def _relapse(draft: _Draft, kind: type[FailedAgain], facts: Facts, failing: Mapping[str, ComponentHealth]) -> None:

@@ -12,7 +12,7 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.conditions import Condition, alert_key
 from monitor.core.digest import WINDOW, Held, digests, lately, stands_for
 from monitor.core.events import Alert, Decision
-from monitor.core.model import AlertState, Why
+from monitor.core.model import AlertState, Health, Why
 from monitor.core.rules import Rule
 from monitor.core.state_store import Notice, StateStore
 from monitor.core.told import DIGEST, NOTHING, Lately
@@ -158,7 +158,7 @@ class Pipeline:
                 continue
             if row.is_down:
                 down.add(name)
-            elif row.since is not None:
+            elif row.since is not None and row.health is not Health.UNKNOWN:
                 up.add(name)
                 held = store.open_alerts.get(alert_key(row.component.service, name, Rule.COMPONENT_DOWN))
                 if held is not None:

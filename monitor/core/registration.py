@@ -139,7 +139,16 @@ def settle(state: RegistrationState, now: datetime) -> RegistrationState:
 
 
 def overall_state(state: RegistrationState, now: datetime) -> Registration:
-    """One word over all methods: closed only if every known method is; restricted if some work under a condition."""
+    """One word over all methods: closed only if every known method is; restricted if some work under a condition.
+
+    A method of which nothing is known has no voice, unless it holds the word back (:func:`_holding_back`): then what
+    is open elsewhere does not make it open, and the word is unknown.
+    """
+    word = _word(state, now)
+    return Registration.UNKNOWN if word is Registration.OPEN and _holding_back(state, now) else word
+
+
+def _word(state: RegistrationState, now: datetime) -> Registration:
     words = {item.method: item.state for item in settle(state, now).methods if item.state is not Registration.UNKNOWN}
     weights = {item.method: item.source.weight for item in state.methods}
     if Method.ANY in words and all(
@@ -156,6 +165,37 @@ def overall_state(state: RegistrationState, now: datetime) -> Registration:
     return Registration.DELAYED if Registration.DELAYED in found else Registration.OPEN
 
 
+def _holding_back(state: RegistrationState, now: datetime) -> list[MethodState]:
+    """Return the unknown methods that were not simply open when they were known last, or that sources dispute.
+
+    Their silence is no opening. A word of the same weight or more about registration as a whole speaks for them, and
+    single methods speak for the whole.
+    """
+    settled, last = settle(state, now).methods, {item.method: item for item in state.known}
+    known = [item for item in settled if item.state is not Registration.UNKNOWN]
+    found = []
+    for item in (item for item in settled if item not in known):
+        before = last.get(item.method)
+        disputed = len({_meaning(claim.reading) for claim in _strongest(state.claims, item.method, now)}) > 1
+        source = before.source if before is not None and not disputed else item.source
+        spoken_for = any(
+            other.source.weight >= source.weight
+            for other in known
+            if (other.method is Method.ANY) is not (item.method is Method.ANY)
+        )
+        if not spoken_for and (disputed or (before is not None and BADNESS[before.state])):
+            found.append(item)
+    return found
+
+
+def _strongest(claims: Sequence[Claim], method: Method, now: datetime) -> list[Claim]:
+    """Return the fresh claims on a method that no other outweighs."""
+    known = (c for c in claims if c.reading.method is method and c.reading.state is not Registration.UNKNOWN)
+    held = [claim for claim in known if _holds(claim, now)]
+    weight = max((claim.reading.source.weight for claim in held), default=0)
+    return [claim for claim in held if claim.reading.source.weight == weight]
+
+
 def overall(state: RegistrationState, now: datetime) -> Health:
     """Return the health that follows from the word over all methods, as :data:`HEALTH` maps it."""
     return HEALTH[overall_state(state, now)]
@@ -168,11 +208,13 @@ def verdict(state: RegistrationState, now: datetime) -> ComponentHealth:
     known = [item for item in settled.methods if item.state is not Registration.UNKNOWN]
     worst = max(known, key=lambda item: BADNESS[item.state], default=None)
     since = max((item.since for item in known if worst and item.state is worst.state), default=None)
+    if health is Health.UNKNOWN:
+        worst, since = None, max((item.since for item in _holding_back(state, now)), default=None)
     observed = max((item.read_at for item in settled.methods), default=None)
     return ComponentHealth(
         health,
         since=since,
-        reason=Reason.OK if known else Reason.UNREADABLE,
+        reason=Reason.UNREADABLE if health is Health.UNKNOWN else Reason.OK,
         detail=worst.excerpt[:200] if worst else "",
         observed_at=observed,
         good_since=since if health is Health.OPERATIONAL else None,
@@ -236,9 +278,7 @@ def _holds(claim: Claim, now: datetime) -> bool:
 
 def _judge(method: Method, claims: Sequence[Claim], at: datetime) -> MethodState:
     """Verdict of the strongest fresh claims, unknown if they contradict each other or there are none."""
-    held = [c for c in claims if _holds(c, at) and c.reading.state is not Registration.UNKNOWN]
-    weight = max((c.reading.source.weight for c in held), default=0)
-    best = sorted((c for c in held if c.reading.source.weight == weight), key=lambda c: c.read_at)
+    best = sorted(_strongest(claims, method, at), key=lambda c: c.read_at)
     if not best:
         newest = max(claims, key=lambda c: c.read_at, default=None)
         source = newest.reading.source if newest else Source.NEWS

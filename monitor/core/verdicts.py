@@ -114,7 +114,7 @@ def _tell(
     }
     removed = store.removed | unwatched
     windows = tuple(store.windows(at))
-    worse = frozenset(name for name, word in words.items() if word.health.severity)
+    worse = frozenset(name for name, word in words.items() if word.health is not Health.OPERATIONAL)
     logins = {row.component.id: looks[row.component.id] for row in rows if row.component.kind is ComponentKind.LOGIN}
     outage = Facts(service, Cause.OUTAGE, looks, (), (), windows, removed, worse, _beside(store, service, at), logins)
     _decide(store, outage, at, told_at)

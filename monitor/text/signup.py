@@ -31,7 +31,9 @@ def sign_up(alert: Alert, resolved: bool, words: Lexicon, country: Say, plain: S
     if state in _WORST_FIRST:
         clause = words.fill("signup", "whole", state=words.section(tense, state), limit="")
         return words.fill("signup", "start", clauses=clause)
-    return words.section("signup", "was_restricted" if resolved else "open_and_watched")
+    if resolved:
+        return words.section("signup", "was_restricted")
+    return words.section("signup", "open_and_watched" if state == Registration.OPEN else "unknown")
 
 
 def _clauses(
