@@ -160,6 +160,14 @@ def _disks() -> list[dict[str, Any]]:
             "The oldest routine looks were given up, {{ $value | humanize }} in 15 minutes: bring the database back.",
         ),
         _alert(
+            "ChatwatchCannotJudge",
+            "chatwatch_quarantined_services > 0",
+            "5m",
+            "ticket",
+            "The worker {{ $labels.instance }} cannot judge {{ $value }} services",
+            "Their looks are held on disk and tried again; run chatwatch quarantine list.",
+        ),
+        _alert(
             "ChatwatchLogGrows",
             "chatwatch_database_wal_bytes > 256e6",
             "5m",
