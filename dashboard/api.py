@@ -30,7 +30,6 @@ INDICATOR = {
     "maintenance": ("maintenance", "Service Under Maintenance"),
     str(Health.UNKNOWN): ("minor", "We cannot tell"),
 }
-ORDER = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED)
 PAGE = "chatwatch"
 STATE = "chatwatch_state"
 """The field that says ``unknown`` where Statuspage's own cannot."""
@@ -83,14 +82,9 @@ def encode(body: Json) -> bytes:
 
 def overall(snapshot: Snapshot) -> Json:
     """Return the indicator: the worst state; unknown when nothing worse is known and something is unknown."""
-    if snapshot.stale or snapshot.as_of is None or snapshot.blind_since is not None or not snapshot.services:
-        states = {str(Health.UNKNOWN)}
-    else:
-        states = {sentences.service_state(service) for service in snapshot.services}
-    worst = next((str(health) for health in ORDER if health in states), "")
-    rest = next((state for state in ("unknown", "maintenance", "operational") if state in states), "unknown")
-    indicator, description = INDICATOR[worst or rest]
-    return {"indicator": indicator, "description": description, STATE: worst or rest}
+    state = sentences.page_state(snapshot)
+    indicator, description = INDICATOR[state]
+    return {"indicator": indicator, "description": description, STATE: state}
 
 
 def component_status(state: str) -> Json:
@@ -265,7 +259,8 @@ def service_row(service: ServiceView) -> Json:
     seen, least = service.upstream, weakest(service)
     page: Json | None = None
     if seen is not None and seen.reading is not None:
-        page = {"state": str(seen.reading.indicator), "read_at": stamp(seen.read_at)}
+        told = Health.UNKNOWN if seen.failed_since is not None else seen.reading.indicator
+        page = {"state": str(told), "read_at": stamp(seen.read_at)}
         page["failed_since"] = stamp(seen.failed_since)
     return {
         "id": service.id,

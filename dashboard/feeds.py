@@ -34,12 +34,11 @@ SHAPE = {
 
 def documents(snapshot: Snapshot, url: str) -> dict[str, tuple[str, bytes]]:
     """Return path → (content type, bytes)."""
-    lines = sentences.headline(snapshot, speak(Language.EN))
     found = {
         "/feed.atom": ("application/atom+xml; charset=utf-8", atom(snapshot, url)),
         "/feed.rss": ("application/rss+xml; charset=utf-8", rss(snapshot, url)),
         "/calendar.ics": ("text/calendar; charset=utf-8", calendar(snapshot, url)),
-        "/favicon.svg": ("image/svg+xml", icon(lines[0].state)),
+        "/favicon.svg": ("image/svg+xml", icon(sentences.page_state(snapshot))),
         "/robots.txt": ("text/plain; charset=utf-8", b"User-agent: *\nAllow: /\n"),
     }
     for service in snapshot.services:

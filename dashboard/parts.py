@@ -49,8 +49,8 @@ def seconds_by_state(bar: DayBar) -> dict[str, float]:
         "major_outage": bar.major_s,
         "partial_outage": bar.partial_s,
         "degraded_performance": bar.degraded_s,
-        "maintenance": bar.maintenance_s,
         "unknown": bar.unknown_s,
+        "maintenance": bar.maintenance_s,
         "operational": bar.operational_s,
     }
 

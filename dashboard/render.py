@@ -178,6 +178,7 @@ class Scene:
             "bars_summary": parts.bars_summary,
             "trouble_days": parts.trouble_days,
             "registration_mark": parts.registration_mark,
+            "speaks_of_sign_up": sentences.speaks_of_sign_up,
             "state_of": sentences.state_of,
             "state_word": sentences.state_word,
             "name_of": sentences.name_of,

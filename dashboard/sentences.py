@@ -54,7 +54,7 @@ def state_word(state: str, words: Words) -> str:
 def part_word(part: ComponentView, words: Words) -> str:
     """Return the word beside a component; registration speaks its own words."""
     state = state_of(part)
-    if part.kind is ComponentKind.REGISTRATION and part.registration and state not in ("maintenance", "unknown"):
+    if part.registration and speaks_of_sign_up(part) and state not in ("maintenance", "unknown"):
         held = {method.state for method in part.registration.methods} - {Registration.UNKNOWN}
         if held == {Registration.CLOSED}:
             return capital(words.of(Registration.CLOSED))
@@ -64,6 +64,12 @@ def part_word(part: ComponentView, words: Words) -> str:
             return capital(words.of(Registration.DELAYED))
         return capital(words.of(Registration.OPEN)) if held else words.of(part.health)
     return state_word(state, words)
+
+
+def speaks_of_sign_up(part: ComponentView) -> bool:
+    """Say whether a component's state is what was read of its ways to sign up, and not what its looks saw."""
+    view = part.registration
+    return view is not None and part.kind is ComponentKind.REGISTRATION and view.overall is part.health
 
 
 def inline(part: ComponentView, service: ServiceView, words: Words) -> str:
@@ -223,7 +229,7 @@ def service_clauses(service: ServiceView, words: Words) -> list[str]:
         for part in service.components:
             if part.maintenance or part.health is not health:
                 continue
-            if part.registration and health is not Health.UNKNOWN and part.kind is ComponentKind.REGISTRATION:
+            if part.registration and health is not Health.UNKNOWN and speaks_of_sign_up(part):
                 clauses.append(registration_clause(part.registration, words))
             else:
                 names.append(inline(part, service, words))
@@ -250,14 +256,22 @@ def service_sentence(service: ServiceView, words: Words) -> str:
 
 
 def service_state(service: ServiceView) -> str:
-    """Return the worst drawn state of a service; unknown only if it hides nothing worse."""
+    """Return the worst drawn state of a service: trouble, then what is unknown, then planned work, then good."""
     healths = [part.health for part in service.components if not part.maintenance]
-    worst = max(healths, key=lambda health: health.severity, default=Health.UNKNOWN)
-    if worst.severity:
-        return str(worst)
-    if any(part.maintenance for part in service.components):
+    worst = max(healths, key=lambda health: health.rank, default=Health.OPERATIONAL)
+    planned = len(healths) < len(service.components)
+    if worst is Health.OPERATIONAL and planned:
         return "maintenance"
-    return str(Health.UNKNOWN if Health.UNKNOWN in healths or not healths else Health.OPERATIONAL)
+    return str(worst if healths else Health.UNKNOWN)
+
+
+def page_state(snapshot: Snapshot) -> str:
+    """Return the state of the whole page, in the order of :func:`service_state`."""
+    if snapshot.stale or snapshot.as_of is None or snapshot.blind_since is not None or not snapshot.services:
+        return str(Health.UNKNOWN)
+    states = {service_state(service) for service in snapshot.services}
+    order = (*map(str, WORST_FIRST), "maintenance", str(Health.OPERATIONAL))
+    return next(state for state in order if state in states)
 
 
 def headline(snapshot: Snapshot, words: Words) -> tuple[Line, ...]:

@@ -30,6 +30,7 @@ from monitor.core.incident_events import (
     UpstreamSaid,
 )
 from monitor.core.model import Health, Impact, Method, Reason, Registration
+from monitor.core.registration import HEALTH
 from monitor.store.views import IncidentView
 
 TOGETHER = timedelta(seconds=150)
@@ -74,7 +75,7 @@ class Teller:
 
     def login(self, held: Mapping[str, Health]) -> str:
         """Return " Log-in works." to stand after a sentence; empty if nothing is known of log-in."""
-        worst = max(held.values(), key=lambda health: health.severity, default=Health.UNKNOWN)
+        worst = max(held.values(), key=lambda health: health.rank, default=Health.UNKNOWN)
         said = {
             Health.OPERATIONAL: "login_works",
             Health.DEGRADED: "login_slow",
@@ -172,7 +173,7 @@ def opened(teller: Teller, event: IncidentEvent, what: Opened) -> list[Entry]:
     words, names = teller.words, [teller.name(part) for part in what.components]
     if reason is None:
         return [fact(event, "partial_outage", words("event_opened_ok", names=words.join(names)))]
-    worst = max(what.health.values(), key=lambda health: health.severity, default=Health.UNKNOWN)
+    worst = max(what.health.values(), key=lambda health: health.rank, default=Health.UNKNOWN)
     if worst.severity and names:
         clause = capital(health_clause(worst, names, words))
         sentence = words("event_worse", clause=clause, reason=words.of(reason))
@@ -251,14 +252,13 @@ def tell_registration(teller: Teller, group: Sequence[Change], held: dict[Method
     held |= {way.method: way for way in ways}
     sentence = registration_sentence(ways, held, words, first)
     event, strongest = next((pair for pair in group if pair[1].excerpt), group[0])
-    bad = {Registration.CLOSED: "major_outage", Registration.RESTRICTED: "partial_outage"}
-    states = {bad.get(way.state, "") for way in held.values()}
-    state = "partial_outage" if len(states) > 1 and "major_outage" in states else next(iter(states), "")
-    delayed = any(way.state is Registration.DELAYED for way in held.values())
+    worst = max((HEALTH[way.state] for way in held.values()), key=lambda health: health.rank)
+    usable = any(way.state is not Registration.CLOSED for way in held.values())
+    state = Health.PARTIAL if worst is Health.MAJOR and usable else worst
     return [
         Entry(
             event.at,
-            state or ("degraded_performance" if delayed else "operational"),
+            str(state),
             sentence + teller.login(strongest.login),
             "rule",
             quote=plain(strongest.excerpt, 300),

@@ -134,6 +134,8 @@ def workers(snapshot: Snapshot, words: Words) -> None:
             time, reason = words.moment(worker.blind_since), plain(worker.blind_reason, 160)
             line += " · " + words("worker_blind", time=time, reason=reason)
             state = "unknown"
+        elif worker not in snapshot.watching or snapshot.stale:
+            state = "unknown"  # it may have been ended, or it may be dead
         if worker.spooled:
             line += " · " + words("worker_spool", n=worker.spooled)
         st.html(f'<p class="line dim">{mark(state)} {html.escape(line)}</p>')

@@ -100,17 +100,13 @@ def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamRead
     if not told:
         look.warn(WarningCode.UPSTREAM_EMPTY_FEED)
     open_now = {key: one for key, one in told.items() if one.status not in OVER}
+    quiet = Health.OPERATIONAL if told else Health.UNKNOWN
     components = [
-        (
-            name,
-            name,
-            worst([one.health for one in open_now.values() if name.casefold() in one.words] or [Health.OPERATIONAL]),
-        )
+        (name, name, worst([one.health for one in open_now.values() if name.casefold() in one.words] or [quiet]))
         for name in watched
     ]
     incidents = [_feed_incident(key, one, look) for key, one in told.items()]
     trouble = worst(one.health for one in open_now.values())
-    quiet = Health.OPERATIONAL if told else Health.UNKNOWN
     return look.reading(trouble if open_now else quiet, components, incidents, _stamp(parsed.get("feed", {}), look))
 
 
@@ -217,13 +213,14 @@ def flashduty(body: bytes, look: Look) -> UpstreamReading:
             "neither active changes nor component impacts in the page's data", WarningCode.UPSTREAM_SHAPE_CHANGED
         )
     states = _flashduty_states(as_rows(changes, _ROWS), as_rows(impacts, 2000), look)
+    rest = Health.UNKNOWN if "" in states else Health.OPERATIONAL  # something is affected, and nobody knows what
     components = [
         (
             row.get("component_id"),
             row.get("name"),
             look.health(row["status"])
             if isinstance(row.get("status"), str)
-            else states.get(clean(row.get("component_id"), ID_CHARS), Health.OPERATIONAL),
+            else states.get(clean(row.get("component_id"), ID_CHARS), rest),
         )
         for row in rows
     ]
@@ -231,7 +228,8 @@ def flashduty(body: bytes, look: Look) -> UpstreamReading:
         look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
     past = as_rows(as_map(data.get("changeList")).get("items"), _ROWS)
     incidents = [_flashduty_incident(row, look) for row in (*as_rows(changes, _ROWS), *past)]
-    trouble = [health for _id, _name, health in components if health is not Health.OPERATIONAL]
+    shown = [*(health for _id, _name, health in components), *states.values()]
+    trouble = [health for health in shown if health is not Health.OPERATIONAL]
     if any(incident and incident.status and incident.status not in OVER for incident in incidents):
         trouble.append(Health.DEGRADED)
     quiet = Health.OPERATIONAL if components else Health.UNKNOWN

@@ -204,9 +204,7 @@ _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 def worst(states: Iterable[Health]) -> Health:
     """Return the worst of several states; unknown yields to any trouble but not to green."""
-    known = list(states)
-    bad = max(known, key=lambda health: health.severity, default=Health.UNKNOWN)
-    return bad if bad.severity or Health.UNKNOWN not in known else Health.UNKNOWN
+    return max(states, key=lambda health: health.rank, default=Health.UNKNOWN)
 
 
 def impact_of(health: Health) -> Impact:
@@ -232,14 +230,18 @@ def need(value: object, kind: type[Any], what: str) -> Any:
 def mapped(reading: UpstreamReading, mapping: Mapping[str, str]) -> tuple[dict[str, Health], tuple[str, ...]]:
     """Return our component id → its worst state, and the vendor ids (or names) of the mapping that match nothing.
 
-    A component of ours none of whose vendor ids is left is unknown.
+    A component of ours none of whose vendor ids is left is unknown. Where several of the vendor's share a name, the
+    worst of them counts: nobody can tell which is meant.
     """
-    by_name = {name.casefold(): key for key, name in reading.component_names.items()}
+    by_name: dict[str, list[Health]] = {}
+    for key, name in reading.component_names.items():
+        by_name.setdefault(name.casefold(), []).append(reading.components[key])
     found: dict[str, list[Health]] = {}
     vanished = []
     for wanted, ours in mapping.items():
-        key = wanted if wanted in reading.components else by_name.get(wanted.casefold())
-        if key is None:
+        exact = reading.components.get(wanted)
+        meant = by_name.get(wanted.casefold(), []) if exact is None else [exact]
+        if not meant:
             vanished.append(wanted)
-        found.setdefault(ours, []).extend([] if key is None else [reading.components[key]])
+        found.setdefault(ours, []).extend(meant)
     return {ours: worst(states) for ours, states in found.items()}, tuple(vanished)

@@ -76,7 +76,8 @@ def _statuspage_incident(row: dict[str, Any], look: Look) -> UpstreamIncident | 
 def incident_io(document: Any, look: Look) -> UpstreamReading:
     """Read ``/proxy/<host>``, or the documented widget ``/api/v1/summary``.
 
-    A healthy component is simply absent from ``affected_components``.
+    A healthy component is simply absent from ``affected_components``; while one that is there cannot be told by its
+    id, nobody knows which of the others is healthy.
     """
     if "page_title" in need(document, dict, "object"):
         return _widget(document, look)
@@ -86,7 +87,8 @@ def incident_io(document: Any, look: Look) -> UpstreamReading:
     ongoing = as_rows(need(summary.get("ongoing_incidents"), list, "summary.ongoing_incidents"), _ROWS)
     states = _affected(affected, look)
     names = {clean(row.get("id"), 100): row.get("name") for row in rows}
-    components = [(key, name, states.get(key, Health.OPERATIONAL)) for key, name in names.items()]
+    rest = Health.UNKNOWN if "" in states else Health.OPERATIONAL
+    components = [(key, name, states.get(key, rest)) for key, name in names.items()]
     components += [(key, "", health) for key, health in states.items() if key not in names]
     if not names:
         look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
@@ -129,12 +131,12 @@ def incident_io_incidents(document: Any, look: Look) -> list[UpstreamIncident | 
 
 
 def _affected(rows: list[dict[str, Any]], look: Look) -> dict[str, Health]:
+    """Return id → worst state; what has no readable id is under the empty one."""
     states: dict[str, Health] = {}
     for row in rows:
         key = clean(row.get("component_id") or row.get("id"), 100)
         health = look.health(row.get("status") or row.get("current_status"))
-        if key:
-            states[key] = worst((states.get(key, health), health))
+        states[key] = worst((states.get(key, health), health))
     return states
 
 
@@ -238,15 +240,19 @@ def google_cloud(document: Any, look: Look, products: tuple[str, ...] = ()) -> U
     """Read ``incidents.json``; ``products`` are the ids (or titles) that concern us, none means all.
 
     The file lists no products, only those in trouble: one that is never mentioned is operational, and a retired id
-    cannot be told from a healthy one.
+    cannot be told from a healthy one. An open incident that names no product may be about any of them.
     """
     rows = as_rows(need(document, list, "list of incidents"), 500)
     wanted = {product.casefold(): product for product in products}
     states = dict.fromkeys(products, Health.OPERATIONAL)
     found, trouble = [], []
     for row in rows:
-        touched = [wanted[key] for key in _products(row) if key in wanted]
+        named = [key for key in _products(row) if key]
+        touched = [wanted[key] for key in named if key in wanted]
         if products and not touched:
+            if not named and row.get("end") is None:
+                trouble.append(Health.UNKNOWN)
+                states.update({product: worst((health, Health.UNKNOWN)) for product, health in states.items()})
             continue
         latest = as_map(row.get("most_recent_update"))
         health = look.health(latest.get("status"))

@@ -158,14 +158,13 @@ def _services(scene: _Scene) -> tuple[ServiceView, ...]:
 
 
 def _service(service: Service, components: Sequence[ComponentView], upstream: UpstreamView | None) -> ServiceView:
-    known = [view.health for view in components if view.health is not Health.UNKNOWN]
     sums = [view.uptime for view in components]
     return ServiceView(
         id=service.id,
         name=service.name,
         url=service.url,
         status_page=service.status_page,
-        health=max(known, key=lambda health: health.severity, default=Health.UNKNOWN),
+        health=max((view.health for view in components), key=lambda health: health.rank, default=Health.UNKNOWN),
         components=tuple(components),
         upstream=upstream,
         uptime=Uptime(

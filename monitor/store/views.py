@@ -144,7 +144,7 @@ class ServiceView:
     url: str
     status_page: str
     health: Health
-    """The worst of its components; UNKNOWN if none is known."""
+    """The worst of its components; UNKNOWN if none is in trouble and any is unknown."""
     components: tuple[ComponentView, ...]
     upstream: UpstreamView | None
     uptime: Uptime

@@ -170,9 +170,7 @@ def service(
 ) -> ServiceView:
     """A service of four components; ``changes`` maps a component's slug to what differs."""
     parts = tuple(component(slug, row, now, **dict((changes or {}).get(row[0], {}))) for row in KINDS)
-    health = max((part.health for part in parts), key=lambda state: state.severity)
-    if all(part.health is Health.UNKNOWN for part in parts):
-        health = Health.UNKNOWN
+    health = max((part.health for part in parts), key=lambda state: state.rank)
     page = f"https://status.{slug}.example/"
     settings: dict[str, Any] = {
         "upstream": UpstreamView(

@@ -221,8 +221,9 @@ def test_an_aws_feed_tells_resolved_by_its_title_and_forgets_what_is_old() -> No
 
 def test_an_empty_feed_is_not_green() -> None:
     look = new_look("feed")
-    reading = feed(b'<rss version="2.0"><channel><title>x</title></channel></rss>', look)
+    reading = feed(b'<rss version="2.0"><channel><title>x</title></channel></rss>', look, ("API",))
     assert reading.indicator is Health.UNKNOWN
+    assert reading.components == {"API": Health.UNKNOWN}
     assert "upstream.empty_feed" in look.odd
 
 
@@ -502,6 +503,56 @@ def test_a_mapping_takes_ids_or_names_and_keeps_the_worst() -> None:
     )
     assert states == {"c/web": Health.PARTIAL, "c/api": Health.DEGRADED, "c/login": Health.UNKNOWN}
     assert vanished == ("gone", "gone too")
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (("operational", "major_outage"), Health.MAJOR),
+        (("major_outage", "operational"), Health.MAJOR),
+        (("operational", "no such word"), Health.UNKNOWN),
+        (("operational", "operational"), Health.OPERATIONAL),
+    ],
+)
+def test_of_two_components_with_the_name_that_is_mapped_neither_is_overlooked(
+    states: tuple[str, str], expected: Health
+) -> None:
+    document = fixture_json("statuspage_summary.json")
+    rows = [{"id": f"c{number}", "name": "API", "status": state} for number, state in enumerate(states)]
+    reading = READERS["statuspage"](document | {"components": rows}, new_look())
+    assert mapped(reading, {"api": "c/api"}) == ({"c/api": expected}, ())
+
+
+def test_an_affected_component_without_an_id_leaves_no_other_certainly_well() -> None:
+    document = fixture_json("incident_io_summary.json")
+    summary = document["summary"]
+    summary |= {"ongoing_incidents": [], "affected_components": [{"status": "full_outage"}]}
+    reading = READERS["incident_io"](document, new_look("incident_io"))
+    assert reading.indicator is Health.MAJOR
+    assert set(reading.components.values()) == {Health.UNKNOWN}
+    page = fixture_json("flashduty_active.json")
+    for change in page.get("active_changes") or page["data"]["active_changes"]:
+        for part in change["affected_components"]:
+            part.pop("component_id", None)
+    read = flashduty(json.dumps(page).encode(), new_look("flashduty"))
+    assert Health.OPERATIONAL not in read.components.values()
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, Health.UNKNOWN),
+        ({"affected_products": "all of them"}, Health.UNKNOWN),
+        ({"affected_products": [{"id": "another", "title": "Another"}]}, Health.OPERATIONAL),
+        ({"end": "2026-11-22T10:00:00Z"}, Health.OPERATIONAL),
+    ],
+)
+def test_an_open_incident_of_google_that_names_no_product_may_be_about_ours(
+    more: dict[str, Any], expected: Health
+) -> None:
+    row = {"id": "x", "begin": "2026-11-22T09:00:00Z", "most_recent_update": {"status": "SERVICE_OUTAGE"}} | more
+    reading = google_cloud([row], new_look("google_cloud"), (GEMINI,))
+    assert (reading.indicator, reading.components) == (expected, {GEMINI: expected})
 
 
 def test_addresses_are_made_from_the_page_or_taken_as_given() -> None:
