@@ -53,15 +53,18 @@ def _alert(name: str, expr: str, wait: str, severity: str, summary: str, descrip
 
 def _services(config: Config) -> list[dict[str, Any]]:
     watched = {probe.kind for probe in config.catalogue.probes if not probe.disabled}
-    own = "(max by (service, component) (chatwatch_component_maintenance) == 0)"
+    by, on = "max by (service, component)", "and on (service, component)"
+    own = f"({by} (chatwatch_component_maintenance) == 0)"
+    # There is no sample while the health is unknown; what was down then is not back for want of one.
+    silent = f"({by} (last_over_time(chatwatch_component_health[6h])) >= 2 {on} {by} (chatwatch_component_known) == 0)"
     rules = [
         _alert(
             "ChatwatchComponentDown",
-            f"max by (service, component) (chatwatch_component_health) >= 2 and on (service, component) {own}",
+            f"({by} (chatwatch_component_health) >= 2 or {silent}) {on} {own}",
             "1m",
             "page",
             "{{ $labels.component }} is down",
-            "Confirmed by Chatwatch's own rules; 2 is a partial and 3 a major outage, now {{ $value }}.",
+            "Confirmed by Chatwatch's own rules; 2 is a partial and 3 a major outage, {{ $value }} when last known.",
         ),
         _alert(
             "ChatwatchCertificateExpiring",

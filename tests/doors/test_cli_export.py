@@ -217,6 +217,26 @@ def test_each_rule_fires_on_its_trouble_and_on_nothing_else(tmp_path: Path, name
 
 
 @pytest.mark.prometheus
+@pytest.mark.parametrize(
+    ("health", "known", "fires"),
+    [("3x10 _x50", "1x10 0x50", 1), ("0x10 _x50", "1x10 0x50", 0), ("3x10 0x50", "1x60", 0)],
+)
+def test_a_component_that_fell_silent_in_its_outage_is_not_back(
+    tmp_path: Path, health: str, known: str, fires: int
+) -> None:
+    series = {
+        f"chatwatch_component_health{{{PART},{OWN}}}": health,
+        f"chatwatch_component_known{{{PART},{OWN}}}": known,
+        f"chatwatch_component_maintenance{{{PART},{OWN}}}": "0x60",
+    }
+    count = 'count(ALERTS{alertname="ChatwatchComponentDown",alertstate="firing"})'
+    samples = [{"value": fires}] if fires else []
+    wanted = {"promql_expr_test": [{"expr": count, "eval_time": "50m", "exp_samples": samples}]}
+    done = tried(tmp_path, series, wanted)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.prometheus
 def test_the_recording_rules_give_the_share_of_good_looks(tmp_path: Path) -> None:
     series = {f'probe_success{{{PART},instance="p",job="chatwatch"}}': "1 0 1 1"}
     sample = {"labels": f"component:probe_success:ratio_1h{{{PART}}}", "value": 0.75}
