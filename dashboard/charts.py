@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from dashboard.feeds import COLOUR
 from dashboard.parts import with_gaps
-from dashboard.words import Language, Words, capital
+from dashboard.web.feeds import COLOUR
+from dashboard.words import Words, capital
 from monitor.core.model import Reason, Scope
-from monitor.store.views import LatencyPoint
+from monitor.store.reads.views import LatencyPoint
+from monitor.text.lexicon import Language
 
 INK = {"light": "#1A1D23", "dark": "#E8EAEE"}
 PAPER = {"light": "#FFFFFF", "dark": "#0F131A"}

@@ -20,7 +20,7 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.model import Health, Reason
 from monitor.store import reads
 from monitor.store.engine import open_engine
-from monitor.store.views import LatencyPoint, ServiceView, Snapshot
+from monitor.store.reads.views import LatencyPoint, ServiceView, Snapshot
 
 DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"
 ADDRESS = "CHATWATCH_URL"

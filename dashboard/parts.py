@@ -13,9 +13,9 @@ from markupsafe import Markup, escape
 
 from dashboard.sentences import state_word
 from dashboard.words import Words
+from monitor.core.components.slo import PERIOD_DAYS, Budget
 from monitor.core.model import Health
-from monitor.core.slo import PERIOD_DAYS, Budget
-from monitor.store.views import (
+from monitor.store.reads.views import (
     ComponentView,
     DayBar,
     Latency,

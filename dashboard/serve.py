@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 HERE = Path(__file__).resolve().parent
-SCRIPTS = {"live": "live.py", "console": "desk.py"}
+SCRIPTS = {"live": "live/app.py", "console": "console/server.py"}
 DOORS = {"web": 8500, "live": 8501, "console": 8502}
 
 # Each setting is passed on the command line: then no file in the working directory can weaken it.
@@ -55,7 +55,7 @@ def arguments(door: str, host: str = "127.0.0.1", port: int = 0) -> list[str]:
     """Return the command line that serves ``door`` (``web``, ``live`` or ``console``); port 0 is its usual one."""
     port = port or DOORS[door]
     if door == "web":
-        return [sys.executable, "-m", "dashboard.web", "--host", host, "--port", str(port)]
+        return [sys.executable, "-m", "dashboard.web.app", "--host", host, "--port", str(port)]
     settings = dark(COMMON) | CONSOLE if door == "console" else dict(COMMON)
     settings |= {"server.address": host, "server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in settings.items()]

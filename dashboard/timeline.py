@@ -10,8 +10,10 @@ from typing import assert_never
 
 from dashboard.sentences import Way, health_clause, registration_sentence, way_from
 from dashboard.words import Words, capital, plain, web_address
-from monitor.core.events import Cause, IncidentEvent
-from monitor.core.incident_events import (
+from monitor.core.components.registration import HEALTH
+from monitor.core.entities import IncidentEvent
+from monitor.core.incidents.events import (
+    Cause,
     ComponentBetter,
     ComponentWorse,
     Hidden,
@@ -30,8 +32,7 @@ from monitor.core.incident_events import (
     UpstreamSaid,
 )
 from monitor.core.model import Health, Impact, Method, Reason, Registration
-from monitor.core.registration import HEALTH
-from monitor.store.views import IncidentView
+from monitor.store.reads.views import IncidentView
 
 TOGETHER = timedelta(seconds=150)
 NAMED = 5

@@ -23,8 +23,6 @@ from babel.numbers import format_decimal
 
 from monitor.text.lexicon import Language, Lexicon
 
-__all__ = ["Language", "Words", "capital", "plain", "speak", "web_address"]
-
 FOLDER = Path(__file__).with_name("language")
 
 

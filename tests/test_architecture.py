@@ -22,9 +22,9 @@ CLOCK = re.compile(
 BIN = Path(sys.executable).parent
 SOCKETS = {
     "monitor/cli/doctor.py": {"socket.socket"},
-    "monitor/demo.py": {"socket.socket"},
-    "monitor/link.py": {"asyncio.open_connection", "socket.socket"},
-    "monitor/scrape.py": {"socket.socket"},
+    "monitor/demo/program.py": {"socket.socket"},
+    "monitor/runtime/frames.py": {"asyncio.open_connection", "socket.socket"},
+    "monitor/recorder/scrape.py": {"socket.socket"},
 }
 """What is banned outside the wire, and who may use which part of it all the same."""
 CONNECTING = {
@@ -57,7 +57,7 @@ def test_a_new_room_is_held_to_the_contracts_by_itself(tmp_path: Path) -> None:
         ("monitor/probes/box/part.py", "monitor.probes", "heartbeat"),
         ("monitor/probes/net.py", "monitor.probes", "quiet"),
         ("monitor/probes/quiet.py", "monitor.probes", "chat_options"),
-        ("monitor/probes/detectors.py", "monitor.probes", "login"),
+        ("monitor/probes/registration/detectors.py", "monitor.probes", "login"),
         ("monitor/channels/sms.py", "monitor.channels", "slack"),
         ("monitor/channels/webhook.py", "monitor.channels", "sms"),
         ("monitor/channels/pigeon.py", "", "httpx"),

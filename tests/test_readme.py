@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from monitor.core.lifecycle import diagram
+from monitor.core.incidents.transitions import diagram
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

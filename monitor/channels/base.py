@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from monitor.core.events import Alert
+from monitor.core.entities import Alert
 from monitor.core.model import AlertState, Reason, Why
 from monitor.text.lexicon import Language
 from monitor.wire import Answer, Limits, Wire, WireError
-from monitor.wire.http1 import parse_anew
+from monitor.wire.http.http1 import parse_anew
 
 LIMITS = Limits(deadline_s=15.0, wire_bytes=64 * 1024, body_bytes=64 * 1024)
 LONGEST_RETRY_AFTER_S = 3600.0

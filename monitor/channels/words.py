@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from monitor.channels.base import Notice, plain
-from monitor.core.events import Alert
+from monitor.core.alerts.rules import Rule
+from monitor.core.entities import Alert
 from monitor.core.model import AlertState
-from monitor.core.rules import Rule
 from monitor.text.alerts import alert_line, fact_rows, rule_label
 from monitor.text.lexicon import Language, Lexicon, lexicon
 from monitor.text.signup import sign_up

@@ -21,9 +21,9 @@ from monitor.cli.common import Failure, example, loaded, tell, with_config, with
 from monitor.config import Config, ConfigError, load
 from monitor.config.faults import did_you_mean
 from monitor.core.catalogue import Catalogue, Probe, Service
-from monitor.core.guarantee import guarantee
+from monitor.core.checks.guarantee import guarantee
+from monitor.core.checks.soundness import probe_warnings
 from monitor.core.maintenance import Maintenance, windows
-from monitor.core.soundness import probe_warnings
 
 
 @click.command(epilog=example("chatwatch check --config probes.yaml"))
@@ -210,7 +210,7 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
 @click.command(epilog=example("chatwatch diagram > incident.mmd"))
 def diagram() -> None:
     """Print the incident's state diagram (Mermaid) from the table that the rules use."""
-    from monitor.core.incidents import diagram as drawn
+    from monitor.core.incidents.transitions import diagram as drawn
 
     click.echo(drawn())
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from monitor.config import Config, ConfigError, load
-from monitor.programs import CONFIG, config_path, database_url
+from monitor.runtime.programs import CONFIG, config_path, database_url
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")

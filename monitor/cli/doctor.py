@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from monitor.config import Config
-from monitor.programs import database_url, split
+from monitor.runtime.programs import database_url, split
 
 LOWEST_FREE_BYTES = 200 * 2**20
 LOWEST_FILES = 1024
@@ -71,8 +71,8 @@ def _database() -> Iterator[Finding]:
 
 def _held(url: str) -> Iterator[Finding]:
     """Name the services whose looks could not be judged."""
-    from monitor.places import quarantine_home
-    from monitor.quarantine import listed
+    from monitor.recorder.places import quarantine_home
+    from monitor.recorder.quarantine import listed
     from monitor.store.engine import StoreError
 
     with contextlib.suppress(StoreError):  # told already

@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.channels.base import plain
+from monitor.core.alerts.conditions import own_trouble
+from monitor.core.alerts.warning_codes import AnyWarning, code_of
+from monitor.core.alerts.warnings import ALERTS
 from monitor.core.catalogue import Probe
+from monitor.core.checks.steps import needs_second_look
 from monitor.core.codec import dumps_result
-from monitor.core.conditions import own_trouble
-from monitor.core.health import needs_second_look
 from monitor.core.model import ChatTimes, Observation, Outcome, Phases, Reason, Result
-from monitor.core.notes import ALERTS
-from monitor.core.warnings import AnyWarning, code_of
-from monitor.probes.countries import shown
+from monitor.text.countries import shown
 from monitor.text.lexicon import lexicon
 
 WIDTH = 44

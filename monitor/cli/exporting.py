@@ -14,7 +14,7 @@ import click
 from monitor.cli.common import Failure, counted, example, loaded, open_database, with_config
 from monitor.cli.people import Moment
 from monitor.core.model import Result
-from monitor.programs import DATABASE, database_url
+from monitor.runtime.programs import DATABASE, database_url
 
 COLUMNS = (
     "probe",
@@ -163,7 +163,7 @@ def publish(folder: Path, url: str) -> None:
     import os
     import subprocess
 
-    arguments = [sys.executable, "-m", "dashboard.publish", "--to", str(folder), "--url", url]
+    arguments = [sys.executable, "-m", "dashboard.web.publish", "--to", str(folder), "--url", url]
     ended = subprocess.run(arguments, env={**os.environ, DATABASE: database_url()}, check=False)  # noqa: S603  # ours
     if ended.returncode:
         raise click.exceptions.Exit(ended.returncode)

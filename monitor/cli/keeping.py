@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from monitor.cli.common import Failure, example, open_database
-from monitor.programs import database_url
+from monitor.runtime.programs import database_url
 
 
 @click.command(epilog=example("CHATWATCH_DATABASE=postgresql://chatwatch@db/chatwatch chatwatch migrate"))

@@ -19,9 +19,9 @@ from monitor.channels.base import plain
 from monitor.channels.words import duration
 from monitor.cli.common import Failure, example, open_database
 from monitor.config.faults import did_you_mean
-from monitor.places import quarantine_home
-from monitor.programs import database_url
-from monitor.quarantine import BusyError, Held, Quarantine, Request, ask, listed, strays
+from monitor.recorder.places import quarantine_home
+from monitor.recorder.quarantine import BusyError, Held, Quarantine, Request, ask, listed, strays
+from monitor.runtime.programs import database_url
 
 ANSWER_S = 30.0
 """So long a running worker has to answer; it looks every second."""
@@ -139,8 +139,8 @@ def _carry_out(service: str | None, request: Request) -> None:
 
 def _here(held: Quarantine, names: Sequence[str], request: Request) -> None:
     """Do it ourselves: no worker runs."""
-    from monitor.judging import Judging
-    from monitor.metrics import Seen, registry_for
+    from monitor.recorder.judging import Judging
+    from monitor.recorder.metrics import Seen, registry_for
 
     logging.getLogger("chatwatch").addHandler(logging.NullHandler())  # what failed is said in one line, by us
     seen = Seen(clock.now)

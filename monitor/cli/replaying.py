@@ -74,8 +74,8 @@ def _read_scenario(file: Path) -> dict[str, Any]:
 
 
 def _played(file: Path, data: Mapping[str, Any]) -> Any:
-    from monitor.core.notation import ScenarioError
-    from monitor.core.scenario import run
+    from monitor.core.scenario.notation import ScenarioError
+    from monitor.core.scenario.play import run
 
     try:
         return run(data)
@@ -116,9 +116,9 @@ def export_scenario(incident: str, output: Path | None) -> None:
 def recorded_scenario(engine: Any, incident_id: str) -> dict[str, Any]:
     """Return the scenario of a recorded incident."""
     from monitor import clock
-    from monitor.core.events import EventKind
-    from monitor.core.export import export
-    from monitor.core.recorded import frame
+    from monitor.core.incidents.events import EventKind
+    from monitor.core.scenario.export import export
+    from monitor.core.scenario.recorded import frame
     from monitor.store import reads
 
     view = reads.incident(engine, incident_id, public=False)
@@ -149,7 +149,7 @@ def recorded_scenario(engine: Any, incident_id: str) -> dict[str, Any]:
 
 def _decision(made: Any, alert: Any, loudness: Any) -> Any:
     """Return a decision as it was made, with how loud its alert was then."""
-    from monitor.core.events import Decision
+    from monitor.core.entities import Decision
 
     then = [severity for at, severity in loudness if at <= made.at]
     return Decision(alert.id, made.route, made.send, made.why, made.at, then[-1] if then else alert.severity)
@@ -164,7 +164,7 @@ def _was_silent(catalogue: Catalogue, results: Sequence[Result], end: datetime) 
 
     What came of that when it happened hangs on whether a worker was alive, which no look tells.
     """
-    from monitor.core.health import stale_after
+    from monitor.core.components.health import stale_after
 
     limits = {probe.id: stale_after(probe) for probe in catalogue.probes}
     last: dict[tuple[str, str], datetime] = {}
@@ -178,9 +178,9 @@ def _was_silent(catalogue: Catalogue, results: Sequence[Result], end: datetime) 
 
 
 def _past(engine: Any, view: Any, start: datetime, end: datetime, silent: bool) -> Any:
-    from monitor.core.alerts import SilenceWindow
-    from monitor.core.recorded import Past
-    from monitor.core.rules import row
+    from monitor.core.alerts.routing import SilenceWindow
+    from monitor.core.alerts.rules import row
+    from monitor.core.scenario.recorded import Past
     from monitor.store import reads
     from monitor.store.engine import reading
     from monitor.store.maintenances import held_windows
@@ -229,7 +229,7 @@ def backtest(path: Path, name: str | None, changes: tuple[str, ...], days: float
     if name is None and not changes:
         raise click.UsageError("say what to try: --policy NAME or --set FIELD=VALUE")
     from monitor import clock
-    from monitor.core.review import backtest as compare
+    from monitor.core.alerts.review import backtest as compare
     from monitor.store import reads
 
     base = _named(path, name) if name else None
@@ -263,7 +263,7 @@ def _named(path: Path, name: str) -> Policy:
 def _tried(catalogue: Catalogue, base: Policy | None, changes: Sequence[str], service: str) -> dict[str, Policy]:
     """Return the policy to try for each probe concerned."""
     from monitor.config.models import policy_of
-    from monitor.core.soundness import policy_faults
+    from monitor.core.checks.soundness import policy_faults
 
     if service and service not in {item.id for item in catalogue.services}:
         raise Failure(f'no service "{service}" is watched')

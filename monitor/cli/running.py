@@ -11,9 +11,9 @@ import click
 
 from monitor.cli.common import F, Failure, example, loaded, log_to_stderr, tell, with_config, with_location
 from monitor.config import Config, ConfigError, load
-from monitor.programs import DATABASE, DEFAULT_DATABASE, database_url, door, doors, split
-from monitor.programs import worker as worker_group
-from monitor.supervise import Group, Supervisor
+from monitor.runtime.programs import DATABASE, DEFAULT_DATABASE, database_url, door, doors, split
+from monitor.runtime.programs import worker as worker_group
+from monitor.runtime.supervisor import Group, Supervisor
 
 
 @click.command(epilog=example("DEEPSEEK_API_KEY=… chatwatch up"))
@@ -53,7 +53,7 @@ def worker(path: Path, location: str | None) -> None:
 @click.option("--days", type=click.IntRange(0, 400), default=90, show_default=True, help="Length of the invented past.")
 def demo(scenario: str, speed: float | None, days: int) -> None:
     """Show the whole system against a simulated vendor, on a temporary database, with a past and a story."""
-    from monitor.demo import main
+    from monitor.demo.program import main
 
     sys.exit(main(scenario=scenario, speed=speed, days=days))
 
@@ -65,7 +65,8 @@ def demo(scenario: str, speed: float | None, days: int) -> None:
 @click.option("--list", "listing", is_flag=True, help="Name the shipped scenarios.")
 def simulate(scenario: str, port: int, speed: float | None, listing: bool) -> None:
     """Be a simulated chat vendor: chat API, pages, log-in and status page, with scripted faults."""
-    from monitor.simulator import ScenarioError, run_simulator, shipped_scenarios
+    from monitor.simulator.play import run_simulator
+    from monitor.simulator.scenario import ScenarioError, shipped_scenarios
 
     if listing:
         click.echo("\n".join(shipped_scenarios()))
@@ -108,7 +109,7 @@ def _supervise(groups: tuple[Group, ...], path: Path, location: str | None) -> N
 @click.argument("descriptor", type=int)
 def prober(path: Path, location: str | None, descriptor: int) -> None:
     """Be the prober of a worker; the supervisor starts this."""
-    from monitor.probing import main
+    from monitor.prober.process import main
 
     log_to_stderr("prober")
     sys.exit(_with_config(lambda: main(path, location, descriptor, database_url())))
@@ -120,7 +121,7 @@ def prober(path: Path, location: str | None, descriptor: int) -> None:
 @click.argument("descriptor", type=int)
 def recorder(path: Path, location: str | None, descriptor: int) -> None:
     """Be the recorder of a worker; the supervisor starts this."""
-    from monitor.worker import main
+    from monitor.recorder.process import main
 
     log_to_stderr("recorder")
     sys.exit(_with_config(lambda: main(path, location, descriptor, database_url())))

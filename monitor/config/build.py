@@ -23,8 +23,8 @@ from monitor.config.secrets import Secrets
 from monitor.config.take import M, names_of, rest_of, take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Component, Policy, Probe, Service
+from monitor.core.checks.soundness import policy_faults
 from monitor.core.model import Health
-from monitor.core.soundness import policy_faults
 from monitor.probes import KINDS
 
 MOST_PROBES = 20_000

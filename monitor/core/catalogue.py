@@ -45,7 +45,7 @@ class Policy:
     second_look_after_s: float = 5.0
     """Pause before each of these further looks: an outage shorter than all of them together is never told."""
     quorum_locations: int = 1
-    """Fewest locations that must agree before a component is down; see :func:`monitor.core.health.quorum`."""
+    """Fewest locations that must agree before a component is down (``components.health.quorum``)."""
     stale_after_intervals: float = 3.0
     """Without evidence for so many intervals a probe is unknown."""
     recovery_window_s: float = 120.0

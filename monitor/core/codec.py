@@ -15,8 +15,8 @@ from enum import Enum
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from monitor.core.alerts.warning_codes import AnyWarning
 from monitor.core.model import Result
-from monitor.core.warnings import AnyWarning
 
 Convert = Callable[[Any], Any]
 

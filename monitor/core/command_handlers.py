@@ -9,19 +9,19 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core import commands as c
-from monitor.core.alerts import SilenceWindow
+from monitor.core.alerts.conditions import alert_key
+from monitor.core.alerts.pipeline import Pipeline
+from monitor.core.alerts.routing import SilenceWindow
+from monitor.core.alerts.rules import Rule
 from monitor.core.commands import Carried, CommandError
-from monitor.core.conditions import alert_key
-from monitor.core.events import Alert, EventData, Incident, IncidentEvent
-from monitor.core.incident_events import Hidden, Note, Opened, Postmortem, Published, Resolved
-from monitor.core.incidents import incident_id, is_open
-from monitor.core.lifecycle import IllegalTransitionError
+from monitor.core.components.verdicts import follow
+from monitor.core.entities import Alert, Incident, IncidentEvent
+from monitor.core.incidents.events import EventData, Hidden, Note, Opened, Postmortem, Published, Resolved
+from monitor.core.incidents.rules import incident_id
+from monitor.core.incidents.transitions import IllegalTransitionError, is_open
 from monitor.core.maintenance import Maintenance, repeat_fault
 from monitor.core.model import AlertState, Severity, Verdict, Why
-from monitor.core.pipeline import Pipeline
-from monitor.core.rules import Rule
 from monitor.core.state_store import Notice, StateStore
-from monitor.core.verdicts import follow
 
 LONGEST_SILENCE = timedelta(days=90)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.core.events import Cause
+from monitor.core.incidents.events import Cause
 from monitor.core.model import Impact, IncidentStatus, Severity, Verdict
 
 

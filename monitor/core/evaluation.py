@@ -16,14 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from monitor.core import baseline, registration
-from monitor.core.baseline import Pace
-from monitor.core.blindness import clear, is_blind
-from monitor.core.budgets import LONGEST, Tally, budgets_burning
-from monitor.core.catalogue import Catalogue
-from monitor.core.command_handlers import Desk, carry_out
-from monitor.core.commands import Carried, Command
-from monitor.core.conditions import (
+from monitor.core.alerts.conditions import (
     Condition,
     about_us,
     burn_rate,
@@ -32,15 +25,23 @@ from monitor.core.conditions import (
     overdue,
     own_trouble,
 )
-from monitor.core.events import ComponentChange, RegistrationChange
-from monitor.core.health import is_duplicate, is_fresh, stale_after, step
+from monitor.core.alerts.pipeline import WORKER_LIMIT, Pipeline
+from monitor.core.alerts.rules import Rule
+from monitor.core.alerts.warnings import noticed
+from monitor.core.catalogue import Catalogue
+from monitor.core.checks.key_doubt import confirm_auth, refusals
+from monitor.core.checks.network_doubt import clear, is_blind
+from monitor.core.checks.steps import is_duplicate, step
+from monitor.core.command_handlers import Desk, carry_out
+from monitor.core.commands import Carried, Command
+from monitor.core.components import baseline, registration
+from monitor.core.components.baseline import Pace
+from monitor.core.components.budgets import LONGEST, Tally, budgets_burning
+from monitor.core.components.health import is_fresh, stale_after
+from monitor.core.components.verdicts import follow, judge, set_health, settle
+from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.model import Health, Observation, Outcome, Reason, Result, RunId, Severity
-from monitor.core.notes import noticed
-from monitor.core.pipeline import WORKER_LIMIT, Pipeline
-from monitor.core.refusal import confirm_auth, refusals
-from monitor.core.rules import Rule
 from monitor.core.state_store import ComponentRow, Series, StateStore, WorkerReport, WorkerRow
-from monitor.core.verdicts import follow, judge, set_health, settle
 
 GAP = timedelta(seconds=60)
 """When no worker gave a sign of life for longer, nobody watched, and the time is unknown."""

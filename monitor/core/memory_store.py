@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from monitor.core.alerts import SilenceWindow
+from monitor.core.alerts.grouping import NotificationLog
+from monitor.core.alerts.routing import SilenceWindow
+from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue, Index, Probe, make_index, series_in_order
-from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent, RegistrationChange
-from monitor.core.incident_events import UpstreamSaid
-from monitor.core.incidents import apply, is_open
+from monitor.core.checks.probe_state import new_probe_state
+from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
+from monitor.core.incidents.events import Cause, UpstreamSaid
+from monitor.core.incidents.transitions import apply, is_open
 from monitor.core.maintenance import Maintenance, Window, around, held
 from monitor.core.model import AlertState, Certificate, Health, Result, UpstreamReading, Verdict
-from monitor.core.probe_state import new_probe_state
-from monitor.core.rules import Rule
 from monitor.core.state_store import ComponentRow, Notice, Series, WorkerRow
-from monitor.core.told import Told
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class MemoryStore:
     alert_log: list[tuple[str, datetime, str, str, Mapping[str, object]]] = field(default_factory=list)
     """(Alert, when, what happened, by whom, facts)."""
     muted: set[str] = field(default_factory=set)
-    told_of: dict[str, dict[str, Told]] = field(default_factory=dict)
+    told_of: dict[str, dict[str, NotificationLog]] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     """Deliveries that became due; nobody ever takes them."""
@@ -247,7 +247,7 @@ class MemoryStore:
         """Append to an alert's history."""
         self.alert_log.append((alert, at, kind, by, data))
 
-    def told(self, alert: str) -> dict[str, Told]:
+    def told(self, alert: str) -> dict[str, NotificationLog]:
         """Return route id → what it was told of an alert."""
         return self.told_of.setdefault(alert, {})
 
@@ -257,7 +257,7 @@ class MemoryStore:
             alert for alert in self.alerts.values() if alert.fired_at > since and alert.state is AlertState.RESOLVED
         ]
 
-    def outages_since(self, since: datetime) -> Iterable[tuple[Alert, Mapping[str, Told]]]:
+    def outages_since(self, since: datetime) -> Iterable[tuple[Alert, Mapping[str, NotificationLog]]]:
         """Return the alerts about outages that are not over or ended after ``since``, with who was told."""
         return [
             (alert, self.told(alert.id))

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
-from monitor.core.warnings import AnyWarning
+from monitor.core.alerts.warning_codes import AnyWarning
 
 
 class Coded(StrEnum):
@@ -289,7 +289,7 @@ class Why(StrEnum):
     RESOLVED = "resolved"
     IN_MAINTENANCE = "in_maintenance"
     SILENCED = "silenced"
-    OUR_FAULT = "our_fault"
+    NOT_SERVICE = "our_fault"
     BLIND = "blind"
     INHIBITED = "inhibited"
     FLAPPING = "flapping"
@@ -346,7 +346,7 @@ class Phases:
 
 @dataclass(frozen=True, slots=True)
 class ChatTimes:
-    """One streamed answer. Times in seconds from the request sent; formulae in :mod:`monitor.probes.chat`."""
+    """One streamed answer. Times in seconds from the request sent; formulae in :mod:`monitor.probes.chat.probe`."""
 
     ttft_s: float | None = None
     """Time to first token, reasoning tokens included."""

@@ -10,20 +10,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from monitor.core import baseline, registration
-from monitor.core.blindness import is_blind
-from monitor.core.budgets import Tallies
 from monitor.core.catalogue import Catalogue
+from monitor.core.checks.network_doubt import is_blind
 from monitor.core.commands import Carried, Command
+from monitor.core.components import baseline, registration
+from monitor.core.components.budgets import Tallies
+from monitor.core.components.health import ComponentHealth
+from monitor.core.components.latencies import Latencies
+from monitor.core.components.verdicts import shown_health
+from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import Evaluation, ended, last_looks
-from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent
-from monitor.core.health import ComponentHealth
-from monitor.core.latencies import Latencies
+from monitor.core.incidents.events import Cause
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model import Outcome, Registration, Result
 from monitor.core.schedule import EPOCH
 from monitor.core.state_store import WorkerReport
-from monitor.core.verdicts import shown_health
 
 BUDGETS_EVERY = timedelta(seconds=60)
 

@@ -1,8 +1,8 @@
 """What :class:`monitor.core.evaluation.Evaluation` reads and writes: one protocol, two implementations.
 
 :class:`monitor.core.memory_store.MemoryStore` holds everything in dictionaries (replay, backtest, scenarios);
-:class:`monitor.store.transaction.SqlStore` begins with what the database holds and writes back what changed. Both hand
-out the same mutable rows.
+:class:`monitor.store.transaction.store.SqlStore` begins with what the database holds and writes back what changed.
+Both hand out the same mutable rows.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from monitor.core.alerts import SilenceWindow
-from monitor.core.baseline import Unusual
+from monitor.core.alerts.grouping import NotificationLog
+from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.catalogue import Component, Index, Probe
-from monitor.core.events import Alert, Cause, Decision, Incident, IncidentEvent, RegistrationChange
-from monitor.core.health import ComponentHealth, component_health
+from monitor.core.checks.probe_state import ProbeState
+from monitor.core.components.baseline import Unusual
+from monitor.core.components.health import ComponentHealth, component_health
+from monitor.core.components.registration import RegistrationState
+from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
+from monitor.core.incidents.events import Cause
 from monitor.core.maintenance import Maintenance, Window
 from monitor.core.model import Certificate, Health, Reason, Result, UpstreamReading, Verdict, Why
-from monitor.core.probe_state import ProbeState
-from monitor.core.registration import RegistrationState
-from monitor.core.told import Told
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class ComponentRow:
 
     @property
     def pairs(self) -> list[tuple[Probe, ProbeState]]:
-        """What :func:`monitor.core.health.component_health` takes."""
+        """What :func:`monitor.core.components.health.component_health` takes."""
         return [(series.probe, series.state) for series in self.series]
 
     def seen(self, at: datetime) -> ComponentHealth:
@@ -203,13 +204,13 @@ class StateStore(Protocol):
     def log_alert(self, alert: str, at: datetime, kind: str, by: str, data: Mapping[str, object]) -> None:
         """Append to an alert's history."""
 
-    def told(self, alert: str) -> MutableMapping[str, Told]:
+    def told(self, alert: str) -> MutableMapping[str, NotificationLog]:
         """Return route id → what it was told of an alert; change in place, then :meth:`put_alert`."""
 
     def fired_since(self, since: datetime) -> Iterable[Alert]:
         """Return the alerts that fired after ``since`` and are over."""
 
-    def outages_since(self, since: datetime) -> Iterable[tuple[Alert, Mapping[str, Told]]]:
+    def outages_since(self, since: datetime) -> Iterable[tuple[Alert, Mapping[str, NotificationLog]]]:
         """Return the alerts about outages that are not over or ended after ``since``, with who was told."""
 
     def decided(self, decision: Decision, alert: Alert, channels: Sequence[str]) -> None:

@@ -1,14 +1,15 @@
 """The verbs. Each is one transaction (per batch) and may be repeated."""
 
-from monitor.flow.command import Carried, CommandError, command
-from monitor.flow.housekeeping import roll_up
+from monitor.core.commands import Carried, CommandError
+from monitor.flow.command import command
 from monitor.flow.intake import TakenIn, take_in
 from monitor.flow.isolating import Unjudged
 from monitor.flow.notices import LeasedNotice, lease_notices, outbox_counts, settle_notice, take_back_notices
-from monitor.flow.pruning import prune
-from monitor.flow.publishing import publish_catalogue
-from monitor.flow.rebuilding import rebuild
+from monitor.flow.prune import prune
+from monitor.flow.publish import publish_catalogue
+from monitor.flow.rebuild import rebuild
 from monitor.flow.record import Recorded, record
+from monitor.flow.rolling.roll_up import roll_up
 from monitor.flow.sweep import check_in, sweep
 
 __all__ = [

@@ -13,9 +13,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from monitor.flow.command import CommandError
+from monitor.core.commands import CommandError
+from monitor.core.schedule import from_micros as when
+from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.codec import us, when
 from monitor.store.engine import begin, reading
 from monitor.store.tables import table
 

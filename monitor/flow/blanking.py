@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from monitor.core.catalogue import Index
-from monitor.core.health import stale_after
+from monitor.core.components.health import stale_after
 from monitor.core.model import Health, Reason
+from monitor.core.schedule import micros as us
 from monitor.store.catalogues import load_index
-from monitor.store.codec import DAY, SECOND, us
+from monitor.store.codec import DAY, SECOND
 from monitor.store.engine import begin
-from monitor.store.transaction import COMPONENT, COMPONENT_DAY, SERIES, SPAN, days_changed
+from monitor.store.transaction.store import COMPONENT, COMPONENT_DAY, SERIES, SPAN, days_changed
 
 
 def blank_stale(engine: Engine, service: str, now: datetime) -> list[str]:

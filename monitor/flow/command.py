@@ -10,15 +10,13 @@ from typing import Any
 
 from sqlalchemy import Engine, insert
 
-from monitor.core.commands import Carried, Command, CommandError
+from monitor.core.commands import Carried, Command
 from monitor.core.evaluation import Evaluation
+from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.codec import us
 from monitor.store.engine import begin
 from monitor.store.tables import table
-from monitor.store.transaction import SqlStore
-
-__all__ = ["Carried", "CommandError", "command"]
+from monitor.store.transaction.store import SqlStore
 
 AUDIT = table(tables.Audit)
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine
 
-from monitor.core import alertmanager
+from monitor.core.alerts import alertmanager
 from monitor.core.evaluation import Evaluation
 from monitor.store.engine import begin
-from monitor.store.transaction import SqlStore
+from monitor.store.transaction.store import SqlStore
 
 
 class TakenIn(NamedTuple):

@@ -8,13 +8,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, exists, func, or_, select, update
 
+from monitor.core.entities import Alert
 from monitor.core.evaluation import Evaluation
-from monitor.core.events import Alert
 from monitor.core.model import Sending, Why
-from monitor.store.codec import unpack, us, us_or_none, when
+from monitor.core.schedule import from_micros as when
+from monitor.core.schedule import micros as us
+from monitor.store.codec import unpack, us_or_none
 from monitor.store.engine import begin, is_postgresql, reading
-from monitor.store.transaction import SqlStore
-from monitor.store.transaction_alerts import OUTBOX
+from monitor.store.transaction.alerts import OUTBOX
+from monitor.store.transaction.store import SqlStore
 
 LEASE = timedelta(seconds=60)
 """A sender that died holds a notice for no longer than this; then it is sent again under the same key."""

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from monitor.core.catalogue import Planned
 from monitor.core.maintenance import Maintenance
-from monitor.store.codec import pack, unpack, us
+from monitor.core.schedule import micros as us
+from monitor.store.codec import pack, unpack
 from monitor.store.maintenances import MAINTENANCE, maintenance_row
 
 BY_FILE = "(configuration)"

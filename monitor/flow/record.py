@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, insert
 
+from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.evaluation import Evaluation, Judged, ended
-from monitor.core.events import ComponentChange, RegistrationChange
 from monitor.core.model import Reason, Result
+from monitor.core.schedule import micros as us
 from monitor.flow.isolating import Unjudged, one_by_one, separated, services
-from monitor.store import raw
-from monitor.store.codec import us
 from monitor.store.engine import begin, is_away
 from monitor.store.leases import Claim, lost
-from monitor.store.partitions import ensure_partitions
-from monitor.store.transaction import SqlStore, StoredSeries
+from monitor.store.results import raw
+from monitor.store.results.partitions import ensure_partitions
+from monitor.store.transaction.store import SqlStore, StoredSeries
 
 log = logging.getLogger("chatwatch.flow")
 

@@ -14,7 +14,7 @@ from monitor.flow.isolating import Unjudged, words
 from monitor.flow.record import Recorded
 from monitor.store.catalogues import load_index
 from monitor.store.engine import begin, is_away, reading
-from monitor.store.transaction import SqlStore
+from monitor.store.transaction.store import SqlStore
 
 log = logging.getLogger("chatwatch.flow")
 

@@ -22,9 +22,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
+from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model import Evidence, Observation, Phases, Reason
-from monitor.core.warnings import WarningCode
-from monitor.probes.redaction import Forms, as_seen, forms_of, redacted
+from monitor.text.redaction import Forms, as_seen, forms_of, redacted
 from monitor.wire import Limits, Wire, WireError
 
 EVIDENCE_BYTES = 2048

@@ -26,7 +26,7 @@ from monitor.probes.answers import (
     total_s,
 )
 from monitor.probes.base import Context, Seconds
-from monitor.probes.plain import brief
+from monitor.text.cleaner import brief
 from monitor.wire import Answer, Exchange, WireError
 
 PATTERN_LIMIT_S = 0.25

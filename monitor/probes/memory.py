@@ -15,8 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from monitor.probes.budget import joined
-from monitor.probes.redaction import forms_of, redacted
+from monitor.probes.chat.budget import joined
+from monitor.text.redaction import forms_of, redacted
 
 FORMAT = 1
 MOST_BYTES_OF_A_PROBE = 64 * 1024

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from monitor.core.alerts.warning_codes import WarningCode, detailed
 from monitor.core.model import Observation, Phases, Reason
-from monitor.core.warnings import WarningCode, detailed
 from monitor.probes import base
 from monitor.probes.answers import EXPIRY_WARNING_S, expiring, total_s
 from monitor.probes.base import Context, Seconds

@@ -16,8 +16,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, func, inspect, select, text, update
 
 from monitor.core.model import Sending
+from monitor.core.schedule import from_micros as when
 from monitor.store import tables
-from monitor.store.codec import when
 from monitor.store.engine import AWAY, StoreError, begin, is_postgresql, open_engine, parsed_url, reading
 from monitor.store.schema import check_schema, migrate, refuse_newer
 from monitor.store.tables import table

@@ -7,12 +7,10 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, TypeAdapter
 
-from monitor.core.events import Alert
-from monitor.core.rules import rule_named
+from monitor.core.alerts.rules import rule_named
+from monitor.core.entities import Alert
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
-
-__all__ = ["DAY", "SECOND", "pack", "span_s", "span_us", "unpack", "us", "us_or_none", "when", "when_or_none"]
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select, update
 
+from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.codec import us
 from monitor.store.engine import begin, is_postgresql
 from monitor.store.tables import table
 

@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from monitor.core.maintenance import Maintenance, Window, held
+from monitor.core.schedule import from_micros as when
+from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.codec import pack, unpack, us, us_or_none, when, when_or_none
+from monitor.store.codec import pack, unpack, us_or_none, when_or_none
 from monitor.store.tables import table
 
 MAINTENANCE = table(tables.Maintenance)

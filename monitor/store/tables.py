@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import BigInteger, Index, Table, text
 from sqlmodel import Field, SQLModel
 
-from monitor.store.tables_results import (
+from monitor.store.results.tables import (
     CLUSTERED,
     Certificate,
     Evidence,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from monitor.core.events import Alert
+from monitor.core.alerts.rules import Rule, row, rule_named
+from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.entities import Alert
 from monitor.core.model import Health, Reason, Registration, Severity
-from monitor.core.rules import Rule, row, rule_named
-from monitor.core.warnings import WarningCode
 from monitor.text.lexicon import Lexicon
 from monitor.text.signup import Say, sign_up
 

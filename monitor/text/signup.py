@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from monitor.core.events import Alert
+from monitor.core.entities import Alert
 from monitor.core.model import Method, Registration
 from monitor.text.lexicon import Lexicon
 

@@ -14,8 +14,8 @@ from functools import cache
 from typing import NamedTuple
 
 from monitor import clock
+from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
 from monitor.core.model import Reason
-from monitor.core.warnings import WarningCode, WarningText, detailed
 from monitor.wire.deadline import Deadline
 from monitor.wire.model import Timing, WireError, longer
 

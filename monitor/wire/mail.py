@@ -18,9 +18,9 @@ from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
 from monitor.core.model import Reason
+from monitor.wire.connection import Link
 from monitor.wire.deadline import Step
 from monitor.wire.dial import Stream
-from monitor.wire.link import Link
 from monitor.wire.model import MailError, WireError
 from monitor.wire.resolve import literal
 from monitor.wire.tls import TlsStream

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import httpx
 
+from monitor.core.alerts.warning_codes import WarningText
 from monitor.core.model import Certificate, Phases, Reason
-from monitor.core.warnings import WarningText
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 CHARSETS = frozenset(

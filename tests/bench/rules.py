@@ -9,9 +9,10 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from monitor.core import health
 from monitor.core.catalogue import Catalogue, Component, Policy, Probe, Route, Service
-from monitor.core.health import ProbeState
+from monitor.core.checks import probe_state, steps
+from monitor.core.checks.probe_state import ProbeState
+from monitor.core.components import health
 from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.core.replay import Judge
 
@@ -43,9 +44,9 @@ def main(quick: bool) -> None:
     """Print throughput, detection and false alarms."""
     ticks = 10_000 if quick else 100_000
     seen = [look(n, n % 2000 in range(1000, 1020)) for n in range(ticks)]
-    state, began = health.new_probe_state("api", "local"), time.perf_counter()
+    state, began = probe_state.new_probe_state("api", "local"), time.perf_counter()
     for result in seen:
-        state = health.step(state, result, POLICY)
+        state = steps.step(state, result, POLICY)
     print("one look into the state of a probe   ", rate(ticks, began))
     began = time.perf_counter()
     for result in seen:
@@ -86,9 +87,9 @@ def table(quick: bool) -> str:
 
 def calm(policy: Policy) -> ProbeState:
     """Return the state after half an hour of good looks."""
-    state = health.new_probe_state("api", "local")
+    state = probe_state.new_probe_state("api", "local")
     for number in range(70):
-        state = health.step(state, look(number, False), policy)
+        state = steps.step(state, look(number, False), policy)
     return state
 
 
@@ -100,8 +101,8 @@ def one_tick(
     for attempt in itertools.count(1):
         before = state.failed_row
         result = look(tick, (fails and attempt == 1) or rng.random() < ratio, attempt)
-        state = health.step(state, result, policy)
-        if state.down or state.partial or not health.needs_second_look(held, result, before):
+        state = steps.step(state, result, policy)
+        if state.down or state.partial or not steps.needs_second_look(held, result, before):
             return state, attempt
     raise AssertionError("looks never end")
 

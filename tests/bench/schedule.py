@@ -33,7 +33,7 @@ from monitor import clock
 from monitor.config import Config
 from monitor.config.load import Settings
 from monitor.core.model import Observation, Reason, Result
-from monitor.prober import Prober
+from monitor.prober.prober import Prober
 from monitor.probes import KINDS
 from monitor.probes.base import Context, Kind, look
 from monitor.wire import Wire

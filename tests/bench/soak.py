@@ -26,9 +26,9 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Catalogue
-from monitor.core.health import needs_second_look
+from monitor.core.checks.steps import needs_second_look
 from monitor.core.model import ChatTimes, Observation, Phases, Reason, Result, RunId
-from monitor.grid import Grid
+from monitor.prober.grid import Grid
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
 from tests.bench.store import T0, catalogue

@@ -16,14 +16,15 @@ from pathlib import Path
 from sqlalchemy import Engine, insert, text
 
 from monitor import flow
-from monitor.core import sketch
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
+from monitor.core.components import sketch
 from monitor.core.model import ChatTimes, Observation, Phases, Reason, Result, RunId
+from monitor.core.schedule import micros as us
 from monitor.core.schedule import slot
 from monitor.store import reads, tables
-from monitor.store.codec import DAY, us
+from monitor.store.codec import DAY
 from monitor.store.engine import begin, migrate, open_engine
-from monitor.store.rolling import set_mark
+from monitor.store.results.rolling import set_mark
 from monitor.store.tables import table
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

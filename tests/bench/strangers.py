@@ -23,9 +23,9 @@ from monitor import clock
 from monitor.core.model import Source
 from monitor.probes.answers import parse_json
 from monitor.probes.base import Context
-from monitor.probes.phrases import statements
-from monitor.probes.plain import visible_text
-from monitor.probes.redaction import redact
+from monitor.probes.registration.phrases import statements
+from monitor.text.cleaner import visible_text
+from monitor.text.redaction import redact
 from monitor.wire import Limits, Wire, WireError
 from tests.bench.peak import PeakMemory
 from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, Behave, drips, request_of, serve, silent

@@ -26,11 +26,12 @@ from rich.table import Table
 from sqlalchemy import insert, select, update
 
 from monitor import clock
-from monitor.core import sketch
+from monitor.core.components import sketch
 from monitor.core.model import Outcome
-from monitor.store import raw, tables
-from monitor.store.codec import us
+from monitor.core.schedule import micros as us
+from monitor.store import tables
 from monitor.store.engine import begin, open_engine, reading
+from monitor.store.results import raw
 from tests.bench.store import written_bytes
 from tests.doors.running import ROOT, Worker, worker
 

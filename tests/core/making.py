@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.core import health
 from monitor.core.catalogue import Policy, Probe
-from monitor.core.events import EventKind
+from monitor.core.checks import probe_state, steps
+from monitor.core.incidents.events import EventKind
 from monitor.core.model import Observation, Phases, Reason, Result, RunId
-from monitor.core.notation import LETTERS, looks
+from monitor.core.scenario.notation import LETTERS, looks
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -48,19 +48,19 @@ def results(text: str, probe: Probe, location: str = "local", start_s: float = 0
             word = words[min(attempt, len(words)) - 1]
             result = look(tick_s, LETTERS[word], attempt, probe.id, location)
             yield result
-            before, row = row, health.failed_in_a_row(row, result)
-            if attempt >= len(words) and not health.needs_second_look(probe, result, before):
+            before, row = row, steps.failed_in_a_row(row, result)
+            if attempt >= len(words) and not steps.needs_second_look(probe, result, before):
                 break
 
 
-def state(text: str, probe_: Probe | None = None, location: str = "local") -> health.ProbeState:
+def state(text: str, probe_: Probe | None = None, location: str = "local") -> probe_state.ProbeState:
     held = probe_ or probe()
-    return fold(health.new_probe_state(held.id, location), results(text, held, location), held.policy)
+    return fold(probe_state.new_probe_state(held.id, location), results(text, held, location), held.policy)
 
 
-def fold(state: health.ProbeState, seen: Iterable[Result], policy: Policy) -> health.ProbeState:
+def fold(state: probe_state.ProbeState, seen: Iterable[Result], policy: Policy) -> probe_state.ProbeState:
     for result in seen:
-        state = health.step(state, result, policy)
+        state = steps.step(state, result, policy)
     return state
 
 

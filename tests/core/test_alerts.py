@@ -8,13 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core import alerts, conditions
-from monitor.core.alerts import NOTHING, SilenceWindow, Surroundings, Told
-from monitor.core.baseline import Unusual
+from monitor.core.alerts import conditions
+from monitor.core.alerts import routing as alerts
+from monitor.core.alerts.conditions import Condition
+from monitor.core.alerts.grouping import NOTHING, NotificationLog
+from monitor.core.alerts.routing import SilenceWindow, Surroundings
+from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue, Component, Policy, Route
-from monitor.core.conditions import Condition
-from monitor.core.events import Alert, Cause, Decision, Incident, MethodState
-from monitor.core.health import ComponentHealth
+from monitor.core.components.baseline import Unusual
+from monitor.core.components.health import ComponentHealth
+from monitor.core.components.slo import RULES, Burning, Count
+from monitor.core.entities import Alert, Decision, Incident, MethodState
+from monitor.core.incidents.events import Cause
 from monitor.core.maintenance import Window
 from monitor.core.model import (
     AlertState,
@@ -28,8 +33,6 @@ from monitor.core.model import (
     Source,
     Why,
 )
-from monitor.core.rules import Rule
-from monitor.core.slo import RULES, Burning, Count
 
 from .making import at
 
@@ -47,12 +50,12 @@ def around(now_s: float = 10, **more: Any) -> Surroundings:
     return Surroundings(at(now_s), Policy(), **more)
 
 
-def why(alert: Alert, told: Told = NOTHING, route: Route = ONCALL, **more: Any) -> Why | None:
+def why(alert: Alert, told: NotificationLog = NOTHING, route: Route = ONCALL, **more: Any) -> Why | None:
     decisions = alerts.decide_routes(alert, [route], {route.id: told}, around(**more))
     return decisions[0].why if decisions else None
 
 
-def after_trigger(alert: Alert, now_s: float = 10) -> Told:
+def after_trigger(alert: Alert, now_s: float = 10) -> NotificationLog:
     (decision,) = alerts.decide_routes(alert, [ONCALL], {}, around(now_s))
     assert decision.send
     return alerts.after(NOTHING, decision, alert)
@@ -115,15 +118,20 @@ OVER = replace(ALERT, state=AlertState.RESOLVED, resolved_at=at(500))
         (Why.FIRST, ALERT, NOTHING, {"down": frozenset(), "depends_on": {API: ("deepseek/web",)}}),
         (Why.RESOLVED, OVER, SENT, {"now_s": 500, "silences": (SilenceWindow("s", at(0), at(999)),)}),
         (Why.RESOLVED, OVER, SENT, {"now_s": 500, "blind": "no network"}),
-        (Why.OUR_FAULT, replace(ALERT, summary={"reason": "account.auth"}), NOTHING, {}),
+        (Why.NOT_SERVICE, replace(ALERT, summary={"reason": "account.auth"}), NOTHING, {}),
         (Why.FIRST, fired(replace(DOWN, rule=Rule.ACCOUNT, summary={"reason": "account.auth"})), NOTHING, {}),
-        (Why.FIRST, fired(alerts.Condition(Rule.BLIND, "", "", True, Severity.PAGE, at(0))), NOTHING, {"blind": "x"}),
+        (
+            Why.FIRST,
+            fired(conditions.Condition(Rule.BLIND, "", "", True, Severity.PAGE, at(0))),
+            NOTHING,
+            {"blind": "x"},
+        ),
         (Why.FLAPPING, replace(ALERT, summary={"flapping": True}), SENT, {"now_s": 9999}),
         (Why.FIRST, replace(ALERT, summary={"flapping": True}), NOTHING, {}),
     ],
 )
 def test_the_first_stage_that_answers_decides(
-    expected: Why | None, alert: Alert, told: Told, more: dict[str, Any]
+    expected: Why | None, alert: Alert, told: NotificationLog, more: dict[str, Any]
 ) -> None:
     assert why(alert, told, **more) is expected
 
@@ -142,7 +150,7 @@ def test_an_alert_that_no_route_wants_says_so_once() -> None:
     assert alerts.decide_routes(quiet, [ONCALL], {"": alerts.after(NOTHING, decision, quiet)}, around()) == ()
     elsewhere = Route("openai", ("mail",), services=("openai",))
     assert not alerts.concerns(elsewhere, ALERT)
-    assert alerts.concerns(elsewhere, fired(alerts.Condition(Rule.BLIND, "", "", True, Severity.PAGE, at(0))))
+    assert alerts.concerns(elsewhere, fired(conditions.Condition(Rule.BLIND, "", "", True, Severity.PAGE, at(0))))
 
 
 @given(
@@ -154,7 +162,7 @@ def test_a_route_hears_a_trigger_before_its_one_end(steps: list[tuple[str, int]]
     now = 0.0
     standing: list[Alert] = []
     heard: dict[tuple[str, str], list[Why]] = {}
-    told: dict[str, dict[str, Told]] = {}
+    told: dict[str, dict[str, NotificationLog]] = {}
     for what, wait in steps:
         now += wait
         if what in ("on", "off"):

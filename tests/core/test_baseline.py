@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from monitor.core import baseline, sketch
-from monitor.core.baseline import HOURS_A_WEEK, Hour, Pace, Unusual, hour_of_week, unusual
 from monitor.core.catalogue import Policy
-from monitor.core.health import ComponentHealth
+from monitor.core.components import baseline, sketch
+from monitor.core.components.baseline import HOURS_A_WEEK, Hour, Pace, Unusual, hour_of_week, unusual
+from monitor.core.components.health import ComponentHealth
 from monitor.core.model import Health, Reason
 
 from .making import T0

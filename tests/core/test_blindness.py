@@ -1,7 +1,7 @@
 import pytest
 
 from monitor.core.catalogue import Probe
-from monitor.core.health import is_blind
+from monitor.core.checks.network_doubt import is_blind
 from monitor.core.model import Reason, Result
 
 from .making import at, look, probe

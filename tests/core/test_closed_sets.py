@@ -27,16 +27,16 @@ CHANGES = [
 ]
 KNOW = [
     "dashboard/timeline.py",
-    "monitor/core/incident_events.py",
-    "monitor/core/lifecycle.py",
-    "monitor/core/notes.py",
-    "monitor/core/rules.py",
-    "monitor/core/scenario.py",
-    "monitor/demo.py",
-    "monitor/handover.py",
-    "monitor/recorder.py",
-    "monitor/store/reads_incidents.py",
-    "monitor/worker.py",
+    "monitor/core/incidents/events.py",
+    "monitor/core/incidents/transitions.py",
+    "monitor/core/alerts/warnings.py",
+    "monitor/core/alerts/rules.py",
+    "monitor/core/scenario/play.py",
+    "monitor/demo/program.py",
+    "monitor/prober/uplink.py",
+    "monitor/recorder/recorder.py",
+    "monitor/store/reads/incidents.py",
+    "monitor/recorder/process.py",
 ]
 
 

@@ -3,12 +3,13 @@ from datetime import datetime
 
 import pytest
 
-from monitor.core import correlation
 from monitor.core.catalogue import Policy
-from monitor.core.correlation import due, related, within_s
-from monitor.core.events import Cause, EventKind, Incident
-from monitor.core.incident_events import Related
-from monitor.core.incidents import Facts, apply, decide
+from monitor.core.entities import Incident
+from monitor.core.incidents import correlation
+from monitor.core.incidents.correlation import due, related, within_s
+from monitor.core.incidents.events import Cause, EventKind, Related
+from monitor.core.incidents.rules import Facts, decide
+from monitor.core.incidents.transitions import apply
 from monitor.core.model import Impact, IncidentStatus
 
 from .making import at

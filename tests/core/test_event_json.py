@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.event_json import EventError, decode, decode_strictly, encode
-from monitor.core.incident_events import (
+from monitor.core.incidents.event_json import EventError, decode, decode_strictly, encode
+from monitor.core.incidents.events import (
     ComponentBetter,
     ComponentWorse,
     EventData,

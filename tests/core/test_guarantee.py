@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import health
 from monitor.core.catalogue import Policy, Probe
-from monitor.core.guarantee import DELIVERY_S, guarantee
+from monitor.core.checks import probe_state, steps
+from monitor.core.checks.guarantee import DELIVERY_S, guarantee
 from monitor.core.model import Observation, Outcome, Reason, Result, RunId
 
 from .making import at, probe
@@ -43,8 +43,8 @@ def looks(held: Probe, begin_s: float, end_s: float, took_s: Callable[[], float]
             seen = Observation(Reason.SERVER_ERROR if failed else Reason.OK)
             result = Result(RunId(held.id, "local", at(tick_s), attempt), at(start_s), length_s, seen)
             yield result
-            before, row = row, health.failed_in_a_row(row, result)
-            if not health.needs_second_look(held, result, before):
+            before, row = row, steps.failed_in_a_row(row, result)
+            if not steps.needs_second_look(held, result, before):
                 break
             start_s += length_s + held.policy.second_look_after_s
         if tick_s > end_s + held.interval_s:
@@ -55,9 +55,9 @@ def noticed_s(
     held: Probe, begin_s: float, length_s: float, took_s: Callable[[], float], *, unlucky: bool
 ) -> float | None:
     """Seconds from the beginning of an outage until the rules say so, or ``None``."""
-    state = health.new_probe_state(held.id, "local")
+    state = probe_state.new_probe_state(held.id, "local")
     for result in looks(held, begin_s, begin_s + length_s, took_s, unlucky):
-        state = health.step(state, result, held.policy)
+        state = steps.step(state, result, held.policy)
         if state.health.severity:
             return (result.started_at - at(begin_s)).total_seconds() + result.duration_s
     return None

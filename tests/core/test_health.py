@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import health
-from monitor.core.blindness import sight
 from monitor.core.catalogue import Policy
-from monitor.core.flapping import FLAP_STATES, flap_percent
-from monitor.core.health import ProbeState
+from monitor.core.checks import key_doubt, network_doubt, probe_state, steps
+from monitor.core.checks.flapping import FLAP_STATES, flap_percent
+from monitor.core.checks.network_doubt import sight
+from monitor.core.checks.probe_state import ProbeState
+from monitor.core.components import health
 from monitor.core.model import Health, Outcome, Reason, Result
-from monitor.core.notation import LETTERS
+from monitor.core.scenario.notation import LETTERS
 
 from .making import at, fold, look, probe, results, state
 
@@ -85,47 +86,47 @@ def test_throttling_starts_at_the_first_429_once_it_counts() -> None:
 def test_good_looks_of_one_tick_are_one_good_look() -> None:
     held = state("o*5 x*3")
     for attempt in (1, 2, 3):
-        held = health.step(held, look(240, Reason.OK, attempt), Policy())
+        held = steps.step(held, look(240, Reason.OK, attempt), Policy())
     assert held.down
-    assert not health.step(held, look(270, Reason.OK), Policy()).down
+    assert not steps.step(held, look(270, Reason.OK), Policy()).down
 
 
 @pytest.mark.parametrize("lag_s", [0.3, 5.0])
 def test_a_sample_taken_under_lag_never_counts(lag_s: float) -> None:
     held = state("o*5")
     for tick in (150, 180, 210):
-        held = health.step(held, look(tick, Reason.SERVER_ERROR, lag_s=lag_s), Policy())
+        held = steps.step(held, look(tick, Reason.SERVER_ERROR, lag_s=lag_s), Policy())
     assert held.health is Health.OPERATIONAL
     assert held.last_reason is Reason.LAGGED
 
 
 def test_an_expiring_certificate_is_no_slowness() -> None:
-    held = fold(health.new_probe_state("chat", "local"), looks_of([Reason.CERTIFICATE_EXPIRING] * 9), Policy())
+    held = fold(probe_state.new_probe_state("chat", "local"), looks_of([Reason.CERTIFICATE_EXPIRING] * 9), Policy())
     assert held.health is Health.OPERATIONAL
 
 
 @given(st.lists(ALL, max_size=60), st.lists(DUMB, max_size=30))
 def test_what_tells_nothing_never_moves_a_verdict(seen: list[Reason], dumb: list[Reason]) -> None:
-    before = fold(health.new_probe_state("chat", "local"), looks_of(seen), Policy())
+    before = fold(probe_state.new_probe_state("chat", "local"), looks_of(seen), Policy())
     after = fold(before, looks_of([Reason.OK] * len(seen) + dumb)[len(seen) :], Policy())
     assert (after.health, after.since, after.evidence_at) == (before.health, before.since, before.evidence_at)
 
 
 @given(st.lists(ALL, max_size=60), st.randoms())
 def test_taking_in_a_result_twice_or_late_changes_nothing(seen: list[Reason], rng: random.Random) -> None:
-    held = health.new_probe_state("chat", "local")
+    held = probe_state.new_probe_state("chat", "local")
     for result in looks_of(seen):
-        held = health.step(held, result, Policy())
+        held = steps.step(held, result, Policy())
         old = rng.choice(looks_of(seen)[: 1 + int((result.run.tick - at(0)).total_seconds() // 30)])
-        assert health.is_duplicate(held, old.run)
-        assert health.step(held, old, Policy()) is held
+        assert steps.is_duplicate(held, old.run)
+        assert steps.step(held, old, Policy()) is held
 
 
 @given(st.lists(st.tuples(ALL, st.integers(1, 3)), max_size=80))
 def test_a_state_survives_json_and_stays_small(seen: list[tuple[Reason, int]]) -> None:
-    held = health.new_probe_state("chat", "local")
+    held = probe_state.new_probe_state("chat", "local")
     for number, (reason, attempt) in enumerate(seen):
-        held = health.step(held, look(30 * number, reason, attempt), Policy())
+        held = steps.step(held, look(30 * number, reason, attempt), Policy())
     assert ProbeState.from_json(held.to_json()) == held
     assert len(str(held.to_json())) < 1300
     assert held.down or held.partial or held.degraded or held.health in (Health.OPERATIONAL, Health.UNKNOWN)
@@ -133,9 +134,9 @@ def test_a_state_survives_json_and_stays_small(seen: list[tuple[Reason, int]]) -
 
 @given(st.lists(ALL, max_size=60))
 def test_only_evidence_that_is_good_ends_a_failure(seen: list[Reason]) -> None:
-    held = health.new_probe_state("chat", "local")
+    held = probe_state.new_probe_state("chat", "local")
     for result in looks_of(seen):
-        before, held = held, health.step(held, result, ONCE)
+        before, held = held, steps.step(held, result, ONCE)
         if held.health.severity < before.health.severity:
             assert result.outcome in (Outcome.OK, Outcome.SLOW)
         if held.health.severity > before.health.severity:
@@ -188,36 +189,36 @@ def test_the_small_state_says_what_the_whole_history_would(
 ) -> None:
     k, n, good = kn
     policy = Policy(open_after_failures=k, window_looks=n, close_after_successes=good, rate_min_looks=10**6)
-    naive, held = Naive(policy), health.new_probe_state("chat", "local")
+    naive, held = Naive(policy), probe_state.new_probe_state("chat", "local")
     for tick, (reason, twice) in enumerate(seen):
         for attempt in (1, 2) if twice else (1,):
-            held = health.step(held, look(30 * tick, reason, attempt), policy)
+            held = steps.step(held, look(30 * tick, reason, attempt), policy)
             naive.take(tick, reason.outcome)
             assert (held.down, held.degraded) == (naive.down, naive.degraded)
 
 
 def test_a_clock_that_ran_ahead_and_was_set_back_swallows_no_looks() -> None:
     ahead = state("o*300")
-    assert health.step(ahead, look(600, Reason.SERVER_ERROR), Policy()) is ahead
-    back = health.rewind(ahead, at(600))
+    assert steps.step(ahead, look(600, Reason.SERVER_ERROR), Policy()) is ahead
+    back = probe_state.rewind(ahead, at(600))
     assert back.evidence_at == at(600)
     held = fold(back, [look(600, Reason.SERVER_ERROR, attempt) for attempt in (1, 2, 3)], Policy())
     assert held.health is Health.MAJOR
-    assert health.rewind(held, at(590)) is held
+    assert probe_state.rewind(held, at(590)) is held
 
 
 def looks_until_found(ratio: float, rng: random.Random, limit: int) -> int | None:
     """Looks after a good hour until trouble is seen, each failing independently with the given ratio."""
-    held = fold(health.new_probe_state("chat", "local"), looks_of([Reason.OK] * 60), Policy())
+    held = fold(probe_state.new_probe_state("chat", "local"), looks_of([Reason.OK] * 60), Policy())
     looked, tick = 0, 60
     while looked < limit:
         for attempt in itertools.count(1):
             row = held.failed_row
             result = look(30 * tick, Reason.SERVER_ERROR if rng.random() < ratio else Reason.OK, attempt)
-            held, looked = health.step(held, result, Policy()), looked + 1
+            held, looked = steps.step(held, result, Policy()), looked + 1
             if held.health.severity >= Health.PARTIAL.severity:
                 return looked
-            if not health.needs_second_look(probe(), result, row):
+            if not steps.needs_second_look(probe(), result, row):
                 break
         tick += 1
     return None
@@ -236,7 +237,7 @@ def test_without_second_looks_a_quarter_is_found_by_the_rate_alone() -> None:
         rng, held, looked = random.Random(seed), state("o*60", probe(policy=ONCE)), 0
         while not held.partial and not held.down and looked < 500:
             reason = Reason.SERVER_ERROR if rng.random() < 0.25 else Reason.OK
-            held, looked = health.step(held, look(1800 + 30 * looked, reason), ONCE), looked + 1
+            held, looked = steps.step(held, look(1800 + 30 * looked, reason), ONCE), looked + 1
         found.append(looked)
     assert sorted(found)[100] <= 15
 
@@ -246,11 +247,11 @@ def test_rare_blips_are_no_false_alarm_in_a_month(ratio: float) -> None:
     rng, held, alarms = random.Random(3), state("o*60"), 0
     for tick in range(60, 60 + 86_400):  # a month at 30 s
         if rng.random() < ratio:
-            held = health.step(held, look(30 * tick, Reason.SERVER_ERROR), Policy())
-            held = health.step(held, look(30 * tick, Reason.OK, 2), Policy())
+            held = steps.step(held, look(30 * tick, Reason.SERVER_ERROR), Policy())
+            held = steps.step(held, look(30 * tick, Reason.OK, 2), Policy())
             alarms += held.partial or held.down
         elif held.looks or tick % 100 == 0:
-            held = health.step(held, look(30 * tick, Reason.OK), Policy())
+            held = steps.step(held, look(30 * tick, Reason.OK), Policy())
     assert alarms == 0
 
 
@@ -265,8 +266,8 @@ def false_alarms(ratio: float, months: int, policy: Policy) -> int:
         for attempt in itertools.count(1):
             row, fails = held.failed_row, (idle and attempt == 1) or rng.random() < ratio
             result = look(30 * tick, Reason.SERVER_ERROR if fails else Reason.OK, attempt)
-            held = health.step(held, result, policy)
-            if not health.needs_second_look(world, result, row):
+            held = steps.step(held, result, policy)
+            if not steps.needs_second_look(world, result, row):
                 break
         alarms, tick = alarms + ((held.down or held.partial) and not before), tick + 1
     return alarms
@@ -363,13 +364,13 @@ def test_a_probe_makes_its_component_no_worse_than_it_may() -> None:
 def cleared(texts: str, answered_s: float | None, reason: str = "openai/web") -> list[Health]:
     """Return the verdicts after each look, while something else answered once at that moment."""
     held, other = probe(), probe("web", reason)
-    seen, found = health.new_probe_state(held.id, "local"), []
-    beside = health.new_probe_state(other.id, "local")
+    seen, found = probe_state.new_probe_state(held.id, "local"), []
+    beside = probe_state.new_probe_state(other.id, "local")
     for result in results(texts, held):
-        seen = health.step(seen, result, held.policy)
+        seen = steps.step(seen, result, held.policy)
         if answered_s is not None and result.started_at >= at(answered_s):
             beside = replace(beside, answered_at=at(answered_s))
-        seen = health.clear(held, seen, [(held, seen), (other, beside)])
+        seen = network_doubt.clear(held, seen, [(held, seen), (other, beside)])
         found.append(health.component_health([(held, seen)], result.started_at).health)
     return found
 
@@ -385,10 +386,10 @@ def test_a_broken_looking_network_is_believed_only_when_it_goes_on_after_somethi
 
 def test_an_outage_that_is_believed_stays_so_whatever_answers_later() -> None:
     held, other = probe(), probe("web", "openai/web")
-    seen, beside = health.new_probe_state(held.id, "local"), health.new_probe_state(other.id, "local")
+    seen, beside = probe_state.new_probe_state(held.id, "local"), probe_state.new_probe_state(other.id, "local")
     for result in results("o*10 c*20 x*3 c*20", held):
-        seen = health.step(seen, result, held.policy)
-        seen = health.clear(held, seen, [(held, seen), (other, beside)])
+        seen = steps.step(seen, result, held.policy)
+        seen = network_doubt.clear(held, seen, [(held, seen), (other, beside)])
         beside = replace(beside, answered_at=result.started_at + timedelta(seconds=0.3))
         later = result.started_at + timedelta(seconds=20)
         if result.started_at > at(302):
@@ -398,12 +399,12 @@ def test_an_outage_that_is_believed_stays_so_whatever_answers_later() -> None:
 def test_every_failure_is_doubted_anew_after_a_recovery() -> None:
     held, other = probe(), probe("web", "openai/web")
     seen = state("o*10 c*2", held)
-    beside = replace(health.new_probe_state(other.id, "local"), answered_at=at(310))
-    seen = health.clear(held, seen, [(held, seen), (other, beside)])
+    beside = replace(probe_state.new_probe_state(other.id, "local"), answered_at=at(310))
+    seen = network_doubt.clear(held, seen, [(held, seen), (other, beside)])
     assert seen.cleared_at == at(310)
     again = fold(seen, results("o*3 c*3", held, start_s=360), held.policy)
     assert again.cleared_at is None
-    again = health.clear(held, again, [(held, again), (other, beside)])
+    again = network_doubt.clear(held, again, [(held, again), (other, beside)])
     assert again.is_doubtful
 
 
@@ -419,7 +420,7 @@ def refused(text: str, peer: str = "", *, admits: bool = False) -> Reason:
     held = state(text)
     result = look(3600, Reason.AUTH)
     peers = [state(peer, probe("second"))] if peer else []
-    return health.confirm_auth(result, held, peers, vendor_admits=admits).reason
+    return key_doubt.confirm_auth(result, held, peers, vendor_admits=admits).reason
 
 
 def test_a_refused_key_is_ours_unless_it_worked_and_somebody_confirms() -> None:
@@ -428,29 +429,29 @@ def test_a_refused_key_is_ours_unless_it_worked_and_somebody_confirms() -> None:
     assert refused("o*119", "o*119 a") is Reason.AUTH_BROKEN
     assert refused("o*119", "o*120") is Reason.AUTH
     assert refused("a*119", admits=True) is Reason.AUTH
-    assert health.confirm_auth(look(0, Reason.QUOTA), state(""), [], vendor_admits=True).reason is Reason.QUOTA
+    assert key_doubt.confirm_auth(look(0, Reason.QUOTA), state(""), [], vendor_admits=True).reason is Reason.QUOTA
 
 
 def test_a_proven_refusal_goes_on_longer_than_the_hour() -> None:
     held = state("o*5")
     for tick in range(5, 300):
-        result = health.confirm_auth(look(30 * tick, Reason.AUTH), held, [], vendor_admits=tick < 10)
-        held = health.step(held, result, Policy())
+        result = key_doubt.confirm_auth(look(30 * tick, Reason.AUTH), held, [], vendor_admits=tick < 10)
+        held = steps.step(held, result, Policy())
     assert held.health is Health.MAJOR
     assert held.reason is Reason.AUTH_BROKEN
 
 
 def test_second_looks_follow_failures_until_enough_of_them_and_never_into_the_next_tick() -> None:
     held = probe()
-    assert health.needs_second_look(held, look(0, Reason.SERVER_ERROR))
-    assert health.needs_second_look(held, look(0, Reason.SERVER_ERROR, 2), 1)
-    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR, 3), 2)
-    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR), 3)
-    assert health.needs_second_look(held, look(0, Reason.SERVER_ERROR), elapsed_s=10.0)
-    assert not health.needs_second_look(held, look(0, Reason.SERVER_ERROR), elapsed_s=10.1)
-    assert not health.needs_second_look(held, look(0, Reason.THROTTLED))
-    assert not health.needs_second_look(held, look(0, Reason.OK))
-    assert not health.needs_second_look(probe(policy=ONCE), look(0, Reason.SERVER_ERROR))
+    assert steps.needs_second_look(held, look(0, Reason.SERVER_ERROR))
+    assert steps.needs_second_look(held, look(0, Reason.SERVER_ERROR, 2), 1)
+    assert not steps.needs_second_look(held, look(0, Reason.SERVER_ERROR, 3), 2)
+    assert not steps.needs_second_look(held, look(0, Reason.SERVER_ERROR), 3)
+    assert steps.needs_second_look(held, look(0, Reason.SERVER_ERROR), elapsed_s=10.0)
+    assert not steps.needs_second_look(held, look(0, Reason.SERVER_ERROR), elapsed_s=10.1)
+    assert not steps.needs_second_look(held, look(0, Reason.THROTTLED))
+    assert not steps.needs_second_look(held, look(0, Reason.OK))
+    assert not steps.needs_second_look(probe(policy=ONCE), look(0, Reason.SERVER_ERROR))
 
 
 def calls_of(work: Callable[[], object]) -> int:
@@ -472,11 +473,11 @@ def calls_of(work: Callable[[], object]) -> int:
 
 def test_a_step_costs_less_than_a_hundred_calls_however_long_the_history() -> None:
     seen, costs = list(results("(o*50 x o*5)*100", probe())), []
-    held = health.new_probe_state("chat", "local")
+    held = probe_state.new_probe_state("chat", "local")
     for one in seen:
         before = held
-        held = health.step(before, one, Policy())
-        costs.append(calls_of(partial(health.step, before, one, Policy())))
+        held = steps.step(before, one, Policy())
+        costs.append(calls_of(partial(steps.step, before, one, Policy())))
     assert max(costs) < 100  # 5,000 results a second leave 200 µs for everything
     assert max(costs[-560:]) <= max(costs[:560])
 
@@ -484,9 +485,9 @@ def test_a_step_costs_less_than_a_hundred_calls_however_long_the_history() -> No
 @given(st.lists(st.sampled_from(["x", "o"]), min_size=30, max_size=120), st.integers(1, 6))
 @settings(max_examples=60)
 def test_flapping_begins_and_ends_at_its_own_limit_and_holds_between(words: list[str], each: int) -> None:
-    held, policy = health.new_probe_state("chat", "local"), Policy(open_after_failures=1, window_looks=1)
+    held, policy = probe_state.new_probe_state("chat", "local"), Policy(open_after_failures=1, window_looks=1)
     for tick, word in enumerate(word for word in words for _ in range(each)):
-        before, held = held, health.step(held, look(30 * tick, LETTERS[word]), policy)
+        before, held = held, steps.step(held, look(30 * tick, LETTERS[word]), policy)
         percent = flap_percent(held.flips)
         if percent >= policy.flap_start_percent:
             assert held.flapping

@@ -10,19 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import incidents, lifecycle
 from monitor.core.catalogue import Catalogue, Component, Policy, Publishing, Route, Service
+from monitor.core.checks.probe_state import ProbeState
+from monitor.core.components.health import ComponentHealth
+from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.evaluation import ended
-from monitor.core.event_json import decode_strictly
-from monitor.core.events import Cause, EventKind, Incident, IncidentEvent
-from monitor.core.health import ComponentHealth
-from monitor.core.incident_events import ComponentWorse, Note, Opened
-from monitor.core.incidents import Facts, IllegalTransitionError, UpstreamSaid
+from monitor.core.incidents import rules as incidents
+from monitor.core.incidents import transitions
+from monitor.core.incidents import transitions as lifecycle
+from monitor.core.incidents.event_json import decode_strictly
+from monitor.core.incidents.events import Cause, ComponentWorse, EventKind, Note, Opened, UpstreamSaid
+from monitor.core.incidents.rules import Facts
+from monitor.core.incidents.transitions import IllegalTransitionError
 from monitor.core.maintenance import Window
 from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result
-from monitor.core.notation import LETTERS
-from monitor.core.probe_state import ProbeState
 from monitor.core.replay import Judge, run
+from monitor.core.scenario.notation import LETTERS
 
 from .making import LEAST, at, look, probe, results
 
@@ -47,14 +50,14 @@ def decide(
 ) -> tuple[Incident | None, list[str]]:
     events = incidents.decide(incident, seen, at(now_s), policy or Policy())
     for event in events:
-        incident = incidents.apply(None if event.kind is K.OPENED else incident, event)
+        incident = transitions.apply(None if event.kind is K.OPENED else incident, event)
     again = incidents.decide(incident, replace(seen, registration=(), upstream=()), at(now_s), policy or Policy())
     assert not again, "the same facts again say nothing new"
     return incident, [event.kind.value for event in events]
 
 
 def note(incident: Incident, now_s: float, kind: EventKind = K.NOTE, **data: Any) -> Incident:
-    return incidents.apply(
+    return transitions.apply(
         incident,
         IncidentEvent(incident.id, incident.last_seq + 1, at(now_s), at(now_s), decode_strictly(kind, data), "alice"),
     )
@@ -222,19 +225,19 @@ def test_a_pair_outside_the_table_is_refused(status: IncidentStatus | None, kind
         return
     incident = replace(opened(), status=status) if status else None
     with pytest.raises(IllegalTransitionError, match=kind.value):
-        incidents.apply(incident, IncidentEvent("x", 99, at(0), at(0), decode_strictly(kind, LEAST.get(kind, {}))))
+        transitions.apply(incident, IncidentEvent("x", 99, at(0), at(0), decode_strictly(kind, LEAST.get(kind, {}))))
 
 
 def test_events_out_of_order_and_empty_histories_are_refused() -> None:
     incident = opened()
     with pytest.raises(IllegalTransitionError, match="comes after"):
-        incidents.apply(incident, IncidentEvent(incident.id, 1, at(0), at(0), Note("too late")))
+        transitions.apply(incident, IncidentEvent(incident.id, 1, at(0), at(0), Note("too late")))
     with pytest.raises(ValueError, match="without events"):
-        incidents.fold([])
+        transitions.fold([])
 
 
 def test_the_diagram_has_every_arrow_of_the_table() -> None:
-    text = incidents.diagram()
+    text = transitions.diagram()
     assert text.startswith("stateDiagram-v2\n")
     for (before, kind), after in lifecycle.TRANSITIONS.items():
         if before is not after:
@@ -288,7 +291,7 @@ def test_no_ignorance_opens_or_closes_an_incident_and_only_good_evidence_resolve
             assert not new & {K.OPENED, K.REOPENED, K.RELAPSED, K.RECOVERING, K.RESOLVED, K.COMPONENT_BETTER}
         if new & {K.RECOVERING, K.RESOLVED}:
             assert result.outcome.value in ("ok", "slow")
-        opened_now = [item for item in judge.store.incidents.values() if incidents.is_open(item)]
+        opened_now = [item for item in judge.store.incidents.values() if transitions.is_open(item)]
         assert len(opened_now) <= 1
 
 
@@ -310,7 +313,7 @@ def test_the_projection_is_the_fold_of_its_events(rows: list[tuple[str, str, int
     for event in judge.events:
         by_incident.setdefault(event.incident, []).append(event)
     for item in judge.store.incidents.values():
-        assert incidents.fold(by_incident[item.id]) == item
+        assert transitions.fold(by_incident[item.id]) == item
     for events in by_incident.values():
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
 
@@ -382,7 +385,7 @@ def test_an_incident_says_what_became_of_log_in(login: Health, said: dict[str, H
     assert isinstance(event.what, Opened)
     assert event.what.login == said
     worse = replace(seen, verdicts={**seen.verdicts, "deepseek/web": verdict(BAD, 20)})
-    (event,) = incidents.decide(incidents.apply(None, event), worse, at(22), Policy())
+    (event,) = incidents.decide(transitions.apply(None, event), worse, at(22), Policy())
     assert isinstance(event.what, ComponentWorse)
     assert event.what.login == said
 

@@ -1,4 +1,4 @@
-from monitor.core.latencies import response_s
+from monitor.core.components.latencies import response_s
 from monitor.core.model import Observation, Phases, Reason, Result
 
 from .making import at, look

@@ -7,10 +7,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core import notation, scenario
-from monitor.core.export import export
 from monitor.core.model import Health, Impact, Observation, Reason, Result, UpstreamIncident, UpstreamReading
-from monitor.core.notation import LETTERS, ScenarioError, looks, offset, seconds
+from monitor.core.scenario import notation
+from monitor.core.scenario import play as scenario
+from monitor.core.scenario.export import export
+from monitor.core.scenario.notation import LETTERS, ScenarioError, looks, offset, seconds
 
 from .making import at, look, probe, results
 

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from monitor.core.alerts import reconcile
+from monitor.core.alerts.conditions import LASTING, own_trouble
+from monitor.core.alerts.routing import reconcile
+from monitor.core.alerts.rules import is_operators
+from monitor.core.alerts.warning_codes import AnyWarning, WarningCode, WarningText, code_of, detail_of, detailed
+from monitor.core.alerts.warnings import ALERTS, FIRM_LOOKS, RULE, noticed
 from monitor.core.codec import dumps_result, loads_result
-from monitor.core.conditions import LASTING, own_trouble
-from monitor.core.events import Alert
+from monitor.core.entities import Alert
 from monitor.core.model import AlertState, Observation, Reason, Result, RunId, Severity
-from monitor.core.notes import ALERTS, FIRM_LOOKS, RULE, noticed
-from monitor.core.rules import is_operators
-from monitor.core.warnings import AnyWarning, WarningCode, WarningText, code_of, detail_of, detailed
 from tests.core.making import T0
 
 API = "deepseek/api"

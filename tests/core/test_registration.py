@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core import registration
 from monitor.core.catalogue import Policy
-from monitor.core.events import RegistrationChange
+from monitor.core.components import registration
+from monitor.core.components.registration import RegistrationState
+from monitor.core.entities import RegistrationChange
 from monitor.core.model import Health, Method, MethodReading, Registration, Source
-from monitor.core.registration import RegistrationState
 
 from .making import at
 

@@ -7,12 +7,16 @@ from itertools import permutations
 
 import pytest
 
-from monitor.core import conditions, incidents, registration
+from monitor.core.alerts import conditions
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Route, Service
-from monitor.core.events import Alert, Cause, Incident, MethodState, RegistrationChange
-from monitor.core.health import ComponentHealth
-from monitor.core.incident_events import Opened
-from monitor.core.incidents import Facts
+from monitor.core.components import registration
+from monitor.core.components.health import ComponentHealth
+from monitor.core.components.registration import RegistrationState
+from monitor.core.components.verdicts import shown_health
+from monitor.core.entities import Alert, Incident, MethodState, RegistrationChange
+from monitor.core.incidents import rules as incidents
+from monitor.core.incidents.events import Cause, Opened
+from monitor.core.incidents.rules import Facts
 from monitor.core.model import (
     AlertState,
     Health,
@@ -27,10 +31,8 @@ from monitor.core.model import (
     UpstreamReading,
     Why,
 )
-from monitor.core.registration import RegistrationState
 from monitor.core.replay import Judge
 from monitor.core.state_store import ComponentRow
-from monitor.core.verdicts import shown_health
 from monitor.text.alerts import alert_line
 from monitor.text.lexicon import lexicon
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core import sketch
+from monitor.core.components import sketch
 
 VALUES = st.lists(st.floats(1e-5, 1e5), min_size=1, max_size=200)
 SKETCHES = st.dictionaries(st.integers(-2000, 2000), st.integers(1, 10**9), max_size=60)

@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.core import slo
+from monitor.core.components import slo
 from monitor.core.model import Severity
 
 

@@ -9,10 +9,11 @@ from string import Formatter
 import pytest
 
 from monitor.core import model
-from monitor.core.events import Alert, Cause, EventKind
+from monitor.core.alerts.rules import FOREIGN_ROW, RULES, Foreign, Rule, row
+from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.entities import Alert
+from monitor.core.incidents.events import Cause, EventKind
 from monitor.core.model import AlertState, Health, Outcome, Registration, Scope, Severity, Why
-from monitor.core.rules import FOREIGN_ROW, RULES, Foreign, Rule, row
-from monitor.core.warnings import WarningCode
 from monitor.text.alerts import alert_line, fact_rows, rule_label
 from monitor.text.lexicon import SECTION, Language, Lexicon, lexicon
 from tests.core.making import T0

@@ -4,10 +4,10 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core import uptime
+from monitor.core.components import uptime
+from monitor.core.components.uptime import Shares, Span
 from monitor.core.maintenance import Window
 from monitor.core.model import Health
-from monitor.core.uptime import Shares, Span
 
 from .making import T0, at
 

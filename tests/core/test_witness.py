@@ -3,10 +3,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from monitor.core.events import Cause, Incident, IncidentEvent
-from monitor.core.incident_events import Opened, UpstreamSaid
+from monitor.core.entities import Incident, IncidentEvent
+from monitor.core.incidents.events import Cause, Opened, UpstreamSaid
+from monitor.core.incidents.witness import concerns, is_quoted, lead_s, unquoted
 from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading, UpstreamUpdate
-from monitor.core.witness import concerns, is_quoted, lead_s, unquoted
 
 from .making import T0, at
 

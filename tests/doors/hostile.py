@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.core.events import EventKind
+from monitor.core.incidents.events import EventKind
 from monitor.core.model import (
     Health,
     Impact,
@@ -16,7 +16,7 @@ from monitor.core.model import (
     UpstreamReading,
     UpstreamUpdate,
 )
-from monitor.store.views import MaintenanceView, RegistrationView, Snapshot, UpstreamView
+from monitor.store.reads.views import MaintenanceView, RegistrationView, Snapshot, UpstreamView
 from tests.doors.sample import NOW, january, method
 from tests.doors.sample_story import event, outage
 

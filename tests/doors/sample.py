@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Service
-from monitor.core.events import MethodState
+from monitor.core.components.slo import PERIOD_DAYS, Budget
+from monitor.core.entities import MethodState
 from monitor.core.model import (
     Health,
     Impact,
@@ -22,8 +23,7 @@ from monitor.core.model import (
     UpstreamReading,
     UpstreamUpdate,
 )
-from monitor.core.slo import PERIOD_DAYS, Budget
-from monitor.store.views import (
+from monitor.store.reads.views import (
     ComponentView,
     DayBar,
     Latency,

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from monitor import clock, flow
 from monitor.core.evaluation import MOST_FOREIGN
 from monitor.core.model import AlertState, Severity, Why
-from monitor.simulator import serve
+from monitor.simulator.play import serve
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
 from tests.doors.running import free_port, worker

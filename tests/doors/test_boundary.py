@@ -19,14 +19,14 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from dashboard.data import Reader
-from dashboard.web import Bounded, Site, application
+from dashboard.web.app import Bounded, Site, application
 from monitor import clock, flow
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Service
 from monitor.core.commands import Command, HideIncident, OpenIncident, PostUpdate, ScheduleMaintenance
-from monitor.core.events import Cause
+from monitor.core.incidents.events import Cause
 from monitor.core.model import Health, Impact, Observation, Phases, Reason, Result, RunId, UpstreamReading
-from monitor.metrics import Seen, registry_for
-from monitor.scrape import application as worker_side
+from monitor.recorder.metrics import Seen, registry_for
+from monitor.recorder.scrape import application as worker_side
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
 from tests.doors import seeded

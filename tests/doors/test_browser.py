@@ -16,11 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
-from dashboard import serve, tickets
+from dashboard import serve
+from dashboard.console import tickets
 from dashboard.data import Reading
-from dashboard.web import Site, application
+from dashboard.web.app import Site, application
 from monitor import clock
-from monitor.store.views import Snapshot
+from monitor.store.reads.views import Snapshot
 from tests.doors import sample, seeded
 from tests.doors.hostile import hostile
 from tests.doors.serving import served

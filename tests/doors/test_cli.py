@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from monitor.cli import COMMANDS, chatwatch
-from monitor.simulator import serve
+from monitor.simulator.play import serve
 from tests.edges.chat_shapes import OPENAI
 from tests.edges.hostile import serve as serve_raw
 from tests.edges.mailing import MailServer, serving

@@ -16,7 +16,7 @@ import yaml
 from click.testing import CliRunner
 from click.testing import Result as Shown
 
-from dashboard.publish import WRITTEN, write
+from dashboard.web.publish import WRITTEN, write
 from monitor import clock, flow
 from monitor.cli import chatwatch
 from monitor.cli.exporting import inert

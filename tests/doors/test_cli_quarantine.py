@@ -18,8 +18,8 @@ from monitor import clock, flow
 from monitor.cli import chatwatch
 from monitor.core.model import Reason
 from monitor.core.model import Result as Look
-from monitor.quarantine import Quarantine
-from monitor.simulator import serve
+from monitor.recorder.quarantine import Quarantine
+from monitor.simulator.play import serve
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
 from tests.doors.running import worker

@@ -16,10 +16,12 @@ from sqlalchemy import Engine
 
 from monitor import clock, flow
 from monitor.cli import chatwatch
-from monitor.core import commands, notation, replay, scenario
+from monitor.core import commands, replay
+from monitor.core.alerts.rules import row
 from monitor.core.catalogue import Catalogue
 from monitor.core.model import IncidentStatus, Result
-from monitor.core.rules import row
+from monitor.core.scenario import notation
+from monitor.core.scenario import play as scenario
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
 

@@ -14,17 +14,19 @@ from sqlalchemy import Engine, select
 
 from monitor import clock, flow
 from monitor.cli import chatwatch
-from monitor.core import replay, scenario
-from monitor.core.event_json import encode
-from monitor.core.events import Cause, IncidentEvent
+from monitor.core import replay
+from monitor.core.entities import IncidentEvent
+from monitor.core.incidents.event_json import encode
+from monitor.core.incidents.events import Cause
 from monitor.core.model import Result
-from monitor.core.notation import seconds
-from monitor.simulator import serve
+from monitor.core.scenario import play as scenario
+from monitor.core.scenario.notation import seconds
+from monitor.simulator.play import serve
 from monitor.simulator.state import Sign
 from monitor.store import reads, tables
 from monitor.store.engine import open_engine, reading
+from monitor.store.reads.views import IncidentView
 from monitor.store.tables import table
-from monitor.store.views import IncidentView
 from tests.doors.running import PROBES, Worker, worker
 
 RULES = ("component_down", "registration_changed")

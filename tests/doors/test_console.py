@@ -10,24 +10,26 @@ from pathlib import Path
 from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
-from dashboard import act, serve, tickets
-from dashboard.views import desk, probes
-from dashboard.words import Language, speak
+from dashboard import serve
+from dashboard.console import act, probes, tickets
+from dashboard.console import shared as desk
+from dashboard.words import speak
 from monitor import clock
+from monitor.core.alerts.rules import Foreign, Rule
 from monitor.core.catalogue import Probe
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident
-from monitor.core.events import Alert
+from monitor.core.entities import Alert
 from monitor.core.model import AlertState, IncidentStatus, Severity
-from monitor.core.rules import Foreign, Rule
 from monitor.flow import accounts
 from monitor.store import reads
-from monitor.store.views import AlertView, CostView
+from monitor.store.reads.views import AlertView, CostView
+from monitor.text.lexicon import Language
 from tests.doors import seeded
 from tests.doors.hostile import HOSTILE
 from tests.doors.serving import served
 from tests.doors.test_live import drawn, environment
 
-CONSOLE = Path(serve.__file__).with_name("console.py")
+CONSOLE = Path(serve.__file__).parent / "console" / "app.py"
 
 
 def at_the_door() -> AppTest:
@@ -172,10 +174,11 @@ def test_the_cost_stands_against_its_budget() -> None:
 
 def draw_probes(url: str) -> None:
     """Run inside Streamlit: draw the page of the probes for somebody who is signed in."""
-    from dashboard import act
-    from dashboard.views import desk, probes
-    from dashboard.words import Language, speak
+    from dashboard.console import act, probes
+    from dashboard.console import shared as desk
+    from dashboard.words import speak
     from monitor import clock
+    from monitor.text.lexicon import Language
 
     the_desk = act.Desk(url)
     probes.draw(desk.Shift(the_desk, "alice", speak(Language.EN), "dark", clock.now()))

@@ -20,11 +20,11 @@ import pytest
 
 from monitor.config import Config, load
 from monitor.core.model import Health, Impact, Observation, Outcome, Reason
-from monitor.demo import PORTS, Stage, event_line, free_port, move_in, see_once, write_probes
+from monitor.demo.past import EPISODES, Past
+from monitor.demo.program import PORTS, Stage, event_line, free_port, move_in, see_once, write_probes
+from monitor.demo.seeding import Seeding, coarse
 from monitor.flow.accounts import log_in, set_password, who_is
-from monitor.simulator import serve
-from monitor.simulator.past import EPISODES, Past
-from monitor.simulator.seeding import Seeding, coarse
+from monitor.simulator.play import serve
 from monitor.simulator.state import Sign
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine

@@ -16,7 +16,7 @@ import pytest
 
 from monitor import clock
 from monitor.core.model import Outcome, Result
-from monitor.simulator import serve
+from monitor.simulator.play import serve
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from tests.doors.running import Worker, worker

@@ -22,7 +22,7 @@ from monitor import clock
 from monitor.core.model import Health, Outcome, Reason
 from monitor.store import reads
 from monitor.store.engine import open_engine
-from monitor.store.views import ComponentView, Latency
+from monitor.store.reads.views import ComponentView, Latency
 
 ROOT = Path(__file__).parent.parent.parent
 PROXY = ROOT / ".venv-litellm" / "bin" / "litellm"

@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from monitor import clock, flow
 from monitor.core import commands as c
+from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
 from monitor.core.model import (
     ChatTimes,
@@ -35,7 +36,6 @@ from monitor.core.model import (
     UpstreamReading,
     UpstreamUpdate,
 )
-from monitor.core.rules import Rule
 from monitor.store import reads
 from monitor.store.engine import migrate, open_engine
 from tests.doors.test_live import drawn, environment
@@ -134,10 +134,11 @@ def draw_everything(url: str) -> None:
     """Run inside Streamlit: draw every view of the console for somebody who is signed in."""
     import streamlit as st
 
-    from dashboard import act
-    from dashboard.views import audit, desk, inbox, incidents, probes, review, silences
-    from dashboard.words import Language, speak
+    from dashboard.console import act, audit, inbox, incidents, probes, review, silences
+    from dashboard.console import shared as desk
+    from dashboard.words import speak
     from monitor import clock
+    from monitor.text.lexicon import Language
 
     the_desk = act.Desk(url)
     shift = desk.Shift(the_desk, "alice", speak(Language.EN), "dark", clock.now())

@@ -21,9 +21,9 @@ from monitor import clock
 from monitor.channels import slack
 from monitor.channels.base import Notice
 from monitor.cli import chatwatch
-from monitor.core.events import Alert
+from monitor.core.alerts.rules import Foreign
+from monitor.core.entities import Alert
 from monitor.core.model import AlertState, Severity, Why
-from monitor.core.rules import Foreign
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from tests.doors.hostile import HOSTILE
@@ -163,7 +163,7 @@ async def seen_through(home: Path) -> tuple[dict[str, str], Vendor]:
 
         async with (
             program(home, settings, "monitor", "worker"),
-            program(home, settings, "dashboard.web", "--port", str(web)),
+            program(home, settings, "dashboard.web.app", "--port", str(web)),
         ):
             await until(told, home)
             shown = await fetched(web)

@@ -15,16 +15,17 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from dashboard import charts, serve
+from dashboard.live import shared as public
 from dashboard.parts import with_gaps
-from dashboard.render import block
-from dashboard.views import public
-from dashboard.words import Language, speak
+from dashboard.web.render import block
+from dashboard.words import speak
 from monitor import clock
-from monitor.store.views import LatencyPoint
+from monitor.store.reads.views import LatencyPoint
+from monitor.text.lexicon import Language
 from tests.doors import sample, seeded
 
 MINUTE = timedelta(minutes=1)
-LIVE = Path(serve.__file__).with_name("live.py")
+LIVE = Path(serve.__file__).parent / "live" / "app.py"
 
 
 @contextmanager
@@ -159,4 +160,4 @@ def test_every_setting_we_pass_exists_and_garbage_is_not_collected_after_each_re
 
 
 def test_the_public_web_door_is_started_with_its_address() -> None:
-    assert serve.arguments("web", "0.0.0.0", 80)[1:] == ["-m", "dashboard.web", "--host", "0.0.0.0", "--port", "80"]
+    assert serve.arguments("web", "0.0.0.0", 80)[1:] == ["-m", "dashboard.web.app", "--host", "0.0.0.0", "--port", "80"]

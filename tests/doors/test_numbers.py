@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
-from dashboard import parts, render
-from dashboard.words import Language, Words, speak
+from dashboard import parts
+from dashboard.web import render
+from dashboard.words import Words, speak
 from monitor.core.catalogue import Policy
-from monitor.store.views import ComponentView, Snapshot, Uptime
+from monitor.store.reads.views import ComponentView, Snapshot, Uptime
+from monitor.text.lexicon import Language
 from tests.doors import sample
 
 FIGURE = re.compile(r"\d\s?%|\d\s?(ms|µs)\b|\bp(50|95)\b")

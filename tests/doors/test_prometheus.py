@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from monitor import clock
-from monitor.simulator import serve
+from monitor.simulator.play import serve
 from tests.doors.running import Worker, free_port, worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.prometheus]

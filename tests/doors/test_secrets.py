@@ -174,7 +174,7 @@ async def everything_shown(home: Path, settings: dict[str, str], metrics: int, s
         return '"incident_updates"' in await page(web, "/api/v2/incidents.json")
 
     web = free_port()
-    async with program(home, settings, "dashboard.web", "--port", str(web)):
+    async with program(home, settings, "dashboard.web.app", "--port", str(web)):
         await until(failed, home)
         await until(serving, home)
         probes = [f"/probe?target={name}-{way}" for name in ("openai", "http", "login") for way in ("json", "headers")]

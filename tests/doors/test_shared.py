@@ -20,17 +20,17 @@ from sqlalchemy import Engine, select
 
 from monitor import clock, flow
 from monitor.config import Config, load
+from monitor.core.checks.probe_state import ProbeState
 from monitor.core.model import Outcome, Reason, Result
-from monitor.core.probe_state import ProbeState
 from monitor.core.schedule import slot, ticks_between
-from monitor.sharing import LEASE_S, SHARE_EVERY_S
-from monitor.simulator import serve
+from monitor.recorder.sharing import LEASE_S, SHARE_EVERY_S
+from monitor.simulator.play import serve
 from monitor.store import reads, tables
 from monitor.store.engine import begin, migrate, open_engine
-from monitor.store.handing import memories
 from monitor.store.leases import PRESENCE
-from monitor.store.states import load_state
+from monitor.store.probe_memory import memories
 from monitor.store.tables import table
+from monitor.store.transaction.states import load_state
 from tests.doors.running import KEY, Worker, worker
 from tests.edges.databases import Server, private_server
 

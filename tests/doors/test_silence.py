@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from dashboard import api, feeds, parts, render, sentences, timeline
+from dashboard import parts, sentences, timeline
+from dashboard.web import api, feeds, render
 from dashboard.words import Language, speak
 from monitor.core.catalogue import Catalogue
-from monitor.core.events import EventKind
-from monitor.core.incident_events import RegistrationChanged
+from monitor.core.entities import EventKind
+from monitor.core.incidents.events import RegistrationChanged
 from monitor.core.model import Health, Method, Reason, Registration
-from monitor.store.views import DayBar, ServiceView, Snapshot
+from monitor.store.reads.views import DayBar, ServiceView, Snapshot
 from tests.doors.sample import NOW, calm, event, open_registration, service
 from tests.doors.sample_story import outage, registration_cut
 

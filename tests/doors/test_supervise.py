@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from monitor.config import Settings
-from monitor.programs import doors
-from monitor.supervise import Group, Program, Supervisor
+from monitor.runtime.programs import doors
+from monitor.runtime.supervisor import Group, Program, Supervisor
 
 SHOW = "import os, sys; open(sys.argv[1], 'w').write(repr(sorted(os.environ)))"
 

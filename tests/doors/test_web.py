@@ -19,13 +19,13 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from dashboard import api, feeds, render
 from dashboard.data import STALE_AFTER, Reading, aged, last_good_path, load, save
-from dashboard.web import PATIENCE, Site, application
+from dashboard.web import api, feeds, render
+from dashboard.web.app import PATIENCE, Site, application
 from monitor import clock
 from monitor.core.catalogue import Policy
 from monitor.core.model import Outcome, Reason
-from monitor.store.views import Snapshot
+from monitor.store.reads.views import Snapshot
 from tests.doors import sample
 from tests.doors.hostile import hostile
 from tests.doors.serving import served

@@ -10,19 +10,19 @@ from typing import Any, get_args
 
 import pytest
 
-from dashboard import render, sentences, timeline
+from dashboard import sentences, timeline
+from dashboard.live.shared import in_zone
 from dashboard.parts import weakest
-from dashboard.views.public import in_zone
-from dashboard.words import Language, capital, plain, speak, web_address
+from dashboard.web import render
+from dashboard.words import capital, plain, speak, web_address
 from monitor.core import commands, model
+from monitor.core.alerts.rules import Rule
+from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import ComponentKind, Policy
-from monitor.core.events import Cause, EventKind
-from monitor.core.incident_events import RegistrationChanged
+from monitor.core.incidents.events import Cause, EventKind, RegistrationChanged
 from monitor.core.model import Health, Method, Registration
-from monitor.core.rules import Rule
-from monitor.core.warnings import WarningCode
-from monitor.store.views import IncidentView, Snapshot
-from monitor.text.lexicon import SECTION
+from monitor.store.reads.views import IncidentView, Snapshot
+from monitor.text.lexicon import SECTION, Language
 from tests.core.making import LEAST
 from tests.doors import sample
 from tests.doors.hostile import HOSTILE

@@ -15,7 +15,8 @@ import pytest
 
 from monitor import clock
 from monitor.core.model import Outcome, Reason
-from monitor.simulator import Vendor, serve
+from monitor.simulator.play import serve
+from monitor.simulator.vendor import Vendor
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from tests.doors.running import KEY, Worker, alive, leaks, worker

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, Engine, Table, func, select, text
 
 from monitor import flow
 from monitor.core.model import RunId
-from monitor.spool import Spool
+from monitor.core.schedule import from_micros as when
+from monitor.core.schedule import micros as us
+from monitor.recorder.spool import Spool
 from monitor.store import reads, tables
-from monitor.store.codec import us, when
 from monitor.store.engine import is_postgresql, reading
-from monitor.store.rolling import HOUR, MINUTE, mark
+from monitor.store.results.rolling import HOUR, MINUTE, mark
 from monitor.store.tables import table
 from tests.edges import flowing
 from tests.edges.recorder_to_kill import PROBES, story, taken_at

@@ -13,12 +13,12 @@ from sqlalchemy import Engine, func, inspect, select
 
 from monitor import clock, flow
 from monitor.core.model import Sending, Why
+from monitor.core.schedule import micros as us
 from monitor.flow.notices import LEASE
 from monitor.store import schema
 from monitor.store.backup import backup
-from monitor.store.codec import us
 from monitor.store.engine import migrate, open_engine, reading
-from monitor.store.transaction_alerts import ALERT, OUTBOX
+from monitor.store.transaction.alerts import ALERT, OUTBOX
 from tests.edges import after_kills, flowing, recorder_to_kill, sender_to_kill
 from tests.edges.flowing import MINUTE
 from tests.edges.killing import COPYING, MIGRATING, PUTTING_BACK, SPOOLING, Ended, Point, run

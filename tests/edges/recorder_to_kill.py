@@ -14,11 +14,11 @@ from monitor.config import Config, Settings
 from monitor.core.codec import dumps_result
 from monitor.core.model import Reason, Registration, Result
 from monitor.core.schedule import next_tick, slot
-from monitor.frames import Batch, ProberAlive
-from monitor.metrics import Seen, registry_for
-from monitor.quarantine import Quarantine
-from monitor.recorder import Recorder
-from monitor.spool import Spool
+from monitor.recorder.metrics import Seen, registry_for
+from monitor.recorder.quarantine import Quarantine
+from monitor.recorder.recorder import Recorder
+from monitor.recorder.spool import Spool
+from monitor.runtime.messages import Batch, ProberAlive
 from monitor.store.backup import backup, restore
 from monitor.store.engine import migrate, open_engine
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, readings

@@ -16,10 +16,10 @@ from monitor.channels.webhook import Webhook
 from monitor.config import Channel, Config, Settings
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
 from monitor.core.model import Reason, Result
-from monitor.delivery import Dispatcher
 from monitor.flow.notices import OPEN
+from monitor.recorder.delivery import Dispatcher
 from monitor.store.engine import open_engine, reading
-from monitor.store.transaction_alerts import OUTBOX
+from monitor.store.transaction.alerts import OUTBOX
 from tests.edges.flowing import MINUTE, look
 from tests.edges.killing import Pipe, Point, die_at
 

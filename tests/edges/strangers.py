@@ -6,8 +6,8 @@ import zlib
 from functools import cache
 from typing import Any, get_args
 
-from monitor.probes.detectors import PATHS
-from monitor.probes.statuspages import Provider
+from monitor.probes.registration.detectors import PATHS
+from monitor.probes.upstream.statuspages import Provider
 from tests.edges.hostile import gzip_bomb
 from tests.edges.probing import KEY
 

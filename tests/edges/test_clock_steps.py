@@ -21,11 +21,11 @@ from monitor import clock, flow
 from monitor.config import Config, load
 from monitor.core.catalogue import Probe
 from monitor.core.model import Health, Outcome, Reason, Result
-from monitor.gaps import missed_since
-from monitor.grid import MOST_MISSED, Grid
-from monitor.prober import LATEST_START_S, Prober
-from monitor.probing import _watch_clock
-from monitor.simulator import serve
+from monitor.prober.grid import MOST_MISSED, Grid
+from monitor.prober.prober import LATEST_START_S, Prober
+from monitor.prober.process import _watch_clock
+from monitor.recorder.missed_ticks import missed_since
+from monitor.simulator.play import serve
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from tests.doors.running import PROBES as WORKERS_PROBES

@@ -22,10 +22,10 @@ from monitor.channels.email import Email, message
 from monitor.channels.slack import body as slack_body
 from monitor.channels.webhook import Webhook
 from monitor.channels.words import facts, title
-from monitor.core.events import Alert
+from monitor.core.alerts.rules import Rule
+from monitor.core.entities import Alert
 from monitor.core.model import AlertState, Severity, Why
-from monitor.core.rules import Rule
-from monitor.delivery import LONGEST_PAUSE_S, pause
+from monitor.recorder.delivery import LONGEST_PAUSE_S, pause
 from monitor.wire import Wire
 from tests.edges.mailing import MailServer, serving
 

@@ -18,7 +18,7 @@ from monitor.channels.webhook import Webhook
 from monitor.config import Channel, Config, Settings
 from monitor.core.commands import SendTest
 from monitor.core.model import Reason
-from monitor.delivery import Dispatcher
+from monitor.recorder.delivery import Dispatcher
 from monitor.store.engine import migrate, open_engine
 from monitor.text.lexicon import Language
 from tests.edges.flowing import CATALOGUE, MINUTE, look, publish

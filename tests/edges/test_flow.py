@@ -12,9 +12,9 @@ from sqlalchemy import Engine, func, select
 from monitor import flow
 from monitor.core import commands as c
 from monitor.core.catalogue import Catalogue, Publishing
-from monitor.core.events import EventKind
-from monitor.core.health import stale_after
-from monitor.core.incident_events import ComponentBetter, RegistrationChanged
+from monitor.core.components.health import stale_after
+from monitor.core.components.slo import Budget
+from monitor.core.incidents.events import ComponentBetter, EventKind, RegistrationChanged
 from monitor.core.model import (
     AlertState,
     ChatTimes,
@@ -30,11 +30,10 @@ from monitor.core.model import (
     Verdict,
     Why,
 )
-from monitor.core.slo import Budget
 from monitor.store import reads, tables
 from monitor.store.engine import begin, reading
+from monitor.store.reads.views import ComponentView, IncidentView
 from monitor.store.tables import table
-from monitor.store.views import ComponentView, IncidentView
 from tests.edges.flowing import CATALOGUE, MINUTE, PROBES, T0, look, play, publish, readings, with_policy
 
 

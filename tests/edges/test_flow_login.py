@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert
 
-from dashboard.render import pages, slug
+from dashboard.web.render import pages, slug
 from monitor import flow
 from monitor.core.catalogue import Component, ComponentKind, Probe
-from monitor.core.incident_events import Opened, RegistrationChanged
+from monitor.core.incidents.events import Opened, RegistrationChanged
 from monitor.core.model import Health, Reason, Registration
+from monitor.core.schedule import micros as us
 from monitor.store import reads, tables
-from monitor.store.codec import us
 from monitor.store.engine import begin, migrate, open_engine
 from monitor.store.tables import table
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish, readings

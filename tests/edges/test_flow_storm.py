@@ -7,16 +7,15 @@ from sqlalchemy import Engine, select
 
 from monitor import flow
 from monitor.core import commands
+from monitor.core.alerts.grouping import DIGEST, GROUP_AFTER
 from monitor.core.catalogue import Catalogue, Component, Probe, Route, Service
-from monitor.core.events import EventKind
-from monitor.core.incident_events import Related
+from monitor.core.incidents.events import EventKind, Related
 from monitor.core.model import AlertState, Reason, Result, Sending, Severity, Why
 from monitor.core.replay import Judge
-from monitor.core.told import DIGEST, GROUP_AFTER
 from monitor.flow.notices import LeasedNotice
 from monitor.store import reads
 from monitor.store.engine import reading
-from monitor.store.transaction_alerts import DECISION
+from monitor.store.transaction.alerts import DECISION
 from tests.edges.flowing import MINUTE, T0, look, publish
 
 SERVICES, PARTS = 60, 5

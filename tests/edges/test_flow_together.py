@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Catalogue
-from monitor.core.events import EventKind
+from monitor.core.incidents.events import EventKind
 from monitor.core.model import Health, Reason, Result
 from monitor.store import reads
 from monitor.store.engine import AWAY, migrate, open_engine

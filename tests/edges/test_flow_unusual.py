@@ -9,7 +9,7 @@ from monitor import flow
 from monitor.core.model import ChatTimes, Health, Phases, Reason, Result
 from monitor.core.replay import Judge
 from monitor.store import reads
-from monitor.store.views import AlertView, ComponentView
+from monitor.store.reads.views import AlertView, ComponentView
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 
 NOW = T0 + timedelta(weeks=4, hours=6)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.frames import (
+from monitor.runtime.frames import from_recorder, to_prober
+from monitor.runtime.messages import (
     FROM_PROBER,
     FROM_RECORDER,
     Ack,
@@ -29,7 +30,6 @@ from monitor.frames import (
     Remembered,
     UnknownKind,
 )
-from monitor.link import from_recorder, to_prober
 
 times = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # zone follows
 texts = st.text(max_size=20) | st.just("\ud800\x00\n\u202e")

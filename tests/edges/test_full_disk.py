@@ -12,8 +12,8 @@ from sqlalchemy import Engine, text
 
 from monitor import clock, flow
 from monitor.core.model import Reason
-from monitor.recorder import Recorder
-from monitor.spool import Spool
+from monitor.recorder.recorder import Recorder
+from monitor.recorder.spool import Spool
 from monitor.store import reads
 from monitor.store.backup import backup
 from monitor.store.engine import AWAY, StoreError, migrate, open_engine, reading

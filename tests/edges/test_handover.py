@@ -7,8 +7,8 @@ import socket
 from datetime import UTC, datetime, timedelta
 
 from monitor.core.model import Observation, Reason, Result, RunId
-from monitor.handover import NEWS_LOOKS, URGENT_EVERY_S, Handover
-from monitor.link import open_link
+from monitor.prober.uplink import NEWS_LOOKS, URGENT_EVERY_S, Handover
+from monitor.runtime.frames import open_link
 from tests.edges import driven
 
 

@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from monitor import clock
-from monitor.frames import JobReport
-from monitor.metrics import Seen
 from monitor.probes import heartbeat
 from monitor.probes.heartbeat import Options, listen, take
-from monitor.scrape import BEAT_BYTES, BEATS_A_MINUTE, WRONG_TOKENS_A_MINUTE, Beats, application
+from monitor.recorder.metrics import Seen
+from monitor.recorder.scrape import BEAT_BYTES, BEATS_A_MINUTE, WRONG_TOKENS_A_MINUTE, Beats, application
+from monitor.runtime.messages import JobReport
 from tests.edges.probing import NOW
 
 TOKEN = "f00dfacef00dfacef00dface"

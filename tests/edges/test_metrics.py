@@ -20,7 +20,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Service
-from monitor.core.events import MethodState
+from monitor.core.entities import MethodState
 from monitor.core.model import (
     Certificate,
     ChatTimes,
@@ -36,9 +36,9 @@ from monitor.core.model import (
     Sending,
     Source,
 )
-from monitor.metrics import Seen, fnv1a, registry_for
-from monitor.scrape import application
-from monitor.store.views import ComponentView, RegistrationView, ServiceView, Snapshot, Uptime
+from monitor.recorder.metrics import Seen, fnv1a, registry_for
+from monitor.recorder.scrape import application
+from monitor.store.reads.views import ComponentView, RegistrationView, ServiceView, Snapshot, Uptime
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 HOSTILE = 'evil"\n\u202e{}'

@@ -21,7 +21,7 @@ from monitor.core.model import Reason, Registration
 from monitor.flow.accounts import set_password
 from monitor.store import reads, schema
 from monitor.store.engine import StoreError, begin, is_postgresql, migrate, open_engine, reading
-from monitor.store.partitions import ensure_partitions
+from monitor.store.results.partitions import ensure_partitions
 from tests.edges.databases import Server
 from tests.edges.flowing import MINUTE, T0, look, play, publish, readings
 

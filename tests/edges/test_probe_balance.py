@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.core.model import Observation, Reason
-from monitor.probes.chat import Options
-from monitor.simulator import Vendor, serve
+from monitor.probes.chat.options import Options
+from monitor.simulator.play import serve
+from monitor.simulator.vendor import Vendor
 from tests.edges import driven
 from tests.edges.probing import KEY, context, look_once
 

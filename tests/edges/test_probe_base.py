@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import Field, SecretStr, ValidationError
 
 from monitor import clock
+from monitor.core.alerts.warning_codes import WarningText
 from monitor.core.model import (
     Evidence,
     Method,
@@ -25,10 +26,9 @@ from monitor.core.model import (
     Registration,
     Source,
 )
-from monitor.core.warnings import WarningText
 from monitor.probes import KINDS, base
 from monitor.probes.base import Context, Kind, Seconds, look, seconds, tidy
-from monitor.probes.redaction import redact
+from monitor.text.redaction import redact
 from monitor.wire import WireError
 from tests.edges import driven
 from tests.edges.probing import context

@@ -12,8 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.core.model import Observation, Outcome, Reason
-from monitor.probes.chat import Options
-from monitor.simulator import serve as serve_vendor
+from monitor.probes.chat.options import Options
+from monitor.simulator.play import serve as serve_vendor
 from tests.edges import driven
 from tests.edges.chat_shapes import (
     ANTHROPIC,

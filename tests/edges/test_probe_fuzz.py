@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.model import Reason
-from monitor.probes import chat_anthropic, chat_openai
-from monitor.probes.reply import Reply, api_error
-from monitor.probes.sse import Event
-from monitor.probes.taxonomy import ROWS, End, Seen, classify, refusal, warnings
+from monitor.probes.chat import anthropic as chat_anthropic
+from monitor.probes.chat import openai as chat_openai
+from monitor.probes.chat.reply import Reply, api_error
+from monitor.probes.chat.sse import Event
+from monitor.probes.chat.taxonomy import ROWS, End, Seen, classify, refusal, warnings
 
 NAMES = """
 choices delta content reasoning reasoning_content reasoning_details tool_calls refusal finish_reason error message type

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from monitor.core.model import Observation, Outcome, Reason
 from monitor.probes.login import Options
-from monitor.simulator import serve as serve_vendor
+from monitor.simulator.play import serve as serve_vendor
 from monitor.simulator.state import Account
 from tests.edges import driven
 from tests.edges.site import HTML, JSON, Page, Site, fixture, look_at, serve

@@ -12,11 +12,11 @@ import pytest
 
 from monitor.config import Config, load
 from monitor.core.model import Result
-from monitor.prober import Prober
-from monitor.probes.budget import Ledger
+from monitor.prober.prober import Prober
+from monitor.prober.process import remember
+from monitor.probes.chat.budget import Ledger
 from monitor.probes.memory import MOST_BYTES_OF_A_PROBE, Memories, memory_path
-from monitor.probing import remember
-from monitor.simulator import serve
+from monitor.simulator.play import serve
 from tests.edges import driven
 from tests.edges.probing import KEY
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitor.core.catalogue import Policy
+from monitor.core.components.registration import new_state, overall_state, step
 from monitor.core.model import Method, MethodReading, Observation, Reason, Registration, Source
-from monitor.core.registration import new_state, overall_state, step
-from monitor.probes.detectors import DETECTORS, Extra, Reading, detect
-from monitor.probes.registration import Meaning, Options, restated
+from monitor.probes.registration.detectors import DETECTORS, Extra, Reading, detect
+from monitor.probes.registration.probe import Meaning, Options, restated
 from monitor.simulator.pages import client_settings, open_webui, sign_up
 from monitor.simulator.state import Sign
 from tests.edges import driven

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.model import Method, Registration, Source
-from monitor.probes.countries import country_codes, country_name, is_country_code, shown
-from monitor.probes.phrases import says_existing_users_can_log_in, settled, statements
-from monitor.probes.plain import as_time, as_url, clean, visible_text
+from monitor.probes.registration.phrases import says_existing_users_can_log_in, settled, statements
+from monitor.text.cleaner import as_time, as_url, clean, visible_text
+from monitor.text.countries import country_codes, country_name, is_country_code, shown
 from tests.edges.site import NOW
 
 OPEN, RESTRICTED, DELAYED, CLOSED = (

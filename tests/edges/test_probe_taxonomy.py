@@ -12,9 +12,9 @@ import yaml
 
 from monitor import clock
 from monitor.core.model import Observation, Outcome, Phases, Reason, Scope
-from monitor.probes.chat_edge import _seen_of
-from monitor.probes.reply import ApiError, Reply, api_error
-from monitor.probes.taxonomy import ROWS, Seen, classify
+from monitor.probes.chat.edge import _seen_of
+from monitor.probes.chat.reply import ApiError, Reply, api_error
+from monitor.probes.chat.taxonomy import ROWS, Seen, classify
 from monitor.wire import Answer
 from tests.edges import driven
 from tests.edges.chat_shapes import (

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from monitor.core.codec import dumps_result, loads_result
 from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result, RunId, UpstreamReading
-from monitor.probes.statuspages import endpoints, page_of
-from monitor.probes.upstream import Options
-from monitor.probes.upstream_pages import feed, flashduty
-from monitor.probes.upstream_parts import INCIDENTS, Look, UnreadableError, mapped
-from monitor.probes.upstream_readers import READERS, google_cloud, incident_io_incidents, statuspage_incidents
-from monitor.simulator import serve as serve_vendor
+from monitor.probes.upstream.pages import feed, flashduty
+from monitor.probes.upstream.parts import INCIDENTS, Look, UnreadableError, mapped
+from monitor.probes.upstream.probe import Options
+from monitor.probes.upstream.readers import READERS, google_cloud, incident_io_incidents, statuspage_incidents
+from monitor.probes.upstream.statuspages import endpoints, page_of
+from monitor.simulator.play import serve as serve_vendor
 from tests.edges import driven
 from tests.edges.site import HTML, JSON, NOW, Page, fixture, fixture_json, look_at, serve
 

@@ -16,13 +16,14 @@ from monitor.config import Config, load
 from monitor.core.catalogue import Probe
 from monitor.core.model import Observation, Outcome, Reason, Result, RunId
 from monitor.core.schedule import slot
-from monitor.frames import Ack, Batch, FrameError
-from monitor.grid import MOST_MISSED, Grid
-from monitor.handover import BATCH_RESULTS, MOST_WAITING, Handover
-from monitor.link import from_prober, open_link, to_prober, to_recorder
-from monitor.prober import Prober
-from monitor.sight import Sight
-from monitor.simulator import Vendor, serve
+from monitor.prober.grid import MOST_MISSED, Grid
+from monitor.prober.prober import Prober
+from monitor.prober.self_check import Sight
+from monitor.prober.uplink import BATCH_RESULTS, MOST_WAITING, Handover
+from monitor.runtime.frames import from_prober, open_link, to_prober, to_recorder
+from monitor.runtime.messages import Ack, Batch, FrameError
+from monitor.simulator.play import serve
+from monitor.simulator.vendor import Vendor
 from tests.edges import driven
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -8,12 +8,13 @@ from itertools import pairwise
 from sqlalchemy import Engine, func, insert, select
 
 from monitor import flow
-from monitor.flow.latencies import FEWEST
-from monitor.flow.pruning import STEP_SMALL
-from monitor.store import raw, tables
-from monitor.store.codec import us
+from monitor.core.schedule import micros as us
+from monitor.flow.prune import STEP_SMALL
+from monitor.flow.rolling.latencies import FEWEST
+from monitor.store import tables
 from monitor.store.engine import begin, reading
-from monitor.store.rolling import MINUTE as MINUTES
+from monitor.store.results import raw
+from monitor.store.results.rolling import MINUTE as MINUTES
 from monitor.store.tables import table
 from tests.bench.store import T0 as BEGIN
 from tests.bench.store import catalogue, looks

@@ -19,18 +19,18 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor import clock, flow
 from monitor.config import Config, Settings
+from monitor.core.alerts.rules import Rule
 from monitor.core.model import Health, Outcome, Reason, Result
-from monitor.core.rules import Rule
-from monitor.frames import ProberAlive
-from monitor.judging import FIRST_RETRY_S
-from monitor.metrics import Seen, registry_for
 from monitor.probes import heartbeat
-from monitor.quarantine import BusyError, Quarantine, Request, as_dropped, ask, listed, retry, strays
-from monitor.recorder import Recorder
-from monitor.spool import Spool
+from monitor.recorder.judging import FIRST_RETRY_S
+from monitor.recorder.metrics import Seen, registry_for
+from monitor.recorder.quarantine import BusyError, Quarantine, Request, as_dropped, ask, listed, retry, strays
+from monitor.recorder.recorder import Recorder
+from monitor.recorder.spool import Spool
+from monitor.runtime.messages import ProberAlive
 from monitor.store import reads
 from monitor.store.engine import begin, is_away, migrate, open_engine, reading
-from monitor.store.transaction import COMPONENT
+from monitor.store.transaction.store import COMPONENT
 from tests.edges import after_kills
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
@@ -486,9 +486,9 @@ def test_a_drop_leaves_unknown_time_and_not_silence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "point",
     [
-        Point("monitor/quarantine.py", "hold"),
-        Point("monitor/records.py", "write_all", "return"),
-        Point("monitor/quarantine.py", "hold", "return"),
+        Point("monitor/recorder/quarantine.py", "hold"),
+        Point("monitor/recorder/records.py", "write_all", "return"),
+        Point("monitor/recorder/quarantine.py", "hold", "return"),
         Point("sqlalchemy/engine/default.py", "do_commit", "return", "_record_batch"),
     ],
     ids=["committed, not held", "held, not flushed", "held, not acknowledged", "others committed"],

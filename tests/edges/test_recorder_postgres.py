@@ -19,10 +19,10 @@ from monitor import clock, flow
 from monitor.config import Config, Settings
 from monitor.core.catalogue import Catalogue
 from monitor.core.model import Reason, Result
-from monitor.metrics import Seen, registry_for
-from monitor.quarantine import Quarantine
-from monitor.recorder import Recorder
-from monitor.spool import Spool
+from monitor.recorder.metrics import Seen, registry_for
+from monitor.recorder.quarantine import Quarantine
+from monitor.recorder.recorder import Recorder
+from monitor.recorder.spool import Spool
 from monitor.store import reads
 from monitor.store.engine import AWAY, answered_within, begin, migrate, open_engine
 from tests.edges.databases import Server

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from monitor.core.model import Evidence, Observation, Reason
 from monitor.probes.base import tidy
-from monitor.probes.redaction import REDACTED, redact
+from monitor.text.redaction import REDACTED, redact
 
 ODD = "Zq7/\"hunter\\2'&<x>%+ ~canary=="
 PLAIN = "hunter2-canary-0123456789"

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
 from monitor import flow
-from monitor.core import sketch
-from monitor.core.latencies import response_s
+from monitor.core.components import sketch
+from monitor.core.components.latencies import response_s
 from monitor.core.model import ChatTimes, Observation, Phases, Reason, Result, RunId
 from monitor.store.engine import reading
-from monitor.store.rolling import DAYS, HOUR, LEVELS, MINUTE, Bucket, Key, merge, read_bucket
+from monitor.store.results.rolling import DAYS, HOUR, LEVELS, MINUTE, Bucket, Key, merge, read_bucket
 from tests.edges.flowing import T0, publish
 
 COUNTS = st.dictionaries(st.sampled_from([reason.code for reason in Reason]), st.integers(1, 9), max_size=4)

@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 from monitor import clock
 from monitor.config import load
 from monitor.core.model import Result
-from monitor.frames import Carried, JobReport, Remembered
-from monitor.prober import Prober
-from monitor.probes.budget import Ledger, joined
+from monitor.prober.prober import Prober
+from monitor.probes.chat.budget import Ledger, joined
 from monitor.probes.memory import Memories
-from monitor.sharing import Carrying, Sharing
+from monitor.recorder.sharing import Carrying, Sharing
+from monitor.runtime.messages import Carried, JobReport, Remembered
 from monitor.store.engine import begin
 from monitor.store.leases import lost
 

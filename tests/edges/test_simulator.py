@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from monitor.simulator import Vendor, serve
+from monitor.simulator.play import serve
 from monitor.simulator.state import Fault
-from monitor.simulator.vendor import MAKES
+from monitor.simulator.vendor import MAKES, Vendor
 from tests.edges import driven
 
 KEY = {"Authorization": "Bearer test-key"}

@@ -8,9 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from monitor.simulator import ScenarioError, load_scenario, serve, shipped_scenarios
-from monitor.simulator.play import story_line
-from monitor.simulator.scenario import Step
+from monitor.simulator.play import serve, story_line
+from monitor.simulator.scenario import ScenarioError, Step, load_scenario, shipped_scenarios
 from tests.edges import driven
 
 

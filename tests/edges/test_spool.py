@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from monitor import flow
 from monitor.core.catalogue import Policy
 from monitor.core.model import Reason, Result
-from monitor.spool import CONFIRMING_LOOKS, Spool, SpoolError, turning_points
+from monitor.recorder.spool import CONFIRMING_LOOKS, Spool, SpoolError, turning_points
 from monitor.store import reads
 from monitor.store.engine import AWAY, begin, open_engine
 from tests.edges.flowing import MINUTE, T0, look, publish
@@ -180,7 +180,7 @@ def test_a_full_disk_is_said_and_leaves_what_was_kept_readable(tmp_path: Path) -
     code = f"""
 import resource, signal
 from pathlib import Path
-from monitor.spool import Spool
+from monitor.recorder.spool import Spool
 from tests.edges.test_spool import looks
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = Spool(Path({str(tmp_path)!r}))

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.catalogue import Policy
-from monitor.core.health import new_probe_state, step
+from monitor.core.checks.probe_state import new_probe_state
+from monitor.core.checks.steps import step
 from monitor.core.model import Observation, Reason, Result, RunId
-from monitor.store import states
-from monitor.store.codec import us
-from monitor.store.states import dump_state, load_state
+from monitor.core.schedule import micros as us
+from monitor.store.transaction import states
+from monitor.store.transaction.states import dump_state, load_state
 from tests.edges.flowing import MINUTE, T0
 
 LOOKS = st.lists(st.tuples(st.sampled_from(list(Reason)), st.sampled_from(["", "HTTP 200", "late"])), max_size=40)

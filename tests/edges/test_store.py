@@ -15,6 +15,7 @@ from sqlalchemy import Engine, func, inspect, select, text
 from sqlmodel import SQLModel
 
 from monitor import flow
+from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model import (
     Certificate,
     ChatTimes,
@@ -28,9 +29,10 @@ from monitor.core.model import (
     RunId,
     UpstreamReading,
 )
-from monitor.core.warnings import WarningCode
+from monitor.core.schedule import from_micros as when
+from monitor.core.schedule import micros as us
 from monitor.store import reads, schema, tables
-from monitor.store.codec import span_us, us, when
+from monitor.store.codec import span_us
 from monitor.store.engine import (
     AWAY,
     HEAD,

@@ -16,13 +16,14 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from monitor import flow
-from monitor.core.health import ProbeState, new_probe_state, step
+from monitor.core.checks.probe_state import ProbeState, new_probe_state
+from monitor.core.checks.steps import step
 from monitor.core.model import Reason, Sending
 from monitor.store import reads, tables
 from monitor.store.backup import KEPT, backup, restore
 from monitor.store.engine import StoreError, is_postgresql, migrate, open_engine, reading
-from monitor.store.states import load_state
 from monitor.store.tables import table
+from monitor.store.transaction.states import load_state
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
 

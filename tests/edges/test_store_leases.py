@@ -9,8 +9,8 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.store.engine import begin
-from monitor.store.handing import Carried, Report, keep_memories, keep_reports, memories, reports
 from monitor.store.leases import Claim, Held, lost, release, take_leases
+from monitor.store.probe_memory import Carried, Report, keep_memories, keep_reports, memories, reports
 from tests.edges.flowing import T0, look, publish
 
 TTL = timedelta(seconds=30)

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.core.events import Alert
-from monitor.core.rules import Rule
+from monitor.core.alerts.rules import Rule
+from monitor.core.entities import Alert
 from monitor.store.codec import pack, unpack
 
 ALERT = {

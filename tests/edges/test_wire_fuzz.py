@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from monitor.core.model import Reason
 from monitor.wire import Guard, WireError
-from monitor.wire.decode import STEP_BYTES, Decoder
-from monitor.wire.http1 import ResponseParser, parse
+from monitor.wire.http.decode import STEP_BYTES, Decoder
+from monitor.wire.http.http1 import ResponseParser, parse
 
 Outcome = tuple[int, list[tuple[bytes, bytes]], bytes] | Reason
 

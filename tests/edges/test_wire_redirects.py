@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from monitor.core.model import Reason
-from monitor.wire import Answer, Limits, Wire, WireError, http1
+from monitor.wire import Answer, Limits, Wire, WireError
+from monitor.wire.http import http1
 from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, Recorder, says, serve
 from tests.edges.hostile_tls import Authority

@@ -10,9 +10,10 @@ import yaml
 from sqlalchemy import Engine, select
 
 from monitor import flow
-from monitor.core import notation, scenario
-from monitor.core.events import Alert
+from monitor.core.entities import Alert
 from monitor.core.model import Result
+from monitor.core.scenario import notation
+from monitor.core.scenario import play as scenario
 from monitor.store import reads, tables
 from monitor.store.codec import unpack
 from monitor.store.engine import migrate, open_engine, reading

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monitor.core import scenario
+from monitor.core.scenario import play as scenario
 
 FILES = sorted(Path(__file__).parent.glob("*.yaml"))
 

@@ -1,0 +1,163 @@
+"""The on-call console: Streamlit on loopback, shut until somebody signs in, every act through its ``act``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import streamlit as st
+
+from dashboard.console import audit, inbox, incidents, probes, review, silences, tickets
+from dashboard.console import shared as desk
+from dashboard.console.act import Desk
+from dashboard.data import database_url
+from dashboard.live import shared as public
+from dashboard.words import Words
+from monitor import clock
+from monitor.store.engine import AWAY, StoreError
+
+EVERY_S = 10
+TOKEN = re.compile(r"[A-Za-z0-9_-]{40,60}")
+STYLE = """<style>
+[data-testid="stMainBlockContainer"]{max-width:1240px;padding:5rem 1.5rem 3rem}
+[data-testid="stHeader"]{border-bottom:1px solid color-mix(in srgb,currentcolor 12%,transparent)}
+[data-testid="stHtml"] p.line{margin:0;font-size:14px;line-height:20px;overflow-wrap:anywhere}
+[data-testid="stHtml"] .dim{opacity:.72}
+[data-testid="stHtml"] .counts{font-size:18px;margin:.25rem 0}
+[data-testid="stHtml"] .empty{padding:1rem 0}
+[data-testid="stHtml"] .tag{font-size:12px;border:1px solid color-mix(in srgb,currentcolor 30%,transparent);
+  border-radius:3px;padding:0 5px;margin-left:6px}
+[data-testid="stHtml"] [data-state=acknowledged] b{font-weight:400}
+[data-testid="stHtml"] h3{font-size:14px;font-weight:600;padding:.25rem 0;margin:0}
+[data-testid="stHtml"] table{width:100%;border-collapse:collapse;font-size:13px}
+[data-testid="stHtml"] th{text-align:left;font-weight:600}
+[data-testid="stHtml"] td,[data-testid="stHtml"] th{padding:4px 14px 4px 0;vertical-align:top;overflow-wrap:anywhere;
+  border-bottom:1px solid color-mix(in srgb,currentcolor 14%,transparent)}
+[data-testid="stHtml"] .scroll{overflow-x:auto}
+[class*="st-key-alert-"]{border-top:1px solid color-mix(in srgb,currentcolor 14%,transparent);padding-top:6px}
+[class*="st-key-alert-"] [data-testid="stExpander"] details{border:0}
+[class*="st-key-alert-"] summary{padding:2px 0;font-size:13px;opacity:.8}
+@media(max-width:640px){[data-testid="stHtml"] .scroll table{min-width:620px}
+[class*="st-key-alert-"] [data-testid="stHorizontalBlock"]{gap:4px 16px}
+[class*="st-key-alert-"] [data-testid="stColumn"]{flex:0 1 auto!important;width:auto!important;min-width:0!important}
+[class*="st-key-alert-"] [data-testid="stColumn"]:is(:first-child,:last-child){flex:1 1 100%!important}
+[class*="st-key-judge-"]{border-top:1px solid color-mix(in srgb,currentcolor 14%,transparent);padding-top:8px}
+[class*="st-key-judge-"] [data-testid="stHorizontalBlock"]{gap:8px}
+[class*="st-key-judge-"] [data-testid="stColumn"]{flex:1 1 calc(50% - 8px)!important;min-width:0!important}
+[class*="st-key-judge-"] [data-testid="stColumn"]:first-child{flex-basis:100%!important}}
+</style>"""
+MARKS = """<style>
+.mark{display:inline-block;width:11px;height:11px;margin-right:6px;vertical-align:-1px;border-radius:50%}
+.mark.operational{background:#13a975}.mark.major_outage{background:#cb1c24;border-radius:2px}
+.mark.degraded_performance{background:linear-gradient(90deg,#eac73f 50%,transparent 50%);border:2px solid #eac73f}
+.mark.partial_outage{background:#ec8d3b;border-radius:0;clip-path:polygon(50% 4%,100% 96%,0 96%);width:13px}
+.mark.unknown{background:repeating-linear-gradient(135deg,#8a90a0 0 1.5px,transparent 1.5px 4px);
+  border:1.5px solid #8a90a0}
+.mark.maintenance{background:#9192c7;transform:rotate(45deg) scale(.86);border-radius:1px}
+</style>"""
+
+
+@st.cache_resource
+def open_desk(url: str) -> Desk:
+    """Return this process's desk."""
+    return Desk(url)
+
+
+def token_of_visit() -> str:
+    """Return the session's token: of this visit, else of the browser's cookie."""
+    held = str(st.session_state.get("token", ""))
+    if held or st.session_state.get("left"):
+        return held
+    sent = str(st.context.cookies.get(tickets.COOKIE, ""))
+    return sent if TOKEN.fullmatch(sent) else ""
+
+
+def set_cookie(token: str) -> None:
+    """Let the browser fetch the token as a cookie for this host alone, or, if empty, have it removed."""
+    script = f'fetch("{tickets.PATH}",{{method:"POST",body:"{tickets.leave(token)}"}})'
+    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+
+
+def sign_in(the_desk: Desk, words: Words) -> None:
+    """Draw the door. Without any account it stays shut and says how to add one."""
+    _, middle, _ = st.columns([1, 1.2, 1])
+    with middle:
+        st.html(f"<h1>Chatwatch · {words('console')}</h1>")
+        if not the_desk.anybody():
+            st.html(f"<p><b>{words('no_accounts')}</b></p><p>{words('no_accounts_hint')}</p>")
+            st.code("chatwatch user add NAME", language=None)
+            return
+        with st.form("sign-in"):
+            name = st.text_input(words("user"), autocomplete="username")
+            password = st.text_input(words("password"), type="password", autocomplete="current-password")
+            sent = st.form_submit_button(words("sign_in"), type="primary", width="stretch")
+        wait = the_desk.wait_s()
+        if wait:
+            st.error(words("too_many_tries", duration=words.duration(wait)), icon=":material/timer:")
+        elif sent:
+            token = the_desk.sign_in(name, password, clock.now())
+            if not token:
+                st.error(words("wrong_password"), icon=":material/block:")
+                return
+            st.session_state.update(token=token, left=False, fresh=True)
+            st.rerun()
+
+
+def page(draw: Callable[[desk.Shift], None], redrawn: bool) -> Callable[[], None]:
+    """Return a page in one top-level fragment; each drawing asks the database again who this is."""
+
+    @st.fragment(run_every=EVERY_S if redrawn else None)
+    def body() -> None:
+        the_desk, now = open_desk(database_url()), clock.now()
+        who = the_desk.who(token_of_visit(), now)
+        if not who:
+            st.rerun(scope="app")
+        desk.answer()
+        draw(desk.Shift(the_desk, who, public.words_of_visit(), "dark", now))
+
+    return body
+
+
+def main() -> None:
+    """Draw the door or the desk."""
+    words = public.words_of_visit()
+    st.set_page_config(page_title=f"Chatwatch · {words('console')}", layout="wide", initial_sidebar_state="collapsed")
+    st.html(STYLE + MARKS)
+    try:
+        the_desk = open_desk(database_url())
+        who = the_desk.who(token_of_visit(), clock.now())
+        pages = [
+            st.Page(page(inbox.draw, True), title=words("inbox"), url_path="inbox", default=True),
+            st.Page(page(incidents.draw, False), title=words("incidents"), url_path="incidents"),
+            st.Page(page(silences.draw, False), title=words("silences"), url_path="silences"),
+            st.Page(page(review.draw, False), title=words("review_page"), url_path="review"),
+            st.Page(page(probes.draw, True), title=words("probes"), url_path="probes"),
+            st.Page(page(audit.draw, False), title=words("audit"), url_path="audit"),
+        ]
+        chosen = st.navigation(pages, position="top" if who else "hidden")
+        if st.session_state.pop("fresh", False):  # in the run after: a rerun drops what was drawn just before it
+            set_cookie(str(st.session_state["token"]))
+        if not who:
+            sign_in(the_desk, words)
+            return
+        chosen.run()
+        sign_out(the_desk, who, words)
+    except (StoreError, *AWAY):
+        st.html(f"<p><b>{words('no_database')}</b></p><p>{words('no_database_hint')}</p>")
+        st.code("chatwatch migrate", language=None)
+
+
+def sign_out(the_desk: Desk, who: str, words: Words) -> None:
+    """Draw the way out: the session ends on our side, then in the browser."""
+    with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
+        st.html(
+            f'<p class="line dim">{words("signed_in_as", name=who)} · '
+            f"{words('zone_local', zone=public.zone_of(words))}</p>"
+        )
+        if st.button(words("sign_out"), key="sign-out", type="tertiary"):
+            the_desk.sign_out(token_of_visit())
+            st.session_state.update(token="", left=True, fresh=True)
+            st.rerun()
+
+
+main()

@@ -1,0 +1,106 @@
+"""Incidents for the person on call: the whole timeline, and the words and switches that the public sees."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard.console import shared as desk
+from dashboard.live import shared as public
+from dashboard.sentences import incident_title, names_of
+from dashboard.web.render import block
+from dashboard.words import capital, plain
+from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident, WritePostmortem
+from monitor.core.model import Impact, IncidentStatus
+from monitor.store import reads
+from monitor.store.reads.views import IncidentView, Snapshot
+
+SETTABLE = (IncidentStatus.INVESTIGATING, IncidentStatus.IDENTIFIED, IncidentStatus.MONITORING)
+
+
+def draw(shift: desk.Shift) -> None:
+    """Draw the choice, the timeline and the forms."""
+    words = shift.words
+    snapshot = reads.snapshot(shift.desk.engine, shift.now, public=False)
+    known = {item.id: item for item in (*snapshot.open_incidents, *snapshot.past_incidents)}
+    if not known:
+        st.html(f'<p class="empty">{words("no_incidents")}</p>')
+        return
+    names = names_of(snapshot, words)
+    chosen = st.selectbox(
+        words("choose_incident"),
+        list(known),
+        format_func=lambda key: label(shift, known[key], names),
+        key="incident",
+        bind="query-params",
+    )
+    item = known.get(str(chosen)) or next(iter(known.values()))
+    left, right = st.columns([1.7, 1], gap="medium")
+    with left:
+        timeline(shift, item, snapshot)
+    with right:
+        switches(shift, item)
+        update_form(shift, item)
+        end_form(shift, item)
+
+
+def label(shift: desk.Shift, item: IncidentView, names: dict[str, str]) -> str:
+    """Return an incident in one line."""
+    words = shift.words
+    public = "" if item.public else f" · {words('is_hidden')}"
+    title = incident_title(item, words, names)
+    return f"{words.of(item.status)} · {title} · {words.moment(item.started_at)}{public}"
+
+
+def timeline(shift: desk.Shift, item: IncidentView, snapshot: Snapshot) -> None:
+    """Draw the incident as the public sees it, hidden entries included."""
+    drawn = block("incident.html", snapshot, shift.words.language, shift.theme, incident=item, home="", inside=True)
+    st.html(public.in_zone(drawn, shift.words))
+
+
+def switches(shift: desk.Shift, item: IncidentView) -> None:
+    """Draw the switch between public and hidden; each undoes the other."""
+    words = shift.words
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.html(f'<p class="line">{capital(words("is_public" if item.public else "is_hidden"))}</p>')
+        order = HideIncident(item.id) if item.public else PublishIncident(item.id)
+        name = words("hide" if item.public else "publish")
+        st.button(name, key="publish", on_click=desk.order, args=(shift, order))
+
+
+def update_form(shift: desk.Shift, item: IncidentView) -> None:
+    """Draw the form for a person's words; status and impact stay unless chosen."""
+    words = shift.words
+    with st.form("update", clear_on_submit=True):
+        text = st.text_area(words("update_text"), height=120, max_chars=2000, key="text")
+        left, right = st.columns(2)
+        status = left.selectbox(
+            words("new_status"), [None, *SETTABLE], format_func=lambda key: words.of(key) if key else words("keep")
+        )
+        impact = right.selectbox(
+            words("new_impact"), [None, *Impact], format_func=lambda key: words.of(key) if key else words("keep")
+        )
+        title = st.text_input(words("new_title"), max_chars=140, placeholder=words("keep"))
+        if st.form_submit_button(words("post_update"), type="primary", width="stretch") and text.strip():
+            if item.resolved_at is None:
+                command = PostUpdate(item.id, text.strip(), status, impact, title.strip())
+                desk.order(shift, command)
+            else:
+                desk.order(shift, WritePostmortem(item.id, text.strip()))
+            st.rerun()
+
+
+def end_form(shift: desk.Shift, item: IncidentView) -> None:
+    """Draw the way to end an incident by a person's word: its service's name must be typed."""
+    words = shift.words
+    if item.resolved_at is not None:
+        return
+    name = plain(item.service_name, 60)
+    with st.form("end", clear_on_submit=True):
+        typed = st.text_input(words("type_name", name=name), key="typed")
+        text = st.text_input(words("why_label"), key="end-why", max_chars=300)
+        if st.form_submit_button(words("resolve_incident"), width="stretch"):
+            if typed.strip().casefold() == name.casefold():
+                desk.order(shift, ResolveIncident(item.id), text)
+            else:
+                st.session_state["answer"] = (words("name_differs"), "")
+            st.rerun()

@@ -1,0 +1,79 @@
+"""Every probe at every location with its newest look, what is switched off and why, and what the chat probes cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from dashboard.console import shared as desk
+from dashboard.data import database_url
+from dashboard.words import Words, plain
+from monitor.store import reads
+from monitor.store.reads.views import CostView
+
+COSTS_EVERY_S = 60
+
+
+def draw(shift: desk.Shift) -> None:
+    """Draw the probes and what they cost."""
+    looks(shift)
+    words = shift.words
+    st.html(f'<h3>{words("costs")}</h3><p class="line dim">{words("costs_intro")}</p>')
+    desk.table(cost_rows(_costs(database_url(), shift), words), words("no_costs"))
+
+
+@st.cache_data(ttl=COSTS_EVERY_S, show_spinner=False)
+def _costs(url: str, _shift: desk.Shift) -> tuple[CostView, ...]:  # noqa: ARG001 - the key of what is kept
+    """Read at most once a minute: two days of looks are added up."""
+    return reads.costs(_shift.desk.engine, _shift.now)
+
+
+def cost_rows(views: Sequence[CostView], words: Words) -> list[dict[str, str]]:
+    """Return the table of what was used, against its budget."""
+    return [
+        {
+            words("day"): view.day.isoformat(),
+            words("probe"): view.probe.id,
+            words("location"): view.location,
+            words("questions"): str(view.asks),
+            words("tokens"): _of(f"{view.tokens_in + view.tokens_out}", view.probe.budget_tokens_day),
+            words("money"): words("no_prices") if view.usd is None else _money(view),
+            words("pace"): words("every", duration=words.duration(view.pace_s)) if view.pace_s else "–",
+        }
+        for view in views
+    ]
+
+
+def _of(used: str, budget: int | None) -> str:
+    return used if budget is None else f"{used} / {budget}"
+
+
+def _money(view: CostView) -> str:
+    limit = view.probe.budget_usd_day
+    return f"${view.usd:.4f}" + (f" / ${limit:.2f}" if limit is not None else "")
+
+
+def looks(shift: desk.Shift) -> None:
+    """Draw the newest look of every probe."""
+    words = shift.words
+    rows = []
+    for view in reads.probes(shift.desk.engine):
+        seen = view.result
+        rows.append(
+            {
+                words("probe"): view.probe.id,
+                words("location"): view.location,
+                words("target"): view.probe.target,
+                words("interval"): words.duration(view.probe.interval_s),
+                words("last_look"): desk.stamp(seen.started_at) if seen else "–",
+                words("status"): str(seen.outcome) if seen else "–",
+                words("reason_head"): said(shift, view.probe.disabled, seen.observation.detail if seen else ""),
+            }
+        )
+    desk.table(rows, words("no_probes"))
+
+
+def said(shift: desk.Shift, disabled: str, detail: str) -> str:
+    """Return why a probe does not run, or what it saw."""
+    return shift.words("disabled", why=plain(disabled, 160)) if disabled else plain(detail, 160)

@@ -1,0 +1,60 @@
+"""Review: every alert gets a verdict afterwards; the unjudged are a bucket of their own."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from datetime import timedelta
+
+import streamlit as st
+
+from dashboard.console import shared as desk
+from dashboard.words import plain
+from monitor.core.commands import JudgeAlert
+from monitor.core.model import AlertState, Verdict
+from monitor.store import reads
+from monitor.store.reads.views import AlertView
+
+WINDOW = timedelta(days=90)
+CHOICES = (Verdict.ACTIONABLE, Verdict.INFORMATIONAL, Verdict.NOISE, Verdict.DUPLICATE)
+SHOWN = 30
+
+
+def draw(shift: desk.Shift) -> None:
+    """Draw the counts and the unjudged alerts, newest first."""
+    words = shift.words
+    views = reads.alerts(shift.desk.engine, since=shift.now - WINDOW, limit=2000)
+    counts = Counter(view.verdict for view in views)
+    open_ones = [view for view in views if view.verdict is None and view.alert.state is AlertState.RESOLVED]
+    good = counts[Verdict.ACTIONABLE]
+    told = good + counts[Verdict.NOISE] + counts[Verdict.DUPLICATE]
+    share = words.percent(good / told) if told else "–"
+    st.html(
+        f'<p class="counts">{words("unjudged", n=len(open_ones))} · {words("judged", n=len(views) - counts[None])} · '
+        f"{words('precision')} <b>{share}</b></p>"
+        f'<p class="line dim">{words("precision")} = {words("precision_formula")}</p>'
+    )
+    if not open_ones:
+        st.html(f'<p class="empty">{words("review_none")}</p>')
+        return
+    st.html(f'<p class="line dim">{words("review_intro")}</p>')
+    for view in open_ones[:SHOWN]:
+        row(shift, view)
+
+
+def row(shift: desk.Shift, view: AlertView) -> None:
+    """Draw one alert with its four verdicts."""
+    words, alert = shift.words, view.alert
+    with st.container(key=f"judge-{alert.id}", gap=None):
+        left, *buttons = st.columns([5, 1.3, 1.4, 1, 1.2], vertical_alignment="center")
+    lasted = words.duration(((alert.resolved_at or shift.now) - alert.started_at).total_seconds())
+    line = html.escape(plain(desk.alert_line(view, words), 160))
+    left.html(f'<p class="line">{line} <span class="dim">{words.moment(alert.started_at)} · {lasted}</span></p>')
+    for button, verdict in zip(buttons, CHOICES, strict=True):
+        button.button(
+            words.of(verdict),
+            key=f"{verdict}-{alert.id}",
+            on_click=desk.order,
+            args=(shift, JudgeAlert(alert.id, verdict)),
+            width="stretch",
+        )

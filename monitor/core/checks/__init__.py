@@ -1,0 +1,1 @@
+"""One probe at one location: from its looks to its state, and whose fault a failure is."""

@@ -1,0 +1,153 @@
+"""Probes at their locations → health of a component.
+
+The fresh locations of a probe vote, the worst probe decides. The states that they vote with come from
+:mod:`monitor.core.checks.steps`; whether a location sees anything at all is decided in
+:mod:`monitor.core.checks.network_doubt`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from monitor.core.catalogue import Policy, Probe
+from monitor.core.checks.probe_state import ProbeState
+from monitor.core.model import Health, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentHealth:
+    """Verdict of a component with what it rests on."""
+
+    health: Health
+    since: datetime | None = None
+    """Start of the present health; for a failure the first failed look."""
+    reason: Reason = Reason.OK
+    detail: str = ""
+    observed_at: datetime | None = None
+    """The newest evidence; ``None`` if there never was any."""
+    good_since: datetime | None = None
+    """Since when all its evidence is good without a break; ``None`` while any is not."""
+    agreeing: int = 0
+    """Locations behind the verdict."""
+    voters: int = 0
+    """Locations with fresh evidence. One voter means *single vantage point*, and is said so."""
+    regional: bool = False
+    """True when fewer locations see the trouble than the quorum asks for: shown, but no incident."""
+    suspects: tuple[str, ...] = ()
+    """The locations that stand alone."""
+    flapping: bool = False
+    changed_at: datetime | None = None
+    """When the newest of its probes and locations changed, or fell silent: a worse verdict held until then."""
+
+
+UNSEEN = ComponentHealth(Health.UNKNOWN, reason=Reason.NOT_RUNNING)
+
+
+def quorum(voters: int, policy: Policy) -> int:
+    """Fresh locations that must agree: max(2, ⌈N/2⌉) of several, 1 of one, and never fewer than the policy says."""
+    if voters <= 1:
+        return 1
+    return min(voters, max(2, math.ceil(voters / 2), policy.quorum_locations))
+
+
+def is_fresh(probe: Probe, state: ProbeState, now: datetime) -> bool:
+    """Say whether the probe's newest evidence is younger than :func:`stale_after`."""
+    return state.evidence_at is not None and now - state.evidence_at <= stale_after(probe)
+
+
+def stale_after(probe: Probe) -> timedelta:
+    """How long evidence of the probe holds: so many intervals, and its own deadline on top."""
+    return timedelta(seconds=probe.policy.stale_after_intervals * probe.interval_s + probe.timeout_s)
+
+
+def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) -> ComponentHealth:
+    """Return the verdict over all probes and locations of one component.
+
+    Witnesses, controls and switched-off probes have no voice. The worst probe with fresh evidence decides. A probe
+    whose failures our own network may have caused (:func:`clear`), or that was failing when its evidence ran out,
+    keeps the component from being operational: it becomes unknown.
+    """
+    by_probe: dict[str, list[tuple[Probe, ProbeState]]] = {}
+    for probe, state in probes:
+        if not (probe.witness or probe.control or probe.disabled):
+            by_probe.setdefault(probe.id, []).append((probe, state))
+    verdicts = [_probe_health(pairs[0][0], [state for _, state in pairs], now) for pairs in by_probe.values()]
+    if not verdicts:
+        return UNSEEN
+    known = [verdict for verdict, _ in verdicts if verdict.health is not Health.UNKNOWN]
+    worst = max(known, key=lambda verdict: (verdict.health.severity, verdict.regional is False), default=None)
+    unknown = [verdict for verdict, _ in verdicts if verdict.health is Health.UNKNOWN]
+    observed = max((v.observed_at for v, _ in verdicts if v.observed_at is not None), default=None)
+    held = [verdict for verdict, holds in verdicts if holds]
+    changed = max((verdict.changed_at for verdict in known if verdict.changed_at is not None), default=None)
+    if worst is None or (worst.health is Health.OPERATIONAL and held):
+        return replace((held or unknown)[0], observed_at=observed, changed_at=changed)
+    good = [verdict.good_since for verdict in known]
+    began = max((verdict.since for verdict in known if verdict.since is not None), default=None)
+    alike = [v.since for v in known if v.health.severity == worst.health.severity and v.since is not None]
+    return replace(
+        worst,
+        since=min(alike, default=None) if worst.health.severity else began,
+        changed_at=changed,
+        observed_at=observed,
+        good_since=None if None in good else max(at for at in good if at is not None),
+        flapping=any(verdict.flapping for verdict in known),
+    )
+
+
+def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> tuple[ComponentHealth, bool]:
+    """Let one probe's locations vote, and say whether trouble without fresh evidence holds the component back."""
+    fresh = [state for state in states if is_fresh(probe, state, now)]
+    voters = [state for state in fresh if not state.is_doubtful]
+    if fresh and not voters:
+        doubt = "not confirmed: nothing independent answered this location since"
+        seen = max(state.evidence_at for state in fresh if state.evidence_at is not None)
+        return ComponentHealth(Health.UNKNOWN, fresh[0].since, Reason.NETWORK, doubt, seen), True
+    if not voters:
+        return _stale_health(probe, states), any(state.health.severity for state in states)
+    needed = quorum(len(voters), probe.policy)
+    ranks = sorted((state.health.severity for state in voters), reverse=True)
+    agreed = ranks[needed - 1]
+    regional = not agreed and bool(ranks[0])
+    behind = [state for state in voters if state.health.severity >= (agreed or ranks[0])]
+    health = Health.DEGRADED if regional else _BY_SEVERITY[min(agreed, max(1, probe.impact_when_down.severity))]
+    starts = [state.since for state in behind if state.since is not None]
+    good = [state.good_since for state in voters]
+    silent = [state.evidence_at + stale_after(probe) for state in states if state not in fresh and state.evidence_at]
+    witness = max(behind, key=lambda state: state.evidence_at or now)
+    return (
+        ComponentHealth(
+            health,
+            since=min(starts, default=None) if ranks[0] else max(starts, default=None),
+            reason=witness.reason,
+            detail=witness.detail,
+            observed_at=max(state.evidence_at for state in voters if state.evidence_at is not None),
+            good_since=None if None in good else max(at for at in good if at is not None),
+            agreeing=len(behind),
+            voters=len(voters),
+            regional=regional,
+            suspects=tuple(state.location for state in behind) if regional else (),
+            flapping=any(state.flapping for state in voters),
+            changed_at=max([*silent, *(state.since for state in voters if state.since is not None)], default=None),
+        ),
+        False,
+    )
+
+
+_BY_SEVERITY = (Health.OPERATIONAL, Health.DEGRADED, Health.PARTIAL, Health.MAJOR)
+
+
+def _stale_health(probe: Probe, states: Sequence[ProbeState]) -> ComponentHealth:
+    newest = max(states, key=lambda state: (state.tick is not None, state.tick))
+    evidence = max((state.evidence_at for state in states if state.evidence_at is not None), default=None)
+    told = newest.last_reason if not newest.last_reason.outcome.is_evidence else Reason.NOT_RUNNING
+    return ComponentHealth(
+        Health.UNKNOWN,
+        since=evidence + stale_after(probe) if evidence is not None else newest.tick,
+        reason=told,
+        detail=newest.last_detail if told is newest.last_reason else "",
+        observed_at=evidence,
+    )

@@ -1,0 +1,387 @@
+"""Play a scenario: a timeline of looks and clicks, and what must follow, readable by an on-call engineer.
+
+A scenario is a parsed YAML mapping (reading the file is the caller's business)::
+
+    name: A hard outage of the API
+    start: 2025-01-27T04:00:00Z
+    probes:
+      chat: {component: deepseek/api, interval: 30s}
+    looks:
+      chat: o*10 x*4 o*8
+    expect:
+      timeline: ["+5m1s opened critical deepseek/api"]
+      notices: ["+5m1s first page component_down deepseek/api"]
+
+The notation of looks is in ``notation``. An expected line is met by a line that begins with it, in order; no other
+line may come unless ``only: false`` says so. ``within: 30s`` lets a line come so much sooner or later than expected:
+a recorded outage does not repeat to the second.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, assert_never
+
+from monitor.core.catalogue import Catalogue, Probe
+from monitor.core.checks import steps
+from monitor.core.commands import (
+    AcknowledgeAlert,
+    Carried,
+    Command,
+    CommandError,
+    HideIncident,
+    PostUpdate,
+    PublishIncident,
+    ResolveIncident,
+    ScheduleMaintenance,
+    Silence,
+    WritePostmortem,
+)
+from monitor.core.components.health import ComponentHealth
+from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
+from monitor.core.incidents.events import (
+    Cause,
+    ComponentBetter,
+    ComponentWorse,
+    EventKind,
+    Hidden,
+    ImpactChanged,
+    Note,
+    Opened,
+    Postmortem,
+    ProbeRemoved,
+    Published,
+    Recovering,
+    RegistrationChanged,
+    Relapsed,
+    Related,
+    Reopened,
+    Resolved,
+    UpstreamSaid,
+)
+from monitor.core.maintenance import Maintenance, repeat_fault
+from monitor.core.model import Impact, IncidentStatus, Observation, Reason, Registration, Result, RunId
+from monitor.core.replay import Judge
+from monitor.core.scenario import notation
+from monitor.core.scenario.notation import LETTERS, ScenarioError, looks, offset, seconds
+
+LOOK_S = 0.5
+MOMENT = re.compile(r"[+-](\d+(h|m|s))+")
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What came of a scenario: every line that was made, and every expectation that was not met."""
+
+    timeline: tuple[str, ...]
+    notices: tuple[str, ...]
+    withheld: tuple[str, ...]
+    """Decisions to tell nobody, with their reason."""
+    unmet: tuple[str, ...]
+    played: tuple[Result, ...] = field(repr=False)
+    judge: Player = field(repr=False, compare=False)
+
+
+class Player(Protocol):
+    """Whatever judges: memory (:class:`monitor.core.replay.Judge`), or a database in the tests."""
+
+    @property
+    def events(self) -> Sequence[IncidentEvent]:
+        """Every incident's events, in the order they were written."""
+
+    @property
+    def fired(self) -> Sequence[Alert]:
+        """Every alert that ever fired."""
+
+    @property
+    def decisions(self) -> Sequence[Decision]:
+        """Every decision, in order."""
+
+    def record(self, results: Sequence[Result]) -> None:
+        """Take in looks."""
+
+    def sweep(self, now: datetime) -> None:
+        """Let time pass without a look."""
+
+    def command(self, order: Command, who: str, now: datetime, why: str = "") -> Carried:
+        """Carry out a person's command."""
+
+    def open_alerts(self) -> Sequence[Alert]:
+        """Return the alerts that are not resolved."""
+
+    def latest(self, service: str, cause: Cause) -> Incident | None:
+        """Return the latest incident of a service and cause."""
+
+    def shown(self, component: str, now: datetime) -> ComponentHealth | None:
+        """Return the verdict that the page shows."""
+
+    def registration_of(self, component: str, now: datetime) -> Registration | None:
+        """Return the word over all ways to sign up."""
+
+
+def run(scenario: Mapping[str, Any], player: Callable[[Catalogue], Player] = Judge) -> Report:
+    """Play a scenario through the rules and compare what came of it with what it expects."""
+    play = _Play(scenario, player)
+    play.go()
+    judge, start = play.judge, play.start
+    causes = {item.incident: item.what.cause for item in judge.events if isinstance(item.what, Opened)}
+    timeline = tuple(event_line(event, start, causes[event.incident]) for event in judge.events)
+    rules = {alert.id: alert for alert in judge.fired}
+    lines = [notice_line(decision, rules[decision.alert], start) for decision in judge.decisions]
+    notices = tuple(line for line, d in zip(lines, judge.decisions, strict=True) if d.send)
+    withheld = tuple(line for line, d in zip(lines, judge.decisions, strict=True) if not d.send)
+    expect = scenario.get("expect", {})
+    unmet = [
+        *_unmet("timeline", expect, timeline),
+        *_unmet("notices", expect, notices),
+        *_unmet("withheld", {**expect, "only": False}, withheld),
+        *play.unmet,
+    ]
+    return Report(timeline, notices, withheld, tuple(unmet), tuple(play.played), judge)
+
+
+def _unmet(what: str, expect: Mapping[str, Any], lines: Sequence[str]) -> Iterator[str]:
+    wanted = expect.get(what)
+    if wanted is None:
+        return
+    rest, within_s = list(lines), seconds(expect.get("within", "0s"))
+    for want in wanted:
+        found = next((i for i, line in enumerate(rest) if _meets(line, want, within_s)), None)
+        if found is None:
+            yield f"{what}: expected {want!r}, which did not come (in order)"
+            continue
+        if within_s:  # what came nearly together may come in another order
+            del rest[found]
+            continue
+        if expect.get("only", True):
+            yield from (f"{what}: not expected: {line!r}" for line in rest[:found])
+        rest = rest[found + 1 :]
+    if expect.get("only", True):
+        yield from (f"{what}: not expected: {line!r}" for line in rest)
+
+
+def _meets(line: str, want: str, within_s: float) -> bool:
+    """Say whether a line begins with the wanted words; moments may differ by ``within_s``."""
+    words, wanted = line.split(" "), want.split(" ")
+    pairs = zip(words, wanted, strict=False)
+    return len(words) >= len(wanted) and all(word == want or _near(word, want, within_s) for word, want in pairs)
+
+
+def _near(word: str, want: str, within_s: float) -> bool:
+    moments = MOMENT.fullmatch(word) and MOMENT.fullmatch(want)
+    return bool(moments) and abs(seconds(word) - seconds(want)) <= within_s
+
+
+def notice_line(decision: Decision, alert: Alert, start: datetime) -> str:
+    """Write a decision about an alert as a line of the notices."""
+    words = [
+        offset(decision.at, start),
+        decision.why,
+        decision.severity or alert.severity,
+        str(alert.rule),
+        alert.component,
+    ]
+    return " ".join([word for word in words if word] + (["to", decision.route] if decision.route else []))
+
+
+def event_line(event: IncidentEvent, start: datetime, cause: Cause) -> str:
+    """Write an incident's event as a line of the timeline."""
+    words = [offset(event.recorded_at, start), event.kind.value, *_told(event, start)]
+    if event.by:
+        words += ["by", event.by]
+    if cause is Cause.REGISTRATION:
+        words.insert(1, "registration:")
+    return " ".join(words)
+
+
+def _told(event: IncidentEvent, start: datetime) -> list[str]:
+    """Return what a line of the timeline says of an event beside its kind."""
+    match event.what:
+        case Opened(_, _, impact, components):
+            return [impact.value, *components, "since", offset(event.at, start)]
+        case RegistrationChanged() as what:
+            return [
+                what.method.value,
+                what.before.value,
+                what.after.value,
+                *("+" + code for code in what.country_codes),
+            ]
+        case ComponentWorse(name, health) | ComponentBetter(name, health) | Relapsed(name, health):
+            return [name, health.value]
+        case Reopened(name, health):
+            return [name, health.value]
+        case ImpactChanged(impact):
+            return [impact.value]
+        case UpstreamSaid() as said:
+            return [text for text in (said.status.value if said.status else "", said.name) if text]
+        case Note() as note:
+            return [item.value for item in (note.impact, note.status) if item is not None]
+        case ProbeRemoved(name):
+            return [name]
+        case Related() as found:
+            return [str(found.count)]
+        case Recovering() | Resolved() | Published() | Hidden() | Postmortem():
+            return []
+        case _:
+            assert_never(event.what)
+
+
+class _Play:
+    """One run of a scenario: the looks, clicks and checks in order of time."""
+
+    def __init__(self, scenario: Mapping[str, Any], player: Callable[[Catalogue], Player]) -> None:
+        self.scenario = scenario
+        start = scenario.get("start", "2026-01-05T00:00:00Z")
+        self.start = start if isinstance(start, datetime) else datetime.fromisoformat(str(start))
+        self.start = self.start.replace(tzinfo=self.start.tzinfo or UTC)
+        self.catalogue = notation.catalogue(scenario)
+        self.probes = {probe.id: probe for probe in self.catalogue.probes}
+        self.judge = player(self.catalogue)
+        for order in (*_maintenance(scenario, self.start), *_silences(scenario, self.start)):
+            self.judge.command(order, "scenario", self.start)
+        self.unmet: list[str] = []
+        self.played: list[Result] = []
+        self.failed_row: dict[tuple[str, str], int] = {}
+
+    def at(self, text: str) -> datetime:
+        return self.start + timedelta(seconds=seconds(text))
+
+    def go(self) -> None:
+        todo: list[tuple[datetime, int, Any]] = []
+        for number, (name, text) in enumerate(self.scenario.get("looks", {}).items()):
+            todo += [(at, number, look) for at, look in self._looks(name, str(text))]
+        todo += [(self.at(click["at"]), -1, click) for click in self.scenario.get("clicks", ())]
+        end = max((at for at, _, _ in todo), default=self.start)
+        if "until" in self.scenario:
+            end = max(end, self.at(self.scenario["until"]))
+        every = timedelta(seconds=seconds(self.scenario.get("sweep", "10s")))
+        todo += [(self.start + n * every, 10_000, None) for n in range(1, (end - self.start) // every + 1)]
+        checks = self.scenario.get("expect", {}).get("health", {})
+        todo += [(self.at(when), 20_000, ("check", when, want)) for when, want in checks.items()]
+        for at, _, what in sorted(todo, key=lambda item: item[:2]):
+            self._do(at, what)
+
+    def _do(self, at: datetime, what: Any) -> None:
+        if what is None:
+            self.judge.sweep(at)
+        elif isinstance(what, Mapping):
+            self._click(at, what)
+        elif what[0] == "check":
+            self._check(at, what[1], what[2])
+        else:
+            for result in self._results(at, *what):
+                self.played.append(result)
+                self.judge.record([result])
+
+    def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[Probe, str, tuple[str, ...]]]]:
+        id_, _, location = name.partition("@")
+        probe = self.probes.get(id_)
+        if probe is None:
+            raise ScenarioError(f"looks: no probe named {id_!r}")
+        options = self.scenario["probes"][id_]
+        first = self.start + timedelta(seconds=seconds(options.get("offset", "0s")))
+        for number, words in enumerate(looks(text)):
+            yield first + timedelta(seconds=number * probe.interval_s), (probe, location or probe.locations[0], words)
+
+    def _results(self, tick: datetime, probe: Probe, location: str, words: tuple[str, ...]) -> Iterator[Result]:
+        """Yield the look of a tick and its second looks: those that are written down, else those that are needed."""
+        at, key = tick, (probe.id, location)
+        for attempt in itertools.count(1):
+            word = words[min(attempt, len(words)) - 1]
+            if word == ".":
+                return
+            result = Result(RunId(probe.id, location, tick, attempt), at, LOOK_S, self._observation(word))
+            yield result
+            before = self.failed_row.get(key, 0)
+            self.failed_row[key] = steps.failed_in_a_row(before, result)
+            if attempt >= len(words) and not steps.needs_second_look(probe, result, before):
+                return
+            at += timedelta(seconds=LOOK_S + probe.policy.second_look_after_s)
+
+    def _observation(self, word: str) -> Observation:
+        own = self.scenario.get("words", {}).get(word)
+        if own is not None:
+            return notation.observation(own, self.start)
+        reason = LETTERS.get(word) or notation.BY_VALUE.get(word)
+        if reason is None:
+            raise ScenarioError(f"looks: {word!r} is no letter, no reason and none of the scenario's words")
+        return Observation(reason, detail=reason.value if reason is not Reason.OK else "")
+
+    def _check(self, at: datetime, when: str, want: Mapping[str, str]) -> None:
+        self.judge.sweep(at)
+        for component, health_ in want.items():
+            verdict = self.judge.shown(component, at)
+            found = verdict.health.value if verdict else "nothing"
+            word = self.judge.registration_of(component, at)
+            if word is not None and health_ in set(Registration):
+                found = word.value
+            if found != health_:
+                self.unmet.append(f"health: at {when} {component} is {found}, expected {health_}")
+
+    def _click(self, at: datetime, click: Mapping[str, Any]) -> None:
+        who = click.get("by", "alice")
+        if "acknowledge" in click:
+            for alert in self.judge.open_alerts():
+                if alert.rule == click["acknowledge"]:
+                    self.judge.command(AcknowledgeAlert(alert.id), who, at)
+            return
+        incident = self.judge.latest(click["service"], Cause(click.get("cause", "outage")))
+        if incident is None:
+            raise ScenarioError(f"clicks: there is no incident of {click['service']} at {click['at']}")
+        try:
+            self.judge.command(_order(click, incident.id), who, at)
+        except CommandError as error:
+            raise ScenarioError(f"clicks: at {click['at']}: {error}") from None
+
+
+def _order(click: Mapping[str, Any], incident: str) -> Command:
+    """Return what a person commanded about an incident."""
+    text = str(click.get("text", ""))
+    orders: dict[EventKind, Callable[[], Command]] = {
+        EventKind.NOTE: lambda: PostUpdate(
+            incident,
+            text,
+            IncidentStatus(click["status"]) if click.get("status") else None,
+            Impact(click["impact"]) if click.get("impact") else None,
+            str(click.get("title", "")),
+        ),
+        EventKind.RESOLVED: lambda: ResolveIncident(incident),  # a text beside it would be a note of its own
+        EventKind.PUBLISHED: lambda: PublishIncident(incident),
+        EventKind.HIDDEN: lambda: HideIncident(incident),
+        EventKind.POSTMORTEM: lambda: WritePostmortem(incident, text),
+    }
+    found = orders.get(click["do"])
+    if found is None:
+        raise ScenarioError(f"clicks: a person cannot do {click['do']!r}: one of {', '.join(sorted(orders))}")
+    return found()
+
+
+def _maintenance(scenario: Mapping[str, Any], start: datetime) -> Iterator[Command]:
+    for item in scenario.get("maintenance", ()):
+        begins, ends = (start + timedelta(seconds=seconds(item[name])) for name in ("from", "to"))
+        planned = Maintenance(
+            "",
+            item["service"],
+            tuple(item.get("components", ())),
+            begins,
+            ends,
+            item.get("repeat", ""),
+            item.get("time_zone", "UTC"),
+        )
+        if why := repeat_fault(planned):
+            raise ScenarioError(f"maintenance: {why}")
+        yield ScheduleMaintenance(
+            planned.service, planned.components, "", begins, ends, "", planned.repeat, planned.time_zone
+        )
+
+
+def _silences(scenario: Mapping[str, Any], start: datetime) -> Iterator[Command]:
+    for item in scenario.get("silences", ()):
+        begins, ends = (start + timedelta(seconds=seconds(item[name])) for name in ("from", "to"))
+        about = item.get("service", ""), item.get("component", ""), item.get("rule", "")
+        if ends > max(begins, start):
+            yield Silence(ends, *about, starts_at=begins, everything=not any(about))

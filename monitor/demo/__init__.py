@@ -1,0 +1,1 @@
+"""``chatwatch demo``: the whole system against the simulated vendor, with an invented past."""

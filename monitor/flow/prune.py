@@ -1,0 +1,124 @@
+"""Ageing out, in small steps with a rest between them, so that no result waits for long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Engine, MetaData, Table, delete, func, select, text
+
+from monitor.core.schedule import micros as us
+from monitor.store.codec import DAY
+from monitor.store.engine import begin, is_postgresql, reading
+from monitor.store.results import raw
+from monitor.store.results.partitions import partition_name
+from monitor.store.results.rolling import HOUR, MINUTE, mark
+
+STEP = 5_000
+"""Raw results per transaction."""
+STEP_SMALL = 2_000
+"""Rows of other tables, which hold texts."""
+LOCK_WAIT = "2s"
+"""A day that somebody reads is dropped the next time: whoever waits for such a lock holds up everybody behind."""
+
+
+def prune(
+    engine: Engine,
+    now: datetime,
+    *,
+    results: timedelta = timedelta(days=90),
+    minutes: timedelta = timedelta(days=2),
+    hours: timedelta = timedelta(days=400),
+    evidence: timedelta = timedelta(days=30),
+    rest: Callable[[], object] = lambda: None,
+    steps: int | None = None,
+) -> int:
+    """Age out what is older than its limit; returns how many raw results went.
+
+    Each step is a transaction of its own. ``rest`` is called after each: whoever waits for the database comes first.
+    At most ``steps`` of them are made for each table. Day buckets, spans, incidents, alerts and the audit are kept for
+    ever; evidence as long as its incident.
+    """
+    gone = _run(_old_results(engine, us(now - results)), rest, steps)
+    for level, age in ((MINUTE, minutes), (HOUR, hours)):
+        _run(_old_buckets(engine, level, us(now - age)), rest, steps)
+    _run(_old_evidence(engine, us(now - evidence)), rest, steps)
+    return gone
+
+
+def _run(work: Iterable[int], rest: Callable[[], object], steps: int | None) -> int:
+    total = 0
+    for gone in islice(work, steps):
+        total += gone
+        rest()
+    return total
+
+
+def _old_results(engine: Engine, limit_us: int) -> Iterator[int]:
+    """Drop whole partitions, or take rows from the old end; the newest row stays, so that ids are never used again."""
+    if is_postgresql(engine):
+        yield from _old_partitions(engine, limit_us)
+        return
+    while True:
+        with begin(engine) as connection:
+            rolled = mark(connection, "minute")
+            query = select(raw.RESULT.c.id, raw.RESULT.c.at_us).order_by(raw.RESULT.c.id).limit(STEP)
+            rows = connection.execute(query).all()
+            if len(rows) < 2 or (rows[-1].at_us >= limit_us and rows[0].at_us >= limit_us):
+                return
+            last = max((row.id for row in rows if row.at_us < limit_us and row.id <= rolled), default=0)
+            newest = connection.scalar(select(func.max(raw.RESULT.c.id))) or 0
+            last = min(last, newest - 1)
+            gone = connection.execute(delete(raw.RESULT).where(raw.RESULT.c.id <= last)).rowcount
+        yield gone
+        if not gone:
+            return
+
+
+def _old_partitions(engine: Engine, limit_us: int) -> Iterator[int]:
+    """Drop days, one in a transaction: the lock keeps everybody out for as long as it lasts."""
+    with reading(engine) as connection:
+        days = connection.scalars(
+            text(
+                "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid JOIN pg_class p ON "
+                "p.oid = i.inhparent WHERE p.relname = 'result' ORDER BY 1"
+            )
+        ).all()
+    limit = partition_name(limit_us - limit_us % DAY)
+    for name in days:
+        if name < limit:
+            with reading(engine) as connection:
+                count = connection.scalar(select(func.count()).select_from(Table(name, MetaData()))) or 0
+            with begin(engine) as connection:
+                connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'"))
+                connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
+            yield count
+
+
+def _old_buckets(engine: Engine, level: Table, limit_us: int) -> Iterator[int]:
+    """Take the oldest buckets, all series of as many as make up a step."""
+    while True:
+        with begin(engine) as connection:
+            start = level.c.bucket_us
+            query = select(start).where(start < limit_us).order_by(start).limit(1).offset(STEP_SMALL)
+            following = connection.scalar(query)
+            # All of one bucket at least, or a large catalogue would never get on.
+            bound = start < limit_us if following is None else start <= following
+            gone = connection.execute(delete(level).where(bound)).rowcount
+        yield gone
+        if following is None:
+            return
+
+
+def _old_evidence(engine: Engine, limit_us: int) -> Iterator[int]:
+    evidence: Any = raw.EVIDENCE.c
+    while True:
+        with begin(engine) as connection:
+            old = select(evidence.result_id).where(evidence.at_us < limit_us, evidence.incident == "")
+            chosen = old.order_by(evidence.at_us).limit(STEP_SMALL)
+            gone = connection.execute(delete(raw.EVIDENCE).where(evidence.result_id.in_(chosen))).rowcount
+        yield gone
+        if gone < STEP_SMALL:
+            return

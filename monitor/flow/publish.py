@@ -1,0 +1,78 @@
+"""Publishing what is watched: the part of ``probes.yaml`` that the rules and the pages need."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from monitor.core.catalogue import Catalogue, series_in_order
+from monitor.core.evaluation import Evaluation
+from monitor.core.schedule import micros as us
+from monitor.flow.planning import put_planned
+from monitor.flow.record import Recorded
+from monitor.store.catalogues import CATALOGUE
+from monitor.store.codec import pack
+from monitor.store.engine import begin
+from monitor.store.transaction.store import COMPONENT, SERIES, SqlStore
+
+
+def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, label: str = "") -> Recorded:
+    """Put a catalogue in force. Incidents of what is no longer watched are closed as removed, not as recovered.
+
+    ``label`` is shown on every page, e.g. that this is a reconstruction.
+    """
+    done = Recorded()
+    body = pack(Catalogue, catalogue)
+    digest = hashlib.sha256(f"{label}|{body}".encode()).hexdigest()[:32]
+    with begin(engine) as connection:
+        if connection.scalar(select(CATALOGUE.c.digest)) == digest:
+            return done
+        store = SqlStore(connection, now)
+        evaluation = Evaluation(store)
+        evaluation.on_catalogue(catalogue, now)
+        store.flush()
+        done.take(store, evaluation)
+        values = {"digest": digest, "at_us": us(now), "label": label, "body": body}
+        if not connection.execute(update(CATALOGUE).values(values)).rowcount:
+            connection.execute(insert(CATALOGUE).values(values | {"id": 1}))
+        _components(connection, catalogue, now)
+        _series(connection, catalogue)
+        put_planned(connection, catalogue.planned, now)
+    return done
+
+
+def _components(connection: Connection, catalogue: Catalogue, now: datetime) -> None:
+    known = set(connection.scalars(select(COMPONENT.c.id)))
+    for position, component in enumerate(catalogue.components):
+        if component.id in known:
+            values = {"service": component.service, "position": position}
+            connection.execute(update(COMPONENT).where(COMPONENT.c.id == component.id).values(values))
+            continue
+        row = {
+            "id": component.id,
+            "service": component.service,
+            "position": position,
+            "health": "unknown",
+            "created_us": us(now),
+            "span_us": us(now),
+            "days_revision": 0,
+            "reason": "",
+            "detail": "",
+            "registration": "",
+            "latency": "",
+            "unusual": "",
+        }
+        connection.execute(insert(COMPONENT).values(row))
+
+
+def _series(connection: Connection, catalogue: Catalogue) -> None:
+    known = {(row.probe, row.location) for row in connection.execute(select(SERIES.c.probe, SERIES.c.location))}
+    rows = [
+        {"probe": probe, "location": location, "tick_us": 0, "attempt": 0, "reading": "", "state": ""}
+        for probe, location in series_in_order(catalogue)
+        if (probe, location) not in known
+    ]
+    if rows:
+        connection.execute(insert(SERIES), rows)

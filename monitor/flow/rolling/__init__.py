@@ -1,0 +1,1 @@
+"""Rolling up: minutes, hours and days of looks, and what is judged from them."""

@@ -1,0 +1,1 @@
+"""The prober's process: it looks, on the grid, and holds nothing that could delay a look."""

@@ -1,0 +1,212 @@
+"""The prober's process: its link to the recorder, its chores, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import logging
+import os
+import signal
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from monitor import clock
+from monitor.config import Config, ConfigError, load
+from monitor.prober.prober import CLOCK_EVERY_S, Prober
+from monitor.prober.uplink import BATCH_EVERY_S, Handover
+from monitor.probes.memory import Memories, memory_path
+from monitor.runtime.frames import open_link, watch_parent
+from monitor.runtime.heap import give_back
+from monitor.runtime.messages import ProberAlive, Remembered
+
+log = logging.getLogger("chatwatch.prober")
+
+RECORDER_SILENT_S = 60.0
+FLUSH_S = 2.0
+CLOCK_STEP_S = 1.0
+COLLECT_EVERY_S = 2.0
+COLLECT_BY_FORCE = 100_000
+ALIVE_EVERY_S = 1.0
+ALONE_AFTER_S = 8.0
+"""So long a prober of a shared database waits to be told which probes are its own."""
+LAG_EVERY_S = 0.1
+REMEMBER_EVERY_S = 10.0
+LIBRARIES = {"dns": ("dns.asyncresolver",), "upstream": ("feedparser",), "registration": ("phonenumbers", "babel")}
+"""Kind → what its looks import."""
+WITHOUT_TLS = frozenset({"tcp", "dns", "heartbeat"})
+
+
+async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
+    """Be the prober process: 0 after a clean stop, 1 when the recorder is gone or the configuration is faulty."""
+    config = load(path, os.environ, location)
+    handover = Handover(*await open_link(descriptor))
+    warm(config)
+    prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
+    handover.on_report, handover.on_own, prober.leave = prober.take_report, prober.own, handover.leave
+    handover.batch_every_s = batch_every_s(config)
+    handover.on_carried, shared = prober.carry, not database.startswith("sqlite")
+    if shared:
+        handover.news = partial(_news, prober.memories)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, prober, handover, path, location)
+    watch_parent(stopping.set)
+    prober.start(alone=not shared)
+    give_back()
+    gc.freeze()
+    gc.disable()
+    listening = asyncio.create_task(handover.listen())
+    chores = [
+        asyncio.create_task(chore)
+        for chore in (
+            handover.send(),
+            _report(prober, handover),
+            _wait_for_shares(prober, handover),
+            _measure_lag(prober),
+            _watch_clock(prober),
+            _collect(prober),
+            _remember(prober),
+        )
+    ]
+    ending = [asyncio.create_task(stopping.wait()), asyncio.create_task(_recorder_hangs(handover)), listening]
+    await asyncio.wait([*ending, *chores], return_when=asyncio.FIRST_COMPLETED)
+    clean = handover.ending = stopping.is_set()
+    await prober.stop()
+    await remember(prober.memories)
+    if not listening.done():
+        await handover.flush(FLUSH_S)
+    for task in (*chores, *ending):
+        task.cancel()
+    outcomes = await asyncio.gather(*chores, *ending, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            log.error("the prober failed", exc_info=outcome)
+            clean = False
+    return 0 if clean else 1
+
+
+def warm(config: Config) -> None:
+    """Import what these probes need now: in the middle of a look it would hold up the loop."""
+    wanted = set[str]()
+    for probe in config.catalogue.probes:
+        options = config.looks.get(probe.id)
+        wanted.update(LIBRARIES.get(probe.kind, ()))
+        url = str(getattr(options, "url", "") or getattr(options, "base_url", ""))
+        if probe.kind not in WITHOUT_TLS and not url.startswith("http://"):
+            wanted.add("monitor.wire.certificates")
+        if getattr(options, "http2", False):
+            wanted.add("monitor.wire.http.http2")
+    for name in sorted(wanted):
+        importlib.import_module(name)
+
+
+def _news(memories: Memories) -> dict[str, Remembered]:
+    return {name: Remembered(datetime.fromtimestamp(at, UTC), text) for name, (at, text) in memories.news().items()}
+
+
+def batch_every_s(config: Config) -> float:
+    """Return how long a look may wait for others: never so long that the newest of a quick probe seems stale."""
+    return min([BATCH_EVERY_S, *(probe.interval_s for probe in config.catalogue.probes)])
+
+
+def _reload(prober: Prober, handover: Handover, path: Path, location: str | None) -> None:
+    try:
+        config = load(path, os.environ, location)
+        warm(config)
+        prober.apply(config)
+        handover.batch_every_s = batch_every_s(config)
+    except ConfigError as error:
+        log.error("the new configuration is faulty, the running one is kept:\n%s", error)
+
+
+async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
+    """Look at everything if nobody says in time what is ours: the database is away, and somebody has to look."""
+    if prober.alone_since is None:
+        await asyncio.sleep(ALONE_AFTER_S)
+        if not handover.shared:
+            log.warning("no word on how probes are shared after %.0f s: looking at all of them", ALONE_AFTER_S)
+            prober.begin_alone()
+    await asyncio.Event().wait()
+
+
+async def _report(prober: Prober, handover: Handover) -> None:
+    """Tell the recorder that we live, and how."""
+    while True:
+        blind, lag_s, since = prober.sight.reason, round(prober.lag_s, 4), prober.alone_since
+        await handover.tell(ProberAlive(blind, lag_s, since, handover.pending, handover.dropped))
+        await asyncio.sleep(ALIVE_EVERY_S)
+
+
+async def _measure_lag(prober: Prober) -> None:
+    """Keep the worst lateness of the loop within about the last ten seconds."""
+    worst: deque[float] = deque(maxlen=round(10 / LAG_EVERY_S))
+    while True:
+        due_s = clock.monotonic() + LAG_EVERY_S
+        await asyncio.sleep(LAG_EVERY_S)
+        worst.append(max(0.0, clock.monotonic() - due_s))
+        prober.lag_s = max(worst)
+
+
+async def _watch_clock(prober: Prober) -> None:
+    """Notice a step of the wall clock by comparing it with the one that never steps."""
+    offset_ns = clock.wall_offset_ns()
+    while True:
+        await asyncio.sleep(CLOCK_EVERY_S)
+        step_s = (clock.wall_offset_ns() - offset_ns) / 1e9
+        if abs(step_s) > CLOCK_STEP_S:
+            log.warning("the clock was set by %+.1f s; the schedule is laid out again", step_s)
+            prober.rearm(step_s)
+        offset_ns = clock.wall_offset_ns()
+
+
+async def _collect(prober: Prober) -> None:
+    """Collect garbage between looks: a collection in the middle of one would be measured as the vendor's delay."""
+    while True:
+        await asyncio.sleep(COLLECT_EVERY_S)
+        if prober.idle or gc.get_count()[0] > COLLECT_BY_FORCE:
+            gc.collect()
+
+
+async def _remember(prober: Prober) -> None:
+    while True:
+        await asyncio.sleep(REMEMBER_EVERY_S)
+        await remember(prober.memories)
+
+
+async def remember(memories: Memories) -> None:
+    """Write down what the probes remember, if there is anything new; the loop does not wait for the disk."""
+    content = memories.copy()
+    if content is None:
+        return
+    try:
+        await asyncio.to_thread(memories.write, content)
+    except OSError as error:
+        memories.failed()
+        log.warning("what the probes remember cannot be kept: %s", error.strerror or type(error).__name__)
+
+
+async def _recorder_hangs(handover: Handover) -> None:
+    """Return when the recorder hangs. Asked three times: after a stop of ours its answers only wait to be read."""
+    found = 0
+    while True:
+        await asyncio.sleep(1)
+        found = found + 1 if handover.silent_s > RECORDER_SILENT_S else 0
+        if found == 3:
+            log.error("the recorder has not answered for %.0f s", handover.silent_s)
+            return
+
+
+def main(path: Path, location: str | None, descriptor: int, database: str) -> int:
+    """Run the prober on the quickest loop there is."""
+    make_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    with suppress(ImportError):
+        make_loop = importlib.import_module("uvloop").new_event_loop
+    with asyncio.Runner(loop_factory=make_loop) as runner:
+        return runner.run(run(path, location, descriptor, database))

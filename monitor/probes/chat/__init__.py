@@ -1,0 +1,1 @@
+"""The kind ``chat``: ask a model and measure how it answers."""

@@ -1,0 +1,138 @@
+"""Anthropic's Messages protocol: named events, no ``[DONE]``, ``ping`` anywhere, ``error`` also after HTTP 200.
+
+Sources: Anthropic "Streaming Messages" and "Errors"; the version header is required.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.probes.answers import parse_json
+from monitor.probes.chat.reply import ApiError, Reply, api_error, count, table, word
+from monitor.probes.chat.sse import Event
+from monitor.text.cleaner import said
+
+VERSION = "2023-06-01"
+
+
+def _root(base_url: str) -> str:
+    return base_url.rstrip("/").removesuffix("/v1") + "/v1"
+
+
+def url(base_url: str) -> str:
+    """Return where to ask; the base address may or may not end in ``/v1``."""
+    return f"{_root(base_url)}/messages"
+
+
+def models_url(base_url: str) -> str:
+    """Return where the models are listed, all on one page."""
+    return f"{_root(base_url)}/models?limit=1000"
+
+
+def key_headers(key: str) -> dict[str, str]:
+    """Return the secret headers of a request."""
+    return {"x-api-key": key}
+
+
+def request(model: str, question: str, *, stream: bool, limit_field: str, max_tokens: int) -> dict[str, Any]:
+    """Return the body of a request."""
+    messages = [{"role": "user", "content": question}]
+    return {"model": model, "messages": messages, "stream": stream, limit_field: max_tokens}
+
+
+def read_event(reply: Reply, event: Event) -> bool:
+    """Take one event; true when it was progress."""
+    try:
+        document = table(parse_json(event.data))
+    except ValueError:
+        reply.undecodable += 1
+        return False
+    kind = word(document.get("type")) or event.name
+    if kind == "ping":
+        reply.keep_alive()
+        return False
+    if kind == "error":
+        reply.error = api_error(document) or ApiError()
+        return True
+    if kind not in _EVENTS:
+        reply.undecodable += not event.name.startswith(("message", "content_block"))
+        return False
+    reply.events += 1
+    return _EVENTS[kind](reply, document, event.at_s)
+
+
+def _message_start(reply: Reply, document: Any, _at_s: float) -> bool:
+    message = table(document.get("message"))
+    reply.model = word(message.get("model"))
+    _usage(reply, message)
+    return False
+
+
+def _block_delta(reply: Reply, document: Any, at_s: float) -> bool:
+    delta = table(document.get("delta"))
+    if delta.get("thinking") or delta.get("signature"):  # hidden thinking shows only its signature
+        reply.token(at_s, "", reasoning=True)
+    elif delta.get("text") or delta.get("partial_json"):
+        reply.token(at_s, said(delta.get("text")))
+    else:
+        return False
+    return True
+
+
+def _message_delta(reply: Reply, document: Any, _at_s: float) -> bool:
+    reply.finish(table(document.get("delta")).get("stop_reason"))
+    _usage(reply, document)
+    return True
+
+
+def _message_stop(reply: Reply, _document: Any, _at_s: float) -> bool:
+    reply.done = True
+    return True
+
+
+def _block_start(reply: Reply, document: Any, at_s: float) -> bool:
+    if table(document.get("content_block")).get("type") != "redacted_thinking":
+        return False
+    reply.token(at_s, "", reasoning=True)
+    return True
+
+
+def _block_stop(_reply: Reply, _document: Any, _at_s: float) -> bool:
+    return False
+
+
+_EVENTS = {
+    "message_start": _message_start,
+    "content_block_start": _block_start,
+    "content_block_delta": _block_delta,
+    "content_block_stop": _block_stop,
+    "message_delta": _message_delta,
+    "message_stop": _message_stop,
+}
+
+
+def _usage(reply: Reply, holder: Any) -> None:
+    usage = table(holder.get("usage"))
+    if (tokens := count(usage.get("input_tokens"))) is not None:
+        reply.input_tokens = tokens
+    if (tokens := count(usage.get("output_tokens"))) is not None:
+        reply.output_tokens = tokens
+
+
+def read_body(reply: Reply, body: bytes, at_s: float) -> None:
+    """Take a whole answer that was not streamed; *at_s* is its last byte."""
+    try:
+        document = table(parse_json(body))
+    except ValueError:
+        reply.undecodable += bool(body.strip())
+        return
+    blocks = document.get("content")
+    if document.get("type") == "error" or not isinstance(blocks, list):
+        reply.error = api_error(document)
+        reply.undecodable += reply.error is None
+        return
+    reply.events, reply.last_s, reply.done = 1, at_s, True
+    reply.model = word(document.get("model"))
+    reply.finish(document.get("stop_reason"))
+    _usage(reply, document)
+    reply.words += [said(table(block).get("text")) for block in blocks]

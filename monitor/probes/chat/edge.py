@@ -1,0 +1,94 @@
+"""The free rungs of the chat ladder: does the edge answer, is the model still listed. Neither proves inference."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.model import Observation, Reason
+from monitor.probes import base
+from monitor.probes.answers import evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall
+from monitor.probes.base import Context
+from monitor.probes.chat.budget import Choice, Rung
+from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
+from monitor.probes.chat.reply import Reply, api_error, table, word
+from monitor.probes.chat.taxonomy import Seen, classify, refusal
+from monitor.wire import Answer
+
+
+async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observation:
+    """Ask for the list of models, with the key on its own rung and without it on the lowest."""
+    with_key = choice.rung is Rung.MODELS
+    answer = await models(options, ctx, with_key=with_key)
+    seen = _seen_of(answer)
+    alive = answer.status < 300 or answer.status in ((404, 405) if with_key else (400, 401, 403, 404, 405))
+    _, reason = classify(seen)
+    if alive and reason is not Reason.BLOCKED:
+        reason = Reason.OK
+    found = listed(answer, options.model) if with_key else None
+    detail = f"list of models: HTTP {answer.status}" if with_key else f"edge answers HTTP {answer.status}"
+    notes: tuple[WarningCode, ...] = ()
+    if reason is Reason.OK and not key_of(options):
+        detail, notes = f"{detail}; no key, so answers are not tested", (WarningCode.CHAT_EDGE_ONLY,)
+    elif reason is Reason.OK and choice.spent:
+        reason, detail = Reason.BUDGET, f"{choice.spent}; {detail}"
+    if found is not None:
+        ctx.memory["unlisted"] = not found and bool(ctx.memory.get("listed"))
+        ctx.memory["listed"] = found or bool(ctx.memory.get("listed"))
+    observation = _observed(answer, reason, detail if reason in (Reason.OK, Reason.BUDGET) else refusal(seen))
+    return replace(
+        observation, warnings=(*observation.warnings, *notes), retry_after_s=retry_after_s(answer.headers, ctx.now)
+    )
+
+
+async def models(options: Options, ctx: Context, *, with_key: bool) -> Answer:
+    """Fetch the list of models. Raises ``WireError``."""
+    return await ctx.wire.fetch(
+        "GET",
+        DIALECTS[options.dialect].models_url(options.base_url),
+        headers=plain_headers(options, "application/json"),
+        secret_headers=secret_headers(options) if with_key else base.opened(options.secret_headers),
+        limits=ctx.limits(),
+    )
+
+
+def _seen_of(answer: Answer) -> Seen:
+    try:
+        error = api_error(parse_json(answer.body)) if answer.status >= 300 else None
+    except ValueError:
+        error = None
+    return Seen(
+        status=answer.status,
+        html=is_html(answer.headers, answer.body),
+        wall=robot_wall(answer.status, answer.headers, answer.body),
+        limit_reached=limit_reached(answer.headers),
+        asked_to_wait="retry-after" in answer.headers,
+        reply=Reply(error=error),
+    )
+
+
+def listed(answer: Answer, model: str) -> bool | None:
+    """Tell whether a list of models names the model (Google prefixes ``models/``); ``None`` when it is no list."""
+    try:
+        rows = table(parse_json(answer.body)).get("data") if answer.status < 300 else None
+    except ValueError:
+        return None
+    if not isinstance(rows, list):
+        return None
+    ids = {word(table(row).get("id")) for row in rows}
+    return model in ids or f"models/{model}" in ids
+
+
+def _observed(answer: Answer, reason: Reason, detail: str) -> Observation:
+    return Observation(
+        reason,
+        detail,
+        http_status=answer.status,
+        http_version=answer.http_version,
+        address=answer.address,
+        bytes_received=answer.wire_bytes,
+        phases=answer.phases,
+        certificate=answer.certificate,
+        warnings=answer.warnings,
+        evidence=None if reason is Reason.OK else evidence(answer.url, answer.headers, answer.body),
+    )

@@ -1,0 +1,120 @@
+"""Options of the kind ``chat`` and what follows from them: dialect, headers, plan."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from monitor.probes import base
+from monitor.probes.base import Seconds
+from monitor.probes.chat import anthropic as chat_anthropic
+from monitor.probes.chat import openai as chat_openai
+from monitor.probes.chat.ask import Dialect
+from monitor.probes.chat.budget import PROMPT_TOKENS, Plan
+
+DIALECTS: dict[str, Dialect] = {"openai": chat_openai, "anthropic": chat_anthropic}
+
+
+class Options(base.Options):
+    """Options of the kind ``chat``."""
+
+    base_url: str
+    dialect: Literal["openai", "anthropic"] = "openai"
+    model: str = Field(min_length=1)
+    key: SecretStr | None = None
+    stream: bool = True
+    max_tokens: int = Field(64, ge=1, le=4096)
+    """Of the short answer. A model that reasons needs more, or its answers give no verdict on the canary."""
+    long_max_tokens: int = Field(400, ge=1, le=8192)
+    token_limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"  # noqa: S105 - a field's name
+    """OpenAI's reasoning models refuse ``max_tokens``."""
+    extra: dict[str, Any] = Field(default_factory=dict)
+    """Further fields of the request body, as ``{"reasoning_effort": "low"}``."""
+    headers: dict[str, str] = Field(default_factory=dict)
+    secret_headers: dict[str, SecretStr] = Field(default_factory=dict)
+    headers_timeout_s: Seconds | None = None
+    """Limit to the response's headers; without one the total deadline holds."""
+    stall_s: Seconds = 20.0
+    """Limit between two chunks with tokens."""
+    first_token_slow_s: Seconds | None = 5.0
+    tpot_slow_s: Seconds | None = None
+    answer_slow_s: Seconds | None = None
+    canary: bool = True
+    """Ask a fresh sum and check the answer, instead of a plain greeting."""
+    budget_tokens_day: int | None = 100_000
+    budget_usd_day: float | None = Field(None, ge=0)
+    """Needs the two prices below."""
+    usd_per_million_input: float = Field(0.0, ge=0)
+    usd_per_million_output: float = Field(0.0, ge=0)
+    models_every_s: Seconds | None = 6 * 3600.0
+    """How often the list of models is read instead of asking; ``null`` never."""
+    short_every_s: Seconds = 0.0
+    """0 asks at every look; between two questions only the edge is looked at."""
+    long_every_s: Seconds | None = None
+    """How often the answer is long enough to measure the pace; ``null`` never."""
+    balance_url: str | None = None
+    """Where the vendor tells, for free, whether the account has money (DeepSeek's ``/user/balance``). Read before a
+    question: with an empty account it is not asked, and the look says so instead of failing."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        return base.checked_url(value).rstrip("/")
+
+    @field_validator("balance_url")
+    @classmethod
+    def _balance_url(cls, value: str | None) -> str | None:
+        return None if value is None else base.checked_url(value)
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, value: dict[str, str]) -> dict[str, str]:
+        return base.checked_headers(value)
+
+    @model_validator(mode="after")
+    def _budget(self) -> Self:
+        cost = self.max_tokens + PROMPT_TOKENS
+        if self.budget_tokens_day is not None and self.budget_tokens_day < cost:
+            raise ValueError(f"budget_tokens_day must allow at least one answer, here {cost} tokens")
+        if self.budget_usd_day is not None and not self.plan().has_prices:
+            raise ValueError("budget_usd_day needs usd_per_million_input and usd_per_million_output")
+        if self.balance_url and not base.same_origin(self.balance_url, self.base_url):
+            raise ValueError("balance_url must be on the host of base_url: the key goes there too")
+        return self
+
+    def target(self) -> str:
+        """Return the host."""
+        return base.host_of(self.base_url)
+
+    def plan(self) -> Plan:
+        """Return the budget's view of these options."""
+        return Plan(
+            tokens_day=self.budget_tokens_day,
+            usd_day=self.budget_usd_day,
+            usd_per_input_token=self.usd_per_million_input / 1e6,
+            usd_per_output_token=self.usd_per_million_output / 1e6,
+            models_every_s=self.models_every_s,
+            short_every_s=self.short_every_s,
+            long_every_s=self.long_every_s,
+            short_tokens=self.max_tokens,
+            long_tokens=self.long_max_tokens,
+            has_key=key_of(self) != "",
+        )
+
+
+def key_of(options: Options) -> str:
+    """Return the key, ``""`` without one."""
+    return options.key.get_secret_value().strip() if options.key else ""
+
+
+def secret_headers(options: Options) -> dict[str, str]:
+    """Return the headers that carry secrets, the key's among them."""
+    key = DIALECTS[options.dialect].key_headers(key_of(options)) if key_of(options) else {}
+    return key | base.opened(options.secret_headers)
+
+
+def plain_headers(options: Options, accept: str) -> dict[str, str]:
+    """Return all other headers of a request."""
+    version = {"anthropic-version": chat_anthropic.VERSION} if options.dialect == "anthropic" else {}
+    return {"Accept": accept, "Content-Type": "application/json", **version, **options.headers}

@@ -1,0 +1,236 @@
+"""Ask a chat model and measure how it answers.
+
+Words and formulae. All times count from the moment the request was fully sent, on the kernel's receive stamps where
+there are any:
+
+* ``ttft_s`` time to first token: first chunk with text of the answer *or* of its reasoning (AIPerf, guidellm). A chunk
+  with only the role or an empty text is no token. DNS, connect and TLS are not in it; see the phases.
+* ``first_answer_s``: first chunk with text that is not reasoning (guidellm's first *output* token).
+* ``queue_s``: first token - response headers, given only when keep-alives came in between.
+* ``itl_p50_s``, ``longest_gap_s``: median and longest gap between chunks with tokens. Several tokens may share a
+  chunk, so these are chunk gaps (AIPerf's inter-chunk latency, vLLM's ITL list).
+* ``tpot_s`` time per output token: (last token - first token) / (n - 1) (vLLM), n = the vendor's own
+  ``completion_tokens``, reasoning included. None without that count, or when everything came in one chunk.
+* ``last_token_s`` end to end: the last chunk with a token, the usage chunk excluded (vLLM); not streamed: the
+  last byte.
+* ``tokens_per_s`` output tokens per second of the request: n / end to end (guidellm, llmperf).
+
+Percentiles of any of these are taken over successful looks only.
+
+Without a key only the edge can be looked at, and the look says so. The ladder and the budget are in
+:mod:`~monitor.probes.chat.budget`, the classification is in :mod:`~monitor.probes.chat.taxonomy`. Kept in
+``ctx.memory``: the ledger, when a request like this worked last, whether the model was listed, and the model's
+identity.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel
+
+from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.model import Observation, Phases, Reason
+from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
+from monitor.probes.base import Context
+from monitor.probes.chat import budget
+from monitor.probes.chat.ask import Question, Talk, ask
+from monitor.probes.chat.balance import empty_account
+from monitor.probes.chat.budget import PROMPT_TOKENS, Choice, Ledger, Plan, Rung
+from monitor.probes.chat.canary import Canary, Verdict, verdict
+from monitor.probes.chat.canary import ask as new_canary
+from monitor.probes.chat.edge import listed, look_at_edge, models
+from monitor.probes.chat.options import DIALECTS, Options, plain_headers, secret_headers
+from monitor.probes.chat.taxonomy import End, Objectives, Seen, classify, refusal, warnings
+from monitor.wire import WireError
+
+STEADY_AFTER = 10
+"""So many answers at our own pace make ``slow_down`` the vendor's trouble, not our ramp's."""
+_PLAIN_QUESTION = "Say hello in one short sentence."
+
+
+def cut_off(memory: dict[str, Any], options: BaseModel, now: datetime) -> None:
+    """Book the question that another worker may have been asking when it died, if these are options of this kind."""
+    if isinstance(options, Options):
+        memory["ledger"] = budget.cut_off(options.plan(), Ledger.read(memory.get("ledger"), now), now).stored()
+
+
+async def run(options: Options, ctx: Context) -> Observation:
+    """Climb the rung that is due."""
+    plan, ledger = options.plan(), Ledger.read(ctx.memory.get("ledger"), ctx.now)
+    choice = budget.choose(plan, ledger, ctx.now)
+    seen = await _climb(options, ctx, plan, ledger, choice)
+    # The list is read rarely: what it said holds for the looks in between.
+    return (
+        replace(seen, warnings=(*seen.warnings, WarningCode.MODEL_NOT_LISTED)) if ctx.memory.get("unlisted") else seen
+    )
+
+
+async def _climb(options: Options, ctx: Context, plan: Plan, ledger: Ledger, choice: Choice) -> Observation:
+    if not choice.rung.asks:
+        ctx.memory["ledger"] = ledger.climbed(choice.rung, ctx.now).stored()
+        return await look_at_edge(options, ctx, choice)
+    broke = await empty_account(options, ctx)
+    return broke or await _question(options, ctx, plan, ledger, choice.rung)
+
+
+async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, rung: Rung) -> Observation:
+    canary = new_canary(ctx.rng, long=rung is Rung.LONG) if options.canary or rung is Rung.LONG else None
+    worst_tokens, worst_usd = plan.worst(rung)
+    # Booked before it is spent: a look that is cut from outside has cost its tokens all the same.
+    ctx.memory["ledger"] = ledger.climbed(rung, ctx.now, tokens=worst_tokens, usd=worst_usd).stored()
+    talk = await ask(_prepared(options, canary, plan.long_tokens if rung is Rung.LONG else plan.short_tokens), ctx)
+    seen = await _completed(options, ctx, talk, canary)
+    _, reason = classify(seen)
+    tokens_in, tokens_out = _used(seen, worst_tokens - PROMPT_TOKENS)
+    usd = plan.cost(tokens_in, tokens_out)
+    booked = ledger.climbed(rung, ctx.now, tokens=tokens_in + tokens_out, usd=usd)
+    ctx.memory["ledger"] = replace(booked, proven=reason is Reason.OK).stored()
+    observation = _observation(talk, seen, reason, usd if plan.has_prices else None)
+    notes = (*observation.warnings, *warnings(seen), *_remember(options, ctx, talk, seen, reason))
+    wait_s = retry_after_s(talk.exchange.headers, ctx.now) if talk.exchange and seen.status >= 400 else None
+    return replace(observation, warnings=notes, retry_after_s=wait_s)
+
+
+def _prepared(options: Options, canary: Canary | None, max_tokens: int) -> Question:
+    dialect = DIALECTS[options.dialect]
+    question = canary.question if canary else _PLAIN_QUESTION
+    body = dialect.request(
+        options.model, question, stream=options.stream, limit_field=options.token_limit_field, max_tokens=max_tokens
+    )
+    return Question(
+        dialect=dialect,
+        url=dialect.url(options.base_url),
+        headers=plain_headers(options, "text/event-stream" if options.stream else "application/json"),
+        secret_headers=secret_headers(options),
+        content=json.dumps(body | options.extra).encode(),
+        stream=options.stream,
+        stall_s=options.stall_s,
+        headers_timeout_s=options.headers_timeout_s,
+    )
+
+
+async def _completed(options: Options, ctx: Context, talk: Talk, canary: Canary | None) -> Seen:
+    """Add what the conversation alone does not show: the canary's verdict, the past, the list of models."""
+    reply = talk.seen.reply
+    is_cut = reply.cut_by_limit or not reply.finish_reason or reply.is_torn
+    judged = Verdict.NONE if reply.thought_only else verdict(canary, reply.text, cut=is_cut)
+    seen = replace(
+        talk.seen,
+        canary=judged,
+        objectives=Objectives(options.first_token_slow_s, options.tpot_slow_s, options.answer_slow_s),
+        worked_before=ctx.memory.get("worked_with") == _identity(options),
+        steady=ctx.memory.get("answered", 0) >= STEADY_AFTER,
+    )
+    if seen.worked_before and seen.status in (400, 404):
+        seen = replace(seen, listed=await _still_listed(options, ctx))
+    return seen
+
+
+async def _still_listed(options: Options, ctx: Context) -> bool | None:
+    try:
+        return listed(await models(options, ctx, with_key=True), options.model)
+    except WireError:
+        return None
+
+
+def _identity(options: Options) -> str:
+    return f"{options.base_url} {options.model}"
+
+
+def _used(seen: Seen, most: int) -> tuple[int, int]:
+    """Return the tokens of an answer, in and out: the vendor's count, or an estimate where there was none.
+
+    A question that was taken and not answered in time is booked with all that it may cost: the vendor may have worked
+    on it all the while, and nobody tells us.
+    """
+    reply = seen.reply
+    unheard = seen.wire is Reason.TIMEOUT_HEADERS
+    if seen.status >= 400 or not (seen.status or unheard):
+        return 0, 0
+    tokens_in = PROMPT_TOKENS if reply.input_tokens is None else reply.input_tokens
+    if reply.output_tokens is not None:
+        return tokens_in, reply.output_tokens
+    unread = not reply.token_times and seen.end in (End.DEADLINE, End.CUT)
+    return tokens_in, most if unheard or unread else len(reply.token_times)
+
+
+def _observation(talk: Talk, seen: Seen, reason: Reason, usd: float | None) -> Observation:
+    exchange, failure = talk.exchange, talk.failure
+    source = failure or exchange
+    answered = exchange is not None and 200 <= seen.status < 300
+    body = b"" if reason is Reason.OK else bytes(talk.body)
+    is_worth = exchange is not None and (reason is not Reason.OK or rate_limits(exchange.headers))
+    return Observation(
+        reason,
+        "; ".join(filter(None, (_detail(talk, seen, reason), _left(talk)))),
+        http_status=seen.status or None,
+        http_version=exchange.http_version if exchange else "",
+        address=source.address if source else "",
+        bytes_received=exchange.wire_bytes if exchange else None,
+        phases=_phases(source.phases, talk.lag_s) if source else None,
+        chat=seen.reply.times(seen.headers_s, usd) if answered else None,
+        certificate=source.certificate if source else None,
+        warnings=exchange.warnings if exchange else (),
+        evidence=evidence(exchange.url, exchange.headers, body) if exchange and is_worth else None,
+    )
+
+
+def _left(talk: Talk) -> str:
+    """Say what is left of our limit at the vendor, where it tells."""
+    allowance = tightest(talk.exchange.headers) if talk.exchange else None
+    return "" if allowance is None else str(allowance)
+
+
+def _phases(phases: Phases | None, lag_s: float) -> Phases | None:
+    """Add what the stall clock knows of our loop's lag, so that a stall of our own never alerts."""
+    if phases is None or lag_s <= phases.loop_lag_s:
+        return phases
+    return replace(phases, loop_lag_s=lag_s)
+
+
+def _detail(talk: Talk, seen: Seen, reason: Reason) -> str:
+    reply, times = seen.reply, seen.reply.times(seen.headers_s)
+    if talk.failure is not None:
+        return talk.failure.detail
+    if reply.error is not None or seen.status >= 300 or seen.html or seen.wall:
+        return refusal(seen)
+    pace = f"first token after {times.ttft_s:.2f} s" if times.ttft_s is not None else "no token"
+    if times.output_tokens and times.tokens_per_s:
+        pace += f", {times.output_tokens} tokens at {times.tokens_per_s:.0f}/s"
+    kept = f", {reply.keepalives} keep-alives" if reply.keepalives else ""
+    ends = {
+        End.STALLED: f"; then nothing after {times.chunks} chunks",
+        End.DEADLINE: "; cut at our deadline",
+        End.CUT: "; the connection broke",
+        End.COMPLETE: f"; finish reason {reply.finish_reason or 'missing'}",
+    }
+    said = f'; asked a sum and got "{reply.text[:60]}"' if reason is Reason.QUALITY else ""
+    return f"{pace}{kept}{ends[seen.end]}{said}"
+
+
+def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Reason) -> tuple[WarningCode, ...]:
+    """Keep what later looks compare with, and return what changed."""
+    memory, reply = ctx.memory, seen.reply
+    notes: list[WarningCode] = []
+    if talk.exchange is not None:
+        allowance = tightest(talk.exchange.headers)
+        notes += [WarningCode.RATELIMIT_LOW] * (allowance is not None and allowance.is_low)
+    if reason is Reason.AUTH and memory.get("worked_with") == _identity(options):
+        notes.append(WarningCode.AUTH_WORKED_BEFORE)
+    if reason in (Reason.OK, Reason.SLOW, Reason.QUEUED, Reason.QUALITY):
+        memory["answered"] = memory.get("answered", 0) + 1
+        memory["worked_with"], memory["worked_at"] = _identity(options), ctx.now.timestamp()
+        for name, found, code in (
+            ("model", reply.model, WarningCode.MODEL_CHANGED),
+            ("system_fingerprint", reply.system_fingerprint, WarningCode.SYSTEM_FINGERPRINT_CHANGED),
+        ):
+            if found and memory.get(name, found) != found:
+                notes.append(code)
+            memory[name] = found or memory.get(name, "")
+    if seen.canary is Verdict.NONE and options.canary and reason in (Reason.OK, Reason.SLOW, Reason.QUEUED):
+        notes.append(WarningCode.CANARY_NO_VERDICT)
+    return tuple(notes)

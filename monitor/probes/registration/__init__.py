@@ -1,0 +1,1 @@
+"""The kind ``registration``: read what a public source says of signing up."""

@@ -1,0 +1,167 @@
+"""The vendor's own status page: a witness, read in its native format, shown beside our verdict and never part of it.
+
+A page that cannot be read is never green: it moved, changed its shape, lost a component we look for, or hid behind a
+wall. Each of these carries a warning for the operator. A page that has not changed for days is read and marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.model import Health, Observation, Reason, UpstreamIncident, UpstreamReading
+from monitor.probes import base
+from monitor.probes.answers import evidence, parse_json, robot_wall
+from monitor.probes.base import Context, Seconds
+from monitor.probes.upstream.parts import INCIDENTS, OVER, Look, UnreadableError, mapped
+from monitor.probes.upstream.readers import incident_io_incidents, statuspage_incidents
+from monitor.probes.upstream.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
+from monitor.text.cleaner import as_map, as_rows
+from monitor.wire import Answer, WireError
+
+
+class Options(base.Options):
+    """Options of the kind ``upstream``."""
+
+    provider: Provider
+    url: str
+    """The page's address; an address that ends in ``.json`` or contains ``/proxy/`` is asked as it stands."""
+    components: dict[str, str] = Field(default_factory=dict)
+    """The vendor's component id (or its exact name) → our component id. For Google Cloud: product ids."""
+    frozen_after_s: Seconds = 30 * 86400.0
+    """A page whose own time stamp is older than this is taken for frozen, and what it says for unknown."""
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, value: str) -> str:
+        return base.checked_url(value)
+
+
+async def run(options: Options, ctx: Context) -> Observation:
+    """Read the page once, plus its history when an incident we knew as open is no longer listed."""
+    look = Look(ctx.now, page_of(options.url), options.provider)
+    where = endpoints(options.provider, options.url)
+    try:
+        answer = await fetch(where.main, ctx, where.body_bytes)
+    except WireError as error:
+        return unreachable(error)
+    try:
+        reading = await read(options.provider, answer, look, ctx, tuple(options.components))
+        if where.parts and options.components:
+            reading = await _with_parts(reading, where.parts, look, ctx)
+        reading = await _with_the_end(reading, where.history, look, ctx)
+    except UnreadableError as error:
+        found = Observation(_reason_of(answer), str(error), warnings=(error.warning, *look.odd))
+        return _about(found, answer, is_evident=True)
+    return _about(_judged(reading, options, look), answer)
+
+
+async def _with_parts(reading: UpstreamReading, url: str, look: Look, ctx: Context) -> UpstreamReading:
+    """Add the components of a provider that lists them in a document of their own."""
+    document = await _document(url, ctx)
+    rows = as_rows(as_map(document).get("components"), 400)
+    if not rows:
+        look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
+    pairs = ((row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rows)
+    listed = look.reading(reading.indicator, pairs)
+    return replace(reading, components=listed.components, component_names=listed.component_names)
+
+
+async def _document(url: str, ctx: Context) -> Any:
+    """Fetch a second document; ``None`` if that fails, because the first one already says the most."""
+    try:
+        answer = await fetch(url, ctx)
+        return parse_json(answer.body) if answer.status == 200 else None
+    except (WireError, ValueError):
+        return None
+
+
+async def _with_the_end(reading: UpstreamReading, url: str, look: Look, ctx: Context) -> UpstreamReading:
+    """Look up how the incidents ended that were open at the look before and are listed no longer."""
+    listed = {incident.id for incident in reading.incidents}
+    gone = [key for key in ctx.memory.get("open", []) if key not in listed]
+    going_on = [incident.id for incident in reading.incidents if incident.status not in OVER]
+    ctx.memory["open"] = going_on
+    if not gone or not url:
+        return reading
+    document = await _document(url, ctx)
+    if document is None:
+        ctx.memory["open"] = [*going_on, *gone][:INCIDENTS]  # ask again at the next look
+        return reading
+    reader = incident_io_incidents if reading.provider == "incident_io" else statuspage_incidents
+    ended = list(_picked(reader(document, look), gone))
+    if len(ended) < len(gone):
+        look.warn(WarningCode.UPSTREAM_INCIDENT_DELETED)
+    return replace(reading, incidents=(*reading.incidents, *ended))
+
+
+def _picked(incidents: Iterable[UpstreamIncident | None], keys: list[str]) -> Iterable[UpstreamIncident]:
+    first = {incident.id: incident for incident in incidents if incident is not None and incident.id in keys}
+    return first.values()
+
+
+def _judged(reading: UpstreamReading, options: Options, look: Look) -> Observation:
+    states, vanished = mapped(reading, options.components)
+    reading = replace(reading, incidents=tuple(_ours(item, reading, options) for item in reading.incidents))
+    if vanished:
+        look.warn(WarningCode.UPSTREAM_COMPONENT_VANISHED)
+    if _is_frozen(reading, options, look):
+        return _frozen(reading, states, look)
+    lost = sorted(ours for ours in set(options.components.values()) if not _has_source(ours, options, vanished))
+    if lost:
+        states.update(dict.fromkeys(lost, Health.UNKNOWN))
+        detail = f"nothing on the page is {', '.join(lost)} any more: {len(vanished)} configured ids match nothing"
+        reason = Reason.UNREADABLE
+    else:
+        open_now = sum(incident.status not in OVER for incident in reading.incidents)
+        detail = f"{reading.indicator}, {open_now} open incident{'' if open_now == 1 else 's'}"
+        reason = Reason.OK
+    return Observation(reason, detail, upstream=replace(reading, mapped=states), warnings=tuple(look.odd))
+
+
+def _ours(item: UpstreamIncident, reading: UpstreamReading, options: Options) -> UpstreamIncident:
+    """Say which of our components an incident of the vendor is about, by the ids or names that are mapped."""
+    named = {word.casefold() for key in item.components for word in (key, reading.component_names.get(key, key))}
+    found = dict.fromkeys(ours for key, ours in options.components.items() if key.casefold() in named)
+    return replace(item, ours=tuple(found)) if found else item
+
+
+def _frozen(reading: UpstreamReading, states: Mapping[str, Health], look: Look) -> Observation:
+    """Believe nothing of a page that nobody updates: the last state of a page that was left behind stays green."""
+    look.warn(WarningCode.UPSTREAM_FROZEN)
+    unknown = replace(reading, indicator=Health.UNKNOWN, mapped=dict.fromkeys(states, Health.UNKNOWN))
+    detail = f"not updated since {reading.page_updated_at:%Y-%m-%d}"
+    return Observation(Reason.UNREADABLE, detail, upstream=unknown, warnings=tuple(look.odd))
+
+
+def _has_source(ours: str, options: Options, vanished: tuple[str, ...]) -> bool:
+    return any(target == ours and key not in vanished for key, target in options.components.items())
+
+
+def _is_frozen(reading: UpstreamReading, options: Options, look: Look) -> bool:
+    updated = reading.page_updated_at
+    return updated is not None and look.now - updated > timedelta(seconds=options.frozen_after_s)
+
+
+def _reason_of(answer: Answer) -> Reason:
+    is_wall = robot_wall(answer.status, answer.headers, answer.body)
+    return Reason.BLOCKED if is_wall else Reason.UNREADABLE
+
+
+def _about(observation: Observation, answer: Answer, *, is_evident: bool = False) -> Observation:
+    return replace(
+        observation,
+        http_status=answer.status,
+        http_version=answer.http_version,
+        address=answer.address,
+        bytes_received=answer.wire_bytes,
+        phases=answer.phases,
+        certificate=answer.certificate,
+        warnings=(*observation.warnings, *answer.warnings),
+        evidence=evidence(answer.url, answer.headers, answer.body) if is_evident else None,
+    )

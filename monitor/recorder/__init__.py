@@ -1,0 +1,1 @@
+"""The recorder's process: it judges, stores, delivers and serves Prometheus."""

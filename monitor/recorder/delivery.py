@@ -1,0 +1,168 @@
+"""The dispatcher of the outbox: leases what is due, sends it, and writes down how that went.
+
+Nothing is marked before it was sent, so a crash repeats a notice under the same key and never loses one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Engine
+
+from monitor import clock
+from monitor.channels import KINDS, Notice, Undeliverable
+from monitor.channels.base import Options
+from monitor.config import Config
+from monitor.core.alerts.rules import Rule
+from monitor.core.model import Sending
+from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
+from monitor.text.lexicon import Language
+from monitor.wire import Wire
+
+log = logging.getLogger("chatwatch.delivery")
+
+T = TypeVar("T")
+
+LEASE_EVERY_S = 1.0
+AT_ONCE = 40
+"""Deliveries under way at the same time; each channel's slowness is its own."""
+DEADLINE_S = 30.0
+"""Below the lease, so that nobody else sends while we still try."""
+FIRST_PAUSE_S = 2.0
+LONGEST_PAUSE_S = 600.0
+GIVE_UP = timedelta(hours=24)
+PERMANENT_PAUSE_S = 30.0
+"""A refusal that looks permanent is tried once more: receivers are also misconfigured for a moment."""
+
+
+class Database(Protocol):
+    """Runs a verb in the database's thread."""
+
+    def __call__(self, work: Callable[..., T], *arguments: object, **named: object) -> Awaitable[T]:
+        """Return what the verb returns."""
+
+
+class Dispatcher:
+    """Sends what the outbox holds; ``count(channel, ended)`` is called after each try.
+
+    ``owner`` is ``worker/process``: what an earlier process of the worker held when it died is sent again at once.
+    """
+
+    def __init__(
+        self, engine: Engine, database: Database, owner: str, config: Config, count: Callable[[str, str], None]
+    ) -> None:
+        self._engine = engine
+        self._database = database
+        self._owner = owner
+        self._count = count
+        self._rng = random.SystemRandom()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._first = True
+        self._wire = Wire()
+        self.apply(config)
+
+    def apply(self, config: Config) -> None:
+        """Take a configuration."""
+        self._config = config
+        self._wire = Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
+        self._services = {service.id: service.name for service in config.catalogue.services}
+        self._components = {component.id: component for component in config.catalogue.components}
+
+    async def step(self) -> None:
+        """Lease what is due and begin to send it."""
+        room = AT_ONCE - len(self._sending)
+        if room <= 0:
+            return
+        if self._first:
+            worker = self._owner.rpartition("/")[0]
+            await self._database(take_back_notices, self._engine, worker, clock.now())
+            self._first = False
+        for leased in await self._database(lease_notices, self._engine, self._owner, clock.now(), room):
+            task = asyncio.create_task(self._deliver(leased))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def close(self) -> None:
+        """Let what is under way end, at most a few seconds; the rest is sent again by whoever comes next."""
+        if self._sending:
+            _, late = await asyncio.wait(self._sending, timeout=3.0)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await self._wire.aclose()
+
+    async def _deliver(self, leased: LeasedNotice) -> None:
+        outcome, error, retry_at = await self._try(leased)
+        self._count(leased.channel, str(outcome))
+        if error:
+            log.warning("a notice by %s: %s (%s)", leased.channel, error, outcome)
+        try:
+            await self._database(
+                settle_notice,
+                self._engine,
+                leased.id,
+                outcome,
+                clock.now(),
+                owner=self._owner,
+                error=error,
+                retry_at=retry_at,
+            )
+        except Exception as failure:
+            # The lease runs out and the notice is sent again under the same key.
+            log.warning("how a notice by %s went could not be written: %s", leased.channel, type(failure).__name__)
+
+    async def _try(self, leased: LeasedNotice) -> tuple[Sending, str, datetime | None]:
+        channel = self._config.channels.get(leased.channel)
+        if channel is None or channel.options is None:
+            why = f"channel is switched off: {channel.disabled}" if channel else "there is no such channel any more"
+            return Sending.DEAD, why, None
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                notice = self._notice(leased, channel.options)
+                await KINDS[channel.kind].send(channel.options, notice, self._wire)
+        except Undeliverable as error:
+            return self._again(leased, str(error), permanent=error.permanent, after_s=error.retry_after_s)
+        except TimeoutError:
+            return self._again(leased, f"no answer within {DEADLINE_S:g} s")
+        except Exception as error:
+            # Its text may hold an address with a token.
+            return self._again(leased, f"our own fault: {type(error).__name__}")
+        return Sending.SENT, "", None
+
+    def _notice(self, leased: LeasedNotice, options: object) -> Notice:
+        alert, component = leased.alert, self._components.get(leased.alert.component)
+        language = options.language if isinstance(options, Options) else Language.EN
+        name = component.name if component else ""
+        if component and component.name_zh and language is Language.ZH:
+            name = component.name_zh
+        return Notice(
+            key=leased.key,
+            alert=alert,
+            why=leased.why,
+            at=leased.created_at,
+            service_name=self._services.get(alert.service, ""),
+            component_name=name,
+            tries=leased.tries,
+            test=alert.rule is Rule.TEST,
+            language=language,
+        )
+
+    def _again(
+        self, leased: LeasedNotice, error: str, *, permanent: bool = False, after_s: float | None = None
+    ) -> tuple[Sending, str, datetime | None]:
+        now = clock.now()
+        if now - leased.created_at > GIVE_UP or (permanent and leased.tries > 0):
+            return Sending.DEAD, error, None
+        pause_s = PERMANENT_PAUSE_S if permanent else pause(leased.tries, self._rng.random())
+        return Sending.RETRYING, error, now + timedelta(seconds=max(pause_s, after_s or 0.0))
+
+
+def pause(tries: int, chance: float) -> float:
+    """Return seconds until the next try: full jitter over a doubling span (2 s … 10 min), never under half a second."""
+    span_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(tries, 20))
+    return max(0.5, span_s * chance)

@@ -1,0 +1,189 @@
+"""Results into the database: judged in their order, and what cannot be judged is held in quarantine and tried again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine
+
+from monitor import clock, flow
+from monitor.channels.base import plain
+from monitor.config import Config
+from monitor.core.model import Result
+from monitor.flow.record import Recorded
+from monitor.probes.base import secrets_of
+from monitor.recorder import quarantine
+from monitor.recorder.metrics import Counters, Seen
+from monitor.recorder.quarantine import ERROR_CHARS, Quarantine, Request
+from monitor.store.engine import is_away
+from monitor.store.leases import Claim
+from monitor.text.redaction import redact
+
+log = logging.getLogger("chatwatch.recorder")
+
+LATE = timedelta(minutes=5)
+"""What is older when it is stored belongs to the past: it is judged, and nobody is paged for it."""
+FIRST_RETRY_S = 120.0
+LONGEST_RETRY_S = 3600.0
+NAMED = 5
+"""So many held services are named in the alert."""
+
+
+class Judging:
+    """Takes results of one worker, in one thread."""
+
+    def __init__(
+        self, engine: Engine, held: Quarantine, seen: Seen, counters: Counters, claim: Callable[[], Claim | None]
+    ) -> None:
+        self._engine = engine
+        self.quarantine = held
+        self._seen = seen
+        self._counters = counters
+        self._claim = claim
+        self._looks: Mapping[str, object] = {}
+        self._service_of: dict[str, str] = {}
+        self._due_s: dict[str, float] = {}
+        """Held service → when it is tried again, on the clock that never steps; at the start all at once."""
+        self._pauses_s: dict[str, float] = {}
+        self._given_up = 0
+        self._tell()
+
+    def apply(self, config: Config) -> None:
+        """Take a configuration: which service a probe speaks for, and which secrets no text may hold."""
+        self._looks = config.looks
+        of_component = {component.id: component.service for component in config.catalogue.components}
+        self._service_of = {
+            probe.id: of_component.get(probe.component, probe.component.partition("/")[0])
+            for probe in config.catalogue.probes
+        }
+
+    def holds(self, probe: str) -> bool:
+        """Say whether looks of a probe wait in quarantine."""
+        return self._service_of.get(probe, "") in self.quarantine.held
+
+    def without_held(self, missed: Sequence[Result]) -> list[Result]:
+        """Leave out the ticks that were looked at: the database does not know of looks that were not judged."""
+        return [result for result in missed if not self.quarantine.knows(result.run)]
+
+    def take(self, results: Sequence[Result]) -> None:
+        """Judge and store; raises what ``AWAY`` lists, and ``OSError`` when quarantine cannot take what it must."""
+        if results:
+            # In this order: were we killed in between, the others are stored twice, which is once, and nothing is lost.
+            waiting = [result for result in results if self.holds(result.run.probe)]
+            self._record([result for result in results if not self.holds(result.run.probe)])
+            for service, some in self._by_service(waiting).items():
+                self.quarantine.hold(service, some, "", clock.now())
+            self._tell()
+        self._seen.stored_at = clock.now()
+
+    def due(self, now_s: float) -> dict[str, Request]:
+        """Return the held services to be tried now, because a person asks for it or because it is time."""
+        found = {name: Request.RETRY for name in self.quarantine.held if self._due_s.get(name, now_s) <= now_s}
+        return found | self.quarantine.requests()
+
+    def retry(self, service: str, request: Request) -> Iterator[None]:
+        """Try a held service again, a batch a step; raises what ``AWAY`` lists."""
+        drop, looks = request is Request.DROP, self.quarantine.held[service].looks
+        yield from quarantine.retry(self.quarantine, service, self._judge_held, clock.now, drop=drop)
+        known = self.quarantine.held.get(service)
+        if known is None:
+            log.info("%d looks of %s are %s", looks, service, "recorded as dropped" if drop else "judged: none is held")
+            self._due_s.pop(service, None)
+            self._pauses_s.pop(service, None)
+        else:
+            pause_s = self._pauses_s.get(service, FIRST_RETRY_S)
+            log.error("looks of %s can still not be judged, next try in %.0f s: %s", service, pause_s, known.error)
+            self._due_s[service] = clock.monotonic() + pause_s
+            self._pauses_s[service] = min(2 * pause_s, LONGEST_RETRY_S)
+        self.quarantine.answer(service)
+        self._tell()
+
+    def alert(self) -> str:
+        """Say for the operator's alert what is held and what to do; empty while nothing is."""
+        held = sorted(self.quarantine.held.values(), key=lambda item: item.since)
+        if not held:
+            return ""
+        names = ", ".join(item.service for item in held[:NAMED])
+        more = f" and {len(held) - NAMED} more" if len(held) > NAMED else ""
+        first = held[0]
+        return (
+            f"{names}{more} cannot be judged since {first.since:%Y-%m-%d %H:%M} UTC ({first.error}):"
+            " see chatwatch quarantine list"
+        )
+
+    def _judge_held(self, results: Sequence[Result]) -> str:
+        """Judge results of one held service; returns why it cannot be done, empty if it was."""
+        for done in self._recorded(results):
+            for unjudged in done.unjudged.values():
+                return self._clean(unjudged.error)
+        return ""
+
+    def _record(self, results: Sequence[Result]) -> None:
+        for done in self._recorded(results):
+            for service, unjudged in done.unjudged.items():
+                self._hold(service, unjudged.results, unjudged.error)
+
+    def _recorded(self, results: Sequence[Result]) -> Iterator[Recorded]:
+        """Record what is late without paging anyone, then the rest."""
+        now, claim = clock.now(), self._claim()
+        old = [result for result in results if now - result.started_at > LATE]
+        new = [result for result in results if now - result.started_at <= LATE]
+        for part, backfill in ((old, True), (new, False)):
+            if part:
+                for done in self._attempt(part, now, backfill, claim):
+                    self._count(done)
+                    yield done
+
+    def _attempt(
+        self, results: Sequence[Result], now: datetime, backfill: bool, claim: Claim | None
+    ) -> Iterator[Recorded]:
+        """Record; should that fail for another reason than the database's absence, record service by service."""
+        try:
+            yield flow.record(self._engine, results, now, backfill=backfill, claim=claim)
+        except Exception as error:
+            if is_away(error):
+                raise
+            log.exception("recording failed")
+            services = self._by_service(results)
+            if len(services) > 1:
+                for some in services.values():
+                    yield from self._attempt(some, now, backfill, claim)
+            else:
+                words = f"{type(error).__name__}: {error}"
+                yield Recorded(unjudged={name: flow.Unjudged(tuple(some), words) for name, some in services.items()})
+
+    def _count(self, done: Recorded) -> None:
+        if done.fenced:
+            self._counters.fenced.inc(done.fenced)
+            log.info("%d results of probes that another worker looks at are left out", done.fenced)
+        for name in sorted(done.rewound):
+            log.warning("the newest look of %s lay in the future: the clock was set back", name)
+
+    def _hold(self, service: str, results: Sequence[Result], error: str) -> None:
+        self._counters.failures.labels("record").inc()
+        words = self._clean(error)
+        log.error("%d looks of %s cannot be judged and are held in quarantine: %s", len(results), service, words)
+        self.quarantine.hold(service, results, words, clock.now())
+        self._due_s[service] = clock.monotonic() + FIRST_RETRY_S
+        self._pauses_s[service] = 2 * FIRST_RETRY_S
+
+    def _clean(self, error: str) -> str:
+        secrets = [secret for options in self._looks.values() for secret in secrets_of(options)]
+        return plain(redact(error or "no reason was given", secrets), ERROR_CHARS)
+
+    def _by_service(self, results: Sequence[Result]) -> Mapping[str, list[Result]]:
+        found: dict[str, list[Result]] = {}
+        for result in results:
+            found.setdefault(self._service_of.get(result.run.probe, "unknown"), []).append(result)
+        return found
+
+    def _tell(self) -> None:
+        """Bring the metrics up to date."""
+        self._seen.held_services, self._seen.held_looks = len(self.quarantine.held), self.quarantine.looks
+        given_up = self.quarantine.dropped - self._given_up
+        if given_up:
+            self._counters.held_given_up.inc(given_up)
+            log.error("quarantine is full and gave up %d looks", given_up)
+            self._given_up = self.quarantine.dropped

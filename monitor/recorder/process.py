@@ -1,0 +1,236 @@
+"""The recorder process: takes batches from the prober, acknowledges them, and does everything that time asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import assert_never
+
+from sqlalchemy.exc import DBAPIError
+
+from monitor import clock, flow
+from monitor.config import ConfigError, load
+from monitor.recorder.delivery import LEASE_EVERY_S
+from monitor.recorder.metrics import Kept, Seen, registry_for
+from monitor.recorder.places import quarantine_home, spool_directory
+from monitor.recorder.quarantine import BusyError, Quarantine, strays
+from monitor.recorder.recorder import RETRY_S, Recorder, kind_of
+from monitor.recorder.scrape import AlertIntake, Beats, application, serve
+from monitor.recorder.sharing import SHARE_EVERY_S
+from monitor.recorder.spool import Spool, SpoolError
+from monitor.runtime.frames import from_prober, open_link, to_prober, watch_parent
+from monitor.runtime.messages import Ack, Batch, FrameError, FromProber, ProberAlive, RecorderAlive
+from monitor.runtime.programs import split
+from monitor.store.engine import AWAY, StoreError, open_engine
+
+log = logging.getLogger("chatwatch.recorder")
+
+SWEEP_EVERY_S = 5.0
+CHECK_IN_EVERY_S = 5.0
+SNAPSHOT_EVERY_S = 5.0
+REPLAY_EVERY_S = 2.0
+HELD_EVERY_S = 1.0
+ROLL_UP_EVERY_S = 60.0
+PRUNE_EVERY_S = 60.0
+LAST_BATCHES_S = 8.0
+BEAT_EVERY_S = 5.0
+WEBHOOK_TOKEN = "CHATWATCH_WEBHOOK_TOKEN"  # noqa: S105  # the variable's name
+
+
+async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
+    """Be the recorder process: 0 after a clean stop, 1 when the prober is gone without one."""
+    config = load(path, os.environ, location)
+    seen = Seen(clock.now)
+    registry, counters = registry_for(seen)
+    spool = Spool(spool_directory(database, config.settings.location))
+    seen.spooled = len(spool)
+    quarantine = Quarantine(quarantine_home(database) / config.settings.location)
+    for name in strays(quarantine.directory):
+        log.warning("%s is no file of quarantine and is left alone", quarantine.directory / name)
+    recorder = Recorder(config, open_engine(database), spool, quarantine, seen, counters)
+    recorder.apply(config)
+    reader, writer = await open_link(descriptor)
+    stopping, over = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    watch_parent(stopping.set)
+    recorder.tell = lambda message: writer.write(to_prober(message))
+    reloading = Reloader(recorder, path, location)
+    loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
+    host, port = split(config.settings.metrics)
+    beats = Beats(lambda: recorder.config.looks, recorder.report)
+    tasks = [
+        asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), host, port, over)),
+        asyncio.create_task(reloading.run()),
+        asyncio.create_task(_open(recorder)),
+        *_chores(recorder),
+    ]
+    tasks.append(asyncio.create_task(_beat(writer)))
+    intake = asyncio.create_task(_intake(recorder, reader, writer))
+    stop = asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({intake, stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    if stop in done and not intake.done():
+        # The prober was told to stop as well: what it still hands over is stored, then it closes the link.
+        recorder.retire()
+        await asyncio.wait({intake}, timeout=LAST_BATCHES_S)
+    clean = stopping.is_set() and intake.done()
+    over.set()
+    for task in (intake, stop, *tasks[1:]):
+        task.cancel()
+    for outcome in await asyncio.gather(intake, stop, *tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            _tell(outcome)
+            clean = False
+    writer.close()
+    await recorder.close()
+    return 0 if clean else 1
+
+
+def _tell(error: Exception) -> None:
+    """Say in one line what a person can mend, and everything about a fault of ours."""
+    if isinstance(error, StoreError | SpoolError | BusyError | OSError):
+        log.error("the recorder cannot work: %s", error)
+    else:
+        log.error("the recorder failed", exc_info=error)
+
+
+async def _open(recorder: Recorder) -> None:
+    """Open the database and then stay: a task that ends would end the process."""
+    await recorder.open()
+    await asyncio.Event().wait()
+
+
+async def _beat(writer: asyncio.StreamWriter) -> None:
+    """Tell the prober that we live, also while the database keeps us waiting."""
+    while True:
+        writer.write(to_prober(RecorderAlive()))
+        await asyncio.sleep(BEAT_EVERY_S)
+
+
+async def _intake(recorder: Recorder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Take frames until the prober is gone; a batch is acknowledged when it is safe."""
+    inbox = from_prober(reader)
+    try:
+        while (message := await inbox.receive()) is not None:
+            await _take(recorder, message)
+            match message:
+                case Batch(number):
+                    writer.write(to_prober(Ack(number)))
+                    with suppress(ConnectionError):
+                        await writer.drain()
+                case ProberAlive():
+                    pass
+                case _:
+                    assert_never(message)
+    except FrameError as error:
+        log.error("the prober sent %s", error)
+    log.info("the prober is gone")
+
+
+async def _take(recorder: Recorder, message: FromProber) -> None:
+    """Take one message, however long database and disk refuse it."""
+    while True:
+        try:
+            await recorder.take(message)
+            return
+        except OSError as error:
+            # Neither database nor spool: the prober keeps what is not acknowledged, up to its own bound.
+            recorder.counters.failures.labels("spool").inc()
+            recorder.seen.kept = Kept.NOWHERE
+            log.error("results can be kept nowhere: %s", error.strerror or type(error).__name__)
+            await asyncio.sleep(RETRY_S)
+
+
+def alert_intake(recorder: Recorder, environ: Mapping[str, str] = os.environ) -> AlertIntake | None:
+    """Return what takes Alertmanager's messages; None while no token is set."""
+    token = environ.get(WEBHOOK_TOKEN, "")
+    if not token:
+        return None
+
+    async def take_in(document: object) -> str:
+        if not recorder.opened.is_set():
+            raise StoreError("the database is not open yet")
+        done = await recorder.database(flow.take_in, recorder.engine, document, clock.now())
+        if done.left_out:
+            log.warning("%s alerts from outside were left out: too many are open", done.left_out)
+        return f"{done.taken} alerts taken, {done.left_out} left out"
+
+    return AlertIntake(token, take_in, (StoreError, DBAPIError))
+
+
+class Reloader:
+    """Takes a new configuration when asked; a faulty one is reported and the running one kept."""
+
+    def __init__(self, recorder: Recorder, path: Path, location: str | None) -> None:
+        self.asked = asyncio.Event()
+        self._recorder = recorder
+        self._path = path
+        self._location = location
+
+    async def run(self) -> None:
+        """Wait for wishes until cancelled."""
+        while True:
+            await self.asked.wait()
+            self.asked.clear()
+            try:
+                config = load(self._path, os.environ, self._location)
+            except ConfigError as error:
+                self._recorder.seen.reload_ok = False
+                log.error("the new configuration is faulty, the running one is kept:\n%s", error)
+                continue
+            self._recorder.apply(config)
+            self._recorder.seen.reload_ok = True
+            await _tried("publish", self._recorder, self._recorder.publish)
+            await _tried("share", self._recorder, self._recorder.share)
+
+
+def _chores(recorder: Recorder) -> list[asyncio.Task[None]]:
+    """Start everything that is done again and again."""
+    every = {
+        "share": (SHARE_EVERY_S, recorder.share),
+        "share_out": (0.0, recorder.shared_out),
+        "replay": (REPLAY_EVERY_S, recorder.replay),
+        "quarantine": (HELD_EVERY_S, recorder.try_held),
+        "sign_of_life": (CHECK_IN_EVERY_S, recorder.sign_of_life),
+        "sweep": (SWEEP_EVERY_S, recorder.sweep),
+        "snapshot": (SNAPSHOT_EVERY_S, recorder.look_around),
+        "roll_up": (ROLL_UP_EVERY_S, recorder.roll_up),
+        "prune": (PRUNE_EVERY_S, recorder.prune),
+        "delivery": (LEASE_EVERY_S, recorder.dispatcher.step),
+    }
+    return [asyncio.create_task(_again(name, period_s, recorder, chore)) for name, (period_s, chore) in every.items()]
+
+
+async def _again(name: str, period_s: float, recorder: Recorder, chore: Callable[[], Awaitable[None]]) -> None:
+    await recorder.opened.wait()
+    while True:
+        await _tried(name, recorder, chore)
+        await asyncio.sleep(period_s)
+
+
+async def _tried(name: str, recorder: Recorder, chore: Callable[[], Awaitable[None]]) -> None:
+    """Do one chore; a failure is counted and told, and the next time it is tried again."""
+    try:
+        await chore()
+    except AWAY as error:
+        recorder.counters.failures.labels(name).inc()
+        log.warning("%s: the database is away: %s", name, kind_of(error))
+    except Exception:
+        recorder.counters.failures.labels(name).inc()
+        log.exception("%s failed", name)
+
+
+def main(path: Path, location: str | None, descriptor: int, database: str) -> int:
+    """Run the recorder."""
+    with asyncio.Runner() as runner:
+        try:
+            return runner.run(run(path, location, descriptor, database))
+        except (StoreError, SpoolError, BusyError, OSError) as error:
+            _tell(error)
+            return 1

@@ -1,0 +1,1 @@
+"""Raw looks, one row each, and their roll-ups."""

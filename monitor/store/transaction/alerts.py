@@ -1,0 +1,202 @@
+"""The alerts of one transaction: read on first use, changed in memory, written back at its end."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, and_, insert, or_, select, update
+
+from monitor.core.alerts.grouping import NotificationLog
+from monitor.core.alerts.rules import Rule
+from monitor.core.entities import Alert, Decision
+from monitor.core.model import AlertState, Sending
+from monitor.core.schedule import micros as us
+from monitor.core.state_store import Notice
+from monitor.store import tables
+from monitor.store.codec import pack, unpack, us_or_none
+from monitor.store.tables import table
+from monitor.store.transaction.people import PeopleStore
+
+ALERT, ALERT_EVENT = table(tables.Alert), table(tables.AlertEvent)
+DECISION, OUTBOX = table(tables.Decision), table(tables.Outbox)
+UNSENT = (Sending.DUE.value, Sending.RETRYING.value, Sending.HELD.value)
+
+
+class AlertStore(PeopleStore):
+    """The part of :class:`monitor.store.transaction.store.SqlStore` about alerts and deliveries."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        super().__init__(connection, now)
+        self.notices = 0
+        """Deliveries that became due."""
+        self._told: dict[str, dict[str, NotificationLog]] = {}
+        self._changed: dict[str, Alert] = {}
+        self._log: list[dict[str, Any]] = []
+
+    @cached_property
+    def open_alerts(self) -> dict[str, Alert]:
+        """Alerts that are not resolved, by key."""
+        query = select(ALERT.c.body, ALERT.c.told).where(ALERT.c.state != AlertState.RESOLVED.value)
+        found: dict[str, Alert] = {}
+        for row in self.connection.execute(query.order_by(ALERT.c.fired_us, ALERT.c.id)):
+            alert = unpack(Alert, row.body)
+            found[alert.key] = alert
+            self._told[alert.id] = unpack(dict[str, NotificationLog], row.told)
+        return found
+
+    @cached_property
+    def muted(self) -> set[str]:
+        """Keys of alerts that a person resolved while their condition lasts."""
+        return set(self.connection.scalars(select(ALERT.c.key).where(ALERT.c.muted.is_(True))))
+
+    def mute(self, alert: Alert) -> None:
+        """Hear no more of this alert's condition until it was over."""
+        self.muted.add(alert.key)
+        self._write(alert, muted=True)
+
+    def unmute(self, key: str) -> None:
+        """Listen to a condition again."""
+        self.muted.discard(key)
+        self.connection.execute(update(ALERT).where(ALERT.c.key == key).values(muted=False))
+
+    def alert(self, alert: str) -> Alert | None:
+        """Return an alert by id, open or not."""
+        if alert in self._changed:
+            return self._changed[alert]
+        standing = next((item for item in self.open_alerts.values() if item.id == alert), None)
+        if standing is not None:
+            return standing
+        body = self.connection.scalar(select(ALERT.c.body).where(ALERT.c.id == alert))
+        return unpack(Alert, body) if body else None
+
+    def put_alert(self, alert: Alert) -> None:
+        """Keep a new version of an alert."""
+        standing = self.open_alerts.get(alert.key)
+        self._changed[alert.id] = alert
+        if alert.state is not AlertState.RESOLVED:
+            self.open_alerts[alert.key] = alert
+        elif standing is not None and standing.id == alert.id:
+            del self.open_alerts[alert.key]
+
+    def log_alert(self, alert: str, at: datetime, kind: str, by: str, data: Mapping[str, object]) -> None:
+        """Append to an alert's history."""
+        self._log.append({"alert": alert, "at_us": us(at), "kind": kind, "by": by, "data": json.dumps(dict(data))})
+
+    def told(self, alert: str) -> dict[str, NotificationLog]:
+        """Return route id → what it was told of an alert; change in place, then :meth:`put_alert`."""
+        if alert not in self._told:
+            known = self.open_alerts  # loading them fills what was told of them
+            if alert not in self._told:
+                fresh = alert in self._changed and any(item.id == alert for item in known.values())
+                text = None if fresh else self.connection.scalar(select(ALERT.c.told).where(ALERT.c.id == alert))
+                self._told[alert] = unpack(dict[str, NotificationLog], text) if text else {}
+        return self._told[alert]
+
+    def fired_since(self, since: datetime) -> Iterable[Alert]:
+        """Return the alerts that fired after ``since`` and are over."""
+        over = ALERT.c.state == AlertState.RESOLVED.value
+        found: dict[str, Alert] = {}
+        query = select(ALERT.c.id, ALERT.c.body, ALERT.c.told).where(ALERT.c.fired_us > us(since), over)
+        for row in self.connection.execute(query):
+            found[row.id] = unpack(Alert, row.body)
+            self._told.setdefault(row.id, unpack(dict[str, NotificationLog], row.told))
+        found |= {name: alert for name, alert in self._changed.items() if alert.fired_at > since}
+        return [alert for alert in found.values() if alert.state is AlertState.RESOLVED]
+
+    def outages_since(self, since: datetime) -> Iterable[tuple[Alert, Mapping[str, NotificationLog]]]:
+        """Return the alerts about outages that are not over or ended after ``since``, with who was told."""
+        recent = or_(ALERT.c.resolved_us.is_(None), ALERT.c.resolved_us >= us(since))
+        query = select(ALERT.c.body, ALERT.c.told).where(ALERT.c.rule == Rule.COMPONENT_DOWN.value, recent)
+        rows = self.connection.execute(query)
+        return [(unpack(Alert, row.body), unpack(dict[str, NotificationLog], row.told)) for row in rows]
+
+    # Decisions and deliveries
+
+    def decided(self, decision: Decision, alert: Alert, channels: Sequence[str]) -> None:
+        """Keep a decision, and one due delivery per channel where it says that somebody is told."""
+        row = {
+            "alert": decision.alert,
+            "route": decision.route,
+            "send": decision.send,
+            "why": decision.why.value,
+            "at_us": us(decision.at),
+        }
+        key = self.connection.scalar(insert(DECISION).values(row).returning(DECISION.c.id))
+        for channel in channels:
+            notice = Notice(alert, decision.route, channel, decision.why)
+            self._enqueue(notice, f"{alert.id}/{decision.route}/{key}/{channel}")
+
+    def put_notice(self, notice: Notice) -> None:
+        """Make a delivery due that no decision stands behind."""
+        self._enqueue(notice, notice.alert.id)
+
+    def replace_waiting(self, notice: Notice) -> bool:
+        """Put this in the place of a delivery of the same alert, route and channel that was never tried; or say no.
+
+        What was leased once may have got out, whatever became of its sender: its key keeps its first meaning.
+        """
+        waiting = and_(
+            OUTBOX.c.alert == notice.alert.id,
+            OUTBOX.c.route == notice.route,
+            OUTBOX.c.channel == notice.channel,
+            OUTBOX.c.sending.in_(UNSENT),
+            OUTBOX.c.leased_until_us.is_(None),
+            OUTBOX.c.tries == 0,
+        )
+        values = {"why": notice.why.value, "body": pack(Alert, notice.alert)}
+        return bool(self.connection.execute(update(OUTBOX).where(waiting).values(values)).rowcount)
+
+    def _enqueue(self, notice: Notice, name: str) -> None:
+        row = {
+            "key": hashlib.sha256(name.encode()).hexdigest()[:32],
+            "alert": notice.alert.id,
+            "route": notice.route,
+            "channel": notice.channel,
+            "why": notice.why.value,
+            "sending": Sending.DUE.value,
+            "created_us": us(self.now),
+            "due_us": us(self.now),
+            "tries": 0,
+            "owner": "",
+            "error": "",
+            "body": pack(Alert, notice.alert),
+        }
+        self.connection.execute(insert(OUTBOX).values(row))
+        self.notices += 1
+
+    # Writing back
+
+    @property
+    def changed_alerts(self) -> set[str]:
+        """Ids of the alerts that changed in this transaction."""
+        return set(self._changed)
+
+    def flush_alerts(self) -> None:
+        """Write back what changed; what ended first, as only one alert of a key may be open at any time."""
+        for alert in sorted(self._changed.values(), key=lambda item: item.state is not AlertState.RESOLVED):
+            self._write(alert)
+        if self._log:
+            self.connection.execute(insert(ALERT_EVENT), self._log)
+            self._log = []
+
+    def _write(self, alert: Alert, **more: Any) -> None:
+        row = {
+            "key": alert.key,
+            "state": alert.state.value,
+            "rule": str(alert.rule),
+            "service": alert.service,
+            "component": alert.component,
+            "incident": alert.incident,
+            "fired_us": us(alert.fired_at),
+            "resolved_us": us_or_none(alert.resolved_at),
+            "body": pack(Alert, alert),
+            "told": pack(dict[str, NotificationLog], self.told(alert.id)),
+            **more,
+        }
+        if not self.connection.execute(update(ALERT).where(ALERT.c.id == alert.id).values(row)).rowcount:
+            self.connection.execute(insert(ALERT).values({"muted": False, **row, "id": alert.id}))

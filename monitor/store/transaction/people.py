@@ -1,0 +1,147 @@
+"""What people and workers said, within one transaction: silences, planned work, verdicts, signs of life."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+
+from sqlalchemy import Connection, insert, select, update
+
+from monitor.core.alerts.routing import SilenceWindow
+from monitor.core.maintenance import Maintenance, Window, around
+from monitor.core.model import Verdict
+from monitor.core.schedule import from_micros as when
+from monitor.core.schedule import micros as us
+from monitor.core.state_store import WorkerReport, WorkerRow
+from monitor.store import tables
+from monitor.store.catalogues import CATALOGUE
+from monitor.store.codec import pack, unpack, us_or_none, when_or_none
+from monitor.store.maintenances import MAINTENANCE, held_windows, maintenance_row
+from monitor.store.results.rolling import mark, set_mark
+from monitor.store.tables import table
+
+SILENCE, WORKER, JUDGEMENT = table(tables.Silence), table(tables.Worker), table(tables.Judgement)
+WOKE = "woke"
+"""The mark of the moment since when some worker lives without a break."""
+
+
+class PeopleStore:
+    """The part of :class:`monitor.store.transaction.store.SqlStore` about people and workers."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self.connection, self.now = connection, now
+        self._windows: dict[datetime, Sequence[Window]] = {}
+
+    # Silences and planned work
+
+    @cached_property
+    def _silences(self) -> Sequence[SilenceWindow]:
+        # What is judged may have happened a while ago, so those that ended just now count as well.
+        open_ends = (SILENCE.c.ends_us > us(around(self.now)[0]), SILENCE.c.removed_us.is_(None))
+        query = select(SILENCE.c.body).where(*open_ends).order_by(SILENCE.c.starts_us, SILENCE.c.id)
+        return [unpack(SilenceWindow, body) for body in self.connection.scalars(query)]
+
+    def silences(self) -> Sequence[SilenceWindow]:
+        """Return the silences that nobody ended."""
+        return self._silences
+
+    def put_silence(self, silence: SilenceWindow, by: str, why: str) -> None:
+        """Keep a silence."""
+        row = {
+            "id": silence.id,
+            "starts_us": us(silence.starts_at),
+            "ends_us": us(silence.ends_at),
+            "by": by,
+            "why": why,
+            "body": pack(SilenceWindow, silence),
+        }
+        self.connection.execute(insert(SILENCE).values(row))
+        self.__dict__.pop("_silences", None)
+
+    def end_silence(self, silence: str, at: datetime) -> bool | None:
+        """End a silence; False if it was over already, None if there is none of that id."""
+        mine = (SILENCE.c.id == silence,)
+        if self.connection.scalar(select(SILENCE.c.id).where(*mine)) is None:
+            return None
+        open_now = (*mine, SILENCE.c.removed_us.is_(None), SILENCE.c.ends_us > us(at))
+        done = self.connection.execute(update(SILENCE).where(*open_now).values(removed_us=us(at)))
+        self.__dict__.pop("_silences", None)
+        return bool(done.rowcount)
+
+    def windows(self, at: datetime) -> Sequence[Window]:
+        """Return the maintenance windows around ``at``."""
+        since, until = around(at)
+        if since not in self._windows:
+            self._windows[since] = list(held_windows(self.connection, since, until))
+        return self._windows[since]
+
+    def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> None:
+        """Keep planned work."""
+        self.connection.execute(insert(MAINTENANCE).values(maintenance_row(item, title, text, by)))
+        self._windows.clear()
+
+    def cancel_maintenance(self, maintenance: str, at: datetime) -> bool | None:
+        """Call planned work off; False if it was called off already, None if there is none of that id."""
+        mine = (MAINTENANCE.c.id == maintenance,)
+        if self.connection.scalar(select(MAINTENANCE.c.id).where(*mine)) is None:
+            return None
+        open_now = (*mine, MAINTENANCE.c.cancelled_us.is_(None))
+        done = self.connection.execute(update(MAINTENANCE).where(*open_now).values(cancelled_us=us(at)))
+        self._windows.clear()
+        return bool(done.rowcount)
+
+    def put_verdict(self, alert: str, verdict: Verdict, by: str, at: datetime, note: str) -> None:
+        """Keep what a person said of an alert afterwards."""
+        values = {"verdict": verdict.value, "by": by, "at_us": us(at), "note": note}
+        if not self.connection.execute(update(JUDGEMENT).where(JUDGEMENT.c.alert == alert).values(values)).rowcount:
+            self.connection.execute(insert(JUDGEMENT).values(values | {"alert": alert}))
+
+    # Workers
+
+    @cached_property
+    def _workers(self) -> dict[str, WorkerRow]:
+        rows = self.connection.execute(select(WORKER).order_by(WORKER.c.id))
+        return {
+            row.id: WorkerRow(
+                WorkerReport(
+                    row.id,
+                    row.location,
+                    row.blind_reason if row.blind_us is not None else "",
+                    row.spooled,
+                    row.loop_lag_us / 1e6,
+                ),
+                when(row.seen_us),
+                when_or_none(row.blind_us),
+            )
+            for row in rows
+        }
+
+    def workers(self) -> Sequence[WorkerRow]:
+        """Return every worker that ever gave a sign of life."""
+        return list(self._workers.values())
+
+    def put_worker(self, row: WorkerRow) -> None:
+        """Keep a worker's sign of life."""
+        report = row.report
+        values = {
+            "location": report.location,
+            "seen_us": us(row.seen_at),
+            "blind_us": us_or_none(row.blind_since),
+            "blind_reason": report.blind,
+            "spooled": report.spooled,
+            "loop_lag_us": round(report.loop_lag_s * 1e6),
+        }
+        if not self.connection.execute(update(WORKER).where(WORKER.c.id == report.worker).values(values)).rowcount:
+            self.connection.execute(insert(WORKER).values(values | {"id": report.worker}))
+        self._workers[report.worker] = row
+
+    @property
+    def watched_since(self) -> datetime | None:
+        """Since when some worker lives without a break, or since the catalogue is in force if that is later."""
+        begun = self.connection.scalar(select(CATALOGUE.c.at_us)) or 0
+        return when(max(mark(self.connection, WOKE), begun))
+
+    def woke(self, at: datetime) -> None:
+        """Begin a time in which some worker lives."""
+        set_mark(self.connection, WOKE, us(at))

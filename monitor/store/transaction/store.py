@@ -1,0 +1,427 @@
+"""The judgement's store over one database transaction: loaded under lock, changed in memory, written back at its end.
+
+Serialisation is the database's. SQLite has one writer; on PostgreSQL the component rows of every service concerned
+are locked, in order, before anything about them is read.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from monitor.core.catalogue import Probe
+from monitor.core.checks.probe_state import new_probe_state, rewind
+from monitor.core.components.baseline import Unusual
+from monitor.core.components.registration import RegistrationState
+from monitor.core.entities import Incident, IncidentEvent, RegistrationChange
+from monitor.core.incidents.event_json import decode, encode
+from monitor.core.incidents.events import Cause, EventKind, UpstreamSaid
+from monitor.core.incidents.transitions import apply, is_open
+from monitor.core.model import Certificate, Health, Outcome, Result, UpstreamReading
+from monitor.core.schedule import from_micros as when
+from monitor.core.schedule import micros as us
+from monitor.core.state_store import ComponentRow, Series
+from monitor.store import tables
+from monitor.store.catalogues import load_index
+from monitor.store.codec import DAY, pack, unpack, us_or_none, when_or_none
+from monitor.store.tables import table
+from monitor.store.transaction.alerts import AlertStore
+from monitor.store.transaction.states import dump_state, load_state
+
+SERIES, COMPONENT, SPAN = table(tables.Series), table(tables.Component), table(tables.Span)
+COMPONENT_DAY, EVIDENCE = table(tables.ComponentDay), table(tables.Evidence)
+INCIDENT, INCIDENT_EVENT = table(tables.Incident), table(tables.IncidentEvent)
+CERTIFICATE = table(tables.Certificate)
+UPSTREAM, REGISTRATION_LOG = table(tables.Upstream), table(tables.RegistrationLog)
+
+_SERIES_COLUMNS = (
+    "tick_us",
+    "attempt",
+    "evidence_us",
+    "result_id",
+    "result_at_us",
+    "reading",
+    "evidence_kept_us",
+    "state",
+    "key",
+)
+
+
+@dataclass(slots=True)
+class StoredSeries(Series):
+    """A series with what is kept of it beside its state."""
+
+    id: int = 0
+    result_id: int | None = None
+    result_at_us: int | None = None
+    reading: str = ""
+    evidence_kept: datetime | None = None
+
+
+class SqlStore(AlertStore):
+    """Implements :class:`monitor.core.state_store.StateStore`. ``now`` is when it is written down."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        super().__init__(connection, now)
+        self.index = load_index(connection)
+        self.removed: frozenset[str] = frozenset()
+        self.rows: dict[str, ComponentRow] = {}
+        self._loaded: set[str] = set()
+        self._of_service: dict[str, list[ComponentRow]] = {}
+        self._series: dict[tuple[str, str], StoredSeries] = {}
+        self._elsewhere: dict[str, list[StoredSeries]] = {}
+        self._foreign: dict[str, ComponentRow | None] = {}
+        self._spans: list[dict[str, Any]] = []
+        self._reopened_days: list[tuple[str, int]] = []
+        self._registrations: list[RegistrationChange] = []
+        self._events: list[IncidentEvent] = []
+        self._latest: dict[tuple[str, Cause], Incident | None] = {}
+        self._touched: dict[str, Incident] = {}
+        self._quoted: dict[str, set[tuple[str, datetime]]] = {}
+        self._upstream: dict[str, list[UpstreamReading]] = {}
+
+    # Looks
+
+    def load(self, services: Iterable[str]) -> None:
+        """Lock and load every component of these services with all its series."""
+        wanted = sorted(set(services) - self._loaded)
+        if not wanted:
+            return
+        self._loaded.update(wanted)
+        loaded: list[str] = []
+        query = select(COMPONENT).where(COMPONENT.c.service.in_(wanted)).order_by(COMPONENT.c.id).with_for_update()
+        for row in self.connection.execute(query):
+            if row.id in self.index.components:
+                self.rows[row.id] = self._read_row(row)
+                loaded.append(row.id)
+        for service in wanted:
+            mine = [name for name, item in self.index.components.items() if item.service == service]
+            self._of_service[service] = [self.rows[name] for name in mine if name in self.rows]
+        query = select(INCIDENT.c.body).where(INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(wanted))
+        for body in self.connection.scalars(query):
+            incident = unpack(Incident, body)
+            self._latest[incident.service, incident.cause] = incident
+        self._load_series(loaded)
+
+    def _read_row(self, row: Any) -> ComponentRow:
+        registration = RegistrationState.from_json(json.loads(row.registration)) if row.registration else None
+        return ComponentRow(
+            self.index.components[row.id],
+            when(row.span_us),
+            Health(row.health),
+            when_or_none(row.since_us),
+            row.reason,
+            row.detail,
+            registration,
+            when_or_none(row.known_us),
+            unpack(tuple[Unusual, ...], row.unusual) if row.unusual else (),
+        )
+
+    def _load_series(self, components: Iterable[str]) -> None:
+        probes = [probe.id for name in components for probe in self.index.probes_of.get(name, ())]
+        # Controls speak for no component that anybody sees.
+        probes += [probe.id for probe in self.index.catalogue.probes if probe.component not in self.index.components]
+        missing = {name for name, _ in self._series}
+        for some in chunks([name for name in probes if name not in missing], 500):
+            for row in self.connection.execute(select(SERIES).where(SERIES.c.probe.in_(some)).order_by(SERIES.c.id)):
+                self._add(self._read_series(row))
+
+    def _read_series(self, row: Any) -> StoredSeries:
+        stored = load_state(row.state, row.probe, row.location, row.tick_us, row.attempt)
+        state = rewind(stored, self.now)
+        return StoredSeries(
+            self.index.probes[row.probe],
+            row.location,
+            state,
+            rewound=state is not stored,
+            id=row.id,
+            result_id=row.result_id,
+            result_at_us=row.result_at_us,
+            reading=row.reading,
+            evidence_kept=when_or_none(row.evidence_kept_us),
+        )
+
+    def _add(self, series: StoredSeries) -> None:
+        self._series[series.probe.id, series.location] = series
+        if series.probe.component in self.rows:
+            self.rows[series.probe.component].series.append(series)
+
+    def of_service(self, service: str) -> Sequence[ComponentRow]:
+        """Return the rows of a loaded service in the order of the page."""
+        return self._of_service.get(service, ())
+
+    def component(self, component: str) -> ComponentRow | None:
+        """Return a component of any service; one that is not loaded is read without lock."""
+        if component in self.rows or component not in self.index.components:
+            return self.rows.get(component)
+        if component not in self._foreign:
+            row = self.connection.execute(select(COMPONENT).where(COMPONENT.c.id == component)).first()
+            self._foreign[component] = self._read_row(row) if row is not None else None
+        return self._foreign[component]
+
+    def series(self, probe: Probe, location: str) -> StoredSeries:
+        """Return the series of a probe at a location, made on its first result."""
+        found = self._series.get((probe.id, location))
+        if found is None:
+            row = {"probe": probe.id, "location": location, "tick_us": 0, "attempt": 0, "reading": "", "state": ""}
+            key = self.connection.scalar(insert(SERIES).values(row).returning(SERIES.c.id))
+            assert key is not None
+            found = StoredSeries(probe, location, new_probe_state(probe.id, location), id=key)
+            self._add(found)
+        return found
+
+    def peers(self, service: str) -> Iterable[Series]:
+        """Return every series of a loaded service."""
+        return (item for item in self._series.values() if self.index.service_of(item.probe) == service)
+
+    def at_location(self, location: str) -> Iterable[Series]:
+        """Return every series of a location; those of other services are read without lock, to look at only."""
+        if location not in self._elsewhere:
+            rows = self.connection.execute(select(SERIES).where(SERIES.c.location == location).order_by(SERIES.c.id))
+            known = self.index.probes
+            self._elsewhere[location] = [
+                self._read_series(row)
+                for row in rows
+                if row.probe in known and (row.probe, location) not in self._series
+            ]
+        mine = [item for (_, where), item in self._series.items() if where == location]
+        return mine + self._elsewhere[location]
+
+    def close_span(self, row: ComponentRow, end: datetime) -> None:
+        """Write down the stretch of the row's present health that ends at ``end``, unless it is empty."""
+        end_us = us(end)
+        if end > row.span_at:
+            closed = {"component": row.component.id, "start_us": us(row.span_at), "end_us": end_us}
+            self._spans.append(closed | {"health": row.health.value})
+        if end_us < us(self.now) - us(self.now) % DAY:  # the bars of past days are worked out again
+            self._reopened_days.append((row.component.id, end_us - end_us % DAY))
+
+    def log_registration(self, changes: Sequence[RegistrationChange]) -> None:
+        """Keep confirmed changes of ways to sign up."""
+        self._registrations += changes
+
+    @cached_property
+    def _certificates(self) -> dict[int, str]:
+        """Series → certificate as stored, so that an unchanged one is not written again."""
+        return {row.series: row.body for row in self.connection.execute(select(CERTIFICATE))}
+
+    def keep_certificate(self, series: Series, found: Certificate, at: datetime) -> None:
+        """Keep the certificate that a series saw last."""
+        key, body = self.series(series.probe, series.location).id, pack(Certificate, found)
+        if self._certificates.get(key) == body:
+            return
+        self._certificates[key] = body
+        values = {"seen_us": us(at), "body": body}
+        if not self.connection.execute(update(CERTIFICATE).where(CERTIFICATE.c.series == key).values(values)).rowcount:
+            self.connection.execute(insert(CERTIFICATE).values(values | {"series": key}))
+
+    def upstream_readings(self, service: str) -> Sequence[UpstreamReading]:
+        """Return what the vendor's own pages said last."""
+        if service not in self._upstream:
+            query = select(UPSTREAM.c.body).where(UPSTREAM.c.service == service).order_by(UPSTREAM.c.probe)
+            self._upstream[service] = [unpack(UpstreamReading, body) for body in self.connection.scalars(query) if body]
+        return self._upstream[service]
+
+    def keep_upstream(self, series: Series, service: str, result: Result) -> None:
+        """Keep what a look at the vendor's own page brought, its failure included."""
+        probe, reading = series.probe.id, result.observation.upstream
+        values: dict[str, object] = {"service": service, "reason": result.reason.value}
+        if reading is None:
+            stored = select(UPSTREAM.c.failed_us).where(UPSTREAM.c.probe == probe)
+            if result.outcome is not Outcome.MISSED and self.connection.scalar(stored) is None:
+                values["failed_us"] = us(result.started_at)
+        else:
+            values |= {"read_us": us(result.started_at), "failed_us": None, "body": pack(UpstreamReading, reading)}
+            self._upstream.pop(service, None)
+        if not self.connection.execute(update(UPSTREAM).where(UPSTREAM.c.probe == probe).values(values)).rowcount:
+            self.connection.execute(insert(UPSTREAM).values({"probe": probe, "body": "", "said": ""} | values))
+
+    # Incidents
+
+    def latest(self, service: str, cause: Cause) -> Incident | None:
+        """Return the latest incident of a service and cause, open or not."""
+        key = (service, cause)
+        if key not in self._latest:
+            query = select(INCIDENT.c.body).where(INCIDENT.c.service == service, INCIDENT.c.cause == cause.value)
+            newest = query.order_by(INCIDENT.c.resolved_us.is_not(None), INCIDENT.c.started_us.desc()).limit(1)
+            body = self.connection.scalar(newest)
+            self._latest[key] = unpack(Incident, body) if body else None
+        return self._latest[key]
+
+    def incident(self, incident: str) -> Incident | None:
+        """Return an incident by id."""
+        if incident in self._touched:
+            return self._touched[incident]
+        body = self.connection.scalar(select(INCIDENT.c.body).where(INCIDENT.c.id == incident))
+        return unpack(Incident, body) if body else None
+
+    def open_incident_of(self, row: ComponentRow | None) -> str:
+        """Return the id of an open incident that the component is part of; empty if there is none."""
+        if row is None:
+            return ""
+        found = (self._latest.get((row.component.service, cause)) for cause in Cause)
+        return next((item.id for item in found if item and is_open(item) and row.component.id in item.components), "")
+
+    def has_open(self, service: str) -> bool:
+        """Say whether any incident of a loaded service is open."""
+        return any(is_open(self._latest.get((service, cause))) for cause in Cause)
+
+    def incidents_begun(self, since: datetime, until: datetime) -> Sequence[Incident]:
+        """Return the incidents of every service that began in that time, both ends included."""
+        began = INCIDENT.c.started_us.between(us(since), us(until))
+        bodies = self.connection.scalars(select(INCIDENT.c.body).where(began))
+        found = {item.id: item for item in (unpack(Incident, body) for body in bodies)}
+        found |= {name: item for name, item in self._touched.items() if since <= item.started_at <= until}
+        return list(found.values())
+
+    def quoted(self, incident: str) -> set[tuple[str, datetime]]:
+        """Return (the vendor's incident, when it was said) of what a timeline quotes already."""
+        if incident not in self._quoted:
+            kind = EventKind.UPSTREAM_SAID.value
+            said = (INCIDENT_EVENT.c.incident == incident, INCIDENT_EVENT.c.kind == kind)
+            rows = self.connection.scalars(select(INCIDENT_EVENT.c.data).where(*said))
+            stored = [decode(kind, json.loads(data)) for data in rows]
+            drafted = [event.what for event in self._events if event.incident == incident]
+            found = (what for what in [*stored, *drafted] if isinstance(what, UpstreamSaid))
+            self._quoted[incident] = {(what.incident, what.said_at) for what in found}
+        return self._quoted[incident]
+
+    def happened(self, event: IncidentEvent, incident: Incident | None) -> Incident:
+        """Append an event to an incident's history; returns the incident after it."""
+        after = apply(incident, event)
+        self._events.append(event)
+        self._touched[after.id] = after
+        latest = self._latest.get((after.service, after.cause))
+        if latest is None or latest.id == after.id or is_open(after):
+            self._latest[after.service, after.cause] = after
+        if isinstance(event.what, UpstreamSaid) and event.incident in self._quoted:
+            self._quoted[event.incident].add((event.what.incident, event.what.said_at))
+        return after
+
+    @property
+    def touched(self) -> Mapping[str, Incident]:
+        """Incidents that changed in this transaction."""
+        return self._touched
+
+    # Writing back
+
+    def flush(self) -> None:
+        """Write back what changed."""
+        self._flush_series()
+        self._flush_rows()
+        if self._spans:
+            self.connection.execute(insert(SPAN), self._spans)
+        for component, day_us in sorted(self._reopened_days):
+            where = (COMPONENT_DAY.c.component == component, COMPONENT_DAY.c.day_us >= day_us)
+            self.connection.execute(delete(COMPONENT_DAY).where(*where))
+            days_changed(self.connection, component)
+        for change in self._registrations:
+            row = {"component": change.component, "at_us": us(change.at), "body": pack(RegistrationChange, change)}
+            self.connection.execute(insert(REGISTRATION_LOG).values(row))
+        self._flush_incidents()
+        self.flush_alerts()
+
+    def _flush_series(self) -> None:
+        rows = [
+            (
+                us_or_none(series.state.tick) or 0,
+                series.state.attempt,
+                us_or_none(series.state.evidence_at),
+                series.result_id,
+                series.result_at_us,
+                series.reading,
+                us_or_none(series.evidence_kept),
+                dump_state(series.state),
+                series.id,
+            )
+            for series in self._series.values()
+            if series.changed
+        ]
+        if rows:
+            bulk_update(self.connection, SERIES, _SERIES_COLUMNS, rows)
+
+    def _flush_rows(self) -> None:
+        for row in sorted(self.rows.values(), key=lambda row: row.component.id):
+            if not row.changed:
+                continue
+            values: dict[str, Any] = {
+                "health": row.health.value,
+                "since_us": us_or_none(row.since),
+                "reason": row.reason,
+                "detail": row.detail,
+                "span_us": us(row.span_at),
+                "known_us": us_or_none(row.known_at),
+                "registration": json.dumps(row.registration.to_json()) if row.registration else "",
+                "unusual": pack(tuple[Unusual, ...], row.unusual) if row.unusual else "",
+            }
+            self.connection.execute(update(COMPONENT).where(COMPONENT.c.id == row.component.id).values(values))
+
+    def _flush_incidents(self) -> None:
+        if self._events:
+            self.connection.execute(insert(INCIDENT_EVENT), [event_row(event) for event in self._events])
+        for incident in self._touched.values():
+            put_incident(self.connection, incident)
+            self._hold_evidence(incident)
+
+    def _hold_evidence(self, incident: Incident) -> None:
+        """Keep what was seen from the first failed look on for as long as the incident is kept."""
+        rows = [self.rows[name] for name in incident.components if name in self.rows]
+        series = [self.series(item.probe, item.location).id for row in rows for item in row.series]
+        until = incident.resolved_at or self.now
+        where = (EVIDENCE.c.series.in_(series), EVIDENCE.c.at_us.between(us(incident.started_at), us(until)))
+        unheld = EVIDENCE.c.incident == ""
+        self.connection.execute(update(EVIDENCE).where(*where, unheld).values(incident=incident.id))
+
+
+def days_changed(connection: Connection, component: str) -> None:
+    """Tell readers that what they keep of a component's closed days is out of date."""
+    values = {"days_revision": secrets.randbits(62) | 1}
+    connection.execute(update(COMPONENT).where(COMPONENT.c.id == component).values(values))
+
+
+def bulk_update(connection: Connection, target: Any, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """Update many rows by id; the last name is the key's parameter."""
+    values: dict[str, Any] = {name: bindparam(f"v_{name}") for name in names[:-1]}
+    statement = update(target).where(target.c.id == bindparam("v_key")).values(values)
+    connection.execute(statement, [dict(zip([f"v_{name}" for name in names], row, strict=True)) for row in rows])
+
+
+def event_row(event: IncidentEvent) -> dict[str, Any]:
+    """Return an incident event as a row."""
+    return {
+        "incident": event.incident,
+        "seq": event.seq,
+        "at_us": us(event.at),
+        "recorded_us": us(event.recorded_at),
+        "kind": event.kind.value,
+        "by": event.by,
+        "data": json.dumps(encode(event.what), separators=(",", ":"), ensure_ascii=False),
+    }
+
+
+def put_incident(connection: Connection, incident: Incident) -> None:
+    """Write an incident's projection."""
+    row = {
+        "service": incident.service,
+        "cause": incident.cause.value,
+        "status": incident.status.value,
+        "started_us": us(incident.started_at),
+        "resolved_us": us_or_none(incident.resolved_at),
+        "public": incident.public,
+        "body": pack(Incident, incident),
+    }
+    done = connection.execute(update(INCIDENT).where(INCIDENT.c.id == incident.id).values(row))
+    if not done.rowcount:
+        connection.execute(insert(INCIDENT).values(row | {"id": incident.id}))
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Yield slices of at most ``size``; SQLite allows a limited number of parameters."""
+    return (items[start : start + size] for start in range(0, len(items), size))

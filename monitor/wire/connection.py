@@ -1,0 +1,169 @@
+"""From a host name to a stream that can be written to: resolve, check, connect, shake hands, each timed."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from monitor import clock
+from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
+from monitor.core.model import Certificate, Phases, Reason
+from monitor.wire.deadline import Deadline, Slots, Step
+from monitor.wire.dial import Stream, dial
+from monitor.wire.guard import Guard
+from monitor.wire.model import Limits, Timing, WireError, longer
+from monitor.wire.resolve import Resolver
+from monitor.wire.tls import TlsStream, Trust, failure
+
+if TYPE_CHECKING:
+    from monitor.wire.certificates import Facts
+
+ENVELOPE = 2
+"""Records and frames may at most double what is received: one byte in a TLS record takes twenty-three."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all exchanges of a process stand on."""
+
+    guard: Guard
+    resolver: Resolver
+    trust: Trust
+    slots: Slots
+
+
+class Link:
+    """One connection: made, used and closed under one deadline; keeps what it learnt for answers and errors alike."""
+
+    def __init__(self, ground: Ground, limits: Limits, deadline: Deadline, timing: Timing) -> None:
+        self.ground = ground
+        self.limits = limits
+        self.deadline = deadline
+        self.timing = timing
+        self.address = ""
+        self.certificate: Certificate | None = None
+        self.warnings: tuple[WarningText, ...] = ()
+        self.stream: Stream | TlsStream | None = None
+
+    async def connect(self, host: str, port: int, literal: tuple[int, str] | None) -> Stream:
+        """Resolve, check every address and connect to one of the checked ones."""
+        addresses = await self._addresses(host, port, literal)
+        self.deadline.enter(Step.CONNECT, self.limits.connect_s)
+        self.address = addresses[0][1]
+        sock, peer, warnings = await dial(addresses, port, self.deadline, self.timing)
+        self.address = peer[1]
+        self.warnings += warnings
+        most_bytes = ENVELOPE * (self.limits.wire_bytes + self.limits.header_bytes)
+        self.stream = stream = Stream(sock, peer, self.deadline, most_bytes)
+        return stream
+
+    async def _addresses(self, host: str, port: int, literal: tuple[int, str] | None) -> Sequence[tuple[int, str]]:
+        found: Sequence[tuple[int, str]]
+        if literal is not None:
+            found = (literal,)
+        else:
+            asked_ns = clock.monotonic_ns()
+            try:
+                found, took_s = await self.ground.resolver.resolve(host, port, self.deadline, self.limits.connect_s)
+            except WireError as error:
+                if error.reason is Reason.DNS:
+                    self.timing.dns_s = longer(self.timing.dns_s, clock.monotonic_ns() - asked_ns)
+                raise
+            self.timing.dns_s = longer(self.timing.dns_s, took_s * 1e9)
+        refusals = [(address, self.ground.guard.refusal(address)) for _, address in found]
+        allowed = [one for one, (_, refusal) in zip(found, refusals, strict=True) if not refusal]
+        if not allowed:
+            address, refusal = refusals[0] if refusals else ("", "no address")
+            self.address = address
+            raise WireError(Reason.ADDRESS, f"{address} is refused: {refusal}")
+        self.warnings += tuple(
+            detailed(WarningCode.ADDRESS_REFUSED, f"{address}: {refusal}") for address, refusal in refusals if refusal
+        )
+        return allowed
+
+    async def secure(
+        self, stream: Stream, context: ssl.SSLContext, server_name: str, *, look_again: bool = True
+    ) -> TlsStream:
+        """Put TLS on the stream; *look_again* at a bad certificate without trusting it, to know its dates."""
+        try:
+            self.stream = tls = TlsStream(stream, context, server_name)
+        except ValueError as error:
+            raise WireError(Reason.CONFIG, "not a server name") from error
+        try:
+            await tls.handshake(self.ground.slots, self.deadline, self.limits.connect_s, self.timing)
+        except ssl.SSLCertVerificationError as error:
+            stream.close()
+            if look_again:
+                self._keep(await self._unverified(stream.peer, server_name))
+            raise failure(error) from error
+        except ssl.SSLError as error:
+            raise failure(error) from error
+        except OSError as error:
+            raise WireError(Reason.TLS, f"{_words(error)} in the TLS handshake") from error
+        self._keep(_facts_of(tls.ssl, trusted=True))
+        return tls
+
+    async def _unverified(self, peer: tuple[int, str, int], server_name: str) -> Facts | None:
+        """Shake hands again without verification, send no data, and return what the certificate says."""
+        family, address, port = peer
+        timing = Timing(clock.monotonic_ns())
+        try:
+            self.deadline.enter(Step.TLS, self.limits.connect_s)
+            sock, peer, _ = await dial([(family, address)], port, self.deadline, timing)
+            stream = Stream(sock, peer, self.deadline)
+            try:
+                tls = TlsStream(stream, self.ground.trust.unverified, server_name)
+                await tls.handshake(self.ground.slots, self.deadline, self.limits.connect_s, timing)
+                return _facts_of(tls.ssl, trusted=False)
+            finally:
+                stream.close()
+        except (WireError, OSError):
+            return None
+
+    def _keep(self, facts: Facts | None) -> None:
+        if facts is not None:
+            self.certificate = facts.certificate
+            self.warnings += facts.warnings
+
+    def explain(self, error: Exception, status: int | None = None) -> WireError:
+        """Return the error with all that this link knows."""
+        if isinstance(error, WireError):
+            wire = error
+        elif isinstance(error, ssl.SSLError):
+            wire = failure(error)
+        else:
+            wire = WireError(Reason.PROTOCOL, _words(error))
+        wire.address = wire.address or self.address
+        wire.certificate = wire.certificate or self.certificate
+        wire.status = wire.status if wire.status is not None else status
+        wire.phases = self.finish()
+        return wire
+
+    def finish(self) -> Phases:
+        """Return the phases up to now."""
+        now_ns = clock.monotonic_ns()
+        stream = self.stream.stream if isinstance(self.stream, TlsStream) else self.stream
+        lag_s = stream.lag_ns / 1e9 if stream is not None else 0.0
+        self.timing.lag_s = max(self.timing.lag_s, self.deadline.lag_s, lag_s)
+        return self.timing.phases(now_ns)
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.stream is not None:
+            self.stream.close()
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, ConnectionResetError):
+        return "connection reset"
+    if isinstance(error, BrokenPipeError):
+        return "connection closed by the other side"
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+
+
+def _facts_of(connection: ssl.SSLObject, *, trusted: bool) -> Facts | None:
+    from monitor.wire.certificates import facts_of  # late: ten megabytes that plain HTTP does without
+
+    return facts_of(connection, trusted=trusted)
