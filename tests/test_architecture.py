@@ -56,14 +56,14 @@ def test_a_new_room_is_held_to_the_contracts_by_itself(tmp_path: Path) -> None:
         ("monitor/probes/smoke.py", "monitor.probes", "http"),
         ("monitor/probes/box/part.py", "monitor.probes", "heartbeat"),
         ("monitor/probes/net.py", "monitor.probes", "quiet"),
-        ("monitor/probes/quiet.py", "monitor.probes", "chat_options"),
+        ("monitor/probes/quiet.py", "monitor.probes.chat", "options"),
         ("monitor/probes/registration/detectors.py", "monitor.probes", "login"),
         ("monitor/channels/sms.py", "monitor.channels", "slack"),
         ("monitor/channels/webhook.py", "monitor.channels", "sms"),
         ("monitor/channels/pigeon.py", "", "httpx"),
         ("monitor/probes/raven.py", "", "socket"),
         ("monitor/attic.py", "", "smtplib"),
-        ("dashboard/window.py", "dashboard", "act"),
+        ("dashboard/window.py", "dashboard.console", "act"),
     )
     for file, package, name in wrong:
         path = tmp_path / file

@@ -14,16 +14,16 @@ ROOT = Path(__file__).parents[2]
 MERGED = "@dataclass(frozen=True)\nclass Merged:\n    kind: ClassVar = EventKind.MERGED\n"
 ANOTHER = '@dataclass(frozen=True)\nclass Another:\n    kind: ClassVar = "another"\n'
 CHANGES = [
-    ("core/rules.py", '    TEST = "test"\n', '    TEST = "test"\n    NEW = "new"\n'),
-    ("core/warnings.py", "    UPSTREAM_UNREADABLE = ", '    NEW = "new.code"\n    UPSTREAM_UNREADABLE = '),
-    ("core/incident_events.py", '    RELATED = "related"\n', '    RELATED = "related"\n    MERGED = "merged"\n'),
+    ("core/alerts/rules.py", '    TEST = "test"\n', '    TEST = "test"\n    NEW = "new"\n'),
+    ("core/alerts/warning_codes.py", "    UPSTREAM_UNREADABLE = ", '    NEW = "new.code"\n    UPSTREAM_UNREADABLE = '),
+    ("core/incidents/events.py", '    RELATED = "related"\n', '    RELATED = "related"\n    MERGED = "merged"\n'),
     (
-        "core/incident_events.py",
+        "core/incidents/events.py",
         "EventData = (\n",
         f"{MERGED}\n\nEventData = (\n    Merged |\n",
     ),
-    ("frames.py", "FromProber = Batch", f"{ANOTHER}\n\nFromProber = Another | Batch"),
-    ("frames.py", "FromRecorder = Ack", "FromRecorder = Another | Ack"),
+    ("runtime/messages.py", "FromProber = Batch", f"{ANOTHER}\n\nFromProber = Another | Batch"),
+    ("runtime/messages.py", "FromRecorder = Ack", "FromRecorder = Another | Ack"),
 ]
 KNOW = [
     "dashboard/timeline.py",
@@ -35,7 +35,7 @@ KNOW = [
     "monitor/demo/program.py",
     "monitor/prober/uplink.py",
     "monitor/recorder/recorder.py",
-    "monitor/store/reads/incidents.py",
+    "monitor/store/reads/timelines.py",
     "monitor/recorder/process.py",
 ]
 
