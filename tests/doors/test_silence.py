@@ -11,12 +11,12 @@ import pytest
 
 from dashboard import parts, sentences, timeline
 from dashboard.web import api, feeds, render
-from dashboard.words import Language, speak
+from dashboard.words import speak
 from monitor.core.catalogue import Catalogue
-from monitor.core.entities import EventKind
-from monitor.core.incidents.events import RegistrationChanged
+from monitor.core.incidents.events import EventKind, RegistrationChanged
 from monitor.core.model import Health, Method, Reason, Registration
 from monitor.store.reads.views import DayBar, ServiceView, Snapshot
+from monitor.text.lexicon import Language
 from tests.doors.sample import NOW, calm, event, open_registration, service
 from tests.doors.sample_story import outage, registration_cut
 

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from monitor import flow
 from monitor.core import replay
 from monitor.core.catalogue import Component, ComponentKind, Probe
-from monitor.core.entities import EventKind
+from monitor.core.incidents.events import EventKind
 from monitor.core.model import Health, Reason, Registration, Result
 from monitor.store import reads
 from tests.core import making
