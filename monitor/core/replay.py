@@ -147,12 +147,20 @@ class Judge:
             self.store.put_worker(replace(row, seen_at=at))
 
 
-def run(catalogue: Catalogue, results: Iterable[Result], *, sweep_s: float = 30.0, latencies: bool = True) -> Judge:
+def run(
+    catalogue: Catalogue,
+    results: Iterable[Result],
+    *,
+    sweep_s: float = 30.0,
+    latencies: bool = True,
+    budgets: bool = False,
+) -> Judge:
     """Fold stored results, in the order they were looked at, and let time pass between them.
 
-    Without ``latencies`` nothing is slower than usual; no page ever rests on that.
+    Without ``latencies`` nothing is slower than usual; no page ever rests on that. ``budgets`` are watched where the
+    recorded past is long enough for them to mean something: a live worker does so with every roll-up.
     """
-    judge = Judge(catalogue, latencies=Latencies() if latencies else None, budgets=True)
+    judge = Judge(catalogue, latencies=Latencies() if latencies else None, budgets=budgets)
     last: datetime | None = None
     pause = timedelta(seconds=sweep_s)
     for result in results:

@@ -208,7 +208,10 @@ def backtest(
     tried = replace(
         catalogue, probes=tuple(replace(probe, policy=change.get(probe.id, probe.policy)) for probe in catalogue.probes)
     )
-    before, after = pages(run(catalogue, results, latencies=False)), pages(run(tried, results, latencies=False))
+    before, after = (
+        pages(run(catalogue, results, latencies=False, budgets=True)),
+        pages(run(tried, results, latencies=False, budgets=True)),
+    )
     rest, kept, gone = _Open(list(after)), [], []
     for page in before:
         match = rest.claim(page, timedelta(seconds=slack_s))
