@@ -6,20 +6,31 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from monitor.core.incidents.transitions import diagram
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_the_incident_diagram_is_the_one_that_the_table_prints() -> None:
     assert diagram().strip() in README
+    assert diagram().strip() in (ROOT / "docs" / "judgement.md").read_text(encoding="utf-8")
 
 
-def test_every_path_that_is_linked_exists() -> None:
-    links = [link for link in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in link]
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_is_linked_exists(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_room_and_test_that_is_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:monitor|dashboard|tests)/[a-z_/]+(?:\.py)?", text))
+    assert {name for name in named if not (ROOT / name.rstrip("/")).exists()} == set()
 
 
 def test_every_make_target_that_is_named_exists() -> None:
