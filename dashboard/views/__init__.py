@@ -1,1 +1,0 @@
-"""The views of the two Streamlit doors: each only lays out."""
