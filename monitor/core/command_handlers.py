@@ -118,7 +118,8 @@ def _report_missed(desk: Desk, order: c.ReportMissed) -> Carried:
 
 def _open_incident(desk: Desk, order: c.OpenIncident) -> Carried:
     desk.store.load([order.service])
-    unknown = [name for name in order.components if name not in desk.store.rows]
+    known = desk.store.index.components
+    unknown = [name for name in order.components if name not in known or known[name].service != order.service]
     if order.service not in desk.store.index.services or unknown:
         raise CommandError(f"not in the catalogue: {', '.join(unknown) or order.service}")
     standing = desk.store.latest(order.service, order.cause)
@@ -184,8 +185,7 @@ def _silence(desk: Desk, order: c.Silence) -> Carried:
     window = SilenceWindow(
         desk.id(order), starts, order.until, service=order.service, component=order.component, rule=order.rule
     )
-    desk.store.put_silence(window, desk.who, desk.why)
-    return Carried(window.id, True)
+    return Carried(window.id, desk.store.put_silence(window, desk.who, desk.why))
 
 
 def _unsilence(desk: Desk, order: c.Unsilence) -> Carried:
@@ -212,8 +212,7 @@ def _schedule(desk: Desk, order: c.ScheduleMaintenance) -> Carried:
     )
     if why := repeat_fault(item):
         raise CommandError(why)
-    desk.store.put_maintenance(item, order.title, order.text, desk.who)
-    return Carried(item.id, True)
+    return Carried(item.id, desk.store.put_maintenance(item, order.title, order.text, desk.who))
 
 
 def _cancel(desk: Desk, order: c.CancelMaintenance) -> Carried:
@@ -236,8 +235,7 @@ def _send_test(desk: Desk, order: c.SendTest) -> Carried:
         fired_at=desk.now,
         summary={"by": desk.who},
     )
-    desk.store.put_notice(Notice(alert, "", order.channel, Why.FIRST))
-    return Carried(alert.id, True)
+    return Carried(alert.id, desk.store.put_notice(Notice(alert, "", order.channel, Why.FIRST)))
 
 
 _HANDLERS: Mapping[type, Callable[[Desk, Any], Carried]] = {

@@ -18,6 +18,10 @@ from zoneinfo import ZoneInfo
 
 DAYS = {"daily": 1, "weekly": 7}
 MONTHLY = "monthly"
+BY_FILE = "(configuration)"
+"""Who announced what the configuration holds; no person may have such a name."""
+LEFT_FILE = "(configuration, changed)"
+"""Who announced what the configuration held before; it ended when that changed."""
 ORDINALS = ("first", "second", "third", "fourth", "last")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 

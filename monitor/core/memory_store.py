@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from monitor.core import catalogue as watched
 from monitor.core.alerts.grouping import NotificationLog
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.alerts.rules import Rule
@@ -14,8 +15,9 @@ from monitor.core.checks.probe_state import new_probe_state
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
 from monitor.core.incidents.events import Cause, UpstreamSaid
 from monitor.core.incidents.transitions import apply, is_open
-from monitor.core.maintenance import Maintenance, Window, around, held
+from monitor.core.maintenance import BY_FILE, LEFT_FILE, Maintenance, Window, around, held
 from monitor.core.model import AlertState, Certificate, Health, Result, UpstreamReading, Verdict
+from monitor.core.schedule import micros
 from monitor.core.state_store import ComponentRow, Notice, Series, WorkerRow
 
 
@@ -49,6 +51,8 @@ class MemoryStore:
     removed: frozenset[str] = frozenset()
     published_at: datetime | None = None
     rows: dict[str, ComponentRow] = field(default_factory=dict)
+    parted: dict[str, ComponentRow] = field(default_factory=dict)
+    """Components that left the catalogue, as they were then."""
     all_series: dict[tuple[str, str], Series] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
     registration_log: list[RegistrationChange] = field(default_factory=list)
@@ -86,12 +90,14 @@ class MemoryStore:
     def publish(self, catalogue: Catalogue, at: datetime) -> None:
         """Put a catalogue in force; what it knows already keeps its state."""
         self.index, self.published_at = make_index(catalogue), at
+        known = {**self.parted, **self.rows}
+        self.rows = {
+            item.id: known.pop(item.id) if item.id in known else ComponentRow(item, at) for item in catalogue.components
+        }
+        self.parted = known
         for component in catalogue.components:
-            row = self.rows.get(component.id)
-            if row is None:
-                self.rows[component.id] = ComponentRow(component, at)
-            else:
-                row.component = component
+            self.rows[component.id].component = component
+        self._plan(catalogue.planned, at)
         for name, location in series_in_order(catalogue):
             self._add(self.index.probes[name], location)
         self._arrange()
@@ -102,6 +108,22 @@ class MemoryStore:
         if found is None:
             found = self.all_series[key] = Series(probe, location, new_probe_state(*key))
         return found
+
+    def _plan(self, wanted: Iterable[watched.Planned], at: datetime) -> None:
+        """Make the announcements of the configuration the ones in force; those that left it end."""
+        fresh = {item.window.id: item for item in wanted}
+        for name, plan in self.planned.items():
+            if plan.by != BY_FILE:
+                continue
+            own = name.partition(".")[0]
+            if fresh.get(own) == watched.Planned(replace(plan.item, id=own), plan.title, plan.text):
+                del fresh[own]
+            else:
+                plan.by, plan.called_off_at = LEFT_FILE, plan.called_off_at or at
+        for own, item in fresh.items():
+            window = replace(item.window, id=f"{own}.{micros(at)}")
+            self.planned[window.id] = Planned(window, max(window.starts_at, at), item.title, item.text, BY_FILE)
+        self._windows = None
 
     def _arrange(self) -> None:
         """Build what is looked up by service, component and location."""
@@ -279,9 +301,12 @@ class MemoryStore:
                 return True
         return False
 
-    def put_notice(self, notice: Notice) -> None:
-        """Make a delivery due that no decision stands behind."""
-        self.notices.append(notice)
+    def put_notice(self, notice: Notice) -> bool:
+        """Make a delivery due that no decision stands behind; False if it was made before."""
+        fresh = all(item.alert.id != notice.alert.id for item in self.notices)
+        if fresh:
+            self.notices.append(notice)
+        return fresh
 
     def silences(self) -> Sequence[SilenceWindow]:
         """Return the silences that nobody ended."""
@@ -322,9 +347,11 @@ class MemoryStore:
 
     # People
 
-    def put_silence(self, silence: SilenceWindow, by: str, why: str) -> None:
-        """Keep a silence."""
-        self.silence_windows[silence.id] = silence, by, why
+    def put_silence(self, silence: SilenceWindow, by: str, why: str) -> bool:
+        """Keep a silence; False if it is kept already."""
+        fresh = silence.id not in self.silence_windows
+        self.silence_windows.setdefault(silence.id, (silence, by, why))
+        return fresh
 
     def end_silence(self, silence: str, at: datetime) -> bool | None:
         """End a silence; False if it was over already, None if there is none of that id."""
@@ -336,10 +363,13 @@ class MemoryStore:
         self.ended_silences.add(silence)
         return True
 
-    def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> None:
-        """Keep planned work."""
+    def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> bool:
+        """Keep planned work; False if it is kept already."""
+        if item.id in self.planned:
+            return False
         self.planned[item.id] = Planned(item, item.starts_at, title, text, by)
         self._windows = None
+        return True
 
     def cancel_maintenance(self, maintenance: str, at: datetime) -> bool | None:
         """Call planned work off; False if it was called off already, None if there is none of that id."""

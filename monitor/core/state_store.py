@@ -219,8 +219,8 @@ class StateStore(Protocol):
     def replace_waiting(self, notice: Notice) -> bool:
         """Put this in the place of a delivery of the same alert, route and channel that was never tried; or say no."""
 
-    def put_notice(self, notice: Notice) -> None:
-        """Make a delivery due that no decision stands behind."""
+    def put_notice(self, notice: Notice) -> bool:
+        """Make a delivery due that no decision stands behind; False if it was made before."""
 
     def silences(self) -> Sequence[SilenceWindow]:
         """Return the silences that are in force now or will be."""
@@ -245,14 +245,14 @@ class StateStore(Protocol):
 
     # People
 
-    def put_silence(self, silence: SilenceWindow, by: str, why: str) -> None:
-        """Keep a silence."""
+    def put_silence(self, silence: SilenceWindow, by: str, why: str) -> bool:
+        """Keep a silence; False if it is kept already."""
 
     def end_silence(self, silence: str, at: datetime) -> bool | None:
         """End a silence; False if it was over already, None if there is none of that id."""
 
-    def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> None:
-        """Keep planned work."""
+    def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> bool:
+        """Keep planned work; False if it is kept already."""
 
     def cancel_maintenance(self, maintenance: str, at: datetime) -> bool | None:
         """Call planned work off; False if it was called off already, None if there is none of that id."""

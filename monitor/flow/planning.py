@@ -13,14 +13,10 @@ from datetime import datetime
 from sqlalchemy import Connection, insert, select, update
 
 from monitor.core.catalogue import Planned
-from monitor.core.maintenance import Maintenance
+from monitor.core.maintenance import BY_FILE, LEFT_FILE, Maintenance
 from monitor.core.schedule import micros as us
 from monitor.store.codec import pack, unpack
 from monitor.store.maintenances import MAINTENANCE, maintenance_row
-
-BY_FILE = "(configuration)"
-"""Who announced it; no person may have such a name."""
-LEFT_FILE = "(configuration, changed)"
 
 
 def put_planned(connection: Connection, wanted: Iterable[Planned], now: datetime) -> None:

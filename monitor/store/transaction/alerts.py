@@ -131,9 +131,12 @@ class AlertStore(PeopleStore):
             notice = Notice(alert, decision.route, channel, decision.why)
             self._enqueue(notice, f"{alert.id}/{decision.route}/{key}/{channel}")
 
-    def put_notice(self, notice: Notice) -> None:
-        """Make a delivery due that no decision stands behind."""
+    def put_notice(self, notice: Notice) -> bool:
+        """Make a delivery due that no decision stands behind; False if it was made before."""
+        if self.connection.scalar(select(OUTBOX.c.id).where(OUTBOX.c.alert == notice.alert.id).limit(1)) is not None:
+            return False
         self._enqueue(notice, notice.alert.id)
+        return True
 
     def replace_waiting(self, notice: Notice) -> bool:
         """Put this in the place of a delivery of the same alert, route and channel that was never tried; or say no.

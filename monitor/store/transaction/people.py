@@ -46,8 +46,10 @@ class PeopleStore:
         """Return the silences that nobody ended."""
         return self._silences
 
-    def put_silence(self, silence: SilenceWindow, by: str, why: str) -> None:
-        """Keep a silence."""
+    def put_silence(self, silence: SilenceWindow, by: str, why: str) -> bool:
+        """Keep a silence; False if it is kept already."""
+        if self.connection.scalar(select(SILENCE.c.id).where(SILENCE.c.id == silence.id)) is not None:
+            return False
         row = {
             "id": silence.id,
             "starts_us": us(silence.starts_at),
@@ -58,6 +60,7 @@ class PeopleStore:
         }
         self.connection.execute(insert(SILENCE).values(row))
         self.__dict__.pop("_silences", None)
+        return True
 
     def end_silence(self, silence: str, at: datetime) -> bool | None:
         """End a silence; False if it was over already, None if there is none of that id."""
@@ -76,10 +79,13 @@ class PeopleStore:
             self._windows[since] = list(held_windows(self.connection, since, until))
         return self._windows[since]
 
-    def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> None:
-        """Keep planned work."""
+    def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> bool:
+        """Keep planned work; False if it is kept already."""
+        if self.connection.scalar(select(MAINTENANCE.c.id).where(MAINTENANCE.c.id == item.id)) is not None:
+            return False
         self.connection.execute(insert(MAINTENANCE).values(maintenance_row(item, title, text, by)))
         self._windows.clear()
+        return True
 
     def cancel_maintenance(self, maintenance: str, at: datetime) -> bool | None:
         """Call planned work off; False if it was called off already, None if there is none of that id."""
