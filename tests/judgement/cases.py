@@ -1,0 +1,24 @@
+"""A case: a random world, and the stories that are told in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from tests.judgement import stories_outages, stories_people, stories_readings
+from tests.judgement.stage import Stage
+from tests.judgement.steps import Step, joined
+from tests.judgement.telling import STORIES
+
+TOLD_IN = (stories_outages, stories_people, stories_readings)
+"""Modules whose stories are told: importing one puts its stories into the list."""
+NUMBERS = 2**32 - 1
+
+
+def case(seed: int, stories: Sequence[int]) -> list[Step]:
+    """Return the steps of a case: a world, and one story for each number."""
+    stage = Stage.opened(seed)
+    for number in stories:
+        stage.rng = Random(number)
+        stage.rng.choice(STORIES)(stage)
+    return joined(stage.steps)

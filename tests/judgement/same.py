@@ -1,0 +1,67 @@
+"""Cases through both judges: one that is given, or many that Hypothesis draws and shrinks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import NamedTuple
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.judgement.cases import case
+from tests.judgement.database import InDatabase
+from tests.judgement.empty import Fresh
+from tests.judgement.findings import Reached, differences
+from tests.judgement.memory import InMemory
+from tests.judgement.steps import Order, Step
+
+NUMBERS = st.integers(0, 2**32 - 1)
+MOST_STORIES = 3
+
+
+class Both(NamedTuple):
+    """What each judge reached."""
+
+    memory: Reached
+    database: Reached
+
+
+def compare(steps: Sequence[Step], url: str, reached: Both, seed: int = 0) -> list[str]:
+    """Play the steps through both; returns what differs, and adds what each reached.
+
+    ``url`` is that of an empty database; ``seed`` chooses what its driver does with it.
+    """
+    memory, database = InMemory(), InDatabase(url, Random(seed))
+    try:
+        found: list[str] = []
+        for number, step in enumerate(steps):
+            one = memory.take(step)
+            other = database.take(step, memory.made)
+            if isinstance(step, Order) and memory.made is not None:
+                for reach, outcome in zip(reached, (one, other), strict=True):
+                    assert outcome is not None
+                    reach.carried(memory.made, outcome)
+                if one != other:
+                    found.append(f"step {number}, {memory.made} at {step.at}:\n    {one}\n    {other}")
+        held = memory.findings(), database.findings()
+        for reach, what in zip(reached, held, strict=True):
+            reach.take(what)
+        return found + differences(*held)
+    finally:
+        database.close()
+
+
+def play(cases: int, fresh: Fresh) -> Both:
+    """Play so many random cases, always the same; raises on the first that differs, shrunk to its stories."""
+    reached = Both(Reached(), Reached())
+
+    @settings(max_examples=cases, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @given(NUMBERS, st.lists(NUMBERS, min_size=1, max_size=MOST_STORIES), NUMBERS)
+    def both_judge_alike(world: int, stories: list[int], driver: int) -> None:
+        steps = case(world, stories)
+        found = compare(steps, fresh(), reached, driver)
+        assert not found, "\n".join([*found[:10], f"{len(steps)} steps:", *map(str, steps)])
+
+    both_judge_alike()
+    return reached
