@@ -145,7 +145,7 @@ class Evaluation:
         found: list[Condition] = []
         if seen.reason is not Reason.OK or seen.warnings or not pipeline.is_quiet:
             scope = f"{probe.id}@{series.location}"
-            blank, refused = series.state.blank, refusals(series.state)
+            blank, refused = series.state.inconclusive_in_a_row, refusals(series.state)
             found += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, blank, refused)
             if seen.warnings or not pipeline.is_quiet:
                 found += noticed(scope, probe.component, result, blank, self.store.open_alerts, self.store.muted)

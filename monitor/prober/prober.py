@@ -19,7 +19,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from monitor import clock
 from monitor.config import Config
 from monitor.core.catalogue import Probe
-from monitor.core.checks.steps import failed_in_a_row, needs_second_look
+from monitor.core.checks.steps import count_failed_in_a_row, needs_second_look
 from monitor.core.model import Reason, Result, RunId
 from monitor.prober.grid import Grid, missed
 from monitor.prober.self_check import Sight
@@ -53,7 +53,7 @@ class Watched:
     """The newest tick that was looked at or recorded as missed."""
     attempts: int = 0
     """Looks out of turn since that tick."""
-    failed_row: int = 0
+    failed_in_a_row: int = 0
     """Failed looks in a row: a failure that is confirmed needs no second look."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a pause before a second look should end, and the look is not wanted any more."""
@@ -287,7 +287,8 @@ class Prober:
             async with slots:
                 result = await self.sight.judge(await self._look(watched, run))
             self._deliver(result)
-            before, watched.failed_row = watched.failed_row, failed_in_a_row(watched.failed_row, result)
+            before = watched.failed_in_a_row
+            watched.failed_in_a_row = count_failed_in_a_row(before, result)
             if not needs_second_look(probe, result, before, late_s + clock.monotonic() - began_s):
                 return
             with suppress(TimeoutError):

@@ -99,7 +99,7 @@ def one_tick(
     """Look as the prober does; each look fails by itself with the given ratio, the first surely if it ``fails``."""
     held = replace(PROBES[1], policy=policy)
     for attempt in itertools.count(1):
-        before = state.failed_row
+        before = state.failed_in_a_row
         result = look(tick, (fails and attempt == 1) or rng.random() < ratio, attempt)
         state = steps.step(state, result, policy)
         if state.down or state.partial or not steps.needs_second_look(held, result, before):
@@ -120,7 +120,7 @@ def blip_alarms(ratio: float, rng: random.Random, months: int, policy: Policy) -
     """Count alarms when every look fails by itself with the given ratio; long calm is skipped over."""
     state, alarms, tick, end = calm(policy), 0, 70, 70 + months * 86_400
     while tick < end:
-        idle = not (state.looks & (1 << 3 * policy.rate_min_looks) - 1 or state.down or state.partial)
+        idle = not (state.failed_mask & (1 << 3 * policy.rate_min_looks) - 1 or state.down or state.partial)
         if idle:
             tick += int(math.log(1 - rng.random()) / math.log(1 - ratio))
         before = state.down or state.partial

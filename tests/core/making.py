@@ -48,7 +48,7 @@ def results(text: str, probe: Probe, location: str = "local", start_s: float = 0
             word = words[min(attempt, len(words)) - 1]
             result = look(tick_s, LETTERS[word], attempt, probe.id, location)
             yield result
-            before, row = row, steps.failed_in_a_row(row, result)
+            before, row = row, steps.count_failed_in_a_row(row, result)
             if attempt >= len(words) and not steps.needs_second_look(probe, result, before):
                 break
 

@@ -43,7 +43,7 @@ def looks(held: Probe, begin_s: float, end_s: float, took_s: Callable[[], float]
             seen = Observation(Reason.SERVER_ERROR if failed else Reason.OK)
             result = Result(RunId(held.id, "local", at(tick_s), attempt), at(start_s), length_s, seen)
             yield result
-            before, row = row, steps.failed_in_a_row(row, result)
+            before, row = row, steps.count_failed_in_a_row(row, result)
             if not steps.needs_second_look(held, result, before):
                 break
             start_s += length_s + held.policy.second_look_after_s

@@ -213,7 +213,7 @@ def looks_until_found(ratio: float, rng: random.Random, limit: int) -> int | Non
     looked, tick = 0, 60
     while looked < limit:
         for attempt in itertools.count(1):
-            row = held.failed_row
+            row = held.failed_in_a_row
             result = look(30 * tick, Reason.SERVER_ERROR if rng.random() < ratio else Reason.OK, attempt)
             held, looked = steps.step(held, result, Policy()), looked + 1
             if held.health.severity >= Health.PARTIAL.severity:
@@ -250,7 +250,7 @@ def test_rare_blips_are_no_false_alarm_in_a_month(ratio: float) -> None:
             held = steps.step(held, look(30 * tick, Reason.SERVER_ERROR), Policy())
             held = steps.step(held, look(30 * tick, Reason.OK, 2), Policy())
             alarms += held.partial or held.down
-        elif held.looks or tick % 100 == 0:
+        elif held.failed_mask or tick % 100 == 0:
             held = steps.step(held, look(30 * tick, Reason.OK), Policy())
     assert alarms == 0
 
@@ -259,12 +259,12 @@ def false_alarms(ratio: float, months: int, policy: Policy) -> int:
     """Count alarms while every look, second looks too, fails by itself now and then, a look every 30 s."""
     rng, held, alarms, tick, world = random.Random(9), state("o*70"), 0, 70, probe(policy=policy)
     while tick < 70 + months * 86_400:
-        idle = not (held.looks & (1 << 3 * policy.rate_min_looks) - 1 or held.down or held.partial)
+        idle = not (held.failed_mask & (1 << 3 * policy.rate_min_looks) - 1 or held.down or held.partial)
         if idle:  # nothing that counts is remembered: go on to the next look that fails
             tick += int(math.log(1 - rng.random()) / math.log(1 - ratio))
         before = held.down or held.partial
         for attempt in itertools.count(1):
-            row, fails = held.failed_row, (idle and attempt == 1) or rng.random() < ratio
+            row, fails = held.failed_in_a_row, (idle and attempt == 1) or rng.random() < ratio
             result = look(30 * tick, Reason.SERVER_ERROR if fails else Reason.OK, attempt)
             held = steps.step(held, result, policy)
             if not steps.needs_second_look(world, result, row):
@@ -401,9 +401,9 @@ def test_every_failure_is_doubted_anew_after_a_recovery() -> None:
     seen = state("o*10 c*2", held)
     beside = replace(probe_state.new_probe_state(other.id, "local"), answered_at=at(310))
     seen = network_doubt.clear(held, seen, [(held, seen), (other, beside)])
-    assert seen.cleared_at == at(310)
+    assert seen.network_worked_at == at(310)
     again = fold(seen, results("o*3 c*3", held, start_s=360), held.policy)
-    assert again.cleared_at is None
+    assert again.network_worked_at is None
     again = network_doubt.clear(held, again, [(held, again), (other, beside)])
     assert again.is_doubtful
 
@@ -488,7 +488,7 @@ def test_flapping_begins_and_ends_at_its_own_limit_and_holds_between(words: list
     held, policy = probe_state.new_probe_state("chat", "local"), Policy(open_after_failures=1, window_looks=1)
     for tick, word in enumerate(word for word in words for _ in range(each)):
         before, held = held, steps.step(held, look(30 * tick, LETTERS[word]), policy)
-        percent = flap_percent(held.flips)
+        percent = flap_percent(held.flaps.state_mask)
         if percent >= policy.flap_start_percent:
             assert held.flapping
         elif percent <= policy.flap_stop_percent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +15,10 @@ from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.core.schedule import micros as us
 from monitor.store.transaction import states
 from monitor.store.transaction.states import dump_state, load_state
+from tests.core import making
 from tests.edges.flowing import MINUTE, T0
 
+AFTERWARDS = (Reason.OK, Reason.SLOW, Reason.OK, Reason.SERVER_ERROR, Reason.NOT_RUNNING, Reason.OK, Reason.OK)
 LOOKS = st.lists(st.tuples(st.sampled_from(list(Reason)), st.sampled_from(["", "HTTP 200", "late"])), max_size=40)
 
 
@@ -34,8 +37,43 @@ def test_a_state_reads_back_as_it_was_written(looks: list[tuple[Reason, str]]) -
 def test_a_text_of_before_the_twins_is_still_read() -> None:
     old = '{"n":10,"f":9,"si":90,"gs":90,"gt":0,"gr":10,"e":-6,"de":"HTTP 200","lr":0,"ld":"HTTP 200","k":-6}'
     state = load_state(old, "p", "local", us(T0), 1)
-    assert (state.seen, state.fresh, state.brisk_row, state.answered_at) == (10, 9, 0, None)
+    assert (state.mask_looks, state.looks_since_recovery, state.slowness.fast_in_a_row, state.answered_at) == (
+        10,
+        9,
+        0,
+        None,
+    )
     assert load_state(dump_state(state), "p", "local", us(T0), 1) == state
+
+
+OLD = {
+    "o*20 s*4 (x*2 o*2)*3 x*3": '2{"r":24,"l":9447,"n":38,"f":11,"fr":5,"fa":[420000000,300000000,180000000,179000000,'
+    '178000000,60000000,59000000,58000000],"bad_at":1767572340000000,"rs":60000000,"ca":179000000,"p":true,"fl":true,'
+    '"si":180000000,"su":180000000,"i":244639,"e":0,"k":90000000,"gt":null,"gs":null,"gr":null}',
+    "o*30 s*4": '2{"r":51,"n":34,"s":15,"g":true,"si":90000000,"ss":90000000,"gs":990000000,"e":0,"bs":null,"br":null}',
+    "o*9 x*5 o": '2{"r":24,"l":2,"n":11,"f":17,"fa":[150000000],"bad_at":1767571590000000,"ca":148000000,"d":true,'
+    '"si":150000000,"su":150000000,"gs":0,"gr":1,"i":63,"e":0,"lr":0}',
+}
+"""Looks → what the program wrote after them before the fields of a state had the names that they have now."""
+
+
+@pytest.mark.parametrize("looks", OLD)
+def test_a_state_in_the_old_spelling_is_read_and_judged_on_as_if_nothing_had_changed(looks: str) -> None:
+    own = making.state(looks)
+    assert own.tick is not None
+    stored = load_state(OLD[looks], "chat", "local", us(own.tick), own.attempt)
+    assert stored == own
+    later = [making.look((own.tick - making.T0).seconds + 30 * n, reason) for n, reason in enumerate(AFTERWARDS, 1)]
+    assert making.fold(stored, later, Policy()) == making.fold(own, later, Policy())
+
+
+def test_a_name_from_before_a_field_had_a_code_is_read_with_its_time_as_it_stands() -> None:
+    since = us(T0 - MINUTE)
+    old = f'{{"n":3,"row_since":{since},"cleared_at":{since},"brisk_since":{since},"bad_at":{since},"refused":2}}'
+    state = load_state(old, "p", "local", us(T0), 1)
+    times = (state.failing_since, state.network_worked_at, state.slowness.fast_since, state.last_failed_at)
+    assert times == (T0 - MINUTE,) * 4
+    assert state.key_refusals == 2
 
 
 def test_a_probe_that_is_well_takes_few_bytes() -> None:

@@ -36,7 +36,7 @@ def confirm_auth(
 
 def refusals(state: ProbeState) -> int:
     """Return how many looks found the key refused that had worked within the hour; 0 for a key without such a past."""
-    return state.refused if state.tick is not None and _worked(state, state.tick) else 0
+    return state.key_refusals if state.tick is not None and _worked(state, state.tick) else 0
 
 
 def _worked(state: ProbeState, at: datetime) -> bool:

@@ -125,11 +125,15 @@ def clear(probe: Probe, state: ProbeState, here: Iterable[tuple[Probe, ProbeStat
     ``here`` are the probes of its location. Only a look that fails after that counts: else a network that came back
     would make an outage of the last thing that it broke.
     """
-    start = state.since if state.partial else state.row_since
-    if state.cleared_at is not None or start is None or not (state.failed_row and state.last_reason.is_network_class):
+    start = state.since if state.partial else state.failing_since
+    if (
+        state.network_worked_at is not None
+        or start is None
+        or not (state.failed_in_a_row and state.last_reason.is_network_class)
+    ):
         return state
     at = sight(here).answered_since(probe.component.partition("/")[0], state.last_reason, start)
-    return replace(state, cleared_at=at) if at is not None else state
+    return replace(state, network_worked_at=at) if at is not None else state
 
 
 def sight(here: Iterable[tuple[Probe, ProbeState]]) -> Sight:

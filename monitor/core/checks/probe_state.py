@@ -10,6 +10,8 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from monitor.core.checks.flapping import STEADY, Flapping
+from monitor.core.checks.slowness import NOT_SLOW, Slowness
 from monitor.core.model import Health, Reason
 from monitor.core.schedule import from_micros, micros
 
@@ -23,94 +25,133 @@ class ProbeState:
     probe: str
     location: str
     tick: datetime | None = None
-    """Watermark: the newest run taken in is ``(tick, attempt)``."""
+    """Watermark (D3): the newest run folded in is ``(tick, attempt)``."""
     attempt: int = 0
-    looks: int = 0
-    """Newest evidence looks as bits, newest lowest, 1 for failed. A confirmed outage leaves one bit, however long it
-    was: to the failure-rate rule it is one episode."""
-    seen: int = 0
+
+    failed_mask: int = 0
+    """Newest evidence as bits, newest lowest, 1 for failed. A confirmed outage leaves one bit, however long it was: to
+    the failure-rate rule it is one episode."""
+    mask_looks: int = 0
     """How many looks the mask holds, at most 64."""
-    slow: int = 0
-    """The same for slow looks, emptied when slowness ends."""
-    fresh: int = 0
-    """Looks since the last recovery; older ones cannot confirm a new failure."""
-    failed_row: int = 0
+    looks_since_recovery: int = 0
+    """Older ones cannot confirm a new failure."""
+    failed_in_a_row: int = 0
+    failing_since: datetime | None = None
+    """Start of the failed looks in a row up to the newest; ``None`` when that was good."""
     failed_at: tuple[datetime, ...] = ()
     """Starts of the newest failed looks in the mask, oldest first."""
-    bad_at: datetime | None = None
+    last_failed_at: datetime | None = None
     """Start of the newest failed look of all."""
-    row_since: datetime | None = None
-    """Start of the failed looks in a row up to the newest; ``None`` when that was good."""
-    cleared_at: datetime | None = None
-    """When our own network was known to work while the failures lasted; later ones are the vendor's. ``None`` without
-    such a proof, and once the failures are over."""
-    down: bool = False
-    partial: bool = False
-    degraded: bool = False
-    flapping: bool = False
-    since: datetime | None = None
-    """Start of the present health: the first look that showed it."""
+    network_worked_at: datetime | None = None
+    """When our own network was known to work while the failures lasted; later ones are the vendor's (D6). ``None``
+    without such a proof, and once the failures are over."""
     suspect_since: datetime | None = None
     """First failed look of those that are not confirmed yet."""
-    slow_since: datetime | None = None
+
+    down: bool = False
+    """An outage is confirmed."""
+    partial: bool = False
+    """The failure rate is too high."""
+    slowness: Slowness = NOT_SLOW
+    flaps: Flapping = STEADY
+    since: datetime | None = None
+    """Start of the present health: the first look that showed it."""
+
     good_since: datetime | None = None
-    """Start of the unbroken good evidence; long blindness breaks it."""
+    """Start of the unbroken good evidence; a long time without evidence breaks it."""
     good_tick: datetime | None = None
-    good_row: int = 0
+    good_in_a_row: int = 0
     """Good looks in a row, on different ticks."""
-    brisk_row: int = 0
-    """The same for looks that were not even slow."""
-    brisk_since: datetime | None = None
-    blank: int = 0
-    """Looks in a row that told nothing."""
-    throttled: int = 0
-    flips: int = 0
+    inconclusive_in_a_row: int = 0
+    throttled_in_a_row: int = 0
+    """429s in a row that do not count as failures yet, or that do."""
+    key_refusals: int = 0
+    """Looks that found our key refused since the newest evidence."""
+
     evidence_at: datetime | None = None
+    """Start of the newest look that was evidence."""
+    key_worked_at: datetime | None = None
+    """When the vendor last accepted our key."""
+    answered_at: datetime | None = None
+    """When the target last answered anything at all, even an error: proof that we can reach the world."""
     reason: Reason = Reason.OK
     """Why the health is what it is."""
     detail: str = ""
     last_reason: Reason = Reason.NOT_RUNNING
     """Reason of the newest look, evidence or not."""
     last_detail: str = ""
-    refused: int = 0
-    """Looks that found our key refused since the newest evidence."""
-    key_worked_at: datetime | None = None
-    """When the vendor last accepted our key."""
-    answered_at: datetime | None = None
-    """When the target last answered anything at all, even an error: proof that we can reach the world."""
+
+    @property
+    def degraded(self) -> bool:
+        """Too many of the newest looks were slow."""
+        return self.slowness.degraded
+
+    @property
+    def flapping(self) -> bool:
+        """The state changes all the time."""
+        return self.flaps.flapping
 
     @property
     def health(self) -> Health:
         """Verdict of this probe alone, as of its newest evidence; how old that is, is the reader's business."""
-        if not self.seen:
+        if not self.mask_looks:
             return Health.UNKNOWN
         if self.down:
             return Health.MAJOR
         if self.partial:
             return Health.PARTIAL
-        return Health.DEGRADED if self.degraded else Health.OPERATIONAL
+        return Health.DEGRADED if self.slowness.degraded else Health.OPERATIONAL
 
     @property
     def is_doubtful(self) -> bool:
         """True for trouble that our own broken network would look like, too, with nothing that speaks against it."""
-        proven = self.cleared_at is not None and self.bad_at is not None and self.cleared_at <= self.bad_at
+        cleared, failed = self.network_worked_at, self.last_failed_at
+        proven = cleared is not None and failed is not None and cleared <= failed
         return (self.down or self.partial) and self.reason.is_network_class and not proven
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON: times as microseconds, defaults left out."""
-        return {name: _plain(value) for name, blank in _BLANKS if (value := getattr(self, name)) != blank}
+        """Return flat, plain JSON: times as microseconds, defaults left out."""
+        data = _filled(self, _OWN)
+        if self.slowness is not NOT_SLOW:
+            data |= _filled(self.slowness, _OF_SLOWNESS)
+        if self.flaps is not STEADY:
+            data |= _filled(self.flaps, _OF_FLAPS)
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ProbeState:
         """Inverse of :meth:`to_json`; keys it does not know are left out."""
-        kept = {name: _read(name, data[name]) for name, _ in _BLANKS if name in data}
-        return cls(**kept)
+        slowness, flaps = _kept(data, _OF_SLOWNESS), _kept(data, _OF_FLAPS)
+        own = _kept(data, _OWN)
+        own["slowness"] = Slowness(**slowness) if slowness else NOT_SLOW
+        own["flaps"] = Flapping(**flaps) if flaps else STEADY
+        return cls(**own)
 
 
-_BLANKS = tuple((field.name, field.default) for field in fields(ProbeState))
-_TIMES = frozenset(n for n, _ in _BLANKS if n.endswith(("since", "_at", "tick")) and n != "failed_at")
+Blanks = tuple[tuple[str, Any], ...]
+"""Names of fields with their defaults."""
+_PARTS = ("slowness", "flaps")
+_OWN: Blanks = tuple((field.name, field.default) for field in fields(ProbeState) if field.name not in _PARTS)
+_OF_SLOWNESS: Blanks = tuple((field.name, field.default) for field in fields(Slowness))
+_OF_FLAPS: Blanks = tuple((field.name, field.default) for field in fields(Flapping))
+_TIME_ENDINGS = ("since", "_at", "tick")
+
+
+def _times(blanks: Blanks) -> frozenset[str]:
+    return frozenset(name for name, _ in blanks if name.endswith(_TIME_ENDINGS) and name != "failed_at")
+
+
+_TIMES = _times(_OWN) | _times(_OF_SLOWNESS)
 _REASONS = frozenset({"reason", "last_reason"})
 _REASON_BY_CODE = {reason.code: reason for reason in Reason}
+
+
+def _filled(part: object, blanks: Blanks) -> dict[str, Any]:
+    return {name: _plain(value) for name, blank in blanks if (value := getattr(part, name)) != blank}
+
+
+def _kept(data: Mapping[str, Any], blanks: Blanks) -> dict[str, Any]:
+    return {name: _read(name, data[name]) for name, _ in blanks if name in data}
 
 
 def _plain(value: Any) -> Any:
@@ -138,5 +179,11 @@ def rewind(state: ProbeState, now: datetime) -> ProbeState:
     """Undo a clock that ran ahead and was set back: a watermark in the future would swallow every look until then."""
     if state.tick is None or state.tick - now <= CLOCK_SLACK:
         return state
-    clipped = {name: now for name in _TIMES if (value := getattr(state, name)) is not None and value > now}
-    return replace(state, **(clipped | {"tick": None, "good_tick": None, "attempt": 0}))  # type: ignore[arg-type]  # names of times
+    slowness = replace(state.slowness, **_clipped(state.slowness, _OF_SLOWNESS, now))
+    own = _clipped(state, _OWN, now) | {"tick": None, "good_tick": None, "attempt": 0, "slowness": slowness}
+    return replace(state, **own)
+
+
+def _clipped(part: object, blanks: Blanks, now: datetime) -> dict[str, Any]:
+    """Return the times that lie in the future, as of now."""
+    return {name: now for name, _ in blanks if name in _TIMES and (at := getattr(part, name)) is not None and at > now}

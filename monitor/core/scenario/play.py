@@ -245,7 +245,7 @@ class _Play:
             self.judge.command(order, "scenario", self.start)
         self.unmet: list[str] = []
         self.played: list[Result] = []
-        self.failed_row: dict[tuple[str, str], int] = {}
+        self.failed_in_a_row: dict[tuple[str, str], int] = {}
 
     def at(self, text: str) -> datetime:
         return self.start + timedelta(seconds=seconds(text))
@@ -296,8 +296,8 @@ class _Play:
                 return
             result = Result(RunId(probe.id, location, tick, attempt), at, LOOK_S, self._observation(word))
             yield result
-            before = self.failed_row.get(key, 0)
-            self.failed_row[key] = steps.failed_in_a_row(before, result)
+            before = self.failed_in_a_row.get(key, 0)
+            self.failed_in_a_row[key] = steps.count_failed_in_a_row(before, result)
             if attempt >= len(words) and not steps.needs_second_look(probe, result, before):
                 return
             at += timedelta(seconds=LOOK_S + probe.policy.second_look_after_s)

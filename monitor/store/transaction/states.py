@@ -1,7 +1,8 @@
 """A probe's state as short text: it is written with every look, so its length is most of what a look costs on disk.
 
-Times are kept as microseconds before the watermark and known names as short codes. A name without a code is written
-in full, so a field that a newer version adds survives until it gets one.
+Times are kept as microseconds before the watermark and names as short codes. A field without a code would be written
+in full, its times as they are. The codes are the format of every database there is: a field may be renamed, its code
+may not.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from monitor.core.checks.probe_state import ProbeState, new_probe_state
 from monitor.core.schedule import from_micros
 
 CODES = {
-    "looks": "l",
-    "seen": "n",
-    "slow": "s",
-    "fresh": "f",
-    "failed_row": "fr",
+    "failed_mask": "l",
+    "mask_looks": "n",
+    "slow_mask": "s",
+    "looks_since_recovery": "f",
+    "failed_in_a_row": "fr",
     "failed_at": "fa",
     "down": "d",
     "partial": "p",
@@ -28,11 +29,11 @@ CODES = {
     "slow_since": "ss",
     "good_since": "gs",
     "good_tick": "gt",
-    "good_row": "gr",
-    "brisk_row": "br",
-    "blank": "b",
-    "throttled": "th",
-    "flips": "i",
+    "good_in_a_row": "gr",
+    "fast_in_a_row": "br",
+    "inconclusive_in_a_row": "b",
+    "throttled_in_a_row": "th",
+    "state_mask": "i",
     "evidence_at": "e",
     "answered_at": "aa",
     "reason": "r",
@@ -40,21 +41,30 @@ CODES = {
     "last_reason": "lr",
     "last_detail": "ld",
     "key_worked_at": "k",
-    "brisk_since": "bs",
-    "refused": "rf",
-    "row_since": "rs",
-    "cleared_at": "ca",
+    "fast_since": "bs",
+    "key_refusals": "rf",
+    "failing_since": "rs",
+    "network_worked_at": "ca",
+    "last_failed_at": "lf",
 }
 _NAMES = {code: name for name, code in CODES.items()}
+_FORMER_NAMES = {
+    "bad_at": "last_failed_at",
+    "brisk_since": "fast_since",
+    "refused": "key_refusals",
+    "row_since": "failing_since",
+    "cleared_at": "network_worked_at",
+}
+"""Names that fields were stored under, in full, before they had a code; their times were not distances."""
 _TIMES = frozenset(name for name in CODES if name.endswith(("_since", "_at")) or name in ("since", "good_tick"))
 _OWN = frozenset({"probe", "location", "tick", "attempt"})
 _TWINS = {
     "good_tick": "tick",
     "good_since": "since",
-    "brisk_since": "good_since",
-    "good_row": "seen",
-    "brisk_row": "good_row",
-    "fresh": "seen",
+    "fast_since": "good_since",
+    "good_in_a_row": "mask_looks",
+    "fast_in_a_row": "good_in_a_row",
+    "looks_since_recovery": "mask_looks",
     "key_worked_at": "evidence_at",
     "answered_at": "evidence_at",
     "last_reason": "reason",
@@ -75,8 +85,8 @@ def dump_state(state: ProbeState) -> str:
     data = state.to_json()
     tick = data.get("tick", 0)
     full = {name: _before(name, value, tick) for name, value in data.items() if name not in _OWN}
-    told = {CODES.get(name, name): value for name, value in _without_twins(_USUAL | full).items()}
-    text = _TWINNED + json.dumps(told, separators=(",", ":"))
+    short = {CODES.get(name, name): value for name, value in _without_twins(_USUAL | full).items()}
+    text = _TWINNED + json.dumps(short, separators=(",", ":"))
     _remember(state, text)
     return text
 
@@ -88,10 +98,14 @@ def load_state(text: str, probe: str, location: str, tick_us: int, attempt: int)
     known_text, known = _PARSED.get((probe, location), ("", None))
     if known is not None and known_text == text and known.attempt == attempt and known.tick == from_micros(tick_us):
         return known
-    data = {_NAMES.get(code, code): value for code, value in json.loads(text.removeprefix(_TWINNED)).items()}
+    data: dict[str, Any] = {}
+    for code, value in json.loads(text.removeprefix(_TWINNED)).items():
+        if (name := _NAMES.get(code)) is None:
+            data[_FORMER_NAMES.get(code, code)] = value
+        else:
+            data[name] = value if value is None else _before(name, value, tick_us)
     if text.startswith(_TWINNED):
-        data = _with_twins(_USUAL | data)
-    data = {name: _before(name, value, tick_us) for name, value in data.items()}
+        data = _with_twins(_USUAL | {"tick": tick_us} | data)
     own = {"probe": probe, "location": location, "tick": tick_us, "attempt": attempt}
     state = ProbeState.from_json(data | own)
     _remember(state, text)
@@ -100,22 +114,22 @@ def load_state(text: str, probe: str, location: str, tick_us: int, attempt: int)
 
 def _without_twins(full: dict[str, Any]) -> dict[str, Any]:
     """Leave out what equals its twin; what is blank while its twin is not is written as null."""
-    told = {name: value for name, value in full.items() if name not in _USUAL or _USUAL[name] != value}
+    kept = {name: value for name, value in full.items() if name not in _USUAL or _USUAL[name] != value}
     for name, twin in _TWINS.items():
         if full.get(name) == full.get(twin):
-            told.pop(name, None)
+            kept.pop(name, None)
         elif name not in full:
-            told[name] = None
-    return told
+            kept[name] = None
+    return kept
 
 
-def _with_twins(told: dict[str, Any]) -> dict[str, Any]:
+def _with_twins(kept: dict[str, Any]) -> dict[str, Any]:
     for name, twin in _TWINS.items():
-        if name not in told and twin in told:
-            told[name] = told[twin]
-        elif told.get(name, 0) is None:
-            del told[name]
-    return told
+        if name not in kept and twin in kept:
+            kept[name] = kept[twin]
+        elif kept.get(name, 0) is None:
+            del kept[name]
+    return kept
 
 
 def _before(name: str, value: Any, tick: int) -> Any:
