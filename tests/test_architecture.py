@@ -55,7 +55,7 @@ def test_a_new_room_is_held_to_the_contracts_by_itself(tmp_path: Path) -> None:
     wrong = (
         ("monitor/probes/smoke.py", "monitor.probes", "http"),
         ("monitor/probes/box/part.py", "monitor.probes", "heartbeat"),
-        ("monitor/probes/net.py", "monitor.probes", "quiet"),
+        ("monitor/probes/tcp.py", "monitor.probes", "quiet"),
         ("monitor/probes/quiet.py", "monitor.probes.chat", "options"),
         ("monitor/probes/registration/detectors.py", "monitor.probes", "login"),
         ("monitor/channels/sms.py", "monitor.channels", "slack"),

@@ -52,7 +52,6 @@ def _alert(name: str, expr: str, wait: str, severity: str, summary: str, descrip
 
 
 def _services(config: Config) -> list[dict[str, Any]]:
-    watched = {probe.kind for probe in config.catalogue.probes if not probe.disabled}
     by, on = "max by (service, component)", "and on (service, component)"
     own = f"({by} (chatwatch_component_maintenance) == 0)"
     # There is no sample while the health is unknown; what was down then is not back for want of one.
@@ -75,7 +74,7 @@ def _services(config: Config) -> list[dict[str, Any]]:
             "Probe {{ $labels.instance }}: {{ $value | humanizeDuration }} left.",
         ),
     ]
-    if "registration" in watched:
+    if any(probe.tells_registration and not probe.disabled for probe in config.catalogue.probes):
         closed = 'chatwatch_registration_state{state=~"restricted|delayed|closed"} == 1'
         rules.append(
             _alert(

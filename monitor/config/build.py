@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel
-
 from monitor.config.faults import Code, Faults, did_you_mean
 from monitor.config.models import (
     ComponentEntry,
@@ -26,6 +24,7 @@ from monitor.core.catalogue import Component, Policy, Probe, Service
 from monitor.core.checks.soundness import policy_faults
 from monitor.core.model import Health
 from monitor.probes import KINDS
+from monitor.probes.base import Options
 
 MOST_PROBES = 20_000
 OURSELVES = Service("chatwatch", "Chatwatch's own network", public=False)
@@ -55,7 +54,7 @@ class Builder:
     service_list: list[Service] = field(default_factory=list)
     component_list: list[Component] = field(default_factory=list)
     probe_list: list[Probe] = field(default_factory=list)
-    looks: dict[str, BaseModel] = field(default_factory=dict)
+    looks: dict[str, Options] = field(default_factory=dict)
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)
     depends: list[tuple[str, Tree, Path_]] = field(default_factory=list)
     own_policy: dict[str, str] = field(default_factory=dict)
@@ -219,7 +218,7 @@ class Builder:
         options, missing = self.options(entry, scope, (*path, "options"))
         if options is None:
             return
-        disabled = entry.disabled or missing
+        kind, disabled = KINDS[entry.kind], entry.disabled or missing
         self.probe_list.append(
             Probe(
                 id=full,
@@ -229,20 +228,24 @@ class Builder:
                 timeout_s=entry.timeout,
                 locations=locations,
                 policy=policy,
-                witness=entry.kind == "upstream" if entry.witness is None else entry.witness,
+                witness=kind.is_witness if entry.witness is None else entry.witness,
                 control=control,
                 impact_when_down=_WORST[entry.worst],
                 disabled=disabled,
-                target=_target(options),
-                model=str(getattr(options, "model", "") or ""),
+                target=options.target(),
+                model=getattr(options, "model", "") if kind.asks_model else "",
                 budget_tokens_day=getattr(options, "budget_tokens_day", None),
                 budget_usd_day=getattr(options, "budget_usd_day", None),
+                speaks_http=kind.speaks_http,
+                reports_in=kind.take_report is not None,
+                asks_model=kind.asks_model,
+                tells_registration=kind.tells_registration,
             )
         )
         if not disabled:
             self.looks[full] = options
 
-    def options(self, entry: ProbeEntry, scope: Scope, path: Path_) -> tuple[BaseModel | None, str]:
+    def options(self, entry: ProbeEntry, scope: Scope, path: Path_) -> tuple[Options | None, str]:
         """Return the options of a probe's kind, and which secrets are missing."""
         if "kind" not in entry.model_fields_set:
             return None, ""
@@ -251,13 +254,13 @@ class Builder:
             message = f'unknown probe kind "{entry.kind}"'
             self.faults.add(Code.UNKNOWN_KIND, scope.tree, (*path[:-1], "kind"), message, hint)
             return None, ""
-        given = dict(entry.options)
-        if entry.kind == "upstream" and isinstance(given.get("components"), dict):
-            given["components"] = {key: f"{scope.service}/{slug}" for key, slug in given["components"].items()}
-            self.depends += [(full, scope.tree, (*path, "components")) for full in given["components"].values()]
+        given, kind = dict(entry.options), KINDS[entry.kind]
+        if isinstance(named := given.get(key := kind.names_components), dict):
+            given[key] = {theirs: f"{scope.service}/{slug}" for theirs, slug in named.items()}
+            self.depends += [(full, scope.tree, (*path, key)) for full in given[key].values()]
         secrets = Secrets(self.environ)
         filled = secrets.fill(given, scope.tree, path, self.faults)
-        options = take(KINDS[entry.kind].options, filled, scope.tree, path, self.faults)
+        options = take(kind.options, filled, scope.tree, path, self.faults)
         if options is not None:
             secrets.check(options, given, scope.tree, path, self.faults)
         return options, "; ".join(secrets.missing)
@@ -307,11 +310,6 @@ class Builder:
             self.faults.add(Code.TOO_MANY, self.tree, ("services",), message, "run several instances")
         if not self.faults.found and not any(not probe.control for probe in self.probe_list):
             self.faults.add(Code.NOTHING_TO_WATCH, self.tree, ("services",), "no probe is named")
-
-
-def _target(options: BaseModel) -> str:
-    shown = getattr(options, "target", None)
-    return str(shown()) if callable(shown) else ""
 
 
 def _leaves_out(name: str, probes: list[Any], components: list[Any], body: Mapping[str, Any]) -> bool:

@@ -20,6 +20,7 @@ from monitor.config.secrets import Secrets
 from monitor.config.take import rest_of, take
 from monitor.config.yamltree import Path_, Tree, read
 from monitor.core.catalogue import Catalogue, Policy, Route
+from monitor.probes.base import Options as ProbeOptions
 
 _FLAWS = {
     "unreadable": Code.UNREADABLE,
@@ -61,7 +62,7 @@ class Config:
     """Everything that ``probes.yaml`` says."""
 
     catalogue: Catalogue
-    looks: Mapping[str, BaseModel]
+    looks: Mapping[str, ProbeOptions]
     """Probe id → options of its kind; only probes that run."""
     channels: Mapping[str, Channel] = field(default_factory=dict)
     settings: Settings = Settings()
@@ -203,7 +204,7 @@ def _settings(document: Document, tree: Tree, faults: Faults, location: str | No
     )
 
 
-def _versioned(catalogue: Catalogue, looks: Mapping[str, BaseModel]) -> Catalogue:
+def _versioned(catalogue: Catalogue, looks: Mapping[str, ProbeOptions]) -> Catalogue:
     """Stamp the catalogue with a hash of all that it says; secrets count as stars."""
     digest = hashlib.sha256(repr(catalogue).encode())
     for probe, options in sorted(looks.items()):

@@ -81,6 +81,7 @@ class Probe:
     component: str
     """Id of the component it speaks for."""
     kind: str
+    """How it looks: a word for people. What the rules must know of a kind stands below."""
     interval_s: int
     timeout_s: float
     locations: tuple[str, ...] = ("local",)
@@ -100,6 +101,13 @@ class Probe:
     budget_tokens_day: int | None = None
     """What a chat probe may use in a UTC day, at each location; None without limit."""
     budget_usd_day: float | None = None
+    speaks_http: bool = False
+    reports_in: bool = False
+    """True if a job reports to the worker instead of being asked."""
+    asks_model: bool = False
+    """True if it asks a model, which costs tokens."""
+    tells_registration: bool = False
+    """True if it tells who can sign up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,7 +293,7 @@ async def see_once(
     signs: dict[tuple[str, Sign], Observation] = {}
     for sign in Sign:
         vendor.set("*", registration=sign)
-        seen = await see(config, [probe.id for probe in config.catalogue.probes if probe.kind == "registration"])
+        seen = await see(config, [probe.id for probe in config.catalogue.probes if probe.tells_registration])
         signs |= {(name, sign): observation for name, observation in seen.items()}
     vendor.set("*", registration=Sign.OPEN)
     return patterns, signs

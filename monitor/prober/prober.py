@@ -23,9 +23,8 @@ from monitor.core.checks.steps import count_failed_in_a_row, needs_second_look
 from monitor.core.model import Reason, Result, RunId
 from monitor.prober.grid import Grid, missed
 from monitor.prober.self_check import Sight
-from monitor.probes import KINDS, heartbeat
+from monitor.probes import KINDS
 from monitor.probes.base import Context, look, secrets_of
-from monitor.probes.chat import probe as chat
 from monitor.probes.memory import Memories
 from monitor.runtime.messages import Carried, JobReport, Own
 from monitor.wire import Wire
@@ -122,16 +121,14 @@ class Prober:
         """
         if (watched := self._watched.get(carried.probe)) is None:
             return
-        now, theirs = clock.now(), carried.memory
-        memory, beats = watched.memory, watched.memory.get("beats")
-        kind, at_s = watched.probe.kind, theirs.at.timestamp()
-        found = self.memories.join(carried.probe, kind, dict(memory), at_s, theirs.body, now)
+        now, theirs, kind = clock.now(), carried.memory, KINDS[watched.probe.kind]
+        memory = watched.memory
+        found = self.memories.join(carried.probe, kind, dict(memory), theirs.at.timestamp(), theirs.body, now)
         if carried.cut_off:
-            chat.cut_off(found, watched.options, now)
+            kind.memory.cut_off(found, watched.options, now)
+            kind.memory.begin(found, watched.options, now)
         memory.clear()
-        memory.update(found if beats is None else found | {"beats": beats})
-        if carried.cut_off:
-            heartbeat.listen(memory, watched.options, now, anew=True)
+        memory.update(found)
         self._keep(watched, now)
 
     def _settle(self, since: Mapping[str, datetime]) -> None:
@@ -173,8 +170,8 @@ class Prober:
                     self._schedule(watched)
             else:
                 before.probe, before.options = probe, config.looks[name]
-            memory, anew = self._watched[name].memory, self._watched[name] is not before
-            heartbeat.listen(memory, config.looks[name], clock.now(), anew=anew)
+            hooks, anew = KINDS[probe.kind].memory, self._watched[name] is not before
+            (hooks.begin if anew else hooks.go_on)(self._watched[name].memory, config.looks[name], clock.now())
         self.memories.forget(wanted)
         self.sight.watch(wanted)
 
@@ -187,8 +184,9 @@ class Prober:
     def take_report(self, report: JobReport) -> None:
         """Take a job's report that the recorder received."""
         watched = self._watched.get(report.probe)
-        if watched is not None:
-            heartbeat.take(watched.memory, report.at.timestamp(), failed=report.failed, text=report.text)
+        take = KINDS[watched.probe.kind].take_report if watched is not None else None
+        if watched is not None and take is not None:
+            take(watched.memory, report.at.timestamp(), failed=report.failed, text=report.text)
 
     async def stop(self) -> None:
         """Stop looking; what is under way gets a few seconds, the rest is recorded as not looked at.

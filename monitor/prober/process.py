@@ -19,6 +19,7 @@ from monitor import clock
 from monitor.config import Config, ConfigError, load
 from monitor.prober.prober import CLOCK_EVERY_S, Prober
 from monitor.prober.uplink import BATCH_EVERY_S, Handover
+from monitor.probes import KINDS
 from monitor.probes.memory import Memories, memory_path
 from monitor.runtime.frames import open_link, watch_parent
 from monitor.runtime.heap import give_back
@@ -36,9 +37,6 @@ ALONE_AFTER_S = 8.0
 """So long a prober of a shared database waits to be told which probes are its own."""
 LAG_EVERY_S = 0.1
 REMEMBER_EVERY_S = 10.0
-LIBRARIES = {"dns": ("dns.asyncresolver",), "upstream": ("feedparser",), "registration": ("phonenumbers", "babel")}
-"""Kind → what its looks import."""
-WITHOUT_TLS = frozenset({"tcp", "dns", "heartbeat"})
 
 
 async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
@@ -94,15 +92,8 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
 
 def warm(config: Config) -> None:
     """Import what these probes need now: in the middle of a look it would hold up the loop."""
-    wanted = set[str]()
-    for probe in config.catalogue.probes:
-        options = config.looks.get(probe.id)
-        wanted.update(LIBRARIES.get(probe.kind, ()))
-        url = str(getattr(options, "url", "") or getattr(options, "base_url", ""))
-        if probe.kind not in WITHOUT_TLS and not url.startswith("http://"):
-            wanted.add("monitor.wire.certificates")
-        if getattr(options, "http2", False):
-            wanted.add("monitor.wire.http.http2")
+    looks = ((KINDS[probe.kind], config.looks.get(probe.id)) for probe in config.catalogue.probes)
+    wanted = {name for kind, options in looks if options is not None for name in kind.wanted(options)}
     for name in sorted(wanted):
         importlib.import_module(name)
 

@@ -1,4 +1,4 @@
-"""Reading of HTTP answers that several kinds need: evidence, robot walls, ``Retry-After``, rate-limit headers.
+"""Reading of answers and connections that several kinds need: evidence, robot walls, rate limits.
 
 Sources: RFC 9110 10.2.3 (Retry-After); Cloudflare "Detect a challenge page response" (``cf-mitigated``); AWS WAF
 developer guide (``x-amzn-waf-action``); rate-limit headers as the API documents of OpenAI, Anthropic and OpenRouter
@@ -16,9 +16,9 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from monitor.core.model import Certificate, Evidence, Phases
+from monitor.core.model import Certificate, Evidence, Observation, Phases, Reason
 from monitor.probes.base import LONGEST_WAIT_S, shown_url
-from monitor.wire import text_of
+from monitor.wire import Connection, text_of
 
 EXPIRY_WARNING_S = 14 * 86400.0
 RATE_LIMIT_HEADERS = 40
@@ -212,3 +212,23 @@ def total_s(phases: Phases) -> float:
     """Return the vendor's and the network's share of the exchange: every phase, without our own overhead."""
     parts = (phases.dns_s, phases.connect_s, phases.tls_s, phases.request_s, phases.wait_s, phases.transfer_s)
     return sum(part or 0.0 for part in parts)
+
+
+def connected(connection: Connection, detail: str, slow_s: float | None) -> Observation:
+    """Return what a connection that worked shows: good, or slow."""
+    took_s = total_s(connection.phases)
+    if slow_s is not None and took_s > slow_s:
+        return observed(connection, Reason.SLOW, f"{detail}; took {took_s:.3g} s, objective {slow_s:g} s")
+    return observed(connection, Reason.OK, detail)
+
+
+def observed(connection: Connection, reason: Reason, detail: str) -> Observation:
+    """Return an observation with all that is known of a connection."""
+    return Observation(
+        reason,
+        detail,
+        address=connection.address,
+        phases=connection.phases,
+        certificate=connection.certificate,
+        warnings=connection.warnings,
+    )

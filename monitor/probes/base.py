@@ -1,7 +1,8 @@
 """What every kind shares: its context, one look under one deadline, exception → reason, and redaction.
 
-A kind is a frozen options model and ``async def run(options, ctx) -> Observation``. It lets the wire's error pass,
-because :func:`look` turns it into its reason; it raises anything else only for a bug of ours.
+A kind declares itself with :class:`Kind`: a frozen options model, ``async def run(options, ctx) -> Observation`` and
+what it needs. ``run`` lets the wire's error pass, because :func:`look` turns it into its reason; anything else that it
+raises is a bug of ours.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import PurePath
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
@@ -34,6 +35,7 @@ LAG_WARNING_S = 0.25
 THROTTLED_WAIT_S = 120.0
 LONGEST_WAIT_S = 900.0
 """A vendor may ask us to wait; it may not blind us for longer than this."""
+CERTIFICATES = "monitor.wire.certificates"
 GRACE_S = 0.05
 """The kinds cut themselves at the deadline and say what they saw; so much later :func:`look` cuts them from outside."""
 
@@ -60,9 +62,13 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
+    def address(self) -> str:
+        """Return the address that is asked; empty for a kind without one."""
+        return str(getattr(self, "url", ""))
+
     def target(self) -> str:
         """Return the host shown to people; never a path, a query or a secret."""
-        return host_of(str(getattr(self, "url", "")))
+        return host_of(self.address())
 
 
 @dataclass(slots=True)
@@ -91,14 +97,70 @@ class Context:
         return replace(Limits(deadline_s=remaining_s, connect_s=connect_s), **changes)
 
 
-class Kind(NamedTuple):
-    """One row of ``KINDS``."""
+def _stays(memory: dict[str, Any], options: Any, now: datetime) -> None:
+    """Leave a memory as it is."""
 
-    options: type[BaseModel]
+
+def _newer(newer: dict[str, Any], older: dict[str, Any], now: datetime) -> dict[str, Any]:  # noqa: ARG001  # the hook's
+    return newer
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What becomes of a kind's memory between looks. Each may change the memory that it is given."""
+
+    begin: Callable[[dict[str, Any], Any, datetime], None] = _stays
+    """When looking begins, or begins again after a gap; gets memory, options, now."""
+    go_on: Callable[[dict[str, Any], Any, datetime], None] = _stays
+    """When the configuration was read again and the probe goes on."""
+    cut_off: Callable[[dict[str, Any], Any, datetime], None] = _stays
+    """When another worker may have died in the middle of a look."""
+    join: Callable[[dict[str, Any], dict[str, Any], datetime], dict[str, Any]] = _newer
+    """Newer and older memory of two workers → what holds now."""
+    kept: str = ""
+    """The entry that another worker's memory never replaces."""
+
+
+class TakeReport(Protocol):
+    """Takes the report of a job that came at ``at`` (Unix seconds) into a probe's memory."""
+
+    def __call__(self, memory: dict[str, Any], at: float, *, failed: bool, text: str) -> None:
+        """Take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a kind is and needs. All that others know of it stands here; the rules get it in :class:`~..Probe`."""
+
+    name: str
+    """The word in ``probes.yaml``, and the name of its file or folder."""
+    options: type[Options]
     run: Callable[[Any, Context], Awaitable[Observation]]
+    imports: tuple[str, ...] = ()
+    """Modules that its looks use and that are imported only where there is such a probe."""
+    speaks_http: bool = False
+    asks_model: bool = False
+    """It asks a model, which costs tokens: its options have ``model`` and the day's budgets."""
+    tells_registration: bool = False
+    """It tells who can sign up."""
+    is_witness: bool = False
+    """Shown beside our verdict and never part of it, unless the configuration says otherwise."""
+    names_components: str = ""
+    """The option whose values are components of the service."""
+    memory: Memory = Memory()
+    take_report: TakeReport | None = None
+    """Set if a job reports in to the worker, which holds the report against the option ``token``."""
+
+    def wanted(self, options: Options) -> Iterator[str]:
+        """Yield the modules that looks with these options import, so that it is done before the first one."""
+        yield from self.imports
+        if self.speaks_http and not options.address().startswith("http://"):
+            yield CERTIFICATES
+        if getattr(options, "http2", False):
+            yield "monitor.wire.http.http2"
 
 
-async def look(kind: Kind, options: BaseModel, ctx: Context) -> Observation:
+async def look(kind: Kind, options: Options, ctx: Context) -> Observation:
     """Look once. Never raises (but ``CancelledError``): failures of the wire and bugs of ours are observations too.
 
     After a 429 with ``Retry-After`` nothing is sent until that time; the looks in between say so and are UNKNOWN.

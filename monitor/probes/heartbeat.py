@@ -20,12 +20,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from monitor import clock
 from monitor.core.model import Evidence, Observation, Reason
 from monitor.probes import base
-from monitor.probes.base import Context, Seconds
+from monitor.probes.base import Context, Kind, Memory, Seconds
 
 SHORTEST_TOKEN = 16
 TEXT_CHARS = 500
@@ -54,20 +54,20 @@ class Options(base.Options):
         return self.name
 
 
-def listen(memory: dict[str, Any], options: BaseModel, now: datetime, *, anew: bool) -> None:
-    """Listen, if these are options of this kind; ``anew`` after a gap, in which a report may have been lost.
-
-    What was heard before the gap stays.
-    """
-    if not isinstance(options, Options):
-        return
+def begin(memory: dict[str, Any], options: Options, now: datetime) -> None:
+    """Listen from now on: in the gap before, a report may have been lost. What was heard before it stays."""
     if options.token is None:
         memory.pop("beats", None)
         return
     before = memory.get("beats")
     heard = before if isinstance(before, dict) else {}
-    if anew or not heard:
-        memory["beats"] = {"last": None, "failed": False, "text": ""} | heard | {"since": now.timestamp()}
+    memory["beats"] = {"last": None, "failed": False, "text": ""} | heard | {"since": now.timestamp()}
+
+
+def go_on(memory: dict[str, Any], options: Options, now: datetime) -> None:
+    """Begin only if there was no token before, or there is none any more."""
+    if options.token is None or not memory.get("beats"):
+        begin(memory, options, now)
 
 
 def take(memory: dict[str, Any], at: float, *, failed: bool, text: str) -> None:
@@ -97,3 +97,6 @@ async def run(options: Options, ctx: Context) -> Observation:
     if beats.get("failed"):
         return Observation(Reason.CONTENT, "the job reported that it failed", evidence=evidence)
     return Observation(Reason.OK, f"reported {max(0.0, late_s):.0f} s ago")
+
+
+KIND = Kind("heartbeat", Options, run, memory=Memory(begin=begin, go_on=go_on, kept="beats"), take_report=take)

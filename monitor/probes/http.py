@@ -25,7 +25,7 @@ from monitor.probes.answers import (
     steps,
     total_s,
 )
-from monitor.probes.base import Context, Seconds
+from monitor.probes.base import Context, Kind, Seconds
 from monitor.text.cleaner import brief
 from monitor.wire import Answer, Exchange, WireError
 
@@ -268,3 +268,6 @@ def _slow(options: Options, phases: Phases) -> Iterator[str]:
     for name, (took_s, limit_s) in parts.items():
         if took_s is not None and limit_s is not None and took_s > limit_s:
             yield f"{name} took {took_s:.3g} s, objective {limit_s:g} s"
+
+
+KIND = Kind("http", Options, run, speaks_http=True)

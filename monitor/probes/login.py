@@ -18,7 +18,7 @@ from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model import Observation, Reason
 from monitor.probes import base
 from monitor.probes.answers import dig, evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall, steps
-from monitor.probes.base import Context
+from monitor.probes.base import Context, Kind
 from monitor.wire import Answer
 
 PAGE_REDIRECTS = 3
@@ -202,3 +202,6 @@ def _observation(reason: Reason, detail: str, answer: Answer, ctx: Context, *war
         warnings=(*warnings, *answer.warnings),
         evidence=evidence(answer.url, answer.headers, answer.body) if is_refusal else None,
     )
+
+
+KIND = Kind("login", Options, run, speaks_http=True)

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from monitor.probes.chat.budget import joined
+from monitor.probes.base import Kind
 from monitor.text.redaction import forms_of, redacted
 
 FORMAT = 1
@@ -73,13 +73,14 @@ class Memories:
         self._news.clear()
         return found
 
-    def join(self, probe: str, kind: str, mine: dict[str, Any], at: float, text: str, now: datetime) -> dict[str, Any]:
-        """Return a probe's memory after another worker looked at it: the newer one, and whichever spent more."""
-        theirs = _of_kind(text, kind)
-        base, other = (theirs, mine) if at >= self._at.get(probe, 0.0) else (mine, theirs)
-        if "ledger" in other:
-            return base | {"ledger": joined(base.get("ledger", other["ledger"]), other["ledger"], now)}
-        return base
+    def join(self, probe: str, kind: Kind, mine: dict[str, Any], at: float, text: str, now: datetime) -> dict[str, Any]:
+        """Return a probe's memory after another worker looked at it: the newer one, joined as the kind says."""
+        theirs = _of_kind(text, kind.name)
+        newer, older = (theirs, mine) if at >= self._at.get(probe, 0.0) else (mine, theirs)
+        found = kind.memory.join(dict(newer), older, now)
+        if (kept := kind.memory.kept) in mine:
+            found[kept] = mine[kept]
+        return found
 
     def forget(self, known: Iterable[str]) -> None:
         """Keep the memories of these probes only."""

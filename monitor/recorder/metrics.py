@@ -266,7 +266,7 @@ def _blackbox(families: Families, labels: Labels, probe: Probe, result: Result) 
     success = float(result.outcome is not Outcome.FAILED)
     add("probe_success", "Displays whether or not the probe was a success", labels, success)
     add("probe_duration_seconds", "Returns how long the probe took to complete in seconds", labels, result.duration_s)
-    if seen.http_status is not None or probe.kind in ("http", "chat", "registration", "login", "upstream"):
+    if seen.http_status is not None or probe.speaks_http:
         _phases(families, labels, seen.phases or Phases(), streamed=seen.chat is not None)
         add("probe_http_status_code", "Response HTTP status code", labels, seen.http_status or 0)
     if seen.certificate is not None:

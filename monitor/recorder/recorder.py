@@ -152,7 +152,7 @@ class Recorder:
         renew = functools.partial(_answered, self.sharing.renew, [probe.id for probe in here], blind=blind)
         await loop.run_in_executor(self._leases, renew)
         self._renewed.set()
-        jobs = [probe.id for probe in here if probe.kind == "heartbeat"]
+        jobs = [probe.id for probe in here if probe.reports_in]
         for report in await loop.run_in_executor(self._leases, _answered, self._carrying.exchange, jobs):
             self.tell(report)
 

@@ -25,7 +25,6 @@ from typing import Any
 
 import uvloop
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
@@ -35,7 +34,7 @@ from monitor.config.load import Settings
 from monitor.core.model import Observation, Reason, Result
 from monitor.prober.prober import Prober
 from monitor.probes import KINDS
-from monitor.probes.base import Context, Kind, look
+from monitor.probes.base import Context, Kind, Options, look
 from monitor.wire import Wire
 from tests.bench.store import catalogue
 
@@ -51,7 +50,7 @@ ENGINES = {
 }
 
 
-class Nothing(BaseModel):
+class Nothing(Options):
     """Options of a look that does nothing."""
 
 
@@ -60,7 +59,7 @@ async def nothing(_options: Nothing, _context: Context) -> Observation:
     return Observation(Reason.OK)
 
 
-KIND = Kind(Nothing, nothing)
+KIND = Kind("nothing", Nothing, nothing)
 
 
 def main(quick: bool) -> None:
@@ -130,7 +129,7 @@ class Tally:
 
 async def run_prober(tally: Tally) -> None:
     """Run the prober as it is; only the kind of look is our own."""
-    KINDS["nothing"] = KIND
+    KINDS.add(KIND)
     world = catalogue(tally.probes, INTERVAL_S)
     world = replace(world, probes=tuple(replace(probe, kind="nothing") for probe in world.probes))
     looks = {probe.id: Nothing() for probe in world.probes}

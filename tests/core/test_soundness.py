@@ -42,6 +42,6 @@ def test_a_window_with_hardly_a_look_is_warned_of() -> None:
 
 
 def test_registration_that_is_read_too_rarely_to_be_known_is_warned_of() -> None:
-    rare = replace(probe(interval_s=3600), kind="registration")
+    rare = replace(probe(interval_s=3600), tells_registration=True)
     assert any("unknown in between" in warning for warning in probe_warnings(rare))
     assert not any("unknown" in warning for warning in probe_warnings(replace(rare, interval_s=300)))

@@ -35,7 +35,7 @@ COMPONENTS = (
     Component("private/api", "private", "API", ComponentKind.API),
 )
 PROBES = (
-    Probe("ds-api", "deepseek/api", "chat", 60, 10.0, target="api.deepseek.example"),
+    Probe("ds-api", "deepseek/api", "chat", 60, 10.0, target="api.deepseek.example", asks_model=True),
     Probe("ds-reg", "deepseek/registration", "registration", 60, 10.0),
     Probe("ds-page", "deepseek/api", "upstream", 60, 10.0, witness=True),
     Probe("ds-hid", "deepseek/hidden", "http", 60, 10.0),

@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 
 from monitor import clock
 from monitor.probes import heartbeat
-from monitor.probes.heartbeat import Options, listen, take
+from monitor.probes.heartbeat import Options, begin, go_on, take
 from monitor.recorder.metrics import Seen
 from monitor.recorder.scrape import BEAT_BYTES, BEATS_A_MINUTE, WRONG_TOKENS_A_MINUTE, Beats, application
 from monitor.runtime.messages import JobReport
@@ -96,13 +96,13 @@ def test_a_token_that_is_easily_guessed_is_no_token() -> None:
 
 def test_listening_begins_anew_after_a_gap_and_keeps_what_was_heard() -> None:
     memory: dict[str, Any] = {}
-    listen(memory, OPTIONS, NOW, anew=True)
+    begin(memory, OPTIONS, NOW)
     take(memory, NOW.timestamp() + 5, failed=False, text="x" * 9999)
-    listen(memory, OPTIONS, NOW.replace(hour=13), anew=False)
+    go_on(memory, OPTIONS, NOW.replace(hour=13))
     assert memory["beats"]["since"] == NOW.timestamp()
-    listen(memory, OPTIONS, NOW.replace(hour=13), anew=True)
+    begin(memory, OPTIONS, NOW.replace(hour=13))
     assert memory["beats"]["since"] == NOW.replace(hour=13).timestamp()
     assert memory["beats"]["last"] == NOW.timestamp() + 5
     assert len(memory["beats"]["text"]) == heartbeat.TEXT_CHARS
-    listen(memory, Options(name="backup", every_s="5m"), NOW, anew=False)
+    go_on(memory, Options(name="backup", every_s="5m"), NOW)
     assert "beats" not in memory

@@ -17,7 +17,9 @@ from pydantic import ValidationError
 
 from monitor import clock
 from monitor.core.model import Observation, Outcome, Reason
-from monitor.probes.net import DnsOptions, TcpOptions, TlsOptions
+from monitor.probes.dns import Options as DnsOptions
+from monitor.probes.tcp import Options as TcpOptions
+from monitor.probes.tls import Options as TlsOptions
 from tests.edges import driven
 from tests.edges.hostile import black_hole, serve, silent
 from tests.edges.hostile_tls import DAY, Authority

@@ -57,7 +57,7 @@ def _warnings(probe: Probe) -> Iterator[str]:
                 f"at one look in {probe.interval_s} s the window of {rule.short_s} s holds too few looks for a burn "
                 "rate; that alert stays silent"
             )
-    if probe.kind == "registration" and probe.interval_s >= SHORTEST_AGE_S:
+    if probe.tells_registration and probe.interval_s >= SHORTEST_AGE_S:
         yield (
             f"a reading of registration holds for {SHORTEST_AGE_S} s: at one look in {probe.interval_s} s it is "
             "unknown in between"

@@ -83,9 +83,9 @@ class Options(base.Options):
             raise ValueError("balance_url must be on the host of base_url: the key goes there too")
         return self
 
-    def target(self) -> str:
-        """Return the host."""
-        return base.host_of(self.base_url)
+    def address(self) -> str:
+        """Return the address below which everything is asked."""
+        return self.base_url
 
     def plan(self) -> Plan:
         """Return the budget's view of these options."""

@@ -30,12 +30,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel
-
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model import Observation, Phases, Reason
 from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
-from monitor.probes.base import Context
+from monitor.probes.base import Context, Kind, Memory
 from monitor.probes.chat import budget
 from monitor.probes.chat.ask import Question, Talk, ask
 from monitor.probes.chat.balance import empty_account
@@ -52,10 +50,16 @@ STEADY_AFTER = 10
 _PLAIN_QUESTION = "Say hello in one short sentence."
 
 
-def cut_off(memory: dict[str, Any], options: BaseModel, now: datetime) -> None:
-    """Book the question that another worker may have been asking when it died, if these are options of this kind."""
-    if isinstance(options, Options):
-        memory["ledger"] = budget.cut_off(options.plan(), Ledger.read(memory.get("ledger"), now), now).stored()
+def cut_off(memory: dict[str, Any], options: Options, now: datetime) -> None:
+    """Book the question that another worker may have been asking when it died."""
+    memory["ledger"] = budget.cut_off(options.plan(), Ledger.read(memory.get("ledger"), now), now).stored()
+
+
+def join(newer: dict[str, Any], older: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Keep the newer memory, and the ledger of whichever spent more."""
+    if "ledger" not in older:
+        return newer
+    return newer | {"ledger": budget.joined(newer.get("ledger", older["ledger"]), older["ledger"], now)}
 
 
 async def run(options: Options, ctx: Context) -> Observation:
@@ -234,3 +238,6 @@ def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Re
     if seen.canary is Verdict.NONE and options.canary and reason in (Reason.OK, Reason.SLOW, Reason.QUEUED):
         notes.append(WarningCode.CANARY_NO_VERDICT)
     return tuple(notes)
+
+
+KIND = Kind("chat", Options, run, speaks_http=True, asks_model=True, memory=Memory(cut_off=cut_off, join=join))

@@ -29,7 +29,7 @@ from monitor.core.model import (
 )
 from monitor.probes import base
 from monitor.probes.answers import evidence, retry_after_s, steps
-from monitor.probes.base import Context
+from monitor.probes.base import Context, Kind
 from monitor.probes.registration.detectors import PATHS, Extra, Reading, detect, unread
 from monitor.probes.registration.phrases import Statement, says_existing_users_can_log_in, settled, statements
 from monitor.probes.upstream.parts import OVER, Look, UnreadableError
@@ -276,3 +276,13 @@ def _observation(found: Reading, answer: Answer, ctx: Context, *, announces: boo
 def _short(reading: MethodReading) -> str:
     codes = ", ".join(shown(code) for code in reading.country_codes)
     return f"{reading.method}: {reading.state}" + (f" to {codes}" if codes else "")
+
+
+KIND = Kind(
+    "registration",
+    Options,
+    run,
+    imports=("phonenumbers", "babel"),
+    speaks_http=True,
+    tells_registration=True,
+)

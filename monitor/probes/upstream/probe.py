@@ -17,7 +17,7 @@ from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model import Health, Observation, Reason, UpstreamIncident, UpstreamReading
 from monitor.probes import base
 from monitor.probes.answers import evidence, parse_json, robot_wall
-from monitor.probes.base import Context, Seconds
+from monitor.probes.base import Context, Kind, Seconds
 from monitor.probes.upstream.parts import INCIDENTS, OVER, Look, UnreadableError, mapped
 from monitor.probes.upstream.readers import incident_io_incidents, statuspage_incidents
 from monitor.probes.upstream.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
@@ -165,3 +165,14 @@ def _about(observation: Observation, answer: Answer, *, is_evident: bool = False
         warnings=(*observation.warnings, *answer.warnings),
         evidence=evidence(answer.url, answer.headers, answer.body) if is_evident else None,
     )
+
+
+KIND = Kind(
+    "upstream",
+    Options,
+    run,
+    imports=("feedparser",),
+    speaks_http=True,
+    is_witness=True,
+    names_components="components",
+)

@@ -36,7 +36,7 @@ def costs(engine: Engine, now: datetime, days: int = 2) -> tuple[CostView, ...]:
     start_us = today_us - (days - 1) * DAY
     with reading(engine) as connection:
         index = load_index(connection)
-        chats = {probe.id for probe in index.catalogue.probes if probe.kind == "chat"}
+        chats = {probe.id for probe in index.catalogue.probes if probe.asks_model}
         series = {row.id: row for row in connection.execute(select(SERIES)) if row.probe in chats}
         asked = (
             RESULT.c.id >= first_id(connection, start_us),

@@ -1,4 +1,4 @@
-"""The plain network kinds: ``tcp`` (a port accepts), ``tls`` (handshake, certificate), ``dns`` (answers per resolver).
+"""Asks name servers for a name and compares the answers of each with rules.
 
 A resolver that does not answer at all says something of our network or of that resolver, not of the service; so does a
 single SERVFAIL beside good answers. NXDOMAIN, SERVFAIL or a wrong answer counts once two resolvers agree, or the only
@@ -16,82 +16,13 @@ from pydantic import BeforeValidator, Field, field_validator
 from monitor.core.alerts.warning_codes import WarningCode, detailed
 from monitor.core.model import Observation, Phases, Reason
 from monitor.probes import base
-from monitor.probes.answers import EXPIRY_WARNING_S, expiring, total_s
-from monitor.probes.base import Context, Seconds
-from monitor.wire import Connection
+from monitor.probes.base import Context, Kind, Seconds
 from monitor.wire.names import NameAnswer, name_server
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else tuple(value))]
 
 
-class TcpOptions(base.Options):
-    """Options of the kind ``tcp``."""
-
-    host: str = Field(min_length=1)
-    port: int = Field(ge=1, le=65535)
-    slow_s: Seconds | None = None
-
-    def target(self) -> str:
-        """Return host and port."""
-        return f"{self.host}:{self.port}"
-
-
-class TlsOptions(base.Options):
-    """Options of the kind ``tls``."""
-
-    host: str = Field(min_length=1)
-    port: int = Field(443, ge=1, le=65535)
-    server_name: str | None = None
-    """Name to ask for and to check the certificate against, when it is not ``host``."""
-    min_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
-    expiry_warning_s: Seconds = EXPIRY_WARNING_S
-    slow_s: Seconds | None = None
-
-    def target(self) -> str:
-        """Return host and port."""
-        return f"{self.host}:{self.port}"
-
-
-async def run_tcp(options: TcpOptions, ctx: Context) -> Observation:
-    """Connect and hang up."""
-    connection = await ctx.wire.connect(options.host, options.port, tls=False, limits=ctx.limits())
-    return _connected(connection, f"port {options.port} accepts", options.slow_s)
-
-
-async def run_tls(options: TlsOptions, ctx: Context) -> Observation:
-    """Shake hands, check version and certificate, hang up."""
-    connection = await ctx.wire.connect(
-        options.host, options.port, tls=True, limits=ctx.limits(), server_name=options.server_name
-    )
-    detail = f"{connection.tls_version} {connection.cipher}".strip()
-    if connection.tls_version < options.min_version:
-        reason, detail = Reason.TLS, f"{detail}; at least {options.min_version} is wanted"
-    elif ends := expiring(connection.certificate, options.expiry_warning_s, ctx.now):
-        reason, detail = Reason.CERTIFICATE_EXPIRING, ends
-    else:
-        return _connected(connection, detail, options.slow_s)
-    return _observed(connection, reason, detail)
-
-
-def _connected(connection: Connection, detail: str, slow_s: float | None) -> Observation:
-    took_s = total_s(connection.phases)
-    if slow_s is not None and took_s > slow_s:
-        return _observed(connection, Reason.SLOW, f"{detail}; took {took_s:.3g} s, objective {slow_s:g} s")
-    return _observed(connection, Reason.OK, detail)
-
-
-def _observed(connection: Connection, reason: Reason, detail: str) -> Observation:
-    return Observation(
-        reason,
-        detail,
-        address=connection.address,
-        phases=connection.phases,
-        certificate=connection.certificate,
-        warnings=connection.warnings,
-    )
-
-
-class DnsOptions(base.Options):
+class Options(base.Options):
     """Options of the kind ``dns``."""
 
     name: str = Field(min_length=1)
@@ -131,14 +62,14 @@ class DnsOptions(base.Options):
         return self.name
 
 
-async def run_dns(options: DnsOptions, ctx: Context) -> Observation:
+async def run(options: Options, ctx: Context) -> Observation:
     """Ask every resolver at once and compare the answers with the rules."""
     limit_s = ctx.remaining_s() * 0.9  # so that the slowest resolver cannot take the answer of the others with it
     found = await ctx.wire.ask_name(options.resolvers, options.name, options.record, limit_s)
     return _judged(options, [one if one.failure else replace(one, failure=_broken(options, one)) for one in found])
 
 
-def _judged(options: DnsOptions, found: list[NameAnswer]) -> Observation:
+def _judged(options: Options, found: list[NameAnswer]) -> Observation:
     speaking = [finding for finding in found if not finding.silent]
     bad = [finding for finding in speaking if finding.failure]
     good = [finding for finding in speaking if not finding.failure]
@@ -166,7 +97,7 @@ def _words(finding: NameAnswer) -> str:
     return f"{finding.server} {finding.latency_s * 1000:.0f} ms {said}"
 
 
-def _broken(options: DnsOptions, said: NameAnswer) -> str:
+def _broken(options: Options, said: NameAnswer) -> str:
     answers = said.answers
     if len(answers) < options.min_answers:
         return f"{len(answers)} answers, at least {options.min_answers} wanted"
@@ -175,3 +106,6 @@ def _broken(options: DnsOptions, said: NameAnswer) -> str:
     if missing:
         return f"{missing[0]} is missing"
     return f"{unwanted[0][:60]} must not be there" if unwanted else ""
+
+
+KIND = Kind("dns", Options, run, imports=("dns.asyncresolver",))
