@@ -15,7 +15,18 @@ import pytest
 from monitor.core.model import Reason
 from monitor.wire import Answer, Chunk, Limits, TimedTransport, Wire, WireError, text_of
 from tests.edges import driven
-from tests.edges.hostile import CHUNKED, LOOPBACK, OK_HEAD, Behave, Recorder, request_of, says, serve, with_length
+from tests.edges.hostile import (
+    CHUNKED,
+    LOOPBACK,
+    OK_HEAD,
+    Behave,
+    Recorder,
+    request_of,
+    resets_after,
+    says,
+    serve,
+    with_length,
+)
 
 
 def fetch(behave: Behave, method: str = "GET", limits: Limits = Limits(deadline_s=3), content: bytes = b"") -> Answer:  # noqa: B008 - frozen
@@ -186,7 +197,13 @@ def test_chunks_carry_the_time_they_arrived() -> None:
 
 @pytest.mark.parametrize(
     "behave",
-    [says(with_length(b"whole")), says(CHUNKED, b"1\r\na\r\n", b"0\r\n\r\n", pause_s=0.01), says(b"rubbish\r\n\r\n")],
+    [
+        says(with_length(b"whole")),
+        says(CHUNKED, b"1\r\na\r\n", b"0\r\n\r\n", pause_s=0.01),
+        says(b"rubbish\r\n\r\n"),
+        resets_after(b""),
+        resets_after(CHUNKED + b"1\r\na\r\n"),
+    ],
 )
 def test_a_look_leaves_nothing_to_the_garbage_collector(behave: Behave) -> None:
     """The prober runs without automatic collection, so a cycle per look would be a leak."""
