@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from monitor.core.entities import Alert
 from monitor.core.model import AlertState, Reason, Why
 from monitor.text.lexicon import Language
-from monitor.wire import Answer, Limits, Wire, WireError
+from monitor.wire import HttpClient, Limits, Wire, WireError
 from monitor.wire.http.http1 import parse_anew
 
 LIMITS = Limits(deadline_s=15.0, wire_bytes=64 * 1024, body_bytes=64 * 1024)
@@ -83,24 +83,20 @@ def plain(text: object, longest: int = 300) -> str:
 
 async def post(
     wire: Wire, url: str, content: bytes, headers: Mapping[str, str] | None = None, now: datetime | None = None
-) -> Answer:
+) -> None:
     """POST JSON once. Raises :class:`Undeliverable`; neither URL nor answer stands in its message."""
+    sent = {"content-type": "application/json", **(headers or {})}
     try:
-        answer = await wire.fetch(
-            "POST",
-            url,
-            headers={"content-type": "application/json"},
-            secret_headers=headers or {},
-            content=content,
-            limits=LIMITS,
-        )
+        async with HttpClient(wire, LIMITS) as client:
+            answer = await client.post(url, content=content, headers=sent)
     except WireError as error:
         raise Undeliverable(unreached(error)) from error
-    if 200 <= answer.status < 300:
-        return answer
-    retry = answer.status in _RETRYABLE or answer.status >= 500
+    status = answer.status_code
+    if 200 <= status < 300:
+        return
+    retry = status in _RETRYABLE or status >= 500
     after = retry_after_s(answer.headers.get("retry-after", ""), now) if retry else None
-    raise Undeliverable(f"the receiver answered {answer.status}", permanent=not retry, retry_after_s=after)
+    raise Undeliverable(f"the receiver answered {status}", permanent=not retry, retry_after_s=after)
 
 
 async def reach(options: Any, wire: Wire) -> None:

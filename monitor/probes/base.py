@@ -217,6 +217,12 @@ def from_wire(error: WireError) -> Observation:
     )
 
 
+def untimed(observation: Observation) -> Observation:
+    """Return what was seen and not timed: of its phases only a lag of our own loop, which speaks against the look."""
+    lag_s = observation.phases.loop_lag_s if observation.phases else 0.0
+    return replace(observation, phases=Phases(loop_lag_s=lag_s) if lag_s > LAG_WARNING_S else None)
+
+
 def _overdue(ctx: Context) -> Observation:
     elapsed_s = monotonic() - ctx.started_s
     lag_s = max(0.0, elapsed_s - ctx.timeout_s - GRACE_S)

@@ -267,7 +267,8 @@ def _blackbox(families: Families, labels: Labels, probe: Probe, result: Result) 
     add("probe_success", "Displays whether or not the probe was a success", labels, success)
     add("probe_duration_seconds", "Returns how long the probe took to complete in seconds", labels, result.duration_s)
     if seen.http_status is not None or probe.speaks_http:
-        _phases(families, labels, seen.phases or Phases(), streamed=seen.chat is not None)
+        if seen.upstream is None:  # a status page is read and not timed: zeros would be taken for times
+            _phases(families, labels, seen.phases or Phases(), streamed=seen.chat is not None)
         add("probe_http_status_code", "Response HTTP status code", labels, seen.http_status or 0)
     if seen.certificate is not None:
         expiry = _stamp(seen.certificate.chain_not_after or seen.certificate.not_after)

@@ -4,7 +4,7 @@ from monitor.wire import lean as lean  # before the first import of httpx
 from monitor.wire.guard import Guard
 from monitor.wire.http.client import Wire
 from monitor.wire.http.timed import Exchange
-from monitor.wire.http.transport import TimedTransport
+from monitor.wire.http.transport import HttpClient, TimedTransport, answered
 from monitor.wire.model import Answer, Chunk, Connection, Limits, MailError, WireError, text_of
 from monitor.wire.resolve import Resolver
 
@@ -14,11 +14,13 @@ __all__ = [
     "Connection",
     "Exchange",
     "Guard",
+    "HttpClient",
     "Limits",
     "MailError",
     "Resolver",
     "TimedTransport",
     "Wire",
     "WireError",
+    "answered",
     "text_of",
 ]

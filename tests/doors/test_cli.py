@@ -36,6 +36,13 @@ services:
         timeout: 9s
         options: {{base_url: "{url}/v1", model: m, key: "${{K}}"}}
 """
+SAID = """
+      - id: said
+        component: web
+        kind: upstream
+        interval: 60s
+        options: {{provider: statuspage, url: "{url}/status"}}
+"""
 
 
 def commands() -> Iterator[tuple[list[str], click.Command]]:
@@ -162,17 +169,18 @@ def test_facts_of_probes_that_are_left_out_are_not_shown(home: Path) -> None:
 def test_probe_looks_once_and_its_exit_code_tells_good_from_bad(home: Path) -> None:
     async def play() -> list[Result]:
         async with serve() as vendor:
-            (home / "probes.yaml").write_text(PROBES.format(url=vendor.url))
+            (home / "probes.yaml").write_text((PROBES + SAID).format(url=vendor.url))
             ways = [
                 ["sim-page"],
                 ["sim-page", "--explain"],
                 ["sim-page", "--json"],
                 ["sim-chat", "--explain"],
                 ["sim-gone"],
+                ["sim-said", "--explain"],
             ]
             return [await asyncio.to_thread(run, home, "probe", *words, K="sk-canary-0815") for words in ways]
 
-    line, explained, as_json, chat, gone = asyncio.run(play())
+    line, explained, as_json, chat, gone, said = asyncio.run(play())
     assert (line.exit_code, line.output.split()[:3]) == (0, ["sim-page", "ok", "ok"])
     for word in ("connect", "wait", "Address", "Reason", "Rules"):
         assert word in explained.output
@@ -181,10 +189,12 @@ def test_probe_looks_once_and_its_exit_code_tells_good_from_bad(home: Path) -> N
     assert "good looks" in document["rules"]
     assert "ttft_s" in chat.output
     assert "to token" in chat.output
+    assert "Vendor's page" in said.output
+    assert not any(word in said.output for word in ("Fidelity", "connect  ", " ms"))
     assert all(len(text) <= 80 for text in explained.output.splitlines())
     assert gone.exit_code == 2
     assert "service.connect" in gone.output
-    assert all("canary" not in shown.output for shown in (line, explained, as_json, chat, gone))
+    assert all("canary" not in shown.output for shown in (line, explained, as_json, chat, gone, said))
 
 
 def test_a_look_shows_the_vendors_rate_limits_and_no_key_in_them(home: Path) -> None:

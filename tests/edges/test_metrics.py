@@ -129,6 +129,18 @@ def sample(text: str, name: str, **labels: str) -> float | None:
     return None
 
 
+def test_a_status_page_that_was_read_and_not_timed_has_no_phases_of_zero_seconds() -> None:
+    witness = Probe("shop-said", "shop/web", "upstream", 60, 10.0, speaks_http=True, witness=True)
+    said = UpstreamReading("statuspage", "https://status.shop.example", Health.OPERATIONAL)
+    known = Seen(lambda: NOW, replace(catalogue(), probes=(witness,)))
+    known.take(look("shop-said", http_status=200, address="192.0.2.7", upstream=said))
+    text = exposed(known)
+    assert sample(text, "probe_success", instance="shop-said") == 1
+    assert sample(text, "probe_duration_seconds", instance="shop-said") == 0.25
+    assert sample(text, "probe_http_status_code", instance="shop-said") == 200
+    assert "probe_http_duration_seconds" not in text
+
+
 def test_a_look_is_shown_under_the_names_of_blackbox_exporter(seen: Seen) -> None:
     text = exposed(seen)
     assert sample(text, "probe_success", instance="shop-page") == 1

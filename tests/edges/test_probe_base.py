@@ -123,6 +123,14 @@ def test_being_cancelled_is_passed_on() -> None:
         look_with(run)
 
 
+def test_what_was_not_timed_keeps_of_its_phases_only_what_speaks_against_it() -> None:
+    lagging = Phases(dns_s=0.1, wait_s=0.2, loop_lag_s=0.4, kernel_stamped=True)
+    seen = Observation(Reason.UNREADABLE, "moved", http_status=404, phases=lagging)
+    assert base.untimed(seen) == replace(seen, phases=Phases(loop_lag_s=0.4))
+    assert base.untimed(replace(seen, phases=replace(lagging, loop_lag_s=0.001))) == replace(seen, phases=None)
+    assert base.untimed(replace(seen, phases=None)).phases is None
+
+
 def test_a_lagging_loop_is_noted_and_does_not_hide_the_outcome() -> None:
     async def run(_options: Options, _ctx: Context) -> Observation:
         return Observation(Reason.OVERLOADED, phases=Phases(loop_lag_s=0.4))

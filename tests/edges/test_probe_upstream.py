@@ -591,6 +591,7 @@ def test_a_look_reads_every_provider_over_the_wire(provider: str) -> None:
         assert seen.upstream.provider == provider
         assert seen.upstream.page_url.startswith(site.url)
         assert seen.upstream.indicator not in (Health.OPERATIONAL, Health.UNKNOWN)
+        assert (seen.http_status, seen.address, seen.phases) == (200, "127.0.0.1", None)
         result = Result(RunId("p", "l", NOW), NOW, 0.1, seen)
         assert loads_result(dumps_result(result)) == result
 
@@ -648,6 +649,7 @@ def test_a_status_page_that_is_down_says_nothing_of_the_service() -> None:
             url = site.url
         seen = await look_at("upstream", provider="statuspage", url=url)
         assert (seen.reason, seen.warnings) == (Reason.UNREADABLE, ("upstream.unreachable",))
+        assert seen.phases is None
         assert "service.connect" in seen.detail
 
     driven.run(story())

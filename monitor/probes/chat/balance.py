@@ -11,10 +11,10 @@ from typing import Any
 
 from monitor.core.model import Observation, Reason
 from monitor.probes.answers import evidence, parse_json
-from monitor.probes.base import Context
+from monitor.probes.base import Context, untimed
 from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers
 from monitor.probes.chat.reply import table, word
-from monitor.wire import Answer, WireError
+from monitor.wire import Answer, HttpClient, WireError, answered
 
 LONGEST_S = 5.0
 """So that a balance service that hangs leaves the question its time."""
@@ -29,13 +29,9 @@ async def empty_account(options: Options, ctx: Context) -> Observation | None:
         return None
     limit_s = min(LONGEST_S, ctx.remaining_s() / 4)
     try:
-        answer = await ctx.wire.fetch(
-            "GET",
-            options.balance_url,
-            headers=plain_headers(options, "application/json"),
-            secret_headers=secret_headers(options),
-            limits=ctx.limits(deadline_s=limit_s, connect_s=limit_s),
-        )
+        async with HttpClient(ctx.wire, ctx.limits(deadline_s=limit_s, connect_s=limit_s)) as client:
+            headers = {**plain_headers(options, "application/json"), **secret_headers(options)}
+            answer = answered(await client.get(options.balance_url, headers=headers))
         told = table(parse_json(answer.body)) if answer.status == 200 else {}
     except (WireError, ValueError):
         return None
@@ -50,7 +46,7 @@ def _empty(answer: Answer, told: Mapping[str, Any]) -> Observation:
         else []
     )
     held = ", ".join(amount for amount in amounts[:3] if amount)
-    return Observation(
+    seen = Observation(
         Reason.QUOTA,
         f"the account is empty{f' ({held})' if held else ''}; nothing was asked",
         http_status=answer.status,
@@ -62,3 +58,4 @@ def _empty(answer: Answer, told: Mapping[str, Any]) -> Observation:
         warnings=answer.warnings,
         evidence=evidence(answer.url, answer.headers, answer.body),
     )
+    return untimed(seen)

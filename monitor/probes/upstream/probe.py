@@ -44,6 +44,10 @@ class Options(base.Options):
 
 async def run(options: Options, ctx: Context) -> Observation:
     """Read the page once, plus its history when an incident we knew as open is no longer listed."""
+    return base.untimed(await _read(options, ctx))
+
+
+async def _read(options: Options, ctx: Context) -> Observation:
     look = Look(ctx.now, page_of(options.url), options.provider)
     where = endpoints(options.provider, options.url)
     try:

@@ -15,7 +15,7 @@ from monitor.probes.base import Context
 from monitor.probes.upstream.pages import feed, flashduty
 from monitor.probes.upstream.parts import Look, UnreadableError
 from monitor.probes.upstream.readers import READERS, google_cloud
-from monitor.wire import Answer, WireError
+from monitor.wire import Answer, HttpClient, WireError, answered
 
 Provider = Literal["statuspage", "incident_io", "instatus", "better_stack", "google_cloud", "feed", "flashduty"]
 REDIRECTS = 3
@@ -70,7 +70,8 @@ def endpoints(provider: str, url: str) -> Endpoints:
 async def fetch(url: str, ctx: Context, body_bytes: int = BODY_BYTES) -> Answer:
     """Ask for a document of a status page."""
     limits = ctx.limits(body_bytes=body_bytes, wire_bytes=body_bytes)
-    return await ctx.wire.fetch("GET", url, headers=_HEADERS, limits=limits, redirects=REDIRECTS)
+    async with HttpClient(ctx.wire, limits, redirects=REDIRECTS) as client:
+        return answered(await client.get(url, headers=_HEADERS))
 
 
 def unreachable(error: WireError) -> Observation:

@@ -93,12 +93,15 @@ class Wire:
         url: str,
         *,
         headers: Mapping[str, str] = NO_HEADERS,
+        secret_headers: Mapping[str, str] = NO_HEADERS,
         content: bytes = b"",
         limits: Limits = NO_LIMITS,
+        redirects: int = 0,
         http2: bool = False,
     ) -> Exchange:
         """As :meth:`stream`, for a caller that closes the exchange itself."""
-        return await _Opening(self.ground, (method, url, headers, NO_HEADERS, content, http2), limits, 0).__aenter__()
+        asked = (method, url, headers, secret_headers, content, http2)
+        return await _Opening(self.ground, asked, limits, redirects).__aenter__()
 
     async def fetch(
         self,

@@ -221,9 +221,13 @@ class Exchange:
             body = self.partial
             async for chunk in self.chunks():
                 body += chunk.data
+        return self.answer(bytes(body))
+
+    def answer(self, body: bytes) -> Answer:
+        """Return the answer with a body that was read."""
         return Answer(
             self.url, self.status, self.raw_headers, self.http_version, self.address, self.certificate, self.redirects,
-            bytes(body), self.phases, self.wire_bytes, self.warnings,
+            body, self.phases, self.wire_bytes, self.warnings,
         )  # fmt: skip
 
     def _at_once(self) -> bytes | None:
