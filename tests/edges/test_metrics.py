@@ -35,6 +35,7 @@ from monitor.core.model import (
     RunId,
     Sending,
     Source,
+    UpstreamReading,
 )
 from monitor.recorder.metrics import Seen, fnv1a, registry_for
 from monitor.recorder.scrape import application
