@@ -10,7 +10,6 @@ import asyncio
 import gzip
 import hashlib
 import json
-import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -29,7 +28,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, last_good_path, load, nothing, save
 from dashboard.web import api, feeds
 from dashboard.web.render import pages, security_policy
-from monitor import clock
+from monitor import __version__, clock
+from monitor.logs import Event, Fields, Room, log_options, set_up, shown_database
 from monitor.text.lexicon import Language
 
 EVERY_S = 5.0
@@ -39,7 +39,7 @@ PATIENCE = timedelta(seconds=30)
 """How long a database that was never read yet may be missing before that is logged."""
 Source = Callable[[datetime], Reading]
 
-log = logging.getLogger("chatwatch.web")
+log = Room("web")
 
 
 class Answer(NamedTuple):
@@ -105,14 +105,16 @@ class Site:
             self.failing_since = self.failing_since or now
             # Before the worker's first start there are no tables: that is no news until it has lasted.
             if not self._told and (self.reading is not None or now - self.failing_since >= PATIENCE):
-                log.warning("cannot read the database: %s", type(error).__name__)
+                why = type(error).__name__
+                text = "Database cannot be read; showing the last reading: %s"
+                log.warning(Event.DATABASE_AWAY, text, why, error=why)
                 self._told = True
         else:
             self.keep()
         try:
             self.render(aged(self.reading or nothing(now), now))
         except Exception:  # one reading that cannot be drawn must not end all drawing; the page grows old meanwhile
-            log.exception("cannot draw what was read")
+            log.exception(Event.PAGE_FAILED, "Rendering failed; the last pages stay")
 
     def keep(self) -> None:
         """Write the reading to disk, not more often than needed; a full disk is no reason to stop serving."""
@@ -245,14 +247,20 @@ def application(site: Site) -> Starlette:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8500, show_default=True, help="Port to listen on.")
 @click.option("--url", default="", envvar=ADDRESS, help="The page's public address, for feeds and JSON.")
+@log_options
 def main(host: str, port: int, url: str) -> None:
     """Serve the public status page."""
+    set_up("web")
+    address, database = f"http://{host}:{port}/", shown_database(database_url())
+    fields: Fields = {"version": __version__, "status_page": address, "database": database}
+    log.info(Event.STARTED, "Status page %s started at %s", __version__, address, **fields)
     site = Site(Reader(database_url()).read, url or f"http://{host}:{port}", last_good_path(database_url()))
     uvicorn.run(
         application(site),
         host=host,
         port=port,
         http=Bounded,
+        log_config=None,  # its loggers write by ours
         log_level="warning",
         server_header=False,
         access_log=False,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -75,16 +74,6 @@ def open_database(*, read_only: bool = False) -> Any:
     if not read_only:
         migrate(engine)
     return engine
-
-
-def log_to_stderr(name: str) -> None:
-    """Log plainly, without the libraries' chatter; httpx and APScheduler would write addresses or tracebacks."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.WARNING, format=f"%(asctime)s {name} %(levelname)s %(message)s"
-    )
-    logging.getLogger("chatwatch").setLevel(logging.INFO)
-    for noisy in ("httpx", "httpcore", "apscheduler"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
 
 
 def counted(items: Iterable[T], what: str) -> Iterator[T]:

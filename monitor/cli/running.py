@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
-from monitor.cli.common import F, Failure, example, loaded, log_to_stderr, tell, with_config, with_location
+from monitor.cli.common import F, Failure, example, loaded, with_config, with_location
 from monitor.config import Config, ConfigError, load
+from monitor.logs import Event, Fields, Room, hide, log_options, set_up, shown_database
 from monitor.runtime.programs import DATABASE, DEFAULT_DATABASE, database_url, door, doors, split
 from monitor.runtime.programs import worker as worker_group
+from monitor.runtime.reports import secrets_in, tell_faults, tell_refused, tell_started
 from monitor.runtime.supervisor import Group, Supervisor
+
+log = Room("supervisor")
 
 
 @click.command(epilog=example("DEEPSEEK_API_KEY=… chatwatch up"))
 @with_config
 @with_location
+@log_options
 def up(path: Path, location: str | None) -> None:
     """Watch what probes.yaml names: worker, status page, Streamlit page and console.
 
@@ -33,7 +39,13 @@ def up(path: Path, location: str | None) -> None:
     for probe in config.catalogue.probes:
         if probe.disabled:
             click.echo(f"Not running      {probe.id}: {probe.disabled}")
-    _supervise((worker_group(path, location), *doors(settings, _database())), path, location)
+    addresses: Fields = {
+        "status_page": f"http://{settings.web}/",
+        "live_page": f"http://{settings.live}/",
+        "console": f"http://{settings.console}/",
+    }
+    groups = (worker_group(path, location), *doors(settings, _database()))
+    _supervise(groups, path, location, config, addresses)
 
 
 @click.command(
@@ -41,20 +53,23 @@ def up(path: Path, location: str | None) -> None:
 )
 @with_config
 @with_location
+@log_options
 def worker(path: Path, location: str | None) -> None:
     """Run the probes, judge, store, deliver, and serve Prometheus; without the pages."""
-    loaded(path, location)
-    _supervise((worker_group(path, location),), path, location)
+    config = loaded(path, location)
+    _supervise((worker_group(path, location),), path, location, config, {})
 
 
 @click.command(epilog=example("chatwatch demo", "chatwatch demo --scenario january-2025 --days 30"))
 @click.option("--scenario", default="january-2025", show_default=True, help="What happens; see chatwatch simulate.")
 @click.option("--speed", type=click.FloatRange(min=0.01), default=None, help="Story seconds in a second.")
 @click.option("--days", type=click.IntRange(0, 400), default=90, show_default=True, help="Length of the invented past.")
+@partial(log_options, level="error")
 def demo(scenario: str, speed: float | None, days: int) -> None:
     """Show the whole system against a simulated vendor, on a temporary database, with a past and a story."""
     from monitor.demo.program import main
 
+    set_up("demo", mute=("flow",))
     sys.exit(main(scenario=scenario, speed=speed, days=days))
 
 
@@ -63,6 +78,7 @@ def demo(scenario: str, speed: float | None, days: int) -> None:
 @click.option("--port", type=click.IntRange(0, 65535), default=8600, show_default=True, help="Port on this machine.")
 @click.option("--speed", type=click.FloatRange(min=0.01), default=None, help="Story seconds in a second.")
 @click.option("--list", "listing", is_flag=True, help="Name the shipped scenarios.")
+@log_options
 def simulate(scenario: str, port: int, speed: float | None, listing: bool) -> None:
     """Be a simulated chat vendor: chat API, pages, log-in and status page, with scripted faults."""
     from monitor.simulator.play import run_simulator
@@ -71,6 +87,7 @@ def simulate(scenario: str, port: int, speed: float | None, listing: bool) -> No
     if listing:
         click.echo("\n".join(shipped_scenarios()))
         return
+    set_up("simulate")
     try:
         sys.exit(run_simulator(scenario, port, speed))
     except (ScenarioError, OSError) as error:
@@ -81,26 +98,31 @@ def _database() -> dict[str, str]:
     return {DATABASE: database_url()}
 
 
-def _supervise(groups: tuple[Group, ...], path: Path, location: str | None) -> None:
+def _supervise(groups: tuple[Group, ...], path: Path, location: str | None, config: Config, doors_at: Fields) -> None:
+    """Run programs until told to stop; ``doors_at`` is where their doors are, for the log."""
+
     def sound() -> bool:
         try:
             load(path, os.environ, location)
         except ConfigError as error:
-            tell(error)
+            tell_refused(log, error)
             return False
         return True
-
-    def say(line: str) -> None:
-        click.echo(f"chatwatch: {line}", err=True)
 
     from monitor.store.engine import open_engine
 
     open_engine(database_url()).dispose()  # an address that cannot be right is told before anything starts
+    set_up("supervisor")
+    hide(secrets_in(config))
+    metrics = f"http://{config.settings.metrics}/metrics"
+    fields: Fields = {**doors_at, "metrics": metrics, "database": shown_database(database_url())}
+    tell_started(log, "Chatwatch", path, config, **fields)
 
     async def run() -> None:
-        await Supervisor(groups, say, sound).run()
+        await Supervisor(groups, sound).run()
 
     asyncio.run(run())
+    log.info(Event.STOPPED, "Chatwatch stopped")
 
 
 @click.command(hidden=True)
@@ -111,7 +133,7 @@ def prober(path: Path, location: str | None, descriptor: int) -> None:
     """Be the prober of a worker; the supervisor starts this."""
     from monitor.prober.process import main
 
-    log_to_stderr("prober")
+    set_up("prober")
     sys.exit(_with_config(lambda: main(path, location, descriptor, database_url())))
 
 
@@ -123,7 +145,7 @@ def recorder(path: Path, location: str | None, descriptor: int) -> None:
     """Be the recorder of a worker; the supervisor starts this."""
     from monitor.recorder.process import main
 
-    log_to_stderr("recorder")
+    set_up("recorder")
     sys.exit(_with_config(lambda: main(path, location, descriptor, database_url())))
 
 
@@ -132,7 +154,7 @@ def _with_config(run: object) -> int:
     try:
         return int(run())
     except ConfigError as error:
-        tell(error)
+        tell_faults(log, error)
         return 1
 
 
@@ -152,6 +174,7 @@ def with_address(command: F) -> F:
 @click.command(epilog=example("chatwatch web --listen 0.0.0.0:8500"))
 @with_config
 @with_address
+@log_options
 def web(path: Path, address: str | None) -> None:
     """Serve the public status page as ready bytes."""
     _open("web", address, loaded(path))
@@ -160,6 +183,7 @@ def web(path: Path, address: str | None) -> None:
 @click.command(epilog=example("chatwatch live --listen 0.0.0.0:8501"))
 @with_config
 @with_address
+@log_options
 def live(path: Path, address: str | None) -> None:
     """Serve the public Streamlit status page, read-only."""
     _open("live", address, loaded(path))
@@ -168,6 +192,7 @@ def live(path: Path, address: str | None) -> None:
 @click.command(epilog=example("chatwatch user add alice && chatwatch console"))
 @with_config
 @with_address
+@log_options
 def console(path: Path, address: str | None) -> None:
     """Serve the on-call console, with log-in."""
     _open("console", address, loaded(path))

@@ -247,7 +247,7 @@ def _opened(url: str) -> Iterator[Engine]:
 @contextlib.asynccontextmanager
 async def _programs(groups: tuple[Group, ...], stopped: asyncio.Event) -> AsyncIterator[None]:
     """Run groups of programs under a supervisor of their own; Ctrl-C sets ``stopped``."""
-    supervisor = Supervisor(groups, lambda line: click.echo(f"chatwatch: {line}", err=True))
+    supervisor = Supervisor(groups)
     running = asyncio.create_task(supervisor.run())
     running.add_done_callback(lambda _task: stopped.set())
     try:

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, insert
 from monitor.core.commands import Carried, Command
 from monitor.core.evaluation import Evaluation
 from monitor.core.schedule import micros as us
+from monitor.flow.telling import news_of, tell
 from monitor.store import tables
 from monitor.store.engine import begin
 from monitor.store.tables import table
@@ -40,6 +41,7 @@ def command(engine: Engine, order: Command, who: str, now: datetime, why: str = 
                 "data": json.dumps(asdict(order), default=_plain),
             }
             connection.execute(insert(AUDIT).values(row))
+    tell(news_of(store))
     return done
 
 

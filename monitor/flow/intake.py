@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from monitor.core.alerts import alertmanager
 from monitor.core.evaluation import Evaluation
+from monitor.flow.telling import news_of, tell
 from monitor.store.engine import begin
 from monitor.store.transaction.store import SqlStore
 
@@ -27,4 +28,5 @@ def take_in(engine: Engine, document: object, now: datetime) -> TakenIn:
         conditions = alertmanager.read(document, store.index.catalogue, now)
         left_out = Evaluation(store).on_foreign(conditions, now)
         store.flush()
+    tell(news_of(store))
     return TakenIn(len(conditions) - left_out, left_out)

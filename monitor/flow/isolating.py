@@ -7,17 +7,17 @@ fails whatever its looks say is left out, and the batch is recorded without it.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
 from monitor.core.model import Observation, Reason, Result
+from monitor.logs import Event, Room
 from monitor.store.catalogues import load_index
 from monitor.store.engine import is_away, reading
 
-log = logging.getLogger("chatwatch.flow")
+log = Room("flow")
 
 MOST_BAD_LOOKS = 3
 """Of one service in one batch; where more are at fault, it is not the looks."""
@@ -96,7 +96,8 @@ def _mended(rehearse: Attempt, results: Sequence[Result]) -> tuple[list[Result],
         replaced.add(at)
         mended[at] = _internal(mended[at], error)
     for at in replaced:
-        log.error("a look of %s could not be judged and counts as unknown", results[at].run.probe)
+        text, probe = "Check of %s could not be judged; recorded as unknown", results[at].run.probe
+        log.error(Event.JUDGEMENT_FAILED, text, probe, probe=probe)
     return mended, None
 
 

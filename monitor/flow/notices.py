@@ -13,6 +13,7 @@ from monitor.core.evaluation import Evaluation
 from monitor.core.model import Sending, Why
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
+from monitor.flow.telling import news_of, tell
 from monitor.store.codec import unpack, us_or_none
 from monitor.store.engine import begin, is_postgresql, reading
 from monitor.store.transaction.alerts import OUTBOX
@@ -127,20 +128,23 @@ def settle_notice(
         if not connection.execute(update(OUTBOX).where(*mine).values(values)).rowcount:
             return False
         channel = connection.scalar(select(OUTBOX.c.channel).where(OUTBOX.c.id == notice_id)) or ""
-        _tell_of_channel(connection, channel, now)
+        store = _tell_of_channel(connection, channel, now)
+    if store is not None:
+        tell(news_of(store))
     return True
 
 
-def _tell_of_channel(connection: Connection, channel: str, now: datetime) -> None:
+def _tell_of_channel(connection: Connection, channel: str, now: datetime) -> SqlStore | None:
     """Alert the operator about a channel whose newest finished delivery was given up; a sent one ends it."""
     finished = (OUTBOX.c.channel == channel, OUTBOX.c.sending.in_((Sending.SENT.value, Sending.DEAD.value)))
     query = select(OUTBOX.c.sending, OUTBOX.c.error).where(*finished).order_by(OUTBOX.c.id.desc()).limit(1)
     row = connection.execute(query).first()
     if row is None:
-        return
+        return None
     store = SqlStore(connection, now)
     Evaluation(store).on_delivery(channel, row.error if row.sending == Sending.DEAD.value else "", now)
     store.flush()
+    return store
 
 
 def outbox_counts(engine: Engine) -> dict[Sending, int]:

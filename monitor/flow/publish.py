@@ -12,6 +12,7 @@ from monitor.core.evaluation import Evaluation
 from monitor.core.schedule import micros as us
 from monitor.flow.planning import put_planned
 from monitor.flow.record import Recorded
+from monitor.flow.telling import tell
 from monitor.store.catalogues import CATALOGUE
 from monitor.store.codec import pack
 from monitor.store.engine import begin
@@ -40,6 +41,7 @@ def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, la
         _components(connection, catalogue, now)
         _series(connection, catalogue)
         put_planned(connection, catalogue.planned, now)
+    tell(done.news)
     return done
 
 

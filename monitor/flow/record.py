@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,13 +14,15 @@ from monitor.core.evaluation import Evaluation, Judged, ended
 from monitor.core.model import Reason, Result
 from monitor.core.schedule import micros as us
 from monitor.flow.isolating import Unjudged, one_by_one, separated, services
+from monitor.flow.telling import News, news_of, tell, timed
+from monitor.logs import Event, Room
 from monitor.store.engine import begin, is_away
 from monitor.store.leases import Claim, lost
 from monitor.store.results import raw
 from monitor.store.results.partitions import ensure_partitions
 from monitor.store.transaction.store import SqlStore, StoredSeries
 
-log = logging.getLogger("chatwatch.flow")
+log = Room("flow")
 
 BATCH = 2_000
 """Most results per transaction; a longer replay takes several, so that nobody waits long for the database."""
@@ -52,6 +53,8 @@ class Recorded:
     """Deliveries that became due."""
     blind: dict[str, str] = field(default_factory=dict)
     """Location → why its network failures were taken for our own; pass it on to :func:`monitor.flow.check_in`."""
+    news: list[News] = field(default_factory=list)
+    """What happened to incidents and alerts, in order."""
     unjudged: dict[str, Unjudged] = field(default_factory=dict)
     """Service → what could not be judged: nothing of it in this batch is stored, everybody else's results are."""
 
@@ -63,6 +66,7 @@ class Recorded:
         self.alerts |= store.changed_alerts
         self.notices += store.notices
         self.blind |= evaluation.blind
+        self.news += news_of(store)
 
     def add(self, other: Recorded) -> None:
         """Add up what another transaction did."""
@@ -77,6 +81,7 @@ class Recorded:
         self.alerts |= other.alerts
         self.notices += other.notices
         self.blind |= other.blind
+        self.news += other.news
         for service, unjudged in other.unjudged.items():
             before = self.unjudged.get(service, Unjudged((), ""))
             self.unjudged[service] = Unjudged(before.results + unjudged.results, before.error or unjudged.error)
@@ -124,7 +129,8 @@ def _record_isolated(
     except Exception as error:
         if is_away(error):
             raise
-        log.exception("a batch of %d results cannot be recorded as a whole", len(results))
+        text = "Batch of %d results cannot be recorded as a whole; isolating the fault"
+        log.exception(Event.JUDGEMENT_FAILED, text, len(results), count=len(results))
     service_of = service_of or services(engine)
     good, unjudged = separated(lambda some: _rehearsed(attempt, some), results, service_of)
     done.unjudged |= unjudged
@@ -151,7 +157,7 @@ def _record_batch(
 ) -> Recorded:
     """Record a batch in one transaction; unless it is to be kept, raise :class:`_Rehearsed` at its end."""
     done = Recorded()
-    with begin(engine) as connection:
+    with timed(f"recording {len(results)} results"), begin(engine) as connection:
         taken_over = lost(connection, claim, {result.run.probe for result in results}) if claim else set()
         done.fenced = sum(result.run.probe in taken_over for result in results)
         results = [result for result in results if result.run.probe not in taken_over]
@@ -177,6 +183,7 @@ def _record_batch(
         done.take(store, evaluation)
         if not keep:
             raise _Rehearsed
+    tell(done.news)
     return done
 
 

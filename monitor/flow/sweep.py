@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
@@ -12,11 +11,13 @@ from monitor.core.state_store import WorkerReport
 from monitor.flow.blanking import blank_stale
 from monitor.flow.isolating import Unjudged, words
 from monitor.flow.record import Recorded
+from monitor.flow.telling import tell, timed
+from monitor.logs import Event, Room
 from monitor.store.catalogues import load_index
 from monitor.store.engine import begin, is_away, reading
 from monitor.store.transaction.store import SqlStore
 
-log = logging.getLogger("chatwatch.flow")
+log = Room("flow")
 
 SAY_EVERY = timedelta(hours=1)
 MOST_SAID = 1_000
@@ -28,7 +29,7 @@ def sweep(engine: Engine, now: datetime) -> Recorded:
     """Judge everything as of now: stale → unknown, monitoring → resolved, review limits, repeats and escalations."""
     done = Recorded()
     try:
-        with begin(engine) as connection:
+        with timed("sweep"), begin(engine) as connection:
             store = SqlStore(connection, now)
             store.load(store.index.services)
             evaluation = Evaluation(store)
@@ -39,8 +40,9 @@ def sweep(engine: Engine, now: datetime) -> Recorded:
         if is_away(error):
             raise
         if _is_news(words(error), now):
-            log.exception("the services cannot be judged together")
+            log.exception(Event.JUDGEMENT_FAILED, "Sweep failed; judging each service by itself")
         return _sweep_apart(engine, now)
+    tell(done.news)
     return done
 
 
@@ -67,23 +69,27 @@ def _sweep_apart(engine: Engine, now: datetime) -> Recorded:
                 raise
             done.unjudged[service] = Unjudged((), words(error))
             _blank(engine, service, now, words(error))
+    tell(done.news)
     return done
 
 
 def _blank(engine: Engine, service: str, now: datetime, why: str) -> None:
     """Make a service unknown that cannot be judged, once its evidence is old; should even that fail, go on."""
     if _is_news(f"{service}: {why}", now):
-        log.error("time cannot pass for %s: %s", service or "alerts", why)
+        text = "Sweep of %s failed: %s"
+        log.error(Event.JUDGEMENT_FAILED, text, service or "alerts", why, service=service)
     try:
         gone = blank_stale(engine, service, now)
     except Exception as error:
         if is_away(error):
             raise
         if _is_news(f"{service} is left: {words(error)}", now):
-            log.exception("%s cannot be made unknown either", service)
+            text = "%s cannot be set to unknown either"
+            log.exception(Event.JUDGEMENT_FAILED, text, service, service=service)
     else:
         if gone:
-            log.error("nothing is known any more of %s", ", ".join(gone))
+            text = "Set to unknown, as nothing judges it: %s"
+            log.error(Event.JUDGEMENT_FAILED, text, ", ".join(gone), service=service)
 
 
 def _is_news(line: str, now: datetime) -> bool:
@@ -117,4 +123,5 @@ def check_in(
         evaluation.on_worker(WorkerReport(worker, location, blind, spooled, loop_lag_s, started_at, held), now)
         store.flush()
         done.take(store, evaluation)
+    tell(done.news)
     return done

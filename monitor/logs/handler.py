@@ -6,13 +6,13 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from monitor import clock
 from monitor.logs.events import Event
-from monitor.logs.form import as_json, as_text, entry, event_of
+from monitor.logs.form import PREFIX, as_json, as_text, entry, event_of
 from monitor.logs.hiding import HIDDEN, hide, of_environment
 from monitor.logs.limit import WINDOW_S, Limiter
 from monitor.logs.options import Form, chosen
@@ -90,10 +90,11 @@ class Handler(logging.Handler):
         sys.stderr.flush()
 
 
-def set_up(program: str, environ: Mapping[str, str] = os.environ) -> Handler:
+def set_up(program: str, environ: Mapping[str, str] = os.environ, mute: Iterable[str] = ()) -> Handler:
     """Let this process log as the environment says (:mod:`monitor.logs.options`); a later call replaces an earlier.
 
-    What would end the process, or only a thread of it, is a line of the log as well.
+    Of rooms that are ``mute`` only errors are told. What would end the process, or only a thread of it, is a line of
+    the log as well.
     """
     level, form = chosen(environ)
     hide(of_environment(environ))
@@ -104,7 +105,7 @@ def set_up(program: str, environ: Mapping[str, str] = os.environ) -> Handler:
     root.addHandler(handler)
     root.setLevel(max(level, logging.WARNING))
     logging.getLogger("chatwatch").setLevel(level)
-    for name in CHATTY:
+    for name in (*CHATTY, *(f"{PREFIX}{room}" for room in mute)):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
     sys.excepthook = _crashed

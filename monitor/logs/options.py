@@ -31,11 +31,11 @@ def chosen(environ: Mapping[str, str]) -> tuple[int, Form]:
     return level, Form.JSON if environ.get(FORM, "").lower() == Form.JSON else Form.TEXT
 
 
-def log_options(command: F) -> F:
+def log_options(command: F, level: str = "info") -> F:
     """Give a command ``--log-level`` and ``--log-format``; what they say goes to the environment, so to children."""
     for name, variable, words, default, text in (
         ("--log-format", FORM, [str(form) for form in Form], Form.TEXT.value, "How a line of the log looks."),
-        ("--log-level", LEVEL, list(LEVELS), "info", "What is logged: this, and what is worse."),
+        ("--log-level", LEVEL, list(LEVELS), level, "What is logged: this, and what is worse."),
     ):
         command = click.option(
             name,
@@ -44,15 +44,14 @@ def log_options(command: F) -> F:
             default=default,
             show_default=f"${variable} or {default}",
             expose_value=False,
-            callback=_pass_on(variable, default),
+            callback=_pass_on(variable),
             help=text,
         )(command)
     return command
 
 
-def _pass_on(variable: str, default: str) -> Callable[[click.Context, click.Parameter, str], None]:
+def _pass_on(variable: str) -> Callable[[click.Context, click.Parameter, str], None]:
     def keep(_context: click.Context, _option: click.Parameter, value: str) -> None:
-        if value != os.environ.get(variable, default):
-            os.environ[variable] = value
+        os.environ[variable] = value
 
     return keep

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Unpack
 
 from monitor.logs.events import Event, Fields
@@ -32,11 +33,15 @@ class Room:
         event: Event,
         message: str,
         *arguments: object,
-        exc_info: BaseException | bool = False,
+        exc_info: BaseException | None = None,
         **fields: Unpack[Fields],
     ) -> None:
-        """Tell what somebody must mend; ``exc_info`` adds the traceback of an error, or of the one being handled."""
+        """Tell what somebody must mend; ``exc_info`` adds the traceback of an error."""
         self._log(logging.ERROR, event, message, arguments, fields, exc_info)
+
+    def exception(self, event: Event, message: str, *arguments: object, **fields: Unpack[Fields]) -> None:
+        """Tell of the error that is being handled, with its traceback: a fault of ours."""
+        self._log(logging.ERROR, event, message, arguments, fields, sys.exception())
 
     def _log(
         self,
@@ -45,8 +50,8 @@ class Room:
         message: str,
         arguments: tuple[object, ...],
         fields: Fields,
-        exc_info: BaseException | bool = False,
+        exc_info: BaseException | None = None,
     ) -> None:
         if self._logger.isEnabledFor(level):
             extra = {"event": event, "fields": fields}
-            self._logger.log(level, message, *arguments, exc_info=exc_info or None, extra=extra, stacklevel=3)
+            self._logger.log(level, message, *arguments, exc_info=exc_info, extra=extra, stacklevel=3)

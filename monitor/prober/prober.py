@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -28,8 +27,6 @@ from monitor.probes.base import Context, look, secrets_of
 from monitor.probes.memory import Memories
 from monitor.runtime.messages import Carried, JobReport, Own
 from monitor.wire import Wire
-
-log = logging.getLogger("chatwatch.prober")
 
 AT_ONCE_PER_SERVICE = 8
 DRAIN_S = 5.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib
-import logging
 import os
 import signal
 from collections import deque
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from monitor import clock
 from monitor.config import Config, ConfigError, load
+from monitor.logs import Event, Room, hide
 from monitor.prober.prober import CLOCK_EVERY_S, Prober
 from monitor.prober.uplink import BATCH_EVERY_S, Handover
 from monitor.probes import KINDS
@@ -24,8 +24,9 @@ from monitor.probes.memory import Memories, memory_path
 from monitor.runtime.frames import open_link, watch_parent
 from monitor.runtime.heap import give_back
 from monitor.runtime.messages import ProberAlive, Remembered
+from monitor.runtime.reports import secrets_in, tell_refused, tell_started
 
-log = logging.getLogger("chatwatch.prober")
+log = Room("prober")
 
 RECORDER_SILENT_S = 60.0
 FLUSH_S = 2.0
@@ -42,6 +43,7 @@ REMEMBER_EVERY_S = 10.0
 async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
     """Be the prober process: 0 after a clean stop, 1 when the recorder is gone or the configuration is faulty."""
     config = load(path, os.environ, location)
+    hide(secrets_in(config))
     handover = Handover(*await open_link(descriptor))
     warm(config)
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
@@ -57,6 +59,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     loop.add_signal_handler(signal.SIGHUP, _reload, prober, handover, path, location)
     watch_parent(stopping.set)
     prober.start(alone=not shared)
+    tell_started(log, "Prober", path, config)
     give_back()
     gc.freeze()
     gc.disable()
@@ -85,8 +88,11 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     outcomes = await asyncio.gather(*chores, *ending, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, Exception):
-            log.error("the prober failed", exc_info=outcome)
+            log.error(Event.CRASHED, "Prober failed", exc_info=outcome, error=type(outcome).__name__)
             clean = False
+    if not stopping.is_set() and listening.done():
+        log.warning(Event.PEER_DISCONNECTED, "Recorder disconnected; restarting")
+    log.info(Event.STOPPED, "Prober stopped")
     return 0 if clean else 1
 
 
@@ -110,11 +116,12 @@ def batch_every_s(config: Config) -> float:
 def _reload(prober: Prober, handover: Handover, path: Path, location: str | None) -> None:
     try:
         config = load(path, os.environ, location)
+        hide(secrets_in(config))
         warm(config)
         prober.apply(config)
         handover.batch_every_s = batch_every_s(config)
     except ConfigError as error:
-        log.error("the new configuration is faulty, the running one is kept:\n%s", error)
+        tell_refused(log, error)
 
 
 async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
@@ -122,7 +129,8 @@ async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
     if prober.alone_since is None:
         await asyncio.sleep(ALONE_AFTER_S)
         if not handover.shared:
-            log.warning("no word on how probes are shared after %.0f s: looking at all of them", ALONE_AFTER_S)
+            text = "No shares assigned after %.0f s; running all probes"
+            log.warning(Event.LOOKING_ALONE, text, ALONE_AFTER_S)
             prober.begin_alone()
     await asyncio.Event().wait()
 
@@ -152,7 +160,8 @@ async def _watch_clock(prober: Prober) -> None:
         await asyncio.sleep(CLOCK_EVERY_S)
         step_s = (clock.wall_offset_ns() - offset_ns) / 1e9
         if abs(step_s) > CLOCK_STEP_S:
-            log.warning("the clock was set by %+.1f s; the schedule is laid out again", step_s)
+            text = "Clock stepped by %+.1f s; schedule rebuilt"
+            log.warning(Event.CLOCK_STEPPED, text, step_s, seconds=round(step_s, 1))
             prober.rearm(step_s)
         offset_ns = clock.wall_offset_ns()
 
@@ -180,7 +189,8 @@ async def remember(memories: Memories) -> None:
         await asyncio.to_thread(memories.write, content)
     except OSError as error:
         memories.failed()
-        log.warning("what the probes remember cannot be kept: %s", error.strerror or type(error).__name__)
+        why = error.strerror or type(error).__name__
+        log.warning(Event.MEMORY_NOT_KEPT, "Probe memory not saved: %s", why, error=why)
 
 
 async def _recorder_hangs(handover: Handover) -> None:
@@ -190,7 +200,8 @@ async def _recorder_hangs(handover: Handover) -> None:
         await asyncio.sleep(1)
         found = found + 1 if handover.silent_s > RECORDER_SILENT_S else 0
         if found == 3:
-            log.error("the recorder has not answered for %.0f s", handover.silent_s)
+            text = "Recorder silent for %.0f s; restarting"
+            log.error(Event.PEER_SILENT, text, handover.silent_s, seconds=round(handover.silent_s, 1))
             return
 
 

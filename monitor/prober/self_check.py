@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,8 +10,9 @@ from datetime import datetime, timedelta
 from monitor.core.catalogue import Probe
 from monitor.core.checks.network_doubt import is_blind, no_names
 from monitor.core.model import Outcome, Reason, Result
+from monitor.logs import Event, Room
 
-log = logging.getLogger("chatwatch.sight")
+log = Room("sight")
 FRESH = timedelta(seconds=1)
 
 Ask = Callable[[Probe], Awaitable[Result]]
@@ -70,9 +70,9 @@ class Sight:
         if bool(reason) != bool(self.reason):
             self.since = now if reason else None
             if reason:
-                log.warning("blind, nothing is judged: %s", reason)
+                log.warning(Event.BLINDNESS_BEGAN, "Own network down, judging nothing: %s", reason, error=reason)
             else:
-                log.info("no longer blind")
+                log.info(Event.BLINDNESS_ENDED, "Own network back")
         self.reason = reason
 
     def _controls(self) -> list[Probe]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import assert_never
 from monitor import clock
 from monitor.core.codec import CodecError, dumps_result
 from monitor.core.model import Outcome, Result
+from monitor.logs import Event, Room
 from monitor.runtime.frames import from_recorder, to_recorder
 from monitor.runtime.messages import (
     Ack,
@@ -26,7 +26,7 @@ from monitor.runtime.messages import (
     Remembered,
 )
 
-log = logging.getLogger("chatwatch.prober")
+log = Room("prober")
 
 BATCH_RESULTS = 500
 BATCH_EVERY_S = 4.0
@@ -74,7 +74,8 @@ class Handover:
         try:
             line = dumps_result(result)
         except CodecError:
-            log.exception("a result of %s cannot be written", result.run.probe)
+            text = "Result of %s cannot be encoded"
+            log.exception(Event.RESULT_UNREADABLE, text, result.run.probe, probe=result.run.probe)
             self.dropped += 1
             return
         if len(self._waiting) >= MOST_WAITING:
@@ -143,7 +144,7 @@ class Handover:
                 self._heard_s = clock.monotonic()
                 self._take(message)
         except FrameError as error:
-            log.error("the recorder sent %s", error)
+            log.error(Event.BAD_FRAME, "Recorder sent %s", error)
 
     def _take(self, message: FromRecorder) -> None:
         match message:
@@ -171,5 +172,6 @@ class Handover:
                     self._acknowledged.clear()
                     await self._acknowledged.wait()
         except TimeoutError:
-            log.warning("%d results were not acknowledged", self.pending)
+            text = "%d results not acknowledged"
+            log.warning(Event.RESULTS_UNACKNOWLEDGED, text, self.pending, count=self.pending)
         self._writer.close()

@@ -6,7 +6,6 @@ Nothing is marked before it was sent, so a crash repeats a notice under the same
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -21,10 +20,11 @@ from monitor.config import Config
 from monitor.core.alerts.rules import Rule
 from monitor.core.model import Sending
 from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
-from monitor.text.lexicon import Language
+from monitor.logs import Event, Fields, Room
+from monitor.text.lexicon import Language, lexicon
 from monitor.wire import Wire
 
-log = logging.getLogger("chatwatch.delivery")
+log = Room("delivery")
 
 T = TypeVar("T")
 
@@ -99,10 +99,8 @@ class Dispatcher:
     async def _deliver(self, leased: LeasedNotice) -> None:
         outcome, error, retry_at = await self._try(leased)
         self._count(leased.channel, str(outcome))
-        if error:
-            log.warning("a notice by %s: %s (%s)", leased.channel, error, outcome)
         try:
-            await self._database(
+            settled = await self._database(
                 settle_notice,
                 self._engine,
                 leased.id,
@@ -114,7 +112,11 @@ class Dispatcher:
             )
         except Exception as failure:
             # The lease runs out and the notice is sent again under the same key.
-            log.warning("how a notice by %s went could not be written: %s", leased.channel, type(failure).__name__)
+            text, why = "Delivery by %s went out, but its outcome was not stored: %s", type(failure).__name__
+            log.warning(Event.DELIVERY_UNSETTLED, text, leased.channel, why, channel=leased.channel, error=why)
+        else:
+            if settled:
+                _tell(leased, outcome, error)
 
     async def _try(self, leased: LeasedNotice) -> tuple[Sending, str, datetime | None]:
         channel = self._config.channels.get(leased.channel)
@@ -160,6 +162,28 @@ class Dispatcher:
             return Sending.DEAD, error, None
         pause_s = PERMANENT_PAUSE_S if permanent else pause(leased.tries, self._rng.random())
         return Sending.RETRYING, error, now + timedelta(seconds=max(pause_s, after_s or 0.0))
+
+
+def _tell(leased: LeasedNotice, outcome: Sending, error: str) -> None:
+    """Log how a try went, once that is stored."""
+    alert = leased.alert
+    fields: Fields = {
+        "channel": leased.channel,
+        "route": leased.route,
+        "alert": alert.id,
+        "incident": alert.incident,
+        "service": alert.service,
+        "component": alert.component,
+        "tries": leased.tries + 1,
+        "error": error,
+    }
+    text, word = "Delivery by %s %s (%s)", lexicon().of(leased.why)
+    if outcome is Sending.SENT:
+        log.info(Event.DELIVERY_SENT, text, leased.channel, "sent", word, **fields)
+    elif outcome is Sending.RETRYING:
+        log.warning(Event.DELIVERY_RETRIED, f"{text}: %s", leased.channel, "failed, retrying", word, error, **fields)
+    else:
+        log.error(Event.DELIVERY_GIVEN_UP, f"{text}: %s", leased.channel, "given up", word, error, **fields)
 
 
 def pause(tries: int, chance: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -13,6 +12,7 @@ from monitor.channels.base import plain
 from monitor.config import Config
 from monitor.core.model import Result
 from monitor.flow.record import Recorded
+from monitor.logs import Event, Room
 from monitor.probes.base import secrets_of
 from monitor.recorder import quarantine
 from monitor.recorder.metrics import Counters, Seen
@@ -21,7 +21,7 @@ from monitor.store.engine import is_away
 from monitor.store.leases import Claim
 from monitor.text.redaction import redact
 
-log = logging.getLogger("chatwatch.recorder")
+log = Room("recorder")
 
 LATE = timedelta(minutes=5)
 """What is older when it is stored belongs to the past: it is judged, and nobody is paged for it."""
@@ -89,12 +89,14 @@ class Judging:
         yield from quarantine.retry(self.quarantine, service, self._judge_held, clock.now, drop=drop)
         known = self.quarantine.held.get(service)
         if known is None:
-            log.info("%d looks of %s are %s", looks, service, "recorded as dropped" if drop else "judged: none is held")
+            done = "dropped from quarantine" if drop else "judged; none left in quarantine"
+            log.info(Event.QUARANTINE_RELEASED, "%d looks of %s %s", looks, service, done, service=service, count=looks)
             self._due_s.pop(service, None)
             self._pauses_s.pop(service, None)
         else:
             pause_s = self._pauses_s.get(service, FIRST_RETRY_S)
-            log.error("looks of %s can still not be judged, next try in %.0f s: %s", service, pause_s, known.error)
+            text = "Looks of %s still cannot be judged; next try in %.0f s: %s"
+            log.error(Event.QUARANTINE_HELD, text, service, pause_s, known.error, service=service, count=looks)
             self._due_s[service] = clock.monotonic() + pause_s
             self._pauses_s[service] = min(2 * pause_s, LONGEST_RETRY_S)
         self.quarantine.answer(service)
@@ -145,7 +147,7 @@ class Judging:
         except Exception as error:
             if is_away(error):
                 raise
-            log.exception("recording failed")
+            log.exception(Event.JUDGEMENT_FAILED, "Recording %d results failed", len(results))
             services = self._by_service(results)
             if len(services) > 1:
                 for some in services.values():
@@ -157,14 +159,17 @@ class Judging:
     def _count(self, done: Recorded) -> None:
         if done.fenced:
             self._counters.fenced.inc(done.fenced)
-            log.info("%d results of probes that another worker looks at are left out", done.fenced)
+            text = "Fenced off %d late results of probes that another worker took over"
+            log.info(Event.RESULTS_FENCED, text, done.fenced, count=done.fenced)
         for name in sorted(done.rewound):
-            log.warning("the newest look of %s lay in the future: the clock was set back", name)
+            text = "Watermark of %s was in the future and is reset: the clock was set back"
+            log.warning(Event.WATERMARK_REWOUND, text, name, probe=name)
 
     def _hold(self, service: str, results: Sequence[Result], error: str) -> None:
         self._counters.failures.labels("record").inc()
         words = self._clean(error)
-        log.error("%d looks of %s cannot be judged and are held in quarantine: %s", len(results), service, words)
+        text, held = "%d looks of %s cannot be judged; held in quarantine: %s", len(results)
+        log.error(Event.QUARANTINE_HELD, text, held, service, words, service=service, count=held)
         self.quarantine.hold(service, results, words, clock.now())
         self._due_s[service] = clock.monotonic() + FIRST_RETRY_S
         self._pauses_s[service] = 2 * FIRST_RETRY_S
@@ -185,5 +190,5 @@ class Judging:
         given_up = self.quarantine.dropped - self._given_up
         if given_up:
             self._counters.held_given_up.inc(given_up)
-            log.error("quarantine is full and gave up %d looks", given_up)
+            log.error(Event.QUARANTINE_FULL, "Quarantine full; dropped %d looks", given_up, count=given_up)
             self._given_up = self.quarantine.dropped

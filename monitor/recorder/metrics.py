@@ -8,7 +8,6 @@ sample. Labels hold ids and closed words only, never a vendor's text.
 from __future__ import annotations
 
 import ipaddress
-import logging
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,9 +21,10 @@ from prometheus_client.registry import Collector
 from monitor import __version__
 from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.model import Health, Impact, Outcome, Phases, Registration, Result, Sending
+from monitor.logs import Event, Room
 from monitor.store.reads.views import ComponentView, Snapshot
 
-log = logging.getLogger("chatwatch.metrics")
+log = Room("metrics")
 
 SNAPSHOT_LIMIT = timedelta(seconds=60)
 Labels = dict[str, str]
@@ -152,7 +152,7 @@ class State(Collector):
             else:
                 _components(families, self._seen)
         except Exception:
-            log.exception("the collector failed")
+            log.exception(Event.CHORE_FAILED, "Metrics collector failed")
             families, good = Families(), 0.0
         up.add(
             "chatwatch_collector_up",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -15,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor import clock, flow
 from monitor.config import ConfigError, load
+from monitor.logs import Event, Room, hide, shown_database
 from monitor.recorder.delivery import LEASE_EVERY_S
 from monitor.recorder.metrics import Kept, Seen, registry_for
 from monitor.recorder.places import quarantine_home, spool_directory
@@ -26,9 +26,10 @@ from monitor.recorder.spool import Spool, SpoolError
 from monitor.runtime.frames import from_prober, open_link, to_prober, watch_parent
 from monitor.runtime.messages import Ack, Batch, FrameError, FromProber, ProberAlive, RecorderAlive
 from monitor.runtime.programs import split
+from monitor.runtime.reports import secrets_in, tell_refused, tell_reloaded, tell_started
 from monitor.store.engine import AWAY, StoreError, open_engine
 
-log = logging.getLogger("chatwatch.recorder")
+log = Room("recorder")
 
 SWEEP_EVERY_S = 5.0
 CHECK_IN_EVERY_S = 5.0
@@ -45,24 +46,22 @@ WEBHOOK_TOKEN = "CHATWATCH_WEBHOOK_TOKEN"  # noqa: S105  # the variable's name
 async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
     """Be the recorder process: 0 after a clean stop, 1 when the prober is gone without one."""
     config = load(path, os.environ, location)
+    hide(secrets_in(config))
     seen = Seen(clock.now)
     registry, counters = registry_for(seen)
     spool = Spool(spool_directory(database, config.settings.location))
     seen.spooled = len(spool)
     quarantine = Quarantine(quarantine_home(database) / config.settings.location)
     for name in strays(quarantine.directory):
-        log.warning("%s is no file of quarantine and is left alone", quarantine.directory / name)
+        log.warning(Event.QUARANTINE_STRAY, "Not a quarantine file, ignored: %s", quarantine.directory / name)
     recorder = Recorder(config, open_engine(database), spool, quarantine, seen, counters)
     recorder.apply(config)
     reader, writer = await open_link(descriptor)
-    stopping, over = asyncio.Event(), asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    watch_parent(stopping.set)
+    stopping, over = _told_to_end(recorder), asyncio.Event()
     recorder.tell = lambda message: writer.write(to_prober(message))
     reloading = Reloader(recorder, path, location)
-    loop.add_signal_handler(signal.SIGHUP, reloading.asked.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.asked.set)
+    tell_started(log, "Recorder", path, config, database=shown_database(database), worker=recorder.worker)
     host, port = split(config.settings.metrics)
     beats = Beats(lambda: recorder.config.looks, recorder.report)
     tasks = [
@@ -89,15 +88,30 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
             clean = False
     writer.close()
     await recorder.close()
+    log.info(Event.STOPPED, "Recorder stopped")
     return 0 if clean else 1
+
+
+def _told_to_end(recorder: Recorder) -> asyncio.Event:
+    """Return what is set once a signal, or the end of the supervisor, tells us to end."""
+    stopping = asyncio.Event()
+
+    def end() -> None:
+        recorder.ending = True
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    watch_parent(end)
+    return stopping
 
 
 def _tell(error: Exception) -> None:
     """Say in one line what a person can mend, and everything about a fault of ours."""
     if isinstance(error, StoreError | SpoolError | BusyError | OSError):
-        log.error("the recorder cannot work: %s", error)
+        log.error(Event.CRASHED, "Recorder cannot work: %s", error, error=type(error).__name__)
     else:
-        log.error("the recorder failed", exc_info=error)
+        log.error(Event.CRASHED, "Recorder failed", exc_info=error, error=type(error).__name__)
 
 
 async def _open(recorder: Recorder) -> None:
@@ -129,8 +143,9 @@ async def _intake(recorder: Recorder, reader: asyncio.StreamReader, writer: asyn
                 case _:
                     assert_never(message)
     except FrameError as error:
-        log.error("the prober sent %s", error)
-    log.info("the prober is gone")
+        log.error(Event.BAD_FRAME, "Prober sent %s", error)
+    if not recorder.ending:
+        log.warning(Event.PEER_DISCONNECTED, "Prober disconnected; restarting")
 
 
 async def _take(recorder: Recorder, message: FromProber) -> None:
@@ -143,7 +158,8 @@ async def _take(recorder: Recorder, message: FromProber) -> None:
             # Neither database nor spool: the prober keeps what is not acknowledged, up to its own bound.
             recorder.counters.failures.labels("spool").inc()
             recorder.seen.kept = Kept.NOWHERE
-            log.error("results can be kept nowhere: %s", error.strerror or type(error).__name__)
+            why = error.strerror or type(error).__name__
+            log.error(Event.NOTHING_STORED, "Results can be stored nowhere, retrying: %s", why, error=why)
             await asyncio.sleep(RETRY_S)
 
 
@@ -158,7 +174,8 @@ def alert_intake(recorder: Recorder, environ: Mapping[str, str] = os.environ) ->
             raise StoreError("the database is not open yet")
         done = await recorder.database(flow.take_in, recorder.engine, document, clock.now())
         if done.left_out:
-            log.warning("%s alerts from outside were left out: too many are open", done.left_out)
+            text = "Ignored %d alerts of Alertmanager: too many are open"
+            log.warning(Event.ALERTS_LEFT_OUT, text, done.left_out, count=done.left_out)
         return f"{done.taken} alerts taken, {done.left_out} left out"
 
     return AlertIntake(token, take_in, (StoreError, DBAPIError))
@@ -182,10 +199,12 @@ class Reloader:
                 config = load(self._path, os.environ, self._location)
             except ConfigError as error:
                 self._recorder.seen.reload_ok = False
-                log.error("the new configuration is faulty, the running one is kept:\n%s", error)
+                tell_refused(log, error)
                 continue
+            hide(secrets_in(config))
             self._recorder.apply(config)
             self._recorder.seen.reload_ok = True
+            tell_reloaded(log, self._path, config)
             await _tried("publish", self._recorder, self._recorder.publish)
             await _tried("share", self._recorder, self._recorder.share)
 
@@ -220,10 +239,12 @@ async def _tried(name: str, recorder: Recorder, chore: Callable[[], Awaitable[No
         await chore()
     except AWAY as error:
         recorder.counters.failures.labels(name).inc()
-        log.warning("%s: the database is away: %s", name, kind_of(error))
+        recorder.contact.failed(name, kind_of(error))
     except Exception:
         recorder.counters.failures.labels(name).inc()
-        log.exception("%s failed", name)
+        log.exception(Event.CHORE_FAILED, "Chore %s failed", name)
+    else:
+        recorder.contact.answered(name)
 
 
 def main(path: Path, location: str | None, descriptor: int, database: str) -> int:

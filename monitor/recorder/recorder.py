@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
-import logging
 import math
 import os
 import platform
@@ -22,6 +21,8 @@ from monitor.config import Config
 from monitor.core.catalogue import Probe
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model import Result
+from monitor.logs import Event, Room
+from monitor.recorder.contact import Contact
 from monitor.recorder.delivery import Dispatcher
 from monitor.recorder.judging import Judging
 from monitor.recorder.metrics import Counters, Kept, Seen
@@ -41,7 +42,7 @@ from monitor.store.engine import (
     migrate,
 )
 
-log = logging.getLogger("chatwatch.recorder")
+log = Room("recorder")
 
 T = TypeVar("T")
 
@@ -76,6 +77,9 @@ class Recorder:
         self.counters = counters
         self.started_at = clock.now()
         self.opened = asyncio.Event()
+        self.contact = Contact()
+        self.ending = False
+        """We were told to stop, so it is no news that the prober does."""
         self._thread = ThreadPoolExecutor(1, "database")
         self._side = ThreadPoolExecutor(1, "chores")
         self._leases = ThreadPoolExecutor(1, "leases")
@@ -91,6 +95,7 @@ class Recorder:
         self._renewed = asyncio.Event()
         self._left: set[str] = set()
         self.dispatcher = Dispatcher(engine, self.database, f"{self.worker}/{os.getpid()}", config, self._sent)
+        self._spooling = False
         self._dropped = 0
         self._given_up = 0, 0
         """Results that the spool gave up, and damaged ones, as far as they are counted."""
@@ -128,9 +133,10 @@ class Recorder:
                 await self.share()
                 await self.share_out()
             except AWAY as error:
-                log.warning("the database is away: %s", kind_of(error))
+                self.contact.failed("open", kind_of(error))
                 await asyncio.sleep(RETRY_S)
             else:
+                self.contact.answered("open")
                 self.opened.set()
                 return
 
@@ -210,7 +216,9 @@ class Recorder:
                 self.sharing.give_back(done)
                 self._left -= done
         except AWAY as error:
-            log.warning("leases could not be given back: %s", kind_of(error))
+            self.contact.failed("leases", kind_of(error))
+        else:
+            self.contact.answered("leases")
 
     def _remember(self, news: Mapping[str, Remembered]) -> None:
         """Keep for the next worker what probes remember, not before the results that it follows from."""
@@ -219,7 +227,9 @@ class Recorder:
             if self.opened.is_set() and not len(self.spool):
                 self._carrying.store()
         except AWAY as error:
-            log.warning("what probes remember waits for the database: %s", kind_of(error))
+            self.contact.failed("memory", kind_of(error))
+        else:
+            self.contact.answered("memory")
 
     async def take(self, message: FromProber) -> None:
         """Take one message of the prober; a batch is safe on disk when this returns."""
@@ -256,7 +266,7 @@ class Recorder:
         try:
             return loads_result(line)
         except CodecError as error:
-            log.error("the prober sent what is no result: %s", error)
+            log.error(Event.RESULT_UNREADABLE, "Prober sent an unreadable result: %s", error)
             self.counters.dropped.inc()
             return None
 
@@ -266,11 +276,15 @@ class Recorder:
             try:
                 self._store(results)
             except AWAY as error:
-                log.warning("the database is away, results are kept on disk: %s", kind_of(error))
+                self.contact.failed("record", kind_of(error))
             else:
+                self.contact.answered("record")
                 self.seen.kept = Kept.DATABASE
                 return
         self.spool.append(results)
+        if self.opened.is_set() and not self._spooling:
+            self._spooling = True
+            log.warning(Event.SPOOL_BEGAN, "Storing results on disk until the database takes them")
         self.seen.kept = Kept.DISK
         self._tell_of_spool()
 
@@ -281,10 +295,14 @@ class Recorder:
         if given_up or torn:
             self.counters.given_up.inc(given_up)
             self.counters.torn.inc(torn)
-            log.error("the spool gave up %d results and skipped %d damaged ones", given_up, torn)
+            text = "Spool dropped %d results and skipped %d damaged ones"
+            log.error(Event.SPOOL_DAMAGED, text, given_up, torn, count=given_up + torn)
             self._given_up = self.spool.dropped, self.spool.torn
         if not self.seen.spooled and self.opened.is_set():
             self.seen.kept = Kept.DATABASE
+            if self._spooling:
+                self._spooling = False
+                log.info(Event.SPOOL_ENDED, "Everything on disk is in the database; storing there again")
 
     def _store(self, results: Sequence[Result]) -> None:
         """Store results of before the start, then what was missed until it, then what came after it."""
@@ -345,7 +363,8 @@ class Recorder:
         if (self.seen.log_bytes or 0) > JOURNAL_LIMIT_BYTES and clock.monotonic() - self._warned_s > WARN_EVERY_S:
             self._warned_s = clock.monotonic()
             size_mb = (self.seen.log_bytes or 0) / 1e6
-            log.error("the database's log has %.0f MB and grows: a program reads from it without an end", size_mb)
+            text = "Write-ahead log of the database at %.0f MB and growing: a reader holds it open"
+            log.error(Event.DATABASE_LOG_GROWS, text, size_mb)
 
     async def sign_of_life(self) -> None:
         """Tell the database that this worker lives, and how."""

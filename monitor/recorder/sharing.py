@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import secrets
 import threading
@@ -14,13 +13,14 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from monitor import clock
+from monitor.logs import Event, Room
 from monitor.runtime import messages as frames
 from monitor.runtime.messages import JobReport, Remembered
 from monitor.store.engine import AWAY
 from monitor.store.leases import Claim, database_time, release, take_leases
 from monitor.store.probe_memory import Carried, Report, keep_memories, keep_reports, memories, reports
 
-log = logging.getLogger("chatwatch.recorder")
+log = Room("recorder")
 
 SHARE_EVERY_S = 1.0
 """How often a worker renews and asks for its share: what was given back is looked at again after about so long."""
@@ -104,9 +104,17 @@ class Sharing:
                 raise
             self._renewed_s = started_s
             gained = held.epochs.keys() - claim.epochs.keys()
+            lost = claim.epochs.keys() - held.epochs.keys()
             self._cut = (self._cut | (gained - held.handed)) & held.epochs.keys()
             self.claim = Claim(claim.owner, claim.location, held.epochs)
             self._giving = frozenset(sorted(held.epochs)[held.most :])
+        place, worker = claim.location, claim.owner
+        if count := len(gained):
+            text = "Took over %d of %d probes"
+            log.info(Event.PROBES_TAKEN_OVER, text, count, len(wanted), count=count, location=place, worker=worker)
+        if count := len(lost):
+            text = "Lost %d probes to another worker"
+            log.warning(Event.PROBES_LOST, text, count, count=count, location=place, worker=worker)
 
     def cut_off(self, gained: Collection[str]) -> frozenset[str]:
         """Return, once, those whose last look nobody handed in: their owner died, or we did and came back."""
@@ -129,6 +137,8 @@ class Sharing:
             release(self._engine, claim.owner, claim.location, done, gives=self._retiring)
             epochs = {name: epoch for name, epoch in claim.epochs.items() if name not in done}
             self.claim, self._giving = Claim(claim.owner, claim.location, epochs), self._giving - done
+        text = "Gave back %d probes"
+        log.info(Event.PROBES_GIVEN_BACK, text, len(done), count=len(done), location=claim.location, worker=claim.owner)
 
     def end(self) -> None:
         """Give everything back, as far as the database is there."""
@@ -136,7 +146,8 @@ class Sharing:
             with self._lock:
                 release(self._engine, self.claim.owner, self.claim.location)
         except AWAY:
-            log.warning("the leases could not be given back; they run out in %.0f s", LEASE_S)
+            text = "Leases not returned; they expire in %.0f s"
+            log.warning(Event.LEASES_NOT_RETURNED, text, LEASE_S, location=self.claim.location)
 
 
 class Carrying:

@@ -6,12 +6,12 @@ A frame is its length (four bytes, big-endian) and a message. The end of the str
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import struct
 from collections.abc import Callable
 from typing import Generic
 
+from monitor.logs import Event, Room
 from monitor.runtime.messages import (
     FROM_PROBER,
     FROM_RECORDER,
@@ -23,7 +23,7 @@ from monitor.runtime.messages import (
     UnknownKind,
 )
 
-log = logging.getLogger("chatwatch.link")
+log = Room("link")
 
 LONGEST_FRAME_BYTES = 32 * 2**20
 LIFE_VARIABLE = "CHATWATCH_LIFE_FD"
@@ -56,7 +56,8 @@ class Inbox(Generic[M]):
             except UnknownKind as error:
                 if str(error) not in self._unknown:
                     self._unknown.add(str(error))
-                    log.warning("%s is left out: the other process is of another version", error)
+                    text = "%s ignored: the other process is of another version"
+                    log.warning(Event.BAD_FRAME, text, error)
 
 
 def from_prober(reader: asyncio.StreamReader) -> Inbox[FromProber]:

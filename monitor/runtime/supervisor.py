@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from monitor.clock import monotonic
+from monitor.logs import Event, Room
 from monitor.runtime.frames import LIFE_VARIABLE
 
 STOP_S = 10.0
@@ -28,6 +29,8 @@ CALM_S = 60.0
 ORDINARY = frozenset(
     {
         "CHATWATCH_DATABASE",
+        "CHATWATCH_LOG_FORMAT",
+        "CHATWATCH_LOG_LEVEL",
         "HOME",
         "LANG",
         "LANGUAGE",
@@ -48,7 +51,7 @@ ORDINARY = frozenset(
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
-Say = Callable[[str], None]
+log = Room("supervisor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,8 @@ class Group:
 class Supervisor:
     """Runs groups until :meth:`stop`; ``check`` says whether a reload makes sense (it reports by itself)."""
 
-    def __init__(self, groups: Sequence[Group], say: Say, check: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, groups: Sequence[Group], check: Callable[[], bool] = lambda: True) -> None:
         self._groups = groups
-        self._say = say
         self._check = check
         self._stopping = asyncio.Event()
         self._running: dict[str, asyncio.subprocess.Process] = {}
@@ -115,14 +117,12 @@ class Supervisor:
     def reload(self) -> None:
         """Pass SIGHUP on when the new configuration is sound; otherwise keep everything as it is."""
         if not self._check():
-            self._say("the running configuration is kept")
             return
         for group in self._groups:
             if group.reloads:
                 for program in group.programs:
                     if process := self._running.get(program.name):
                         _signal(process, signal.SIGHUP)
-        self._say("configuration reloaded")
 
     async def _keep(self, group: Group) -> None:
         pause_s = FIRST_PAUSE_S
@@ -134,7 +134,7 @@ class Supervisor:
                 ended = [
                     f"{name} ({_how(code)})" for name, p in processes.items() if (code := p.returncode) is not None
                 ]
-                self._say(f"{' and '.join(ended)} ended; restarting {group.name}")
+                log.error(Event.PROGRAM_ENDED, "Restarting %s: %s ended", group.name, " and ".join(ended))
             await self._end(processes)
             if monotonic() - started_s > CALM_S:
                 pause_s = FIRST_PAUSE_S
@@ -186,7 +186,7 @@ class Supervisor:
         except TimeoutError:
             for name, process in processes.items():
                 if process.returncode is None:
-                    self._say(f"{name} did not end within {STOP_S:g} s and is killed")
+                    log.error(Event.PROGRAM_KILLED, "Killing %s: still running after %.0f s", name, STOP_S)
                     _signal(process, signal.SIGKILL)
             await asyncio.gather(*(process.wait() for process in processes.values()))
         for name in processes:

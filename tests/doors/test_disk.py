@@ -74,7 +74,7 @@ def test_full_disks_are_said_loudly_and_cost_nothing(tmp_path: Path) -> None:
             second = await asyncio.to_thread(fill, inside / "spool")
             await running.until("chatwatch_spool_up", lambda value: value == 0)
             assert (await ready(running))[1].startswith("Neither the database nor the disk takes results")
-            assert "results can be kept nowhere: No space left on device" in running.log
+            assert "Results can be stored nowhere, retrying: No space left on device" in running.log
 
             second.unlink()
             await running.until("chatwatch_spool_up", lambda value: value == 1)

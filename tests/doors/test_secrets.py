@@ -244,7 +244,7 @@ def test_nothing_comes_back_into_the_spool_or_the_log_while_the_database_is_away
                 await until(spooled, tmp_path)
 
     asyncio.run(play())
-    assert "the database is away" in (tmp_path / "monitor.log").read_text()
+    assert "Database away" in (tmp_path / "monitor.log").read_text()
     spool = b"".join(file.read_bytes() for file in (tmp_path / "var").rglob("*") if file.is_file())
     assert b"[redacted]" in spool
     assert files_with_leaks(tmp_path) == {}

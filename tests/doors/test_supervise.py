@@ -29,7 +29,7 @@ def test_a_door_gets_no_secret_of_a_probe_and_the_worker_does(tmp_path: Path, mo
             time.sleep(0.02)
 
     async def scene() -> None:
-        supervisor = Supervisor(groups, lambda line: None)
+        supervisor = Supervisor(groups)
         running = asyncio.create_task(supervisor.run())
         await asyncio.to_thread(until_both_wrote)
         supervisor.stop()

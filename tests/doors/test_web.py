@@ -211,7 +211,9 @@ def test_a_database_that_is_not_there_yet_is_no_news_until_it_lasts(caplog: pyte
     assert not caplog.records
     site.refresh(begun + PATIENCE)
     site.refresh(begun + PATIENCE * 2)
-    assert [record.getMessage() for record in caplog.records] == ["cannot read the database: OperationalError"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Database cannot be read; showing the last reading: OperationalError"
+    ]
     site.source = fresh(january_now)
     site.refresh(begun + PATIENCE * 3)
     site.source = gone
@@ -224,7 +226,7 @@ def test_a_reading_that_cannot_be_drawn_does_not_end_all_drawing(caplog: pytest.
     whole = january_now(now)
     site = Site(lambda _: reading(replace(whole, services=(None,))), "http://127.0.0.1", None)  # type: ignore[arg-type]  # on purpose
     site.start(now)
-    assert "cannot draw what was read" in caplog.text
+    assert "Rendering failed" in caplog.text
     site.source = fresh(january_now)
     site.refresh(now)
     assert b"Partly down" in site.answers["/"].body

@@ -189,7 +189,7 @@ def test_a_worker_that_was_asleep_records_the_gap_and_looks_once(tmp_path: Path)
             await running.until(good, lambda count: (count or 0) >= before + 3)
             await asyncio.sleep(2)
             assert running.children() == children, running.log
-            assert "the clock was set by +600" in running.log
+            assert "Clock stepped by +600" in running.log
             assert (await running.get("/-/ready"))[0] == 200
             assert not list(vendor.inbox)
             awake_s = (clock.now() - slept_at).total_seconds()

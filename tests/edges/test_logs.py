@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.logs import Event, Room, shown_database
+from monitor.logs import Event, Room, hide, shown_database
 from monitor.logs.form import as_json, as_text, entry
 from monitor.logs.handler import Handler
 from monitor.logs.hiding import Hidden, of_environment
@@ -176,3 +176,11 @@ def test_libraries_warnings_and_whatever_ends_a_program_are_lines_of_the_same_fo
 def test_every_event_has_a_code_of_its_own_in_small_letters() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", event) for event in Event)
     assert [event.name.lower() for event in Event] == [event.value for event in Event]
+
+
+def test_a_webhooks_address_is_hidden_and_other_addresses_are_not(
+    handler: Handler, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hide(["https://hooks.example/services/T01/B02/canary"])
+    room.info(Event.STARTED, "POST https://hooks.example/services/T01/B02/canary; see https://status.example/")
+    assert json.loads(capsys.readouterr().err)["message"] == "POST https://[redacted]; see https://status.example/"

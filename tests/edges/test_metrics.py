@@ -223,7 +223,7 @@ def test_a_collector_that_fails_leaves_a_scrape_that_says_so(seen: Seen, caplog:
     text = exposed(seen)
     assert sample(text, "chatwatch_collector_up") == 0
     assert "probe_success" not in text
-    assert "the collector failed" in caplog.text
+    assert "Metrics collector failed" in caplog.text
 
 
 def stuffed(kind: Any, text: str) -> Any:

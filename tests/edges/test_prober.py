@@ -279,7 +279,7 @@ def test_any_answer_ends_the_blindness_and_both_are_logged_once(caplog: pytest.L
     driven.run_by_the_wall(play())
     began, ended = (record.getMessage() for record in caplog.records)
     assert "control targets" in began
-    assert ended == "no longer blind"
+    assert ended == "Own network back"
 
 
 def test_controls_behind_a_firewall_do_not_hide_an_outage() -> None:

@@ -13,6 +13,7 @@ from monitor.core.components.budgets import FINE_S, LONGEST_S, SECOND_US, Bucket
 from monitor.core.evaluation import Evaluation
 from monitor.core.model import Outcome
 from monitor.core.schedule import micros as us
+from monitor.flow.telling import news_of, tell
 from monitor.store.catalogues import load_index
 from monitor.store.engine import begin, reading
 from monitor.store.results.raw import outcome_of
@@ -32,6 +33,7 @@ def watch_budgets(engine: Engine, now: datetime) -> int:
         tallies = {name: Tally(minutes, coarse.get(name, ())) for name, minutes in fine.items()}
         Evaluation(store).on_budgets(tallies, now)
         store.flush()
+    tell(news_of(store))
     return store.notices
 
 

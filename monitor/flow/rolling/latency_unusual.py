@@ -14,6 +14,7 @@ from monitor.core.components.baseline import Hour, Pace
 from monitor.core.evaluation import Evaluation
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
+from monitor.flow.telling import news_of, tell
 from monitor.store.catalogues import load_index
 from monitor.store.engine import begin, reading
 from monitor.store.results.raw import REASONS
@@ -46,6 +47,7 @@ def watch_latency(engine: Engine, now: datetime) -> int:
         store.load({store.index.components[name].service for name in news})
         Evaluation(store).on_latency({name: paces.get(name, ()) for name in news}, at, now)
         store.flush()
+    tell(news_of(store))
     return store.notices
 
 

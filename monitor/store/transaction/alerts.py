@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +23,16 @@ from monitor.store.codec import pack, unpack, us_or_none
 from monitor.store.tables import table
 from monitor.store.transaction.people import PeopleStore
 
+
+class AlertStep(StrEnum):
+    """What became of an alert, by the word of its history."""
+
+    FIRED = "fired"
+    CHANGED = "changed"
+    ENDED = "resolved"
+
+
+_STEPS = {step.value: step for step in AlertStep}
 ALERT, ALERT_EVENT = table(tables.Alert), table(tables.AlertEvent)
 DECISION, OUTBOX = table(tables.Decision), table(tables.Outbox)
 UNSENT = (Sending.DUE.value, Sending.RETRYING.value, Sending.HELD.value)
@@ -37,6 +48,7 @@ class AlertStore(PeopleStore):
         self._told: dict[str, dict[str, NotificationLog]] = {}
         self._changed: dict[str, Alert] = {}
         self._log: list[dict[str, Any]] = []
+        self._steps: list[tuple[str, AlertStep]] = []
 
     @cached_property
     def open_alerts(self) -> dict[str, Alert]:
@@ -85,6 +97,8 @@ class AlertStore(PeopleStore):
 
     def log_alert(self, alert: str, at: datetime, kind: str, by: str, data: Mapping[str, object]) -> None:
         """Append to an alert's history."""
+        if kind in _STEPS:
+            self._steps.append((alert, _STEPS[kind]))
         self._log.append({"alert": alert, "at_us": us(at), "kind": kind, "by": by, "data": json.dumps(dict(data))})
 
     def told(self, alert: str) -> dict[str, NotificationLog]:
@@ -178,6 +192,11 @@ class AlertStore(PeopleStore):
     def changed_alerts(self) -> set[str]:
         """Ids of the alerts that changed in this transaction."""
         return set(self._changed)
+
+    @property
+    def alert_steps(self) -> list[tuple[AlertStep, Alert]]:
+        """What became of which alert in this transaction, the alert as it is at the end of it."""
+        return [(step, self._changed[name]) for name, step in self._steps if name in self._changed]
 
     def flush_alerts(self) -> None:
         """Write back what changed; what ended first, as only one alert of a key may be open at any time."""

@@ -310,6 +310,11 @@ class SqlStore(AlertStore):
         """Incidents that changed in this transaction."""
         return self._touched
 
+    @property
+    def events(self) -> Sequence[IncidentEvent]:
+        """What happened to incidents in this transaction, in order."""
+        return self._events
+
     # Writing back
 
     def flush(self) -> None:
