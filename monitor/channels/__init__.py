@@ -12,4 +12,4 @@ KINDS: dict[str, Kind] = {
     "webhook": Kind(webhook.Webhook, webhook.send),
 }
 
-__all__ = ["KINDS", "Kind", "Notice", "Undeliverable"]
+__all__ = ["KINDS", "Notice", "Undeliverable"]

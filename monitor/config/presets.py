@@ -27,11 +27,6 @@ def preset_names() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.yaml"))
 
 
-def preset_text(name: str) -> str:
-    """Return a preset as it is written."""
-    return (_folder() / f"{name}.yaml").read_text(encoding="utf-8")
-
-
 def _folder() -> Path:
     return Path(str(resources.files("monitor") / "vendors"))
 

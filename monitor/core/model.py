@@ -122,7 +122,6 @@ class Reason(Coded):
     """Our guard refused the address the name resolved to."""
     INTERNAL = "probe.internal", 96
     """A bug of ours."""
-    NO_SECRET = "probe.no_secret", 97
     BUDGET = "probe.budget", 98
     """Today's tokens or money are spent; we stopped looking on purpose."""
     LAGGED = "probe.lagged", 99

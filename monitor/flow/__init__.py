@@ -1,10 +1,10 @@
 """The verbs. Each is one transaction (per batch) and may be repeated."""
 
-from monitor.core.commands import Carried, CommandError
+from monitor.core.commands import CommandError
 from monitor.flow.command import command
-from monitor.flow.intake import TakenIn, take_in
+from monitor.flow.intake import take_in
 from monitor.flow.isolating import Unjudged
-from monitor.flow.notices import LeasedNotice, lease_notices, outbox_counts, settle_notice, take_back_notices
+from monitor.flow.notices import lease_notices, outbox_counts, settle_notice, take_back_notices
 from monitor.flow.prune import prune
 from monitor.flow.publish import publish_catalogue
 from monitor.flow.rebuild import rebuild
@@ -13,11 +13,8 @@ from monitor.flow.rolling.roll_up import roll_up
 from monitor.flow.sweep import check_in, sweep
 
 __all__ = [
-    "Carried",
     "CommandError",
-    "LeasedNotice",
     "Recorded",
-    "TakenIn",
     "Unjudged",
     "check_in",
     "command",

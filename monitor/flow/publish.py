@@ -47,15 +47,14 @@ def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, la
 
 def _components(connection: Connection, catalogue: Catalogue, now: datetime) -> None:
     known = set(connection.scalars(select(COMPONENT.c.id)))
-    for position, component in enumerate(catalogue.components):
+    for component in catalogue.components:
         if component.id in known:
-            values = {"service": component.service, "position": position}
-            connection.execute(update(COMPONENT).where(COMPONENT.c.id == component.id).values(values))
+            moved = update(COMPONENT).where(COMPONENT.c.id == component.id).values(service=component.service)
+            connection.execute(moved)
             continue
         row = {
             "id": component.id,
             "service": component.service,
-            "position": position,
             "health": "unknown",
             "created_us": us(now),
             "span_us": us(now),

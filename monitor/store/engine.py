@@ -22,7 +22,7 @@ IDLE_READER_MS = 60_000
 CHECKPOINT_PAGES = 4_000
 JOURNAL_LIMIT_BYTES = 64 * 2**20
 FOLD_WAIT_MS = 500
-HEAD = "0004"
+HEAD = "0005"
 """The schema version this program was written for: the newest migration's."""
 _READING = "chatwatch_reading"
 _READ_ONLY_SQLSTATE = "25006"

@@ -85,7 +85,6 @@ class Component(SQLModel, table=True):
     """Start of the stretch of this health that is not closed yet; the closed ones are in ``component_span``."""
     known_us: int | None = us(default=None)
     """While the health is unknown: the first evidence since, before which the time stays unknown."""
-    position: int = 0
     days_revision: int = us(default=0)
     """A new random number whenever its rows in ``component_day`` change; 0 while there are none."""
     registration: str = text_column()
@@ -145,8 +144,6 @@ class Upstream(SQLModel, table=True):
     failed_us: int | None = us(default=None)
     reason: str = ""
     body: str = text_column()
-    said: str = text_column()
-    """JSON: digests of what was already told, so that only new words become timeline entries."""
 
 
 class Incident(SQLModel, table=True):
@@ -159,8 +156,6 @@ class Incident(SQLModel, table=True):
     started_us: int = us(index=True)
     resolved_us: int | None = us(default=None)
     public: bool = True
-    review_us: int | None = us(default=None)
-    """When an incident that waits for review is published by itself."""
     body: str = text_column()
 
 

@@ -30,7 +30,7 @@ LINE_BYTES = 8192
 MOST_LINES = 100
 GOODBYE_S = 2.0
 """The mail is handed over by then; whether the server says goodbye changes nothing."""
-READY, BYE, LOGGED_IN, FINE, FORWARDED, GO_ON, BEGIN, LOGGED_IN_ALREADY = 220, 221, 235, 250, 251, 334, 354, 503
+READY, LOGGED_IN, FINE, FORWARDED, GO_ON, BEGIN, LOGGED_IN_ALREADY = 220, 235, 250, 251, 334, 354, 503
 
 
 @dataclass(frozen=True, slots=True)

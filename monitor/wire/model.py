@@ -41,10 +41,8 @@ class Limits:
     """Received bytes of the answer before content decoding."""
     body_bytes: int = 2 * 2**20
     """Bytes of the body after content decoding."""
-    line_bytes: int = 256 * 1024
-    """For readers of event streams (the wire sees no lines): the longest line."""
     events: int = 20_000
-    """For the same: the most events. Also the most frames of an HTTP/2 connection."""
+    """For readers of event streams: the most events. Also the most frames of an HTTP/2 connection."""
 
 
 class Chunk(NamedTuple):

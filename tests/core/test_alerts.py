@@ -282,8 +282,8 @@ def test_silence_is_overdue_and_ignorance_is_not() -> None:
 
 
 def test_a_burning_budget_is_one_alert_as_loud_as_its_loudest_rule() -> None:
-    loud = Burning(RULES[0], Count(120, 20), Count(10, 10), 16.7)
-    quiet = Burning(RULES[3], Count(9000, 200), Count(700, 20), 2.2)
+    loud = Burning(RULES[0], Count(120, 20), 16.7)
+    quiet = Burning(RULES[3], Count(9000, 200), 2.2)
     found = conditions.burn_rate(API, [quiet, loud], at(600))
     assert (found.holds, found.severity, found.summary["long_s"]) == (True, Severity.PAGE, 3600)
     assert found.since == at(600)

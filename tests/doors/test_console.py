@@ -238,7 +238,7 @@ def test_an_alert_about_sign_up_names_the_way_and_the_country() -> None:
         at,
     )
     summary = {"registration": "restricted", "ways": [way, "nonsense", {"method": "pigeon"}]}
-    view = AlertView(replace(alert, summary=summary), "DeepSeek", "Registration", (), (), None, "")
+    view = AlertView(replace(alert, summary=summary), "DeepSeek", "Registration", (), (), None)
     line = desk.alert_line(view, speak(Language.EN))
     assert line == "DeepSeek Registration sign-up by phone is restricted to China (+86)"
     assert "+86" in desk.alert_line(view, speak(Language.ZH))

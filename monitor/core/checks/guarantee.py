@@ -2,13 +2,13 @@
 
 An outage is a stretch in which every look fails that lies in it as a whole; a look that it only touches may end
 either way. Looks begin every interval and last up to the timeout; a failed one is repeated after a pause until k
-failed in a row, where that fits before the next tick (:func:`monitor.core.components.health.needs_second_look`).
+failed in a row, where that fits before the next tick (:func:`monitor.core.checks.steps.needs_second_look`).
 
 * Longest: one interval until the first look that lies in the outage, then k looks that all last up to their timeout.
 * Shortest: an outage that touches the end of one look and the beginning of the k-th, all between them being as quick
   as can be. Nothing shorter is ever told, unless failures of another outage lie within the same window of looks.
 
-Proven over all phase offsets against :func:`monitor.core.components.health.step` in the tests.
+Proven over all phase offsets against :func:`monitor.core.checks.steps.step` in the tests.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ class Guarantee:
     noticed_if_longer_s: float
     told_within_s: float
     never_if_shorter_s: float
-    recovery_told_within_s: float
-    """After its end, at the latest, an outage is told to be over (public: monitored first, then resolved)."""
     network_extra_s: float
     """Added where the failure could be our own network's: until it fails once more after something else answered."""
     needed_locations: int
@@ -50,12 +48,10 @@ def guarantee(probe: Probe, *, delivery_s: float = DELIVERY_S) -> Guarantee:
     """Work out the promise of a probe."""
     policy, interval, timeout = probe.policy, float(probe.interval_s), probe.timeout_s
     longest = interval + _last_begins_s(probe, timeout, timeout) + timeout
-    good = policy.close_after_successes * interval + timeout
     return Guarantee(
         noticed_if_longer_s=longest,
         told_within_s=longest + delivery_s,
         never_if_shorter_s=_shortest_s(probe),
-        recovery_told_within_s=good + policy.recovery_window_s + interval + delivery_s,
         network_extra_s=interval,
         needed_locations=quorum(len(probe.locations), policy),
     )

@@ -24,19 +24,19 @@ class BurnRule:
     """Fires when the budget burns ``burn`` times too fast over both windows (seconds)."""
 
     severity: Severity
-    budget_ratio: float
     long_s: int
     short_s: int
     burn: float
 
 
 RULES = (
-    BurnRule(Severity.PAGE, 0.02, 3600, 300, 14.4),
-    BurnRule(Severity.PAGE, 0.05, 21_600, 1800, 6.0),
-    BurnRule(Severity.TICKET, 0.10, 86_400, 7200, 3.0),
-    BurnRule(Severity.TICKET, 0.10, 259_200, 21_600, 1.0),
+    BurnRule(Severity.PAGE, 3600, 300, 14.4),  # 2 % of the budget in an hour
+    BurnRule(Severity.PAGE, 21_600, 1800, 6.0),  # 5 % in six hours
+    BurnRule(Severity.TICKET, 86_400, 7200, 3.0),  # 10 % in a day
+    BurnRule(Severity.TICKET, 259_200, 21_600, 1.0),  # 10 % in three days
 )
-"""For a budget of 30 days."""
+"""SRE Workbook, chapter 5, "Multiwindow, Multi-Burn-Rate Alerts": the share of a budget of 30 days that may be spent in
+the long window, divided by the window's share of the 30 days; the short window is a twelfth of the long one."""
 PERIOD_DAYS = 30
 
 
@@ -46,11 +46,6 @@ class Count:
 
     looks: int
     failed: int
-
-    @property
-    def error_ratio(self) -> float | None:
-        """Failed looks per look; ``None`` without looks."""
-        return self.failed / self.looks if self.looks else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +76,6 @@ class Burning:
 
     rule: BurnRule
     long: Count
-    short: Count
     burn: float
     """How many times too fast, over the long window."""
 
@@ -123,5 +117,5 @@ def burning(
         if min(short.looks, long.looks) < _fewest(rule, target_ratio) or short.failed < MIN_FAILURES:
             continue
         if short.failed > threshold * short.looks and long.failed > threshold * long.looks:
-            found.append(Burning(rule, long, short, long.failed / long.looks / (1 - target_ratio)))
+            found.append(Burning(rule, long, long.failed / long.looks / (1 - target_ratio)))
     return tuple(found)

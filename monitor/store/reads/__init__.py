@@ -4,7 +4,7 @@
 """
 
 from monitor.store.reads.alerting import alert, alerts, audit, loudness, probes, silences
-from monitor.store.reads.looks import latency, result_evidence, results
+from monitor.store.reads.looks import latency, results
 from monitor.store.reads.page import catalogue, published_at, snapshot
 from monitor.store.reads.spending import costs
 from monitor.store.reads.timelines import incident, incidents
@@ -21,7 +21,6 @@ __all__ = [
     "loudness",
     "probes",
     "published_at",
-    "result_evidence",
     "results",
     "silences",
     "snapshot",

@@ -129,7 +129,7 @@ def _views(connection: Connection, rows: Iterable[Row[Any]]) -> tuple[AlertView,
     index = load_index(connection)
     decisions: defaultdict[str, list[DecisionView]] = defaultdict(list)
     notices: defaultdict[str, list[NoticeView]] = defaultdict(list)
-    verdicts: dict[str, tuple[Verdict, str]] = {}
+    verdicts: dict[str, Verdict] = {}
     for start in range(0, len(found), _CHUNK):
         ids = [item.id for item in found[start : start + _CHUNK]]
         for row in connection.execute(select(DECISION).where(DECISION.c.alert.in_(ids)).order_by(DECISION.c.id)):
@@ -137,7 +137,7 @@ def _views(connection: Connection, rows: Iterable[Row[Any]]) -> tuple[AlertView,
         for row in connection.execute(select(OUTBOX).where(OUTBOX.c.alert.in_(ids)).order_by(OUTBOX.c.id)):
             notices[row.alert].append(_notice(row))
         for row in connection.execute(select(JUDGEMENT).where(JUDGEMENT.c.alert.in_(ids))):
-            verdicts[row.alert] = (Verdict(row.verdict), row.note)
+            verdicts[row.alert] = Verdict(row.verdict)
     return tuple(_view(item, index, decisions[item.id], notices[item.id], verdicts.get(item.id)) for item in found)
 
 
@@ -146,7 +146,7 @@ def _view(
     index: Index,
     decisions: Sequence[DecisionView],
     notices: Sequence[NoticeView],
-    verdict: tuple[Verdict, str] | None,
+    verdict: Verdict | None,
 ) -> AlertView:
     service, component = index.services.get(item.service), index.components.get(item.component)
     return AlertView(
@@ -155,8 +155,7 @@ def _view(
         component_name=component.name if component else item.component,
         decisions=tuple(decisions),
         notices=tuple(notices),
-        verdict=verdict[0] if verdict else None,
-        verdict_note=verdict[1] if verdict else "",
+        verdict=verdict,
     )
 
 
@@ -168,7 +167,6 @@ def _notice(row: Row[Any]) -> NoticeView:
         why=Why(row.why),
         sending=Sending(row.sending),
         created_at=when(row.created_us),
-        due_at=when(row.due_us),
         sent_at=when_or_none(row.sent_us),
         tries=row.tries,
         error=row.error,

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, Select, func, select
 
 from monitor.core.catalogue import Index
 from monitor.core.components import sketch
-from monitor.core.model import Evidence, Observation, Result, RunId
+from monitor.core.model import Observation, Result, RunId
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
@@ -158,22 +158,6 @@ def _reading_before(connection: Connection, row: Row[Any]) -> raw.Readings:
         select(raw.READING).where(*where).order_by(raw.READING.c.result_id.desc()).limit(1)
     ).first()
     return raw.unpack_readings(found.registration, found.upstream) if found else ((), None)
-
-
-def result_evidence(
-    engine: Engine, probe: str, since: datetime, until: datetime, limit: int = 50
-) -> tuple[tuple[datetime, Observation, Evidence | None], ...]:
-    """Return what was kept of a probe's looks, newest first: (when, what, excerpt)."""
-    with reading(engine) as connection:
-        ids = _series_ids(connection, probe)
-        query = (
-            select(raw.EVIDENCE)
-            .where(raw.EVIDENCE.c.series.in_(ids), raw.EVIDENCE.c.at_us.between(us(since), us(until)))
-            .order_by(raw.EVIDENCE.c.at_us.desc())
-            .limit(limit)
-        )
-        found = [(when(row.at_us), unpack(Observation, row.body)) for row in connection.execute(query)]
-    return tuple((at, seen, seen.evidence) for at, seen in found)
 
 
 def latency(engine: Engine, component: str, since: datetime, until: datetime, step_s: int) -> tuple[LatencyPoint, ...]:

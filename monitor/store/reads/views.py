@@ -253,7 +253,6 @@ class NoticeView:
     why: Why
     sending: Sending
     created_at: datetime
-    due_at: datetime
     sent_at: datetime | None
     tries: int
     error: str
@@ -271,7 +270,6 @@ class AlertView:
     notices: tuple[NoticeView, ...]
     verdict: Verdict | None
     """What a person said of it afterwards; None is *unreviewed*."""
-    verdict_note: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Row, bindparam, func, insert, select, text
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from monitor.core.model import (
-    Certificate,
     ChatTimes,
     MethodReading,
     Observation,
@@ -267,11 +266,6 @@ def unpack_readings(registration: str, upstream: str) -> Readings:
         unpack(tuple[MethodReading, ...], registration),
         unpack(UpstreamReading, upstream) if upstream else None,
     )
-
-
-def pack_certificate(certificate: Certificate) -> str:
-    """Return a certificate as JSON."""
-    return pack(Certificate, certificate)
 
 
 def outcome_of(code: int) -> Outcome:

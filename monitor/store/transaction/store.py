@@ -241,7 +241,7 @@ class SqlStore(AlertStore):
             values |= {"read_us": us(result.started_at), "failed_us": None, "body": pack(UpstreamReading, reading)}
             self._upstream.pop(service, None)
         if not self.connection.execute(update(UPSTREAM).where(UPSTREAM.c.probe == probe).values(values)).rowcount:
-            self.connection.execute(insert(UPSTREAM).values({"probe": probe, "body": "", "said": ""} | values))
+            self.connection.execute(insert(UPSTREAM).values({"probe": probe, "body": ""} | values))
 
     # Incidents
 
