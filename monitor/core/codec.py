@@ -7,6 +7,7 @@ version before can be read by the one after it. Equality survives the round trip
 from __future__ import annotations
 
 import json
+import math
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -80,6 +81,8 @@ def _checked(kind: type) -> Convert:
     def read(value: Any) -> Any:
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise TypeError(kind.__name__)
+        if isinstance(value, int | float) and not math.isfinite(value):  # it could not be written again
+            raise ValueError(kind.__name__)
         return value
 
     return read

@@ -75,6 +75,7 @@ class Evaluation:
     def on_look(self, result: Result, late_at: datetime | None = None) -> Judged | None:
         """Take in one look; ``None`` if it was taken in before, or nobody knows its probe.
 
+        It is one that :func:`monitor.core.plausible.plausible` lets through.
         ``late_at`` is when a look of the past became known: it is judged as of its own time and pages nobody.
         """
         store = self.store

@@ -23,6 +23,7 @@ from monitor.core.evaluation import Evaluation, ended, last_looks
 from monitor.core.incidents.events import Cause
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model import Outcome, Registration, Result
+from monitor.core.plausible import plausible
 from monitor.core.schedule import EPOCH
 from monitor.core.state_store import WorkerReport
 
@@ -65,7 +66,10 @@ class Judge:
 
     def record(self, results: Sequence[Result], late_at: datetime | None = None) -> None:
         """Take in results. With ``late_at`` they are of the past and page nobody."""
-        for result in results:
+        for told in results:
+            result = plausible(told)
+            if result is None:
+                continue
             at = ended(result)
             if result.run.location not in self._blind:
                 self._report(result.run.location, "", at)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, insert
 from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.evaluation import Evaluation, Judged, ended
 from monitor.core.model import Reason, Result
+from monitor.core.plausible import plausible
 from monitor.core.schedule import micros as us
 from monitor.flow.isolating import Unjudged, one_by_one, separated, services
 from monitor.flow.telling import News, news_of, tell, timed
@@ -38,7 +39,7 @@ class Recorded:
     stored: int = 0
     duplicates: int = 0
     unknown_probes: int = 0
-    """Results of probes that the catalogue does not hold (any more), or from the future: not stored."""
+    """Results of probes that the catalogue does not hold (any more), from the future or from no time: not stored."""
     fenced: int = 0
     """Results of probes that another worker of the location has taken over: not stored."""
     rewound: set[str] = field(default_factory=set)
@@ -95,8 +96,9 @@ def record(
     With a ``claim`` only results of probes that it still covers are taken. Whatever judging raises stays with its own
     look or service (:mod:`monitor.flow.isolating`); what ``AWAY`` lists is raised, unless the database refused a row.
     """
-    done = Recorded()
-    ordered = sorted(results, key=lambda result: (ended(result), result.run.attempt))
+    takeable = [one for result in results if (one := plausible(result)) is not None]
+    done = Recorded(unknown_probes=len(results) - len(takeable))
+    ordered = sorted(takeable, key=lambda result: (ended(result), result.run.attempt))
     for start in range(0, len(ordered), BATCH):
         some = ordered[start : start + BATCH]
         done.add(_record_isolated(engine, some, now, backfill, claim, done.unjudged))
