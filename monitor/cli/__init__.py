@@ -18,7 +18,7 @@ COMMANDS = {
     "console": "running",
     "simulate": "running",
     "prober": "running",
-    "recorder": "running",
+    "recorder": "recording",
     "check": "asking",
     "probe": "asking",
     "doctor": "asking",

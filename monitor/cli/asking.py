@@ -18,8 +18,8 @@ from monitor import clock
 from monitor.channels.base import plain
 from monitor.channels.words import duration
 from monitor.cli.common import Failure, example, loaded, tell, with_config, with_location
-from monitor.config import Config, ConfigError, load
-from monitor.config.faults import did_you_mean
+from monitor.config.faults import ConfigError, did_you_mean
+from monitor.config.load import Config, load
 from monitor.core.catalogue import Catalogue, Probe, Service
 from monitor.core.checks.guarantee import guarantee
 from monitor.core.checks.soundness import probe_warnings

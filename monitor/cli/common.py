@@ -6,12 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from monitor.config import Config, ConfigError, load
 from monitor.runtime.programs import CONFIG, config_path, database_url
+
+if TYPE_CHECKING:
+    from monitor.config.faults import ConfigError
+    from monitor.config.load import Config
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -51,6 +54,9 @@ class Failure(click.ClickException):
 
 def loaded(path: Path, location: str | None = None) -> Config:
     """Return the configuration, or print every fault of it and leave with exit code 1."""
+    from monitor.config.faults import ConfigError
+    from monitor.config.load import load
+
     try:
         return load(path, os.environ, location)
     except ConfigError as error:

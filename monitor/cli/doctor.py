@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from monitor.config import Config
+from monitor.config.load import Config
 from monitor.runtime.programs import database_url, split
 
 LOWEST_FREE_BYTES = 200 * 2**20

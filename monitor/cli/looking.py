@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from monitor import clock
-from monitor.config import Config
+from monitor.config.load import Config
 from monitor.core.catalogue import Probe
 from monitor.core.model import Result, RunId
 from monitor.probes import KINDS

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.config import Config
+from monitor.config.load import Config
 
 HEAD = """\
 # Made by: chatwatch rules

@@ -11,11 +11,13 @@ from pathlib import Path
 import click
 
 from monitor.cli.common import F, Failure, example, loaded, with_config, with_location
-from monitor.config import Config, ConfigError, load
+from monitor.config.faults import ConfigError
+from monitor.config.load import Config, load
 from monitor.logs import Event, Fields, Room, hide, log_options, set_up, shown_database
 from monitor.runtime.programs import DATABASE, DEFAULT_DATABASE, database_url, door, doors, split
 from monitor.runtime.programs import worker as worker_group
-from monitor.runtime.reports import secrets_in, tell_faults, tell_refused, tell_started
+from monitor.runtime.refusals import tell_faults, tell_refused
+from monitor.runtime.reports import tell_started
 from monitor.runtime.supervisor import Group, Supervisor
 
 log = Room("supervisor")
@@ -113,10 +115,11 @@ def _supervise(groups: tuple[Group, ...], path: Path, location: str | None, conf
 
     open_engine(database_url()).dispose()  # an address that cannot be right is told before anything starts
     set_up("supervisor")
-    hide(secrets_in(config))
+    settled = config.settled()
+    hide(settled.secrets)
     metrics = f"http://{config.settings.metrics}/metrics"
     fields: Fields = {**doors_at, "metrics": metrics, "database": shown_database(database_url())}
-    tell_started(log, "Chatwatch", path, config, **fields)
+    tell_started(log, "Chatwatch", settled, **fields)
 
     async def run() -> None:
         await Supervisor(groups, sound).run()
@@ -134,18 +137,6 @@ def prober(path: Path, location: str | None, descriptor: int) -> None:
     from monitor.prober.process import main
 
     set_up("prober")
-    sys.exit(_with_config(lambda: main(path, location, descriptor, database_url())))
-
-
-@click.command(hidden=True)
-@with_config
-@with_location
-@click.argument("descriptor", type=int)
-def recorder(path: Path, location: str | None, descriptor: int) -> None:
-    """Be the recorder of a worker; the supervisor starts this."""
-    from monitor.recorder.process import main
-
-    set_up("recorder")
     sys.exit(_with_config(lambda: main(path, location, descriptor, database_url())))
 
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
 from monitor.channels import KINDS as CHANNEL_KINDS
 from monitor.config.build import Builder
 from monitor.config.faults import Code, ConfigError, Fault, Faults, did_you_mean
 from monitor.config.models import Document, Listen, RouteEntry
 from monitor.config.planned import planned
 from monitor.config.secrets import Secrets
+from monitor.config.settled import Channel, Settings, Settled
 from monitor.config.take import rest_of, take
 from monitor.config.yamltree import Path_, Tree, read
 from monitor.core.catalogue import Catalogue, Policy, Route
 from monitor.probes.base import Options as ProbeOptions
+from monitor.probes.base import secrets_of
 
 _FLAWS = {
     "unreadable": Code.UNREADABLE,
@@ -33,31 +33,6 @@ _FLAWS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
-    """A way to tell people. ``options`` is None when it is switched off, and ``disabled`` says why."""
-
-    id: str
-    kind: str
-    options: BaseModel | None
-    disabled: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the programs need beside the catalogue. Addresses are ``host:port``."""
-
-    location: str = "local"
-    locations: tuple[str, ...] = ("local",)
-    label: str = ""
-    allow_networks: tuple[str, ...] = ()
-    ca_file: str | None = None
-    metrics: str = Listen().metrics
-    web: str = Listen().web
-    live: str = Listen().live
-    console: str = Listen().console
-
-
-@dataclass(frozen=True, slots=True)
 class Config:
     """Everything that ``probes.yaml`` says."""
 
@@ -65,13 +40,22 @@ class Config:
     looks: Mapping[str, ProbeOptions]
     """Probe id → options of its kind; only probes that run."""
     channels: Mapping[str, Channel] = field(default_factory=dict)
-    settings: Settings = Settings()
+    settings: Settings = field(default_factory=Settings)
     unverified: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Service → facts of its preset that nobody has verified: (field, source and date)."""
     policies: Mapping[str, Policy] = field(default_factory=dict)
     """The named thresholds, ``default`` among them."""
     sources: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Service → where every field of its preset is from: (field, source and date)."""
+
+    def settled(self) -> Settled:
+        """Return what the recorder works by."""
+        holding = (*self.looks.values(), *(channel.options for channel in self.channels.values()))
+        secrets = dict.fromkeys(secret for options in holding for secret in secrets_of(options))
+        reporting = ((probe.id, self.looks.get(probe.id)) for probe in self.catalogue.probes if probe.reports_in)
+        tokens = {name: getattr(options, "token", None) for name, options in reporting}
+        shown = {name: token.get_secret_value() for name, token in tokens.items() if token}
+        return Settled(self.catalogue, self.settings, self.channels, tuple(secrets), shown)
 
 
 def load(path: Path, environ: Mapping[str, str], location: str | None = None) -> Config:
@@ -195,6 +179,7 @@ def _settings(document: Document, tree: Tree, faults: Faults, location: str | No
     if document.ca_file is not None and not Path(document.ca_file).is_file():
         faults.add(Code.VALUE, tree, ("ca_file",), "the file with certificate authorities does not exist")
     return Settings(
+        file=tree.file,
         location=here,
         locations=document.locations,
         label=document.label,

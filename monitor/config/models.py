@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
 
+from monitor.config.settled import Settings
 from monitor.core.catalogue import ComponentKind, Policy, Publishing
 from monitor.core.model import Severity
 from monitor.probes.base import Seconds
@@ -27,10 +28,10 @@ class Entry(BaseModel):
 class Listen(Entry):
     """Where the programs listen, as ``host:port``."""
 
-    metrics: Address = "127.0.0.1:8503"
-    web: Address = "127.0.0.1:8500"
-    live: Address = "127.0.0.1:8501"
-    console: Address = "127.0.0.1:8502"
+    metrics: Address = Settings().metrics
+    web: Address = Settings().web
+    live: Address = Settings().live
+    console: Address = Settings().console
 
 
 class Document(Entry):

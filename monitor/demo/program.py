@@ -24,7 +24,7 @@ import click
 from sqlalchemy import Engine
 
 from monitor import clock
-from monitor.config import Config, load
+from monitor.config.load import Config, load
 from monitor.core.entities import IncidentEvent
 from monitor.core.incidents.events import (
     ComponentBetter,

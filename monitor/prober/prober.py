@@ -16,7 +16,7 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import clock
-from monitor.config import Config
+from monitor.config.load import Config
 from monitor.core.catalogue import Probe
 from monitor.core.checks.steps import count_failed_in_a_row, needs_second_look
 from monitor.core.model import Reason, Result, RunId

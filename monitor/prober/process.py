@@ -15,16 +15,19 @@ from functools import partial
 from pathlib import Path
 
 from monitor import clock
-from monitor.config import Config, ConfigError, load
+from monitor.config.faults import ConfigError
+from monitor.config.load import Config, load
 from monitor.logs import Event, Room, hide
 from monitor.prober.prober import CLOCK_EVERY_S, Prober
 from monitor.prober.uplink import BATCH_EVERY_S, Handover
 from monitor.probes import KINDS
 from monitor.probes.memory import Memories, memory_path
+from monitor.runtime.configured import told
 from monitor.runtime.frames import open_link, watch_parent
 from monitor.runtime.heap import give_back
-from monitor.runtime.messages import ProberAlive, Remembered
-from monitor.runtime.reports import secrets_in, tell_refused, tell_started
+from monitor.runtime.messages import ProberAlive, Refused, Remembered
+from monitor.runtime.refusals import tell_refused
+from monitor.runtime.reports import tell_started
 
 log = Room("prober")
 
@@ -43,8 +46,10 @@ REMEMBER_EVERY_S = 10.0
 async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
     """Be the prober process: 0 after a clean stop, 1 when the recorder is gone or the configuration is faulty."""
     config = load(path, os.environ, location)
-    hide(secrets_in(config))
+    settled = config.settled()
+    hide(settled.secrets)
     handover = Handover(*await open_link(descriptor))
+    handover.settle(told(settled))
     warm(config)
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
     handover.on_report, handover.on_own, prober.leave = prober.take_report, prober.own, handover.leave
@@ -59,7 +64,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     loop.add_signal_handler(signal.SIGHUP, _reload, prober, handover, path, location)
     watch_parent(stopping.set)
     prober.start(alone=not shared)
-    tell_started(log, "Prober", path, config)
+    tell_started(log, "Prober", settled)
     give_back()
     gc.freeze()
     gc.disable()
@@ -116,11 +121,14 @@ def batch_every_s(config: Config) -> float:
 def _reload(prober: Prober, handover: Handover, path: Path, location: str | None) -> None:
     try:
         config = load(path, os.environ, location)
-        hide(secrets_in(config))
+        settled = config.settled()
+        hide(settled.secrets)
         warm(config)
         prober.apply(config)
         handover.batch_every_s = batch_every_s(config)
+        handover.settle(told(settled))
     except ConfigError as error:
+        handover.settle(Refused())
         tell_refused(log, error)
 
 

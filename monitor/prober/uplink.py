@@ -17,12 +17,14 @@ from monitor.runtime.messages import (
     Ack,
     Batch,
     Carried,
+    Configured,
     FrameError,
     FromRecorder,
     JobReport,
     Own,
     ProberAlive,
     RecorderAlive,
+    Refused,
     Remembered,
 )
 
@@ -127,6 +129,10 @@ class Handover:
                     left, self._left = tuple(self._left), []
                 batch = Batch(self._batch, self.news(), left, self.ending, tuple(lines))
                 await self._write(to_recorder(batch))
+
+    def settle(self, message: Configured | Refused) -> None:
+        """Tell the recorder what is in force; it waits in memory while the recorder does not read."""
+        self._writer.write(to_recorder(message))
 
     async def tell(self, alive: ProberAlive) -> None:
         """Tell the recorder that we live."""

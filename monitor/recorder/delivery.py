@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from monitor import clock
 from monitor.channels import KINDS, Notice, Undeliverable
 from monitor.channels.base import Options
-from monitor.config import Config
+from monitor.config.settled import Settled
 from monitor.core.alerts.rules import Rule
 from monitor.core.model import Sending
 from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
@@ -54,7 +54,7 @@ class Dispatcher:
     """
 
     def __init__(
-        self, engine: Engine, database: Database, owner: str, config: Config, count: Callable[[str, str], None]
+        self, engine: Engine, database: Database, owner: str, config: Settled, count: Callable[[str, str], None]
     ) -> None:
         self._engine = engine
         self._database = database
@@ -66,7 +66,7 @@ class Dispatcher:
         self._wire = Wire()
         self.apply(config)
 
-    def apply(self, config: Config) -> None:
+    def apply(self, config: Settled) -> None:
         """Take a configuration."""
         self._config = config
         self._wire = Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)

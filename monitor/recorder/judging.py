@@ -9,11 +9,10 @@ from sqlalchemy import Engine
 
 from monitor import clock, flow
 from monitor.channels.base import plain
-from monitor.config import Config
+from monitor.config.settled import Settled
 from monitor.core.model import Result
 from monitor.flow.record import Recorded
 from monitor.logs import Event, Room
-from monitor.probes.base import secrets_of
 from monitor.recorder import quarantine
 from monitor.recorder.metrics import Counters, Seen
 from monitor.recorder.quarantine import ERROR_CHARS, Quarantine, Request
@@ -42,7 +41,7 @@ class Judging:
         self._seen = seen
         self._counters = counters
         self._claim = claim
-        self._looks: Mapping[str, object] = {}
+        self._secrets: tuple[str, ...] = ()
         self._service_of: dict[str, str] = {}
         self._due_s: dict[str, float] = {}
         """Held service → when it is tried again, on the clock that never steps; at the start all at once."""
@@ -50,9 +49,9 @@ class Judging:
         self._given_up = 0
         self._tell()
 
-    def apply(self, config: Config) -> None:
+    def apply(self, config: Settled) -> None:
         """Take a configuration: which service a probe speaks for, and which secrets no text may hold."""
-        self._looks = config.looks
+        self._secrets = config.secrets
         of_component = {component.id: component.service for component in config.catalogue.components}
         self._service_of = {
             probe.id: of_component.get(probe.component, probe.component.partition("/")[0])
@@ -175,8 +174,7 @@ class Judging:
         self._pauses_s[service] = 2 * FIRST_RETRY_S
 
     def _clean(self, error: str) -> str:
-        secrets = [secret for options in self._looks.values() for secret in secrets_of(options)]
-        return plain(redact(error or "no reason was given", secrets), ERROR_CHARS)
+        return plain(redact(error or "no reason was given", self._secrets), ERROR_CHARS)
 
     def _by_service(self, results: Sequence[Result]) -> Mapping[str, list[Result]]:
         found: dict[str, list[Result]] = {}

@@ -7,13 +7,13 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import assert_never
 
 from sqlalchemy.exc import DBAPIError
 
 from monitor import clock, flow
-from monitor.config import ConfigError, load
+from monitor.config.settled import Settled
 from monitor.logs import Event, Room, hide, shown_database
 from monitor.recorder.delivery import LEASE_EVERY_S
 from monitor.recorder.metrics import Kept, Seen, registry_for
@@ -23,10 +23,20 @@ from monitor.recorder.recorder import RETRY_S, Recorder, kind_of
 from monitor.recorder.scrape import AlertIntake, Beats, application, serve
 from monitor.recorder.sharing import SHARE_EVERY_S
 from monitor.recorder.spool import Spool, SpoolError
-from monitor.runtime.frames import from_prober, open_link, to_prober, watch_parent
-from monitor.runtime.messages import Ack, Batch, FrameError, FromProber, ProberAlive, RecorderAlive
+from monitor.runtime.configured import heard
+from monitor.runtime.frames import Inbox, from_prober, open_link, to_prober, watch_parent
+from monitor.runtime.messages import (
+    Ack,
+    Batch,
+    Configured,
+    FrameError,
+    FromProber,
+    ProberAlive,
+    RecorderAlive,
+    Refused,
+)
 from monitor.runtime.programs import split
-from monitor.runtime.reports import secrets_in, tell_refused, tell_reloaded, tell_started
+from monitor.runtime.reports import tell_reloaded, tell_started
 from monitor.store.engine import AWAY, StoreError, open_engine
 
 log = Room("recorder")
@@ -43,10 +53,16 @@ BEAT_EVERY_S = 5.0
 WEBHOOK_TOKEN = "CHATWATCH_WEBHOOK_TOKEN"  # noqa: S105  # the variable's name
 
 
-async def run(path: Path, location: str | None, descriptor: int, database: str) -> int:
+async def run(descriptor: int, database: str) -> int:
     """Be the recorder process: 0 after a clean stop, 1 when the prober is gone without one."""
-    config = load(path, os.environ, location)
-    hide(secrets_in(config))
+    reader, writer = await open_link(descriptor)
+    inbox, stopping, over = from_prober(reader), asyncio.Event(), asyncio.Event()
+    _when_told_to_end(stopping.set)
+    config = await _first(inbox, stopping)
+    if config is None:
+        writer.close()
+        return 0 if stopping.is_set() else 1
+    hide(config.secrets)
     seen = Seen(clock.now)
     registry, counters = registry_for(seen)
     spool = Spool(spool_directory(database, config.settings.location))
@@ -56,22 +72,20 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
         log.warning(Event.QUARANTINE_STRAY, "Not a quarantine file, ignored: %s", quarantine.directory / name)
     recorder = Recorder(config, open_engine(database), spool, quarantine, seen, counters)
     recorder.apply(config)
-    reader, writer = await open_link(descriptor)
-    stopping, over = _told_to_end(recorder), asyncio.Event()
     recorder.tell = lambda message: writer.write(to_prober(message))
-    reloading = Reloader(recorder, path, location)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reloading.asked.set)
-    tell_started(log, "Recorder", path, config, database=shown_database(database), worker=recorder.worker)
+    _when_told_to_end(partial(_end, recorder, stopping))
+    tell_started(log, "Recorder", config, database=shown_database(database), worker=recorder.worker)
     host, port = split(config.settings.metrics)
-    beats = Beats(lambda: recorder.config.looks, recorder.report)
+    news = asyncio.Event()
+    beats = Beats(lambda: recorder.config.tokens, recorder.report)
     tasks = [
         asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), host, port, over)),
-        asyncio.create_task(reloading.run()),
+        asyncio.create_task(_announce(recorder, news)),
         asyncio.create_task(_open(recorder)),
         *_chores(recorder),
     ]
     tasks.append(asyncio.create_task(_beat(writer)))
-    intake = asyncio.create_task(_intake(recorder, reader, writer))
+    intake = asyncio.create_task(_intake(recorder, inbox, writer, news))
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({intake, stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     if stop in done and not intake.done():
@@ -92,18 +106,16 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     return 0 if clean else 1
 
 
-def _told_to_end(recorder: Recorder) -> asyncio.Event:
-    """Return what is set once a signal, or the end of the supervisor, tells us to end."""
-    stopping = asyncio.Event()
-
-    def end() -> None:
-        recorder.ending = True
-        stopping.set()
-
+def _when_told_to_end(end: Callable[[], None]) -> None:
+    """Call ``end``, and nothing that was given before, once a signal or the end of the supervisor tells us to end."""
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
     watch_parent(end)
-    return stopping
+
+
+def _end(recorder: Recorder, stopping: asyncio.Event) -> None:
+    recorder.ending = True
+    stopping.set()
 
 
 def _tell(error: Exception) -> None:
@@ -127,9 +139,34 @@ async def _beat(writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(BEAT_EVERY_S)
 
 
-async def _intake(recorder: Recorder, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _first(inbox: Inbox[FromProber], stopping: asyncio.Event) -> Settled | None:
+    """Return what the prober says is in force; None when it goes without a word, or we are to end."""
+    hearing, stop = asyncio.create_task(inbox.receive()), asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait({hearing, stop}, return_when=asyncio.FIRST_COMPLETED)
+        message = hearing.result() if hearing.done() else None
+        return heard(message) if isinstance(message, Configured) else None
+    except FrameError as error:
+        log.error(Event.BAD_FRAME, "Prober sent %s", error)
+        return None
+    finally:
+        hearing.cancel()
+        stop.cancel()
+
+
+async def _announce(recorder: Recorder, news: asyncio.Event) -> None:
+    """Put each new catalogue in force, until cancelled."""
+    while True:
+        await news.wait()
+        news.clear()
+        await _tried("publish", recorder, recorder.publish)
+        await _tried("share", recorder, recorder.share)
+
+
+async def _intake(
+    recorder: Recorder, inbox: Inbox[FromProber], writer: asyncio.StreamWriter, news: asyncio.Event
+) -> None:
     """Take frames until the prober is gone; a batch is acknowledged when it is safe."""
-    inbox = from_prober(reader)
     try:
         while (message := await inbox.receive()) is not None:
             await _take(recorder, message)
@@ -138,7 +175,10 @@ async def _intake(recorder: Recorder, reader: asyncio.StreamReader, writer: asyn
                     writer.write(to_prober(Ack(number)))
                     with suppress(ConnectionError):
                         await writer.drain()
-                case ProberAlive():
+                case Configured():
+                    tell_reloaded(log, recorder.config)
+                    news.set()
+                case ProberAlive() | Refused():
                     pass
                 case _:
                     assert_never(message)
@@ -181,34 +221,6 @@ def alert_intake(recorder: Recorder, environ: Mapping[str, str] = os.environ) ->
     return AlertIntake(token, take_in, (StoreError, DBAPIError))
 
 
-class Reloader:
-    """Takes a new configuration when asked; a faulty one is reported and the running one kept."""
-
-    def __init__(self, recorder: Recorder, path: Path, location: str | None) -> None:
-        self.asked = asyncio.Event()
-        self._recorder = recorder
-        self._path = path
-        self._location = location
-
-    async def run(self) -> None:
-        """Wait for wishes until cancelled."""
-        while True:
-            await self.asked.wait()
-            self.asked.clear()
-            try:
-                config = load(self._path, os.environ, self._location)
-            except ConfigError as error:
-                self._recorder.seen.reload_ok = False
-                tell_refused(log, error)
-                continue
-            hide(secrets_in(config))
-            self._recorder.apply(config)
-            self._recorder.seen.reload_ok = True
-            tell_reloaded(log, self._path, config)
-            await _tried("publish", self._recorder, self._recorder.publish)
-            await _tried("share", self._recorder, self._recorder.share)
-
-
 def _chores(recorder: Recorder) -> list[asyncio.Task[None]]:
     """Start everything that is done again and again."""
     every = {
@@ -247,11 +259,12 @@ async def _tried(name: str, recorder: Recorder, chore: Callable[[], Awaitable[No
         recorder.contact.answered(name)
 
 
-def main(path: Path, location: str | None, descriptor: int, database: str) -> int:
+def main(descriptor: int, database: str) -> int:
     """Run the recorder."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # for both of a pair; what the prober then reads, it tells us
     with asyncio.Runner() as runner:
         try:
-            return runner.run(run(path, location, descriptor, database))
+            return runner.run(run(descriptor, database))
         except (StoreError, SpoolError, BusyError, OSError) as error:
             _tell(error)
             return 1

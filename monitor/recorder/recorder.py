@@ -17,11 +17,11 @@ from typing import Any, TypeVar, assert_never
 from sqlalchemy import Engine
 
 from monitor import clock, flow
-from monitor.config import Config
+from monitor.config.settled import Settled
 from monitor.core.catalogue import Probe
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model import Result
-from monitor.logs import Event, Room
+from monitor.logs import Event, Room, hide
 from monitor.recorder.contact import Contact
 from monitor.recorder.delivery import Dispatcher
 from monitor.recorder.judging import Judging
@@ -30,8 +30,19 @@ from monitor.recorder.missed_ticks import missed_since, newest_ticks
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.sharing import LATE_LOOK_S, Carrying, Sharing, own_name
 from monitor.recorder.spool import Spool
+from monitor.runtime.configured import heard
 from monitor.runtime.heap import give_back
-from monitor.runtime.messages import Batch, FromProber, FromRecorder, JobReport, Own, ProberAlive, Remembered
+from monitor.runtime.messages import (
+    Batch,
+    Configured,
+    FromProber,
+    FromRecorder,
+    JobReport,
+    Own,
+    ProberAlive,
+    Refused,
+    Remembered,
+)
 from monitor.store import reads
 from monitor.store.engine import (
     AWAY,
@@ -68,7 +79,7 @@ class Recorder:
     """Stores what the prober saw. What writes runs in one thread, one after the other; the event loop never waits."""
 
     def __init__(
-        self, config: Config, engine: Engine, spool: Spool, quarantine: Quarantine, seen: Seen, counters: Counters
+        self, config: Settled, engine: Engine, spool: Spool, quarantine: Quarantine, seen: Seen, counters: Counters
     ) -> None:
         self.config = config
         self.engine = engine
@@ -114,7 +125,7 @@ class Recorder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._side, lambda: work(*arguments, **named))
 
-    def apply(self, config: Config) -> None:
+    def apply(self, config: Settled) -> None:
         """Take a configuration into what the metrics show and where notices go."""
         self.config = config
         self.dispatcher.apply(config)
@@ -238,6 +249,12 @@ class Recorder:
                 self._hear(message)
             case Batch():
                 await self._take_batch(message)
+            case Configured():
+                hide(message.secrets)
+                self.apply(heard(message))
+                self.seen.reload_ok = True
+            case Refused():
+                self.seen.reload_ok = False
             case _:
                 assert_never(message)
 

@@ -1,6 +1,6 @@
 """The worker's HTTP side for Prometheus, for service managers and for jobs that report in.
 
-It reads memory only, never the database. ``/heartbeat`` is described in :mod:`monitor.probes.heartbeat`. ``/probe`` is
+It reads memory only, never the database. ``/heartbeat`` is described where the kind is. ``/probe`` is
 no open relay: it shows the newest look of a configured probe and never makes a request of its own.
 """
 
@@ -23,7 +23,6 @@ from starlette.routing import Route
 
 from monitor import clock
 from monitor.core.catalogue import Probe
-from monitor.probes import heartbeat
 from monitor.recorder.metrics import Kept, OneProbe, Seen
 from monitor.runtime.messages import JobReport
 
@@ -55,10 +54,10 @@ class Bucket:
 
 
 class Beats:
-    """Takes reports of jobs; ``looks`` gives the options in force, ``hand_over`` takes what goes to the prober."""
+    """Takes reports of jobs; ``tokens`` gives those in force by probe, ``hand_over`` takes what goes to the prober."""
 
-    def __init__(self, looks: Callable[[], Mapping[str, object]], hand_over: Callable[[JobReport], None]):
-        self._looks = looks
+    def __init__(self, tokens: Callable[[], Mapping[str, str]], hand_over: Callable[[JobReport], None]):
+        self._tokens = tokens
         self._hand_over = hand_over
         self._wrong = Bucket(WRONG_TOKENS_A_MINUTE)
         self._rates: dict[str, Bucket] = {}
@@ -66,9 +65,7 @@ class Beats:
     async def answer(self, request: Request) -> Response:
         """Take one report, or say why not; an unknown probe looks like a wrong token."""
         probe = request.path_params["probe"]
-        options = self._looks().get(probe)
-        token = options.token if isinstance(options, heartbeat.Options) else None
-        if not _is_shown(request, token.get_secret_value() if token else ""):
+        if not _is_shown(request, self._tokens().get(probe, "")):
             return PlainTextResponse("Wrong token\n", 401 if self._wrong.take() else 429)
         if not self._rates.setdefault(probe, Bucket(BEATS_A_MINUTE)).take():
             return PlainTextResponse("Too many reports\n", 429, {"retry-after": "10"})

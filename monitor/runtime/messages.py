@@ -17,6 +17,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
+from monitor.config.settled import Settings
+from monitor.core.catalogue import Catalogue
 from monitor.core.codec import Convert, converters, to_json
 
 
@@ -69,6 +71,37 @@ class ProberAlive:
 
 
 @dataclass(frozen=True, slots=True)
+class Receiver:
+    """A channel: its kind, and its options as JSON with their secrets, or why it is switched off."""
+
+    kind: str
+    options: str = field(default="", repr=False)
+    disabled: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What is in force from now on; the first message of all. What comes behind it was looked at by it.
+
+    Secrets in it go from one process of ours to the other through a socket pair that nobody else holds.
+    """
+
+    kind: ClassVar = "configured"
+    catalogue: Catalogue
+    settings: Settings
+    channels: Mapping[str, Receiver] = field(default_factory=dict, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The configuration that we were asked to read again is faulty; the one before stays in force."""
+
+    kind: ClassVar = "refused"
+
+
+@dataclass(frozen=True, slots=True)
 class Ack:
     """A batch is safe."""
 
@@ -112,7 +145,7 @@ class Own:
     probes: Mapping[str, datetime | None]
 
 
-FromProber = Batch | ProberAlive
+FromProber = Batch | ProberAlive | Configured | Refused
 FromRecorder = Ack | RecorderAlive | JobReport | Carried | Own
 
 M = TypeVar("M", bound=FromProber | FromRecorder)

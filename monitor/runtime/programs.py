@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from monitor.config import Settings
+from monitor.config.settled import Settings
 from monitor.runtime.supervisor import Group, Program
 
 DATABASE = "CHATWATCH_DATABASE"
@@ -34,9 +34,9 @@ def worker(config: Path, location: str | None = None, environ: Mapping[str, str]
     place = ("--location", location) if location else ()
     environ = ONE_HEAP | dict(environ or {})
     return Group(
-        tuple(
-            Program(name, ("-m", "monitor", name, "--config", str(config), *place), environ)
-            for name in ("prober", "recorder")
+        (
+            Program("prober", ("-m", "monitor", "prober", "--config", str(config), *place), environ),
+            Program("recorder", ("-m", "monitor", "recorder"), environ),  # the prober tells it what it must know
         ),
         linked=True,
         reloads=True,

@@ -29,8 +29,8 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor import clock
-from monitor.config import Config
-from monitor.config.load import Settings
+from monitor.config.load import Config
+from monitor.config.settled import Settings
 from monitor.core.model import Observation, Reason, Result
 from monitor.prober.prober import Prober
 from monitor.probes import KINDS

@@ -37,6 +37,7 @@ KNOW = [
     "monitor/recorder/recorder.py",
     "monitor/store/reads/timelines.py",
     "monitor/recorder/process.py",
+    "monitor/flow/telling.py",
 ]
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from monitor.config import Config, load
+from monitor.config.load import Config, load
 from monitor.core.model import Health, Impact, Observation, Outcome, Reason
 from monitor.demo.past import EPISODES, Past
 from monitor.demo.program import PORTS, Stage, event_line, free_port, move_in, see_once, write_probes

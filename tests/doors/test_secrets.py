@@ -20,7 +20,8 @@ from click.testing import CliRunner
 
 from monitor import clock
 from monitor.cli import chatwatch
-from monitor.config import Config, ConfigError, load
+from monitor.config.faults import ConfigError
+from monitor.config.load import Config, load
 from monitor.store.engine import StoreError, migrate, open_engine
 from tests.doors.echoing import WAYS, Echo, echo, leaks, mail_server
 from tests.doors.running import ROOT, _get, free_port

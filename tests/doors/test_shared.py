@@ -19,7 +19,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from monitor import clock, flow
-from monitor.config import Config, load
+from monitor.config.load import Config, load
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.model import Outcome, Reason, Result
 from monitor.core.schedule import slot, ticks_between

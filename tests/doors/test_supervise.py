@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.config import Settings
+from monitor.config.settled import Settings
 from monitor.runtime.programs import doors
 from monitor.runtime.supervisor import Group, Program, Supervisor
 

@@ -19,7 +19,7 @@ from monitor.simulator.play import serve
 from monitor.simulator.vendor import Vendor
 from monitor.store import reads
 from monitor.store.engine import open_engine
-from tests.doors.running import KEY, Worker, alive, leaks, worker
+from tests.doors.running import KEY, ROOT, Worker, alive, leaks, worker
 
 pytestmark = pytest.mark.slow
 
@@ -139,6 +139,26 @@ def test_reload_takes_a_sound_configuration_and_keeps_the_old_for_a_faulty_one(t
             assert running.children() == before
 
     asyncio.run(play())
+
+
+def test_the_recorder_imports_no_probe_and_the_prober_only_the_kinds_that_are_named(tmp_path: Path) -> None:
+    environ = {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests/doors/telling'}", "CHATWATCH_TEST_TOLD": str(tmp_path)}
+
+    async def play() -> None:
+        async with serve() as vendor, worker(tmp_path, vendor.url, environ=environ) as running:
+            await settled(running)
+            running.process.send_signal(signal.SIGHUP)
+            await asyncio.sleep(2)
+            assert await running.stop() == 0
+
+    asyncio.run(play())
+    recorder, prober = (set((tmp_path / f"{name}.modules").read_text().split()) for name in ("recorder", "prober"))
+    assert "monitor.recorder.process" in recorder
+    unwanted = ("monitor.probes", "monitor.prober", "monitor.config.load", "yaml", "apscheduler")
+    assert [name for name in recorder if name.startswith(unwanted)] == []
+    assert {"monitor.probes.http", "monitor.probes.chat.probe"} <= prober
+    others = ("tcp", "tls", "dns", "login", "heartbeat", "registration", "upstream")
+    assert [name for name in prober if name.startswith(tuple(f"monitor.probes.{kind}" for kind in others))] == []
 
 
 def test_without_any_network_the_worker_is_blind_and_opens_no_incident(tmp_path: Path) -> None:

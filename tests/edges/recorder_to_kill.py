@@ -10,7 +10,7 @@ from pathlib import Path
 import time_machine
 
 from monitor import clock, flow
-from monitor.config import Config, Settings
+from monitor.config.settled import Settled
 from monitor.core.codec import dumps_result
 from monitor.core.model import Reason, Registration, Result
 from monitor.core.schedule import next_tick, slot
@@ -67,7 +67,7 @@ def record(
 async def _record(
     pipe: Pipe, traveller: time_machine.Traveller, url: str, spool: Path, minutes: range, closed: int
 ) -> None:
-    seen, config = Seen(clock.now), Config(CATALOGUE, {}, settings=Settings())
+    seen, config = Seen(clock.now), Settled(CATALOGUE)
     kept = Spool(spool, segment_bytes=2_000)
     quarantine = Quarantine(spool.with_name(f"{spool.name}-quarantine"))
     recorder = Recorder(config, open_engine(url), kept, quarantine, seen, registry_for(seen)[1])

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from monitor import flow
 from monitor.channels.webhook import Webhook
-from monitor.config import Channel, Config, Settings
+from monitor.config.settled import Channel, Settings, Settled
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
 from monitor.core.model import Reason, Result
 from monitor.flow.notices import OPEN
@@ -44,9 +44,9 @@ def story(minute: int, start: datetime, calm: int) -> list[Result]:
     return results
 
 
-def config(receiver: str) -> Config:
+def config(receiver: str) -> Settled:
     pager = Channel("pager", "webhook", Webhook(url=SecretStr(receiver)))
-    return Config(CATALOGUE, {}, {"pager": pager}, Settings(allow_networks=("127.0.0.0/8",)))
+    return Settled(CATALOGUE, Settings(allow_networks=("127.0.0.0/8",)), {"pager": pager})
 
 
 def send(

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor import clock, flow
-from monitor.config import Config, load
+from monitor.config.load import Config, load
 from monitor.core.catalogue import Probe
 from monitor.core.model import Health, Outcome, Reason, Result
 from monitor.prober.grid import MOST_MISSED, Grid

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from monitor.config import Config, ConfigError, Fault, load
-from monitor.config.faults import Code
+from monitor.config.faults import Code, ConfigError, Fault
+from monitor.config.load import Config, load
 from monitor.core.model import Health, Severity
 
 GOOD = """\

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.config import ConfigError, load
-from monitor.config.faults import Code
+from monitor.config.faults import Code, ConfigError
+from monitor.config.load import load
 from monitor.core import commands
 from monitor.core.catalogue import Catalogue, Planned
 from monitor.core.maintenance import Maintenance

@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from monitor import clock, flow
 from monitor.channels.webhook import Webhook
-from monitor.config import Channel, Config, Settings
+from monitor.config.settled import Channel, Settings, Settled
 from monitor.core.commands import SendTest
 from monitor.core.model import Reason
 from monitor.recorder.delivery import Dispatcher
@@ -46,7 +46,7 @@ async def delivered(engine: Engine, language: Language) -> list[dict[str, Any]]:
     async with receiving() as (receiver, _):
         pager = Channel("pager", "webhook", Webhook(url=SecretStr(receiver.url), language=language))
         settings = Settings(allow_networks=("127.0.0.0/8",))
-        dispatcher = Dispatcher(engine, database, "w/1", Config(WORLD, {}, {"pager": pager}, settings), lambda *_: None)
+        dispatcher = Dispatcher(engine, database, "w/1", Settled(WORLD, settings, {"pager": pager}), lambda *_: None)
         await dispatcher.step()
         for _ in range(12_000):
             if len(receiver.requests) >= 2:

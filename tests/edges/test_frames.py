@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from monitor.config.settled import Settings
 from monitor.runtime.frames import from_recorder, to_prober
 from monitor.runtime.messages import (
     FROM_PROBER,
@@ -20,16 +21,20 @@ from monitor.runtime.messages import (
     Ack,
     Batch,
     Carried,
+    Configured,
     FrameError,
     FromProber,
     FromRecorder,
     JobReport,
     Own,
     ProberAlive,
+    Receiver,
     RecorderAlive,
+    Refused,
     Remembered,
     UnknownKind,
 )
+from tests.edges.flowing import CATALOGUE
 
 times = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # zone follows
 texts = st.text(max_size=20) | st.just("\ud800\x00\n\u202e")
@@ -46,6 +51,15 @@ said_by_prober = {
         lines,
     ),
     ProberAlive: st.builds(ProberAlive, texts, floats, st.none() | times, st.integers(), st.integers()),
+    Configured: st.builds(
+        Configured,
+        st.just(CATALOGUE),
+        st.builds(Settings, label=texts, allow_networks=st.lists(texts, max_size=2).map(tuple)),
+        st.dictionaries(texts, st.builds(Receiver, texts, texts, texts), max_size=2),
+        st.lists(texts, max_size=2).map(tuple),
+        st.dictionaries(texts, texts, max_size=2),
+    ),
+    Refused: st.builds(Refused),
 }
 said_by_recorder = {
     Ack: st.builds(Ack, st.integers()),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.config import Config, load
+from monitor.config.load import Config, load
 from monitor.core.model import Result
 from monitor.prober.prober import Prober
 from monitor.prober.process import remember

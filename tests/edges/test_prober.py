@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from monitor import clock
-from monitor.config import Config, load
+from monitor.config.load import Config, load
 from monitor.core.catalogue import Probe
 from monitor.core.model import Observation, Outcome, Reason, Result, RunId
 from monitor.core.schedule import slot

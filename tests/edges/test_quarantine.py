@@ -13,15 +13,13 @@ from pathlib import Path
 
 import pytest
 import time_machine
-from pydantic import SecretStr
 from sqlalchemy import Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from monitor import clock, flow
-from monitor.config import Config, Settings
+from monitor.config.settled import Settled
 from monitor.core.alerts.rules import Rule
 from monitor.core.model import Health, Outcome, Reason, Result
-from monitor.probes import heartbeat
 from monitor.recorder.judging import FIRST_RETRY_S
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import BusyError, Quarantine, Request, as_dropped, ask, listed, retry, strays
@@ -276,9 +274,7 @@ def recording(home: Path, play: Callable[[Recorder, time_machine.Traveller], Awa
         seen = Seen(clock.now)
         engine = open_engine(f"sqlite:///{home / 'test.db'}")
         spool, quarantine = Spool(home / "spool" / "local"), Quarantine(home / "quarantine" / "local")
-        recorder = Recorder(
-            Config(CATALOGUE, {}, settings=Settings()), engine, spool, quarantine, seen, registry_for(seen)[1]
-        )
+        recorder = Recorder(Settled(CATALOGUE), engine, spool, quarantine, seen, registry_for(seen)[1])
         recorder.apply(recorder.config)
         await recorder.take(ProberAlive(since=T0))
         await recorder.open()
@@ -403,10 +399,9 @@ def test_a_row_that_nobody_can_read_stops_its_own_service_and_its_page_turns_unk
 
 def test_what_a_person_reads_of_the_error_holds_no_secret(tmp_path: Path) -> None:
     secret = "sk-canary-4711-never-shown"
-    options = heartbeat.Options(name="job", every_s="5m", token=SecretStr(secret))
 
     async def play(recorder: Recorder, traveller: time_machine.Traveller) -> None:
-        recorder.apply(replace(recorder.config, looks={"ds-api": options}))
+        recorder.apply(replace(recorder.config, secrets=(secret,)))
         execute(tmp_path, POISON.replace("a poisoned row", f"Bearer {secret}"))
         await take(recorder, traveller, range(3))
         assert list(recorder.judging.quarantine.held) == ["deepseek"]

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
 from monitor import clock
-from monitor.config import Config, Settings
+from monitor.config.settled import Settled
 from monitor.core.catalogue import Catalogue
 from monitor.core.codec import dumps_result
 from monitor.core.model import Reason, Result
@@ -42,7 +42,7 @@ def recording(home: Path, play: Callable[[Recorder], Awaitable[None]], catalogue
 
     async def run() -> None:
         seen = Seen(clock.now)
-        config = Config(catalogue, {}, settings=Settings())
+        config = Settled(catalogue)
         url = f"sqlite:///{home / 'test.db'}"
         spool, quarantine = Spool(spool_directory(url, "local")), Quarantine(quarantine_home(url) / "local")
         recorder = Recorder(config, open_engine(url), spool, quarantine, seen, registry_for(seen)[1])

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Connection, event
 
 from monitor import clock, flow
-from monitor.config import Config, Settings
+from monitor.config.settled import Settled
 from monitor.core.catalogue import Catalogue
 from monitor.core.model import Reason, Result
 from monitor.recorder.metrics import Seen, registry_for
@@ -41,7 +41,7 @@ def recording(home: Path, url: str, play: Play, *, spool_bytes: int = 2**20, cat
     async def run() -> None:
         seen = Seen(clock.now)
         spool = Spool(home / "spool", max_bytes=spool_bytes, segment_bytes=spool_bytes // 8)
-        config = Config(catalogue, {}, settings=Settings())
+        config = Settled(catalogue)
         quarantine = Quarantine(home / "quarantine")
         recorder = Recorder(config, open_engine(url), spool, quarantine, seen, registry_for(seen)[1])
         recorder.apply(config)

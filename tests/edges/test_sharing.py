@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from monitor import clock
-from monitor.config import load
+from monitor.config.load import load
 from monitor.core.model import Result
 from monitor.prober.prober import Prober
 from monitor.probes.chat.budget import Ledger, joined

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import monitor
-from monitor.config import load
+from monitor.config.load import load
 from monitor.core.catalogue import ComponentKind
 from monitor.probes import KINDS
 
