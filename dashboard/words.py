@@ -55,7 +55,7 @@ class Words(Lexicon):
         super().__init__(language)
         self.zone_name = zone
         self.zone: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)  # a bare machine may know no zones
-        self.locale = Locale.parse("en_GB" if language is Language.EN else "zh_Hans_CN")
+        self.locale = Locale.parse(language.locale)
         own: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
         self.table = self.table | {name: self.table.get(name, {}) | entries for name, entries in own.items()}
 

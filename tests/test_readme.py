@@ -29,7 +29,7 @@ def test_every_path_that_is_linked_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_room_and_test_that_is_named_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    named = set(re.findall(r"\b(?:monitor|dashboard|tests)/[a-z_/]+(?:\.py)?", text))
+    named = set(re.findall(r"\b(?:monitor|dashboard|tests)/[a-z_/]+(?:\.[a-z]+)?(?![A-Z])", text))
     assert {name for name in named if not (ROOT / name.rstrip("/")).exists()} == set()
 
 

@@ -41,7 +41,12 @@ class Language(StrEnum):
     @property
     def tag(self) -> str:
         """The tag for ``<html lang>``."""
-        return {"en": "en", "zh": "zh-Hans"}[self.value]
+        return _TAGS.get(self.value, self.value)
+
+    @property
+    def locale(self) -> str:
+        """The locale whose numbers, dates and plurals are used, as Babel names it."""
+        return _LOCALES.get(self.value, self.value)
 
     @property
     def prefix(self) -> str:
@@ -52,6 +57,10 @@ class Language(StrEnum):
     def home(self) -> str:
         """The front page in this language whatever the browser prefers: ``/`` alone follows the browser."""
         return f"/{self.value}/"
+
+
+_TAGS = {"zh": "zh-Hans"}
+_LOCALES = {"en": "en_GB", "zh": "zh_Hans_CN"}
 
 
 class Lexicon:
