@@ -15,7 +15,7 @@ SLOW_AFTER = 5
 WAIT_S = 60.0
 
 
-class Desk:
+class Console:
     """One console process: its database, and a brake on guessing passwords."""
 
     def __init__(self, url: str) -> None:

@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard.console import audit, inbox, incidents, probes, review, silences, tickets
-from dashboard.console import shared as desk
-from dashboard.console.act import Desk
+from dashboard.console import audit, inbox, incidents, probes, review, shared, silences, tickets
+from dashboard.console.act import Console
 from dashboard.data import database_url
-from dashboard.live import shared as public
+from dashboard.live.shared import words_of_visit, zone_of
 from dashboard.words import Words
 from monitor import clock
 from monitor.store.engine import AWAY, StoreError
@@ -58,9 +57,9 @@ MARKS = """<style>
 
 
 @st.cache_resource
-def open_desk(url: str) -> Desk:
-    """Return this process's desk."""
-    return Desk(url)
+def open_console(url: str) -> Console:
+    """Return what the process keeps: its database and the brake on passwords."""
+    return Console(url)
 
 
 def token_of_visit() -> str:
@@ -78,12 +77,12 @@ def set_cookie(token: str) -> None:
     st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
 
 
-def sign_in(the_desk: Desk, words: Words) -> None:
-    """Draw the door. Without any account it stays shut and says how to add one."""
+def sign_in(console: Console, words: Words) -> None:
+    """Draw the sign-in form; without any account, how to add one."""
     _, middle, _ = st.columns([1, 1.2, 1])
     with middle:
         st.html(f"<h1>Chatwatch · {words('console')}</h1>")
-        if not the_desk.anybody():
+        if not console.anybody():
             st.html(f"<p><b>{words('no_accounts')}</b></p><p>{words('no_accounts_hint')}</p>")
             st.code("chatwatch user add NAME", language=None)
             return
@@ -91,11 +90,11 @@ def sign_in(the_desk: Desk, words: Words) -> None:
             name = st.text_input(words("user"), autocomplete="username")
             password = st.text_input(words("password"), type="password", autocomplete="current-password")
             sent = st.form_submit_button(words("sign_in"), type="primary", width="stretch")
-        wait = the_desk.wait_s()
+        wait = console.wait_s()
         if wait:
             st.error(words("too_many_tries", duration=words.duration(wait)), icon=":material/timer:")
         elif sent:
-            token = the_desk.sign_in(name, password, clock.now())
+            token = console.sign_in(name, password, clock.now())
             if not token:
                 st.error(words("wrong_password"), icon=":material/block:")
                 return
@@ -103,29 +102,29 @@ def sign_in(the_desk: Desk, words: Words) -> None:
             st.rerun()
 
 
-def page(draw: Callable[[desk.Shift], None], redrawn: bool) -> Callable[[], None]:
+def page(draw: Callable[[shared.ConsoleSession], None], redrawn: bool) -> Callable[[], None]:
     """Return a page in one top-level fragment; each drawing asks the database again who this is."""
 
     @st.fragment(run_every=EVERY_S if redrawn else None)
     def body() -> None:
-        the_desk, now = open_desk(database_url()), clock.now()
-        who = the_desk.who(token_of_visit(), now)
+        console, now = open_console(database_url()), clock.now()
+        who = console.who(token_of_visit(), now)
         if not who:
             st.rerun(scope="app")
-        desk.answer()
-        draw(desk.Shift(the_desk, who, public.words_of_visit(), "dark", now))
+        shared.answer()
+        draw(shared.ConsoleSession(console, who, words_of_visit(), "dark", now))
 
     return body
 
 
 def main() -> None:
-    """Draw the door or the desk."""
-    words = public.words_of_visit()
+    """Draw the sign-in form or the console."""
+    words = words_of_visit()
     st.set_page_config(page_title=f"Chatwatch · {words('console')}", layout="wide", initial_sidebar_state="collapsed")
     st.html(STYLE + MARKS)
     try:
-        the_desk = open_desk(database_url())
-        who = the_desk.who(token_of_visit(), clock.now())
+        console = open_console(database_url())
+        who = console.who(token_of_visit(), clock.now())
         pages = [
             st.Page(page(inbox.draw, True), title=words("inbox"), url_path="inbox", default=True),
             st.Page(page(incidents.draw, False), title=words("incidents"), url_path="incidents"),
@@ -138,24 +137,23 @@ def main() -> None:
         if st.session_state.pop("fresh", False):  # in the run after: a rerun drops what was drawn just before it
             set_cookie(str(st.session_state["token"]))
         if not who:
-            sign_in(the_desk, words)
+            sign_in(console, words)
             return
         chosen.run()
-        sign_out(the_desk, who, words)
+        sign_out(console, who, words)
     except (StoreError, *AWAY):
         st.html(f"<p><b>{words('no_database')}</b></p><p>{words('no_database_hint')}</p>")
         st.code("chatwatch migrate", language=None)
 
 
-def sign_out(the_desk: Desk, who: str, words: Words) -> None:
+def sign_out(console: Console, who: str, words: Words) -> None:
     """Draw the way out: the session ends on our side, then in the browser."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         st.html(
-            f'<p class="line dim">{words("signed_in_as", name=who)} · '
-            f"{words('zone_local', zone=public.zone_of(words))}</p>"
+            f'<p class="line dim">{words("signed_in_as", name=who)} · {words("zone_local", zone=zone_of(words))}</p>'
         )
         if st.button(words("sign_out"), key="sign-out", type="tertiary"):
-            the_desk.sign_out(token_of_visit())
+            console.sign_out(token_of_visit())
             st.session_state.update(token="", left=True, fresh=True)
             st.rerun()
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dashboard.console import shared as desk
+from dashboard.console import shared
 from monitor.store import reads
 
 
-def draw(shift: desk.Shift) -> None:
+def draw(session: shared.ConsoleSession) -> None:
     """Draw the newest lines first."""
-    words = shift.words
+    words = session.words
     rows = [
         {
-            words("col_at"): desk.stamp(line.at),
+            words("col_at"): shared.stamp(line.at),
             words("who"): line.who,
             words("action"): words.table["action"].get(line.action, line.action),
             words("subject"): line.subject,
             words("why_label"): line.why,
         }
-        for line in reads.audit(shift.desk.engine, limit=200)
+        for line in reads.audit(session.console.engine, limit=200)
     ]
-    desk.table(rows, words("no_audit"))
+    shared.table(rows, words("no_audit"))

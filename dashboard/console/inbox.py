@@ -6,7 +6,7 @@ import html
 
 import streamlit as st
 
-from dashboard.console import shared as desk
+from dashboard.console import shared
 from dashboard.parts import mark
 from dashboard.words import Words, plain
 from monitor.core.alerts.rules import is_operators
@@ -19,18 +19,18 @@ from monitor.text import alerts as text
 COLUMNS = [5.2, 2.6, 2.6, 1.6]
 
 
-def draw(shift: desk.Shift) -> None:
+def draw(session: shared.ConsoleSession) -> None:
     """Draw the state of the workers, the counts and the open alerts, loudest first."""
-    words = shift.words
-    views = sorted(reads.alerts(shift.desk.engine, open_only=True), key=loudness)
-    workers(reads.snapshot(shift.desk.engine, shift.now, public=False), words)
+    words = session.words
+    views = sorted(reads.alerts(session.console.engine, open_only=True), key=loudness)
+    workers(reads.snapshot(session.console.engine, session.now, public=False), words)
     firing = sum(view.alert.state is AlertState.FIRING for view in views)
     st.html(f'<p class="counts">{words("inbox_counts", firing=firing, acknowledged=len(views) - firing)}</p>')
     if not views:
         st.html(f'<p class="empty">{mark("operational")} {words("inbox_empty")}</p>')
     first = True
     for view in views:
-        row(shift, view, first and view.alert.state is AlertState.FIRING)
+        row(session, view, first and view.alert.state is AlertState.FIRING)
         first = first and view.alert.state is not AlertState.FIRING
 
 
@@ -49,17 +49,17 @@ def state_of(view: AlertView) -> str:
     return str(Health.UNKNOWN if is_operators(view.alert.rule) else Health.PARTIAL)
 
 
-def row(shift: desk.Shift, view: AlertView, with_key: bool) -> None:
+def row(session: shared.ConsoleSession, view: AlertView, with_key: bool) -> None:
     """Draw one alert; the first unacknowledged one also answers to the key A."""
-    words, alert = shift.words, view.alert
+    words, alert = session.words, view.alert
     with st.container(key=f"alert-{alert.id}", gap=None):
         what, start, owner, button = st.columns(COLUMNS, vertical_alignment="center")
-        line = plain(desk.alert_line(view, words), 160)
+        line = plain(shared.alert_line(view, words), 160)
         what.html(
             f'<p class="line" data-state="{alert.state}">{mark(state_of(view))} <b>{html.escape(line)}</b> '
             f'<span class="tag">{words.of(alert.severity)}</span></p>'
         )
-        start.html(f'<p class="line dim">{desk.since(words, alert.started_at, shift.now)}</p>')
+        start.html(f'<p class="line dim">{shared.since(words, alert.started_at, session.now)}</p>')
         held = words("nobody_has_it")
         if alert.acknowledged_at is not None:
             name = html.escape(plain(alert.acknowledged_by, 40))
@@ -70,13 +70,13 @@ def row(shift: desk.Shift, view: AlertView, with_key: bool) -> None:
                 words("acknowledge"),
                 key=f"ack-{alert.id}",
                 type="primary",
-                on_click=desk.order,
-                args=(shift, AcknowledgeAlert(alert.id)),
+                on_click=shared.order,
+                args=(session, AcknowledgeAlert(alert.id)),
                 width="stretch",
                 shortcut="a" if with_key else None,
             )
         with st.expander(next_step(view, words)):
-            detail(shift, view)
+            detail(session, view)
 
 
 def next_step(view: AlertView, words: Words) -> str:
@@ -88,9 +88,9 @@ def next_step(view: AlertView, words: Words) -> str:
     return words("next_incident" if view.alert.incident else "next_wait")
 
 
-def detail(shift: desk.Shift, view: AlertView) -> None:
+def detail(session: shared.ConsoleSession, view: AlertView) -> None:
     """Draw why who was told, the deliveries, and the way to end the alert by hand."""
-    words, alert = shift.words, view.alert
+    words, alert = session.words, view.alert
     rows = text.fact_rows(alert, words)
     facts = " · ".join(f"{plain(name, 40)}{words('colon')}{plain(value, 160)}" for name, value in rows)
     if facts:
@@ -98,30 +98,30 @@ def detail(shift: desk.Shift, view: AlertView) -> None:
     st.html(f"<h3>{words('told_who')}</h3>")
     decisions = [
         {
-            words("col_at"): desk.stamp(decision.at),
+            words("col_at"): shared.stamp(decision.at),
             words("col_route"): decision.route,
             words("col_decision"): words.of(decision.why),
         }
         for decision in view.decisions
     ]
-    desk.table(decisions, words("told_nobody"))
+    shared.table(decisions, words("told_nobody"))
     st.html(f"<h3>{words('deliveries')}</h3>")
     notices = [
         {
             words("col_channel"): notice.channel,
             words("col_state"): words.section("sending", notice.sending),
-            words("col_sent"): desk.stamp(notice.sent_at),
+            words("col_sent"): shared.stamp(notice.sent_at),
             words("col_tries"): str(notice.tries),
             words("col_error"): plain(notice.error, 200),
         }
         for notice in view.notices
     ]
-    desk.table(notices, words("no_deliveries"))
+    shared.table(notices, words("no_deliveries"))
     with st.form(f"end-{alert.id}", border=False):
         left, right = st.columns([5, 1.6], vertical_alignment="bottom")
         why = left.text_input(words("why_label"), key=f"why-{alert.id}")
         if right.form_submit_button(words("resolve"), width="stretch"):
-            desk.order(shift, ResolveAlert(alert.id), why)
+            shared.order(session, ResolveAlert(alert.id), why)
             st.rerun()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard.console import shared as desk
-from dashboard.live import shared as public
+from dashboard.console import shared
+from dashboard.live.shared import in_zone
 from dashboard.sentences import incident_title, names_of
 from dashboard.web.render import block
 from dashboard.words import capital, plain
@@ -17,10 +17,10 @@ from monitor.store.reads.views import IncidentView, Snapshot
 SETTABLE = (IncidentStatus.INVESTIGATING, IncidentStatus.IDENTIFIED, IncidentStatus.MONITORING)
 
 
-def draw(shift: desk.Shift) -> None:
+def draw(session: shared.ConsoleSession) -> None:
     """Draw the choice, the timeline and the forms."""
-    words = shift.words
-    snapshot = reads.snapshot(shift.desk.engine, shift.now, public=False)
+    words = session.words
+    snapshot = reads.snapshot(session.console.engine, session.now, public=False)
     known = {item.id: item for item in (*snapshot.open_incidents, *snapshot.past_incidents)}
     if not known:
         st.html(f'<p class="empty">{words("no_incidents")}</p>')
@@ -29,47 +29,47 @@ def draw(shift: desk.Shift) -> None:
     chosen = st.selectbox(
         words("choose_incident"),
         list(known),
-        format_func=lambda key: label(shift, known[key], names),
+        format_func=lambda key: label(session, known[key], names),
         key="incident",
         bind="query-params",
     )
     item = known.get(str(chosen)) or next(iter(known.values()))
     left, right = st.columns([1.7, 1], gap="medium")
     with left:
-        timeline(shift, item, snapshot)
+        timeline(session, item, snapshot)
     with right:
-        switches(shift, item)
-        update_form(shift, item)
-        end_form(shift, item)
+        switches(session, item)
+        update_form(session, item)
+        end_form(session, item)
 
 
-def label(shift: desk.Shift, item: IncidentView, names: dict[str, str]) -> str:
+def label(session: shared.ConsoleSession, item: IncidentView, names: dict[str, str]) -> str:
     """Return an incident in one line."""
-    words = shift.words
+    words = session.words
     public = "" if item.public else f" · {words('is_hidden')}"
     title = incident_title(item, words, names)
     return f"{words.of(item.status)} · {title} · {words.moment(item.started_at)}{public}"
 
 
-def timeline(shift: desk.Shift, item: IncidentView, snapshot: Snapshot) -> None:
+def timeline(session: shared.ConsoleSession, item: IncidentView, snapshot: Snapshot) -> None:
     """Draw the incident as the public sees it, hidden entries included."""
-    drawn = block("incident.html", snapshot, shift.words.language, shift.theme, incident=item, home="", inside=True)
-    st.html(public.in_zone(drawn, shift.words))
+    drawn = block("incident.html", snapshot, session.words.language, session.theme, incident=item, home="", inside=True)
+    st.html(in_zone(drawn, session.words))
 
 
-def switches(shift: desk.Shift, item: IncidentView) -> None:
+def switches(session: shared.ConsoleSession, item: IncidentView) -> None:
     """Draw the switch between public and hidden; each undoes the other."""
-    words = shift.words
+    words = session.words
     with st.container(horizontal=True, vertical_alignment="center"):
         st.html(f'<p class="line">{capital(words("is_public" if item.public else "is_hidden"))}</p>')
         order = HideIncident(item.id) if item.public else PublishIncident(item.id)
         name = words("hide" if item.public else "publish")
-        st.button(name, key="publish", on_click=desk.order, args=(shift, order))
+        st.button(name, key="publish", on_click=shared.order, args=(session, order))
 
 
-def update_form(shift: desk.Shift, item: IncidentView) -> None:
+def update_form(session: shared.ConsoleSession, item: IncidentView) -> None:
     """Draw the form for a person's words; status and impact stay unless chosen."""
-    words = shift.words
+    words = session.words
     with st.form("update", clear_on_submit=True):
         text = st.text_area(words("update_text"), height=120, max_chars=2000, key="text")
         left, right = st.columns(2)
@@ -83,15 +83,15 @@ def update_form(shift: desk.Shift, item: IncidentView) -> None:
         if st.form_submit_button(words("post_update"), type="primary", width="stretch") and text.strip():
             if item.resolved_at is None:
                 command = PostUpdate(item.id, text.strip(), status, impact, title.strip())
-                desk.order(shift, command)
+                shared.order(session, command)
             else:
-                desk.order(shift, WritePostmortem(item.id, text.strip()))
+                shared.order(session, WritePostmortem(item.id, text.strip()))
             st.rerun()
 
 
-def end_form(shift: desk.Shift, item: IncidentView) -> None:
+def end_form(session: shared.ConsoleSession, item: IncidentView) -> None:
     """Draw the way to end an incident by a person's word: its service's name must be typed."""
-    words = shift.words
+    words = session.words
     if item.resolved_at is not None:
         return
     name = plain(item.service_name, 60)
@@ -100,7 +100,7 @@ def end_form(shift: desk.Shift, item: IncidentView) -> None:
         text = st.text_input(words("why_label"), key="end-why", max_chars=300)
         if st.form_submit_button(words("resolve_incident"), width="stretch"):
             if typed.strip().casefold() == name.casefold():
-                desk.order(shift, ResolveIncident(item.id), text)
+                shared.order(session, ResolveIncident(item.id), text)
             else:
                 st.session_state["answer"] = (words("name_differs"), "")
             st.rerun()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from dashboard.console import shared as desk
+from dashboard.console import shared
 from dashboard.data import database_url
 from dashboard.words import Words, plain
 from monitor.store import reads
@@ -15,18 +15,18 @@ from monitor.store.reads.views import CostView
 COSTS_EVERY_S = 60
 
 
-def draw(shift: desk.Shift) -> None:
+def draw(session: shared.ConsoleSession) -> None:
     """Draw the probes and what they cost."""
-    looks(shift)
-    words = shift.words
+    looks(session)
+    words = session.words
     st.html(f'<h3>{words("costs")}</h3><p class="line dim">{words("costs_intro")}</p>')
-    desk.table(cost_rows(_costs(database_url(), shift), words), words("no_costs"))
+    shared.table(cost_rows(_costs(database_url(), session), words), words("no_costs"))
 
 
 @st.cache_data(ttl=COSTS_EVERY_S, show_spinner=False)
-def _costs(url: str, _shift: desk.Shift) -> tuple[CostView, ...]:  # noqa: ARG001 - the key of what is kept
+def _costs(url: str, _shift: shared.ConsoleSession) -> tuple[CostView, ...]:  # noqa: ARG001 - the key of what is kept
     """Read at most once a minute: two days of looks are added up."""
-    return reads.costs(_shift.desk.engine, _shift.now)
+    return reads.costs(_shift.console.engine, _shift.now)
 
 
 def cost_rows(views: Sequence[CostView], words: Words) -> list[dict[str, str]]:
@@ -54,11 +54,11 @@ def _money(view: CostView) -> str:
     return f"${view.usd:.4f}" + (f" / ${limit:.2f}" if limit is not None else "")
 
 
-def looks(shift: desk.Shift) -> None:
+def looks(session: shared.ConsoleSession) -> None:
     """Draw the newest look of every probe."""
-    words = shift.words
+    words = session.words
     rows = []
-    for view in reads.probes(shift.desk.engine):
+    for view in reads.probes(session.console.engine):
         seen = view.result
         rows.append(
             {
@@ -66,14 +66,14 @@ def looks(shift: desk.Shift) -> None:
                 words("location"): view.location,
                 words("target"): view.probe.target,
                 words("interval"): words.duration(view.probe.interval_s),
-                words("last_look"): desk.stamp(seen.started_at) if seen else "–",
+                words("last_look"): shared.stamp(seen.started_at) if seen else "–",
                 words("status"): str(seen.outcome) if seen else "–",
-                words("reason_head"): said(shift, view.probe.disabled, seen.observation.detail if seen else ""),
+                words("reason_head"): said(session, view.probe.disabled, seen.observation.detail if seen else ""),
             }
         )
-    desk.table(rows, words("no_probes"))
+    shared.table(rows, words("no_probes"))
 
 
-def said(shift: desk.Shift, disabled: str, detail: str) -> str:
+def said(session: shared.ConsoleSession, disabled: str, detail: str) -> str:
     """Return why a probe does not run, or what it saw."""
-    return shift.words("disabled", why=plain(disabled, 160)) if disabled else plain(detail, 160)
+    return session.words("disabled", why=plain(disabled, 160)) if disabled else plain(detail, 160)

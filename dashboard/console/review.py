@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from dashboard.console import shared as desk
+from dashboard.console import shared
 from dashboard.words import plain
 from monitor.core.commands import JudgeAlert
 from monitor.core.model import AlertState, Verdict
@@ -20,10 +20,10 @@ CHOICES = (Verdict.ACTIONABLE, Verdict.INFORMATIONAL, Verdict.NOISE, Verdict.DUP
 SHOWN = 30
 
 
-def draw(shift: desk.Shift) -> None:
+def draw(session: shared.ConsoleSession) -> None:
     """Draw the counts and the unjudged alerts, newest first."""
-    words = shift.words
-    views = reads.alerts(shift.desk.engine, since=shift.now - WINDOW, limit=2000)
+    words = session.words
+    views = reads.alerts(session.console.engine, since=session.now - WINDOW, limit=2000)
     counts = Counter(view.verdict for view in views)
     open_ones = [view for view in views if view.verdict is None and view.alert.state is AlertState.RESOLVED]
     good = counts[Verdict.ACTIONABLE]
@@ -39,22 +39,22 @@ def draw(shift: desk.Shift) -> None:
         return
     st.html(f'<p class="line dim">{words("review_intro")}</p>')
     for view in open_ones[:SHOWN]:
-        row(shift, view)
+        row(session, view)
 
 
-def row(shift: desk.Shift, view: AlertView) -> None:
+def row(session: shared.ConsoleSession, view: AlertView) -> None:
     """Draw one alert with its four verdicts."""
-    words, alert = shift.words, view.alert
+    words, alert = session.words, view.alert
     with st.container(key=f"judge-{alert.id}", gap=None):
         left, *buttons = st.columns([5, 1.3, 1.4, 1, 1.2], vertical_alignment="center")
-    lasted = words.duration(((alert.resolved_at or shift.now) - alert.started_at).total_seconds())
-    line = html.escape(plain(desk.alert_line(view, words), 160))
+    lasted = words.duration(((alert.resolved_at or session.now) - alert.started_at).total_seconds())
+    line = html.escape(plain(shared.alert_line(view, words), 160))
     left.html(f'<p class="line">{line} <span class="dim">{words.moment(alert.started_at)} · {lasted}</span></p>')
     for button, verdict in zip(buttons, CHOICES, strict=True):
         button.button(
             words.of(verdict),
             key=f"{verdict}-{alert.id}",
-            on_click=desk.order,
-            args=(shift, JudgeAlert(alert.id, verdict)),
+            on_click=shared.order,
+            args=(session, JudgeAlert(alert.id, verdict)),
             width="stretch",
         )

@@ -1,4 +1,4 @@
-"""What every console view shares: who is at the desk, and how an order is given and answered."""
+"""What every console view shares: who is signed in, and how an order is given and answered."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import streamlit as st
 
-from dashboard.console.act import Desk
+from dashboard.console.act import Console
 from dashboard.words import Words, capital, plain
 from monitor import clock
 from monitor.core.commands import Command
@@ -17,20 +17,20 @@ from monitor.store.reads.views import AlertView
 from monitor.text import alerts as text
 
 
-class Shift(NamedTuple):
-    """One drawing of one view for one person."""
+class ConsoleSession(NamedTuple):
+    """What one drawing of a page for one signed-in person needs."""
 
-    desk: Desk
+    console: Console
     who: str
     words: Words
     theme: str
     now: datetime
 
 
-def order(shift: Shift, command: Command, why: str = "") -> None:
+def order(session: ConsoleSession, command: Command, why: str = "") -> None:
     """Give an order and keep its answer for the next drawing."""
-    changed, error = shift.desk.do(command, shift.who, plain(why, 300))
-    st.session_state["answer"] = (error, shift.words("done" if changed else "nothing_changed"))
+    changed, error = session.console.do(command, session.who, plain(why, 300))
+    st.session_state["answer"] = (error, session.words("done" if changed else "nothing_changed"))
 
 
 def answer() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from dashboard.console import shared as desk
+from dashboard.console import shared
 from dashboard.words import plain
 from monitor.core.commands import Silence, Unsilence
 from monitor.store import reads
@@ -15,37 +15,37 @@ from monitor.store.reads.views import SilenceView
 from monitor.text import alerts as text
 
 
-def draw(shift: desk.Shift) -> None:
+def draw(session: shared.ConsoleSession) -> None:
     """Draw the silences in force and the form for a new one."""
-    words = shift.words
-    held = reads.silences(shift.desk.engine, shift.now)
+    words = session.words
+    held = reads.silences(session.console.engine, session.now)
     for silence in held:
         left, right = st.columns([6, 1.4], vertical_alignment="center")
-        left.html(f'<p class="line">{html.escape(line(shift, silence))}</p>')
+        left.html(f'<p class="line">{html.escape(line(session, silence))}</p>')
         right.button(
             words("end_silence"),
             key=f"end-{silence.id}",
-            on_click=desk.order,
-            args=(shift, Unsilence(silence.id)),
+            on_click=shared.order,
+            args=(session, Unsilence(silence.id)),
             width="stretch",
         )
     if not held:
         st.html(f'<p class="empty">{words("no_silences")}</p>')
-    form(shift)
+    form(session)
 
 
-def line(shift: desk.Shift, silence: SilenceView) -> str:
+def line(session: shared.ConsoleSession, silence: SilenceView) -> str:
     """Return a silence in one line."""
-    words = shift.words
+    words = session.words
     what = silence.component or silence.service or text.rule_label(silence.rule, words) or words("silence_everything")
     said = words("silence_line", what=plain(what, 80), time=words.moment(silence.ends_at), name=plain(silence.by, 40))
     return f"{said} · {plain(silence.why, 200)}" if silence.why else said
 
 
-def form(shift: desk.Shift) -> None:
+def form(session: shared.ConsoleSession) -> None:
     """Draw the form. Silencing everything needs a second yes."""
-    words = shift.words
-    services = reads.catalogue(shift.desk.engine).services
+    words = session.words
+    services = reads.catalogue(session.console.engine).services
     names = {"": words("silence_everything")} | {service.id: service.name for service in services}
     with st.form("silence"):
         st.html(f"<h3>{words('add_silence')}</h3>")
@@ -55,6 +55,6 @@ def form(shift: desk.Shift) -> None:
         why = st.text_input(words("why_label"), max_chars=300)
         sure = st.checkbox(words("silence_everything_sure"), value=False)
         if st.form_submit_button(words("add_silence"), type="primary"):
-            until = shift.now + timedelta(hours=float(hours))
-            desk.order(shift, Silence(until, service=str(service or ""), everything=sure and not service), why)
+            until = session.now + timedelta(hours=float(hours))
+            shared.order(session, Silence(until, service=str(service or ""), everything=sure and not service), why)
             st.rerun()

@@ -6,25 +6,24 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard.live import charts, history, method, overview
-from dashboard.live import shared as public
+from dashboard.live import charts, history, method, overview, shared
 
 EVERY_S = 15
 
 
-def page(draw: Callable[[public.Visit], None]) -> Callable[[], None]:
+def page(draw: Callable[[shared.Visit], None]) -> Callable[[], None]:
     """Return a page: its own top-level fragment, redrawn by itself."""
 
     @st.fragment(run_every=EVERY_S)
     def body() -> None:
-        public.frame(draw)
+        shared.frame(draw)
 
     return body
 
 
 def main() -> None:
     """Draw the page that the address names."""
-    words = public.words_of_visit()
+    words = shared.words_of_visit()
     st.set_page_config(page_title=f"Chatwatch · {words('title')}", layout="wide", initial_sidebar_state="collapsed")
     pages = [
         st.Page(page(overview.draw), title=words("overview"), url_path="overview", default=True),
@@ -32,7 +31,7 @@ def main() -> None:
         st.Page(page(history.draw), title=words("history"), url_path="history"),
         st.Page(page(method.draw), title=words("method"), url_path="method"),
     ]
-    public.style()
+    shared.style()
     st.navigation(pages, position="top").run()
 
 

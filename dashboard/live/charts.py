@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from dashboard import charts
-from dashboard.live import shared as public
+from dashboard.live import shared
 from dashboard.sentences import name_of, worst_state
 from monitor.core.catalogue import ComponentKind
 from monitor.store.reads.views import ComponentView, LatencyPoint
@@ -15,13 +15,13 @@ from monitor.store.reads.views import ComponentView, LatencyPoint
 WINDOWS_H = (6, 24, 168, 720)
 
 
-def draw(visit: public.Visit) -> None:
+def draw(visit: shared.Visit) -> None:
     """Draw the choices and the figure."""
     words = visit.words
     parts = {part.id: part for service in visit.snapshot.services for part in service.components}
     measured = {key: part for key, part in parts.items() if part.kind is not ComponentKind.REGISTRATION}
     if not measured:
-        public.show(visit, "index.html")
+        shared.show(visit, "index.html")
         return
     names = {view.id: view.name for view in visit.snapshot.services}
     left, right = st.columns([2, 1])
@@ -41,7 +41,7 @@ def draw(visit: public.Visit) -> None:
     figure(visit, part, int(hours or 24))
 
 
-def figure(visit: public.Visit, part: ComponentView, hours: int) -> None:
+def figure(visit: shared.Visit, part: ComponentView, hours: int) -> None:
     """Draw the figure of one component."""
     words, now = visit.words, visit.snapshot.taken_at
     points = series(visit, part, now, hours)
@@ -63,13 +63,13 @@ def figure(visit: public.Visit, part: ComponentView, hours: int) -> None:
         config={"displaylogo": False, "modeBarButtons": [["toImage"]], "scrollZoom": False},
         key="latency",
     )
-    zone = words("zone_local", zone=public.zone_of(words)) + words("full_stop").rstrip()
+    zone = words("zone_local", zone=shared.zone_of(words)) + words("full_stop").rstrip()
     st.html(f'<p class="age">{words("chart_hint")} {zone}</p>')
     name = f"{part.id.replace('/', '-')}-{hours}h.csv"
     st.download_button(words("csv"), charts.as_csv(points), file_name=name, mime="text/csv", key="csv")
 
 
-def series(visit: public.Visit, part: ComponentView, now: datetime, hours: int) -> tuple[LatencyPoint, ...]:
+def series(visit: shared.Visit, part: ComponentView, now: datetime, hours: int) -> tuple[LatencyPoint, ...]:
     """Return the component's series; if the database is away, the last 24 hours of the snapshot."""
     try:
         return visit.reader.latency(part.id, now, hours)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dashboard.live import shared as public
+from dashboard.live import shared
 from dashboard.web.render import method_page
 
 
-def draw(visit: public.Visit) -> None:
+def draw(visit: shared.Visit) -> None:
     """Draw the method page."""
-    public.show(visit, "method.html", **method_page(visit.words, visit.reading.catalogue))
+    shared.show(visit, "method.html", **method_page(visit.words, visit.reading.catalogue))

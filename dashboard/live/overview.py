@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dashboard.live import shared as public
+from dashboard.live import shared
 
 
-def draw(visit: public.Visit) -> None:
+def draw(visit: shared.Visit) -> None:
     """Draw the sentence, the open incidents and the services."""
-    service = public.choose_service(visit) if len(visit.snapshot.services) > 1 else ""
-    public.show(visit, "index.html", public.only(visit.snapshot, service))
+    service = shared.choose_service(visit) if len(visit.snapshot.services) > 1 else ""
+    shared.show(visit, "index.html", shared.only(visit.snapshot, service))

@@ -16,7 +16,7 @@ from dashboard import sentences, timeline
 from dashboard.parts import weakest
 from dashboard.web.render import slug
 from dashboard.words import Words, plain, speak
-from monitor.core.incidents import transitions as lifecycle
+from monitor.core.incidents import transitions
 from monitor.core.incidents.events import EventKind, Note
 from monitor.core.model import Health, IncidentStatus
 from monitor.store.reads.views import ComponentView, IncidentView, MaintenanceView, ServiceView, Snapshot, Uptime
@@ -151,7 +151,7 @@ def status_at(incident: IncidentView, when: datetime) -> IncidentStatus:
             continue
         if isinstance(event.what, Note) and event.what.status is not None:
             status = event.what.status
-        moved = lifecycle.TRANSITIONS.get((None if event.kind is EventKind.OPENED else status, event.kind))
+        moved = transitions.TRANSITIONS.get((None if event.kind is EventKind.OPENED else status, event.kind))
         status = status if moved is None else moved
     return status
 

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 
 import click
 
+from monitor.cli.commands import Moment
 from monitor.cli.common import Failure, counted, example, loaded, open_database, with_config
-from monitor.cli.people import Moment
 from monitor.core.model import Result
 from monitor.runtime.programs import DATABASE, database_url
 

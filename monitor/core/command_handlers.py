@@ -13,7 +13,7 @@ from monitor.core.alerts.conditions import alert_key
 from monitor.core.alerts.pipeline import Pipeline
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.alerts.rules import Rule
-from monitor.core.commands import Carried, CommandError
+from monitor.core.commands import CommandError, CommandResult
 from monitor.core.components.verdicts import follow
 from monitor.core.entities import Alert, Incident, IncidentEvent
 from monitor.core.incidents.events import EventData, Hidden, Note, Opened, Postmortem, Published, Resolved
@@ -27,7 +27,7 @@ LONGEST_SILENCE = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class CommandContext:
     """One command at work."""
 
     store: StateStore
@@ -66,142 +66,144 @@ class Desk:
         return f"{self.now:%Y%m%dT%H%M%S}-{digest[:10]}"
 
 
-def carry_out(desk: Desk, order: c.Command) -> Carried:
+def carry_out(context: CommandContext, order: c.Command) -> CommandResult:
     """Carry out a command; repeating one changes nothing. Raises :class:`monitor.core.commands.CommandError`."""
-    return _HANDLERS[type(order)](desk, order)
+    return _HANDLERS[type(order)](context, order)
 
 
-def _acknowledge(desk: Desk, order: c.AcknowledgeAlert) -> Carried:
-    alert = desk.alert(order.alert)
+def _acknowledge(context: CommandContext, order: c.AcknowledgeAlert) -> CommandResult:
+    alert = context.alert(order.alert)
     if alert.state is not AlertState.FIRING:
-        return Carried(alert.id, False)
-    for one in [alert, *desk.pipeline.behind(alert)]:
+        return CommandResult(alert.id, False)
+    for one in [alert, *context.pipeline.behind(alert)]:
         if one.state is AlertState.FIRING:
-            after = replace(one, state=AlertState.ACKNOWLEDGED, acknowledged_at=desk.now, acknowledged_by=desk.who)
-            desk.store.log_alert(one.id, desk.now, "acknowledged", desk.who, {"why": desk.why})
-            desk.pipeline.put(after)
-    return Carried(alert.id, True)
+            after = replace(
+                one, state=AlertState.ACKNOWLEDGED, acknowledged_at=context.now, acknowledged_by=context.who
+            )
+            context.store.log_alert(one.id, context.now, "acknowledged", context.who, {"why": context.why})
+            context.pipeline.put(after)
+    return CommandResult(alert.id, True)
 
 
-def _resolve_alert(desk: Desk, order: c.ResolveAlert) -> Carried:
-    alert = desk.alert(order.alert)
+def _resolve_alert(context: CommandContext, order: c.ResolveAlert) -> CommandResult:
+    alert = context.alert(order.alert)
     if alert.state is AlertState.RESOLVED:
-        return Carried(alert.id, False)
-    desk.store.mute(desk.pipeline.end(alert, desk.now, desk.who, resolved_by=desk.who))
-    return Carried(alert.id, True)
+        return CommandResult(alert.id, False)
+    context.store.mute(context.pipeline.end(alert, context.now, context.who, resolved_by=context.who))
+    return CommandResult(alert.id, True)
 
 
-def _judge(desk: Desk, order: c.JudgeAlert) -> Carried:
-    alert = desk.alert(order.alert)
-    desk.store.put_verdict(alert.id, order.verdict, desk.who, desk.now, order.text)
-    return Carried(alert.id, True)
+def _judge(context: CommandContext, order: c.JudgeAlert) -> CommandResult:
+    alert = context.alert(order.alert)
+    context.store.put_verdict(alert.id, order.verdict, context.who, context.now, order.text)
+    return CommandResult(alert.id, True)
 
 
-def _report_missed(desk: Desk, order: c.ReportMissed) -> Carried:
+def _report_missed(context: CommandContext, order: c.ReportMissed) -> CommandResult:
     alert = Alert(
-        id=desk.id(order.component, order.started_at),
-        key=alert_key(order.service, order.component, Rule.MISSED, desk.id(order.text)),
+        id=context.id(order.component, order.started_at),
+        key=alert_key(order.service, order.component, Rule.MISSED, context.id(order.text)),
         rule=Rule.MISSED,
         severity=Severity.INFO,
         state=AlertState.RESOLVED,
         service=order.service,
         component=order.component,
         started_at=order.started_at,
-        fired_at=desk.now,
-        resolved_at=order.ended_at or desk.now,
-        summary={"text": order.text, "by": desk.who},
+        fired_at=context.now,
+        resolved_at=order.ended_at or context.now,
+        summary={"text": order.text, "by": context.who},
     )
-    desk.store.put_alert(alert)
-    desk.store.put_verdict(alert.id, Verdict.MISSED, desk.who, desk.now, order.text)
-    return Carried(alert.id, True)
+    context.store.put_alert(alert)
+    context.store.put_verdict(alert.id, Verdict.MISSED, context.who, context.now, order.text)
+    return CommandResult(alert.id, True)
 
 
-def _open_incident(desk: Desk, order: c.OpenIncident) -> Carried:
-    desk.store.load([order.service])
-    known = desk.store.index.components
+def _open_incident(context: CommandContext, order: c.OpenIncident) -> CommandResult:
+    context.store.load([order.service])
+    known = context.store.index.components
     unknown = [name for name in order.components if name not in known or known[name].service != order.service]
-    if order.service not in desk.store.index.services or unknown:
+    if order.service not in context.store.index.services or unknown:
         raise CommandError(f"not in the catalogue: {', '.join(unknown) or order.service}")
-    standing = desk.store.latest(order.service, order.cause)
+    standing = context.store.latest(order.service, order.cause)
     if is_open(standing) and standing is not None:
         raise CommandError(f"incident {standing.id} of this service and cause is open: post an update to it")
     facts = order.service, order.cause, order.impact
     opened = Opened(*facts, components=order.components, title=order.title, public=order.public)
-    new_id = incident_id(order.service, order.cause, desk.now, standing.id if standing else "")
-    incident = desk.tell(None, opened, new_id)
+    new_id = incident_id(order.service, order.cause, context.now, standing.id if standing else "")
+    incident = context.tell(None, opened, new_id)
     if order.text:
-        incident = desk.tell(incident, Note(order.text))
-    return Carried(incident.id, True)
+        incident = context.tell(incident, Note(order.text))
+    return CommandResult(incident.id, True)
 
 
-def _post_update(desk: Desk, order: c.PostUpdate) -> Carried:
-    incident = desk.incident(order.incident)
-    desk.tell(incident, Note(order.text, order.status, order.impact, order.title))
-    return Carried(incident.id, True)
+def _post_update(context: CommandContext, order: c.PostUpdate) -> CommandResult:
+    incident = context.incident(order.incident)
+    context.tell(incident, Note(order.text, order.status, order.impact, order.title))
+    return CommandResult(incident.id, True)
 
 
-def _resolve_incident(desk: Desk, order: c.ResolveIncident) -> Carried:
-    incident = desk.incident(order.incident)
+def _resolve_incident(context: CommandContext, order: c.ResolveIncident) -> CommandResult:
+    incident = context.incident(order.incident)
     if not is_open(incident):
-        return Carried(incident.id, False)
+        return CommandResult(incident.id, False)
     if order.text:
-        incident = desk.tell(incident, Note(order.text))
-    lasted = (desk.now - incident.started_at).total_seconds()
-    incident = desk.tell(incident, Resolved(max(0.0, lasted), by_rule=False))
-    desk.pipeline.meet(follow(desk.store, incident.service, desk.now, desk.now), desk.now)
-    return Carried(incident.id, True)
+        incident = context.tell(incident, Note(order.text))
+    lasted = (context.now - incident.started_at).total_seconds()
+    incident = context.tell(incident, Resolved(max(0.0, lasted), by_rule=False))
+    context.pipeline.meet(follow(context.store, incident.service, context.now, context.now), context.now)
+    return CommandResult(incident.id, True)
 
 
-def _publish(desk: Desk, order: c.PublishIncident) -> Carried:
-    incident = desk.incident(order.incident)
+def _publish(context: CommandContext, order: c.PublishIncident) -> CommandResult:
+    incident = context.incident(order.incident)
     if incident.public:
-        return Carried(incident.id, False)
-    desk.tell(incident, Published())
-    return Carried(incident.id, True)
+        return CommandResult(incident.id, False)
+    context.tell(incident, Published())
+    return CommandResult(incident.id, True)
 
 
-def _hide(desk: Desk, order: c.HideIncident) -> Carried:
-    incident = desk.incident(order.incident)
+def _hide(context: CommandContext, order: c.HideIncident) -> CommandResult:
+    incident = context.incident(order.incident)
     if not incident.public and incident.hidden_by:
-        return Carried(incident.id, False)
-    desk.tell(incident, Hidden())
-    return Carried(incident.id, True)
+        return CommandResult(incident.id, False)
+    context.tell(incident, Hidden())
+    return CommandResult(incident.id, True)
 
 
-def _postmortem(desk: Desk, order: c.WritePostmortem) -> Carried:
-    incident = desk.incident(order.incident)
-    desk.tell(incident, Postmortem(order.text))
-    return Carried(incident.id, True)
+def _postmortem(context: CommandContext, order: c.WritePostmortem) -> CommandResult:
+    incident = context.incident(order.incident)
+    context.tell(incident, Postmortem(order.text))
+    return CommandResult(incident.id, True)
 
 
-def _silence(desk: Desk, order: c.Silence) -> Carried:
+def _silence(context: CommandContext, order: c.Silence) -> CommandResult:
     if not (order.service or order.component or order.rule or order.everything):
         raise CommandError("this silence would match everything: say so explicitly if you mean it")
-    starts = order.starts_at or desk.now
-    if order.until <= max(starts, desk.now):
+    starts = order.starts_at or context.now
+    if order.until <= max(starts, context.now):
         raise CommandError("the silence would be over before it begins")
-    if order.until - desk.now > LONGEST_SILENCE:
+    if order.until - context.now > LONGEST_SILENCE:
         raise CommandError(f"a silence may last {LONGEST_SILENCE.days} days at most")
     window = SilenceWindow(
-        desk.id(order), starts, order.until, service=order.service, component=order.component, rule=order.rule
+        context.id(order), starts, order.until, service=order.service, component=order.component, rule=order.rule
     )
-    return Carried(window.id, desk.store.put_silence(window, desk.who, desk.why))
+    return CommandResult(window.id, context.store.put_silence(window, context.who, context.why))
 
 
-def _unsilence(desk: Desk, order: c.Unsilence) -> Carried:
-    ended = desk.store.end_silence(order.silence, desk.now)
+def _unsilence(context: CommandContext, order: c.Unsilence) -> CommandResult:
+    ended = context.store.end_silence(order.silence, context.now)
     if ended is None:
         raise CommandError(f"there is no silence {order.silence}")
-    return Carried(order.silence, ended)
+    return CommandResult(order.silence, ended)
 
 
-def _schedule(desk: Desk, order: c.ScheduleMaintenance) -> Carried:
-    if order.service not in desk.store.index.services:
+def _schedule(context: CommandContext, order: c.ScheduleMaintenance) -> CommandResult:
+    if order.service not in context.store.index.services:
         raise CommandError(f"there is no service {order.service}")
     if order.ends_at <= order.starts_at:
         raise CommandError("maintenance ends after it starts")
     item = Maintenance(
-        desk.id(order),
+        context.id(order),
         order.service,
         order.components,
         order.starts_at,
@@ -212,33 +214,33 @@ def _schedule(desk: Desk, order: c.ScheduleMaintenance) -> Carried:
     )
     if why := repeat_fault(item):
         raise CommandError(why)
-    return Carried(item.id, desk.store.put_maintenance(item, order.title, order.text, desk.who))
+    return CommandResult(item.id, context.store.put_maintenance(item, order.title, order.text, context.who))
 
 
-def _cancel(desk: Desk, order: c.CancelMaintenance) -> Carried:
-    called_off = desk.store.cancel_maintenance(order.maintenance, desk.now)
+def _cancel(context: CommandContext, order: c.CancelMaintenance) -> CommandResult:
+    called_off = context.store.cancel_maintenance(order.maintenance, context.now)
     if called_off is None:
         raise CommandError(f"there is no maintenance {order.maintenance}")
-    return Carried(order.maintenance, called_off)
+    return CommandResult(order.maintenance, called_off)
 
 
-def _send_test(desk: Desk, order: c.SendTest) -> Carried:
+def _send_test(context: CommandContext, order: c.SendTest) -> CommandResult:
     alert = Alert(
-        id=desk.id(order.channel),
-        key=alert_key("", "", Rule.TEST, desk.id(order.channel)),
+        id=context.id(order.channel),
+        key=alert_key("", "", Rule.TEST, context.id(order.channel)),
         rule=Rule.TEST,
         severity=order.severity,
         state=AlertState.FIRING,
         service="",
         component="",
-        started_at=desk.now,
-        fired_at=desk.now,
-        summary={"by": desk.who},
+        started_at=context.now,
+        fired_at=context.now,
+        summary={"by": context.who},
     )
-    return Carried(alert.id, desk.store.put_notice(Notice(alert, "", order.channel, Why.FIRST)))
+    return CommandResult(alert.id, context.store.put_notice(Notice(alert, "", order.channel, Why.FIRST)))
 
 
-_HANDLERS: Mapping[type, Callable[[Desk, Any], Carried]] = {
+_HANDLERS: Mapping[type, Callable[[CommandContext, Any], CommandResult]] = {
     c.AcknowledgeAlert: _acknowledge,
     c.ResolveAlert: _resolve_alert,
     c.JudgeAlert: _judge,

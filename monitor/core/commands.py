@@ -17,7 +17,7 @@ class CommandError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class CommandResult:
     """What came of a command. ``subject`` is the id of what it was about or made."""
 
     subject: str

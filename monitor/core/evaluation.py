@@ -32,8 +32,8 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.checks.key_doubt import confirm_auth, refusals
 from monitor.core.checks.network_doubt import clear, is_blind
 from monitor.core.checks.steps import is_duplicate, step
-from monitor.core.command_handlers import Desk, carry_out
-from monitor.core.commands import Carried, Command
+from monitor.core.command_handlers import CommandContext, carry_out
+from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.baseline import Pace
 from monitor.core.components.budgets import LONGEST, Tally, budgets_burning
@@ -343,9 +343,9 @@ class Evaluation:
         self.pipeline.settle(now)
         return len(conditions) - len(kept)
 
-    def on_command(self, order: Command, who: str, now: datetime, why: str = "") -> Carried:
+    def on_command(self, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
         """Carry out a person's command. Raises :class:`monitor.core.commands.CommandError`."""
-        done = carry_out(Desk(self.store, self.pipeline, who, now, why), order)
+        done = carry_out(CommandContext(self.store, self.pipeline, who, now, why), order)
         self.pipeline.settle(now)
         return done
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Catalogue
 from monitor.core.checks.network_doubt import is_blind
-from monitor.core.commands import Carried, Command
+from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.budgets import Tallies
 from monitor.core.components.health import ComponentHealth
@@ -94,7 +94,7 @@ class Judge:
             self._budgets_at = now
             self.evaluation.on_budgets(self._tallies.tallies(now), now)
 
-    def command(self, order: Command, who: str, now: datetime, why: str = "") -> Carried:
+    def command(self, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
         """Carry out a person's command."""
         return self.evaluation.on_command(order, who, now, why)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, insert
 
-from monitor.core.commands import Carried, Command
+from monitor.core.commands import Command, CommandResult
 from monitor.core.evaluation import Evaluation
 from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell
@@ -22,7 +22,7 @@ from monitor.store.transaction.store import SqlStore
 AUDIT = table(tables.Audit)
 
 
-def command(engine: Engine, order: Command, who: str, now: datetime, why: str = "") -> Carried:
+def command(engine: Engine, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
     """Carry out a person's command in one transaction with its audit row. Raises :class:`CommandError`.
 
     Repeating one changes nothing the second time and leaves no second audit row.

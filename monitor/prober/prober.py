@@ -21,11 +21,11 @@ from monitor.core.catalogue import Probe
 from monitor.core.checks.steps import count_failed_in_a_row, needs_second_look
 from monitor.core.model import Reason, Result, RunId
 from monitor.prober.grid import Grid, missed
-from monitor.prober.self_check import Sight
+from monitor.prober.self_check import SelfCheck
 from monitor.probes import KINDS
 from monitor.probes.base import Context, look, secrets_of
 from monitor.probes.memory import Memories
-from monitor.runtime.messages import Carried, JobReport, Own
+from monitor.runtime.messages import JobReport, MemoryHandover, Own
 from monitor.wire import Wire
 
 AT_ONCE_PER_SERVICE = 8
@@ -87,7 +87,7 @@ class Prober:
         self.started_at = clock.now()
         self.config = config
         self.wire = _wire(config)
-        self.sight = Sight(self._ask, clock.now)
+        self.self_check = SelfCheck(self._ask, clock.now)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._on_missed, EVENT_JOB_MISSED)
         self._scheduler.add_listener(self._on_overrun, EVENT_JOB_MAX_INSTANCES)
@@ -111,7 +111,7 @@ class Prober:
         now = clock.now()
         self._settle({name: since or now for name, since in own.probes.items()})
 
-    def carry(self, carried: Carried) -> None:
+    def carry(self, carried: MemoryHandover) -> None:
         """Take what a probe remembers that another worker looked at before.
 
         Reports of jobs come by another way; after a cut one may have been lost.
@@ -170,7 +170,7 @@ class Prober:
             hooks, anew = KINDS[probe.kind].memory, self._watched[name] is not before
             (hooks.begin if anew else hooks.go_on)(self._watched[name].memory, config.looks[name], clock.now())
         self.memories.forget(wanted)
-        self.sight.watch(wanted)
+        self.self_check.watch(wanted)
 
     def _memory(self, probe: Probe, before: Watched | None) -> dict[str, Any]:
         """Return what a probe remembers: of this process if its kind is the same, else of the one before."""
@@ -280,7 +280,7 @@ class Prober:
             probe = watched.probe
             slots = self._slots.setdefault(probe.component.partition("/")[0], asyncio.Semaphore(AT_ONCE_PER_SERVICE))
             async with slots:
-                result = await self.sight.judge(await self._look(watched, run))
+                result = await self.self_check.judge(await self._look(watched, run))
             self._deliver(result)
             before = watched.failed_in_a_row
             watched.failed_in_a_row = count_failed_in_a_row(before, result)

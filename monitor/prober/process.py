@@ -54,7 +54,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     prober = Prober(config, handover.put, Memories(memory_path(database, config.settings.location)))
     handover.on_report, handover.on_own, prober.leave = prober.take_report, prober.own, handover.leave
     handover.batch_every_s = batch_every_s(config)
-    handover.on_carried, shared = prober.carry, not database.startswith("sqlite")
+    handover.on_memory, shared = prober.carry, not database.startswith("sqlite")
     if shared:
         handover.news = partial(_news, prober.memories)
     stopping = asyncio.Event()
@@ -146,7 +146,7 @@ async def _wait_for_shares(prober: Prober, handover: Handover) -> None:
 async def _report(prober: Prober, handover: Handover) -> None:
     """Tell the recorder that we live, and how."""
     while True:
-        blind, lag_s, since = prober.sight.reason, round(prober.lag_s, 4), prober.alone_since
+        blind, lag_s, since = prober.self_check.reason, round(prober.lag_s, 4), prober.alone_since
         await handover.tell(ProberAlive(blind, lag_s, since, handover.pending, handover.dropped))
         await asyncio.sleep(ALIVE_EVERY_S)
 

@@ -18,7 +18,7 @@ FRESH = timedelta(seconds=1)
 Ask = Callable[[Probe], Awaitable[Result]]
 
 
-class Sight:
+class SelfCheck:
     """Keeps the newest look of every probe and judges whether the worker is blind.
 
     A network-class failure is held back until the control targets were asked as well: otherwise the first service

@@ -16,11 +16,11 @@ from monitor.runtime.frames import from_recorder, to_recorder
 from monitor.runtime.messages import (
     Ack,
     Batch,
-    Carried,
     Configured,
     FrameError,
     FromRecorder,
     JobReport,
+    MemoryHandover,
     Own,
     ProberAlive,
     RecorderAlive,
@@ -59,7 +59,7 @@ class Handover:
         """Takes a job's report that the recorder received."""
         self.on_own: Callable[[Own], None] = lambda _: None
         """Takes which probes are ours, and since when."""
-        self.on_carried: Callable[[Carried], None] = lambda _: None
+        self.on_memory: Callable[[MemoryHandover], None] = lambda _: None
         """Takes what a probe remembers that another worker looked at before."""
         self.news: Callable[[], Mapping[str, Remembered]] = dict
         """Gives what probes remember since it was asked last."""
@@ -161,8 +161,8 @@ class Handover:
                 pass
             case JobReport():
                 self.on_report(message)
-            case Carried():
-                self.on_carried(message)
+            case MemoryHandover():
+                self.on_memory(message)
             case Own():
                 self.shared = True
                 self.on_own(message)

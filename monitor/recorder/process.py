@@ -192,7 +192,7 @@ async def _take(recorder: Recorder, message: FromProber) -> None:
     """Take one message, however long database and disk refuse it."""
     while True:
         try:
-            await recorder.take(message)
+            await recorder.on_frame(message)
             return
         except OSError as error:
             # Neither database nor spool: the prober keeps what is not acknowledged, up to its own bound.

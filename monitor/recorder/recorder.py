@@ -28,7 +28,7 @@ from monitor.recorder.judging import Judging
 from monitor.recorder.metrics import Counters, Kept, Seen
 from monitor.recorder.missed_ticks import missed_since, newest_ticks
 from monitor.recorder.quarantine import Quarantine
-from monitor.recorder.sharing import LATE_LOOK_S, Carrying, Sharing, own_name
+from monitor.recorder.sharing import LATE_LOOK_S, ProbeMemorySync, Sharing, own_name
 from monitor.recorder.spool import Spool
 from monitor.runtime.configured import heard
 from monitor.runtime.heap import give_back
@@ -98,7 +98,7 @@ class Recorder:
         # Beside an SQLite file there is one spool, so one worker; elsewhere its directory tells a worker from others.
         self.worker = worker_id(location, own_name(spool.directory) if self._shared else "")
         self.sharing = Sharing(engine, self.worker, location)
-        self._carrying = Carrying(engine, self.sharing)
+        self._memory_sync = ProbeMemorySync(engine, self.sharing)
         self.judging = Judging(engine, quarantine, seen, counters, lambda: self.sharing.claim if self._shared else None)
         self.tell: Callable[[FromRecorder], None] = lambda _: None
         """Sends a message to the prober."""
@@ -170,7 +170,7 @@ class Recorder:
         await loop.run_in_executor(self._leases, renew)
         self._renewed.set()
         jobs = [probe.id for probe in here if probe.reports_in]
-        for report in await loop.run_in_executor(self._leases, _answered, self._carrying.exchange, jobs):
+        for report in await loop.run_in_executor(self._leases, _answered, self._memory_sync.exchange, jobs):
             self.tell(report)
 
     async def share_out(self) -> None:
@@ -185,7 +185,7 @@ class Recorder:
         since: dict[str, datetime] = {}
         if self._told is not None or self._watched_since is None:
             since = await self.database(self._fill, gained)
-        for carried in await self.database(self._carrying.give, gained):
+        for carried in await self.database(self._memory_sync.give, gained):
             self.tell(carried)
         self.tell(Own(dict.fromkeys(own) | since))
         self._told = own
@@ -203,7 +203,7 @@ class Recorder:
         """Take a job's report to the prober, and to the other workers."""
         self.tell(report)
         if self._shared:
-            self._carrying.report(report)
+            self._memory_sync.report(report)
 
     def _fill(self, gained: Collection[str]) -> dict[str, datetime]:
         """Record the ticks of new probes that nobody came to; returns from when on to look."""
@@ -223,7 +223,7 @@ class Recorder:
         try:
             done = {name for name in self._left if not self.judging.holds(name)}
             if done and self._shared and not len(self.spool):
-                self._carrying.store()
+                self._memory_sync.store()
                 self.sharing.give_back(done)
                 self._left -= done
         except AWAY as error:
@@ -233,20 +233,20 @@ class Recorder:
 
     def _remember(self, news: Mapping[str, Remembered]) -> None:
         """Keep for the next worker what probes remember, not before the results that it follows from."""
-        self._carrying.take(news)
+        self._memory_sync.take(news)
         try:
             if self.opened.is_set() and not len(self.spool):
-                self._carrying.store()
+                self._memory_sync.store()
         except AWAY as error:
             self.contact.failed("memory", kind_of(error))
         else:
             self.contact.answered("memory")
 
-    async def take(self, message: FromProber) -> None:
-        """Take one message of the prober; a batch is safe on disk when this returns."""
+    async def on_frame(self, message: FromProber) -> None:
+        """Handle one message of the prober; a batch is safe on disk when this returns."""
         match message:
             case ProberAlive():
-                self._hear(message)
+                self._on_heartbeat(message)
             case Batch():
                 await self._take_batch(message)
             case Configured():
@@ -263,7 +263,7 @@ class Recorder:
         self.counters.count(results)
         for result in results:
             self.seen.take(result)
-        await self.database(self._keep, results)
+        await self.database(self._persist, results)
         if batch.memories:
             await self.database(self._remember, batch.memories)
         if batch.ending:
@@ -271,7 +271,7 @@ class Recorder:
         if batch.left:
             await self.database(self._give_back, batch.left)
 
-    def _hear(self, alive: ProberAlive) -> None:
+    def _on_heartbeat(self, alive: ProberAlive) -> None:
         self.seen.prober_heard_at = clock.now()
         self.seen.blind = alive.blind
         self.seen.prober_lag_s = alive.lag_s
@@ -287,7 +287,7 @@ class Recorder:
             self.counters.dropped.inc()
             return None
 
-    def _keep(self, results: Sequence[Result]) -> None:
+    def _persist(self, results: Sequence[Result]) -> None:
         """Store results, or put them on the spool; after a spooled one everything goes there, so that order holds."""
         if self.opened.is_set() and not len(self.spool):
             try:
@@ -342,7 +342,7 @@ class Recorder:
         if len(self.spool):
             await self.database(self.spool.replay, self._store)
             self._tell_of_spool()
-        if self._carrying.waits:
+        if self._memory_sync.waits:
             await self.database(self._remember, {})
         if self._left:
             await self.database(self._give_back, ())

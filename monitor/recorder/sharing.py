@@ -14,11 +14,18 @@ from sqlalchemy import Engine
 
 from monitor import clock
 from monitor.logs import Event, Room
-from monitor.runtime import messages as frames
+from monitor.runtime import messages
 from monitor.runtime.messages import JobReport, Remembered
 from monitor.store.engine import AWAY
 from monitor.store.leases import Claim, database_time, release, take_leases
-from monitor.store.probe_memory import Carried, Report, keep_memories, keep_reports, memories, reports
+from monitor.store.probe_memory import (
+    StoredMemory,
+    StoredReport,
+    load_memories,
+    load_reports,
+    save_memories,
+    save_reports,
+)
 
 log = Room("recorder")
 
@@ -39,7 +46,7 @@ TRUST_S = 15.0
 
 MOST_REPORTS = 1_000
 """Reports of jobs that wait for the database; of more the newest."""
-NOTHING = Carried(datetime.fromtimestamp(0, UTC), "")
+NOTHING = StoredMemory(datetime.fromtimestamp(0, UTC), "")
 """What nobody remembers."""
 
 
@@ -150,15 +157,15 @@ class Sharing:
             log.warning(Event.LEASES_NOT_RETURNED, text, LEASE_S, location=self.claim.location)
 
 
-class Carrying:
+class ProbeMemorySync:
     """What goes with a probe: it waits here while the database is away, and comes from there."""
 
     def __init__(self, engine: Engine, sharing: Sharing) -> None:
         self._engine = engine
         self._sharing = sharing
-        self._memories: dict[str, Carried] = {}
-        self._reports: deque[tuple[str, Report]] = deque(maxlen=MOST_REPORTS)
-        self._told: dict[str, Report] = {}
+        self._memories: dict[str, StoredMemory] = {}
+        self._reports: deque[tuple[str, StoredReport]] = deque(maxlen=MOST_REPORTS)
+        self._told: dict[str, StoredReport] = {}
 
     @property
     def waits(self) -> bool:
@@ -167,35 +174,36 @@ class Carrying:
 
     def take(self, news: Mapping[str, Remembered]) -> None:
         """Take what probes remember now."""
-        self._memories |= {probe: Carried(memory.at, memory.body) for probe, memory in news.items()}
+        self._memories |= {probe: StoredMemory(memory.at, memory.body) for probe, memory in news.items()}
 
     def store(self) -> None:
         """Store what was taken; raises what ``AWAY`` lists, and keeps it then."""
         if self._memories:
-            keep_memories(self._engine, self._sharing.claim, self._memories)
+            save_memories(self._engine, self._sharing.claim, self._memories)
             self._memories.clear()
 
-    def give(self, gained: Collection[str]) -> list[frames.Carried]:
+    def give(self, gained: Collection[str]) -> list[messages.MemoryHandover]:
         """Return what the prober is told of probes that are new to it."""
         location = self._sharing.claim.location
-        found = memories(self._engine, location, gained)
+        found = load_memories(self._engine, location, gained)
         cut = self._sharing.cut_off(gained)
         carried = {name: found.get(name, NOTHING) for name in sorted(found.keys() | cut)}
         return [
-            frames.Carried(name, Remembered(memory.at, memory.body), name in cut) for name, memory in carried.items()
+            messages.MemoryHandover(name, Remembered(memory.at, memory.body), name in cut)
+            for name, memory in carried.items()
         ]
 
     def report(self, report: JobReport) -> None:
         """Take the report of a job."""
-        self._reports.append((report.probe, Report(report.at, report.failed, report.text)))
+        self._reports.append((report.probe, StoredReport(report.at, report.failed, report.text)))
 
     def exchange(self, jobs: Sequence[str]) -> list[JobReport]:
         """Store the reports that came to us and return those that came to others, for the prober."""
         waiting = [self._reports.popleft() for _ in range(len(self._reports))]
         try:
             if waiting:
-                keep_reports(self._engine, dict(sorted(waiting, key=lambda item: item[1].at)), clock.now())
-            known = reports(self._engine, jobs) if jobs else {}
+                save_reports(self._engine, dict(sorted(waiting, key=lambda item: item[1].at)), clock.now())
+            known = load_reports(self._engine, jobs) if jobs else {}
         except BaseException:
             self._reports.extendleft(reversed(waiting))
             raise

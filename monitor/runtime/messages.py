@@ -128,7 +128,7 @@ class JobReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class MemoryHandover:
     """What a probe remembers that another worker looked at before; ``cut_off`` if that one died over it."""
 
     kind: ClassVar = "carried"
@@ -146,7 +146,7 @@ class Own:
 
 
 FromProber = Batch | ProberAlive | Configured | Refused
-FromRecorder = Ack | RecorderAlive | JobReport | Carried | Own
+FromRecorder = Ack | RecorderAlive | JobReport | MemoryHandover | Own
 
 M = TypeVar("M", bound=FromProber | FromRecorder)
 

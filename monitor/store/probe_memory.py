@@ -20,14 +20,14 @@ MEMORY, BEAT = table(tables.Memory), table(tables.Beat)
 _MOST_NAMES = 500
 
 
-class Carried(NamedTuple):
+class StoredMemory(NamedTuple):
     """What a probe remembers, as text of whoever looks at it."""
 
     at: datetime
     body: str
 
 
-class Report(NamedTuple):
+class StoredReport(NamedTuple):
     """What a job reported."""
 
     at: datetime
@@ -35,7 +35,7 @@ class Report(NamedTuple):
     words: str
 
 
-def keep_memories(engine: Engine, claim: Claim, memories: Mapping[str, Carried]) -> None:
+def save_memories(engine: Engine, claim: Claim, memories: Mapping[str, StoredMemory]) -> None:
     """Keep what the probes of a worker remember; what its claim does not cover (any more) is left out."""
     with begin(engine) as connection:
         refused = lost(connection, claim, memories)
@@ -47,19 +47,19 @@ def keep_memories(engine: Engine, claim: Claim, memories: Mapping[str, Carried])
         _upsert(connection, MEMORY, ("probe", "location"), rows)
 
 
-def memories(engine: Engine, location: str, probes: Iterable[str]) -> dict[str, Carried]:
+def load_memories(engine: Engine, location: str, probes: Iterable[str]) -> dict[str, StoredMemory]:
     """Return what probes of a location remember."""
-    found: dict[str, Carried] = {}
+    found: dict[str, StoredMemory] = {}
     wanted = sorted(probes)
     with reading(engine) as connection:
         for at in range(0, len(wanted), _MOST_NAMES):
             some = wanted[at : at + _MOST_NAMES]
             rows = connection.execute(select(MEMORY).where(MEMORY.c.location == location, MEMORY.c.probe.in_(some)))
-            found |= {row.probe: Carried(when(row.at_us), row.body) for row in rows}
+            found |= {row.probe: StoredMemory(when(row.at_us), row.body) for row in rows}
     return found
 
 
-def keep_reports(engine: Engine, reports: Mapping[str, Report], now: datetime) -> None:
+def save_reports(engine: Engine, reports: Mapping[str, StoredReport], now: datetime) -> None:
     """Keep the newest report of each job; one from the future, of a clock that ran ahead, gives way to any other."""
     rows = [
         {"probe": name, "at_us": us(report.at), "failed": report.failed, "words": report.words}
@@ -69,11 +69,11 @@ def keep_reports(engine: Engine, reports: Mapping[str, Report], now: datetime) -
         _upsert(connection, BEAT, ("probe",), rows, now)
 
 
-def reports(engine: Engine, probes: Sequence[str]) -> dict[str, Report]:
+def load_reports(engine: Engine, probes: Sequence[str]) -> dict[str, StoredReport]:
     """Return the newest report of each job."""
     with reading(engine) as connection:
         rows = connection.execute(select(BEAT).where(BEAT.c.probe.in_(probes)))
-        return {row.probe: Report(when(row.at_us), row.failed, row.words) for row in rows}
+        return {row.probe: StoredReport(when(row.at_us), row.failed, row.words) for row in rows}
 
 
 def _upsert(

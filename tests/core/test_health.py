@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from monitor.core.catalogue import Policy
 from monitor.core.checks import key_doubt, network_doubt, probe_state, steps
 from monitor.core.checks.flapping import FLAP_STATES, flap_percent
-from monitor.core.checks.network_doubt import sight
+from monitor.core.checks.network_doubt import answers_at
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components import health
 from monitor.core.model import Health, Outcome, Reason, Result
@@ -411,7 +411,7 @@ def test_every_failure_is_doubted_anew_after_a_recovery() -> None:
 def test_what_a_location_can_see_comes_from_its_states() -> None:
     mine, other, control = probe(), probe("web", "openai/web"), probe("one", "control/one", control=True)
     pairs = [(mine, state("o*10 c", mine)), (other, state("o*3 x*2", other)), (control, state("o*4", control))]
-    eyes = sight([*pairs, (probe("off", disabled="no"), state(""))])
+    eyes = answers_at([*pairs, (probe("off", disabled="no"), state(""))])
     assert eyes.watched == {"deepseek", "openai", ""}
     assert eyes.answered == {"deepseek": at(270), "openai": at(120), "": at(90)}
 

@@ -17,7 +17,6 @@ from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.evaluation import ended
 from monitor.core.incidents import rules as incidents
 from monitor.core.incidents import transitions
-from monitor.core.incidents import transitions as lifecycle
 from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.incidents.events import Cause, ComponentWorse, EventKind, Note, Opened, UpstreamSaid
 from monitor.core.incidents.rules import Facts
@@ -221,7 +220,7 @@ def test_upstream_words_are_quoted_and_resolve_nothing() -> None:
 
 @pytest.mark.parametrize(("status", "kind"), list(itertools.product([None, *IncidentStatus], EventKind)))
 def test_a_pair_outside_the_table_is_refused(status: IncidentStatus | None, kind: EventKind) -> None:
-    if (status, kind) in lifecycle.TRANSITIONS:
+    if (status, kind) in transitions.TRANSITIONS:
         return
     incident = replace(opened(), status=status) if status else None
     with pytest.raises(IllegalTransitionError, match=kind.value):
@@ -239,7 +238,7 @@ def test_events_out_of_order_and_empty_histories_are_refused() -> None:
 def test_the_diagram_has_every_arrow_of_the_table() -> None:
     text = transitions.diagram()
     assert text.startswith("stateDiagram-v2\n")
-    for (before, kind), after in lifecycle.TRANSITIONS.items():
+    for (before, kind), after in transitions.TRANSITIONS.items():
         if before is not after:
             line = f"    {before.value if before else '[*]'} --> {after.value}:"
             assert any(kind.value in found for found in text.splitlines() if found.startswith(line))

@@ -11,8 +11,7 @@ from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from dashboard import serve
-from dashboard.console import act, probes, tickets
-from dashboard.console import shared as desk
+from dashboard.console import act, probes, shared, tickets
 from dashboard.words import speak
 from monitor import clock
 from monitor.core.alerts.rules import Foreign, Rule
@@ -120,24 +119,24 @@ def test_why_somebody_was_or_was_not_told_is_answered(tmp_path: Path) -> None:
 
 def test_an_update_is_posted_as_a_persons_words(tmp_path: Path) -> None:
     def body(url: str, now: datetime) -> None:
-        shift = a_shift(url, now)
-        engine = shift.desk.engine
+        session = a_shift(url, now)
+        engine = session.console.engine
         item = reads.incidents(engine, public=False)[0]
 
-        assert shift.desk.do(PostUpdate(item.id, "We look into it.", IncidentStatus.IDENTIFIED), shift.who) == (
+        assert session.console.do(PostUpdate(item.id, "We look into it.", IncidentStatus.IDENTIFIED), session.who) == (
             True,
             "",
         )
-        assert shift.desk.do(HideIncident(item.id), shift.who)[0]
+        assert session.console.do(HideIncident(item.id), session.who)[0]
         assert reads.incident(engine, item.id, public=True) is None
-        assert shift.desk.do(PublishIncident(item.id), shift.who)[0]
-        assert shift.desk.do(ResolveIncident(item.id, "Over."), shift.who)[0]
+        assert session.console.do(PublishIncident(item.id), session.who)[0]
+        assert session.console.do(ResolveIncident(item.id, "Over."), session.who)[0]
         after = reads.incident(engine, item.id, public=True)
         assert after is not None
         assert after.status is IncidentStatus.RESOLVED
         notes = [event for event in after.events if getattr(event.what, "text", "") == "We look into it."]
         assert [event.by for event in notes] == [seeded.NAME]
-        changed, error = shift.desk.do(PostUpdate("none", "x"), shift.who)
+        changed, error = session.console.do(PostUpdate("none", "x"), session.who)
         assert not changed
         assert error
         engine.dispose()
@@ -145,8 +144,8 @@ def test_an_update_is_posted_as_a_persons_words(tmp_path: Path) -> None:
     with_console(tmp_path, body)
 
 
-def a_shift(url: str, now: datetime) -> desk.Shift:
-    return desk.Shift(act.Desk(url), seeded.NAME, speak(Language.EN), "dark", now)
+def a_shift(url: str, now: datetime) -> shared.ConsoleSession:
+    return shared.ConsoleSession(act.Console(url), seeded.NAME, speak(Language.EN), "dark", now)
 
 
 def test_a_session_ends_when_the_password_changes(tmp_path: Path) -> None:
@@ -174,15 +173,14 @@ def test_the_cost_stands_against_its_budget() -> None:
 
 def draw_probes(url: str) -> None:
     """Run inside Streamlit: draw the page of the probes for somebody who is signed in."""
-    from dashboard.console import act, probes
-    from dashboard.console import shared as desk
+    from dashboard.console import act, probes, shared
     from dashboard.words import speak
     from monitor import clock
     from monitor.text.lexicon import Language
 
-    the_desk = act.Desk(url)
-    probes.draw(desk.Shift(the_desk, "alice", speak(Language.EN), "dark", clock.now()))
-    the_desk.engine.dispose()
+    console = act.Console(url)
+    probes.draw(shared.ConsoleSession(console, "alice", speak(Language.EN), "dark", clock.now()))
+    console.engine.dispose()
 
 
 def test_the_page_of_the_probes_shows_looks_and_costs(tmp_path: Path) -> None:
@@ -197,12 +195,12 @@ def test_the_page_of_the_probes_shows_looks_and_costs(tmp_path: Path) -> None:
 
 def test_guessing_passwords_is_slowed_down(tmp_path: Path) -> None:
     def body(url: str, now: datetime) -> None:
-        the_desk = act.Desk(url)
+        console = act.Console(url)
         for _ in range(act.SLOW_AFTER):
-            assert the_desk.sign_in(seeded.NAME, "wrong password", now) == ""
-        assert the_desk.wait_s() > 0
-        assert the_desk.sign_in(seeded.NAME, seeded.PASSWORD, now) == ""
-        the_desk.engine.dispose()
+            assert console.sign_in(seeded.NAME, "wrong password", now) == ""
+        assert console.wait_s() > 0
+        assert console.sign_in(seeded.NAME, seeded.PASSWORD, now) == ""
+        console.engine.dispose()
 
     with_console(tmp_path, body)
 
@@ -216,7 +214,7 @@ def test_hostile_text_in_an_alert_is_inert(tmp_path: Path) -> None:
             summary = {"health": text, "why": text, "days_left": text, "registration": text}
             alert = replace(view.alert, rule=Foreign(text), summary=summary)
             bad = replace(view, service_name=text, component_name=text, alert=alert)
-            line = desk.alert_line(bad, speak(Language.EN))
+            line = shared.alert_line(bad, speak(Language.EN))
             assert line.isprintable()
             assert len(line) < 400
 
@@ -239,6 +237,6 @@ def test_an_alert_about_sign_up_names_the_way_and_the_country() -> None:
     )
     summary = {"registration": "restricted", "ways": [way, "nonsense", {"method": "pigeon"}]}
     view = AlertView(replace(alert, summary=summary), "DeepSeek", "Registration", (), (), None)
-    line = desk.alert_line(view, speak(Language.EN))
+    line = shared.alert_line(view, speak(Language.EN))
     assert line == "DeepSeek Registration sign-up by phone is restricted to China (+86)"
-    assert "+86" in desk.alert_line(view, speak(Language.ZH))
+    assert "+86" in shared.alert_line(view, speak(Language.ZH))

@@ -134,18 +134,17 @@ def draw_everything(url: str) -> None:
     """Run inside Streamlit: draw every view of the console for somebody who is signed in."""
     import streamlit as st
 
-    from dashboard.console import act, audit, inbox, incidents, probes, review, silences
-    from dashboard.console import shared as desk
+    from dashboard.console import act, audit, inbox, incidents, probes, review, shared, silences
     from dashboard.words import speak
     from monitor import clock
     from monitor.text.lexicon import Language
 
-    the_desk = act.Desk(url)
-    shift = desk.Shift(the_desk, "alice", speak(Language.EN), "dark", clock.now())
+    console = act.Console(url)
+    session = shared.ConsoleSession(console, "alice", speak(Language.EN), "dark", clock.now())
     for view in (inbox, incidents, silences, review, probes, audit):
         st.text(f"view {view.__name__}")
-        view.draw(shift)
-    the_desk.engine.dispose()
+        view.draw(session)
+    console.engine.dispose()
 
 
 def test_every_view_of_the_console_draws_hostile_text_as_text(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from dashboard import charts, serve
-from dashboard.live import shared as public
+from dashboard.live import shared
 from dashboard.parts import with_gaps
 from dashboard.web.render import block
 from dashboard.words import speak
@@ -36,7 +36,7 @@ def environment(url: str) -> Iterator[None]:
     try:
         yield
     finally:
-        public.held(url).reader.close()
+        shared.held(url).reader.close()
         st.cache_resource.clear()
         if before is None:
             del os.environ["CHATWATCH_DATABASE"]
@@ -137,7 +137,7 @@ def test_a_probe_that_changes_its_rhythm_leaves_no_gap() -> None:
     ],
 )
 def test_the_foot_of_the_live_page_leads_to_the_status_page(address: str, link: str | None) -> None:
-    foot = public.footer(speak(Language.ZH), address, "chat.example")
+    foot = shared.footer(speak(Language.ZH), address, "chat.example")
     assert link in foot if link else "href" not in foot
     assert "UTC" in foot
 

@@ -28,7 +28,7 @@ from monitor.simulator.play import serve
 from monitor.store import reads, tables
 from monitor.store.engine import begin, migrate, open_engine
 from monitor.store.leases import PRESENCE
-from monitor.store.probe_memory import memories
+from monitor.store.probe_memory import load_memories
 from monitor.store.tables import table
 from monitor.store.transaction.states import load_state
 from tests.doors.running import KEY, Worker, worker
@@ -216,7 +216,7 @@ def nothing_is_spent_unseen(engine: Engine, results: Sequence[Result], config: C
     today = clock.now().date()
     for probe in config.catalogue.probes:
         mine = [r for r in results if r.run.probe == probe.id and r.observation.chat and r.started_at.date() == today]
-        for place, memory in ((p, memories(engine, p, [probe.id])) for p in PLACES if mine):
+        for place, memory in ((p, load_memories(engine, p, [probe.id])) for p in PLACES if mine):
             timings = [r.observation.chat for r in mine if r.run.location == place and r.observation.chat]
             spent = sum((t.input_tokens or 0) + (t.output_tokens or 0) for t in timings)
             ledger = json.loads(memory[probe.id].body)["memory"]["ledger"]

@@ -72,10 +72,10 @@ async def _record(
     quarantine = Quarantine(spool.with_name(f"{spool.name}-quarantine"))
     recorder = Recorder(config, open_engine(url), kept, quarantine, seen, registry_for(seen)[1])
     recorder.apply(config)
-    await recorder.take(ProberAlive(since=clock.now()))
+    await recorder.on_frame(ProberAlive(since=clock.now()))
     for minute in minutes:
         traveller.move_to(taken_at(minute))
-        await recorder.take(frame(minute, story(minute)))
+        await recorder.on_frame(frame(minute, story(minute)))
         pipe.send(minute)
         if minute - minutes[0] + 1 < closed:
             continue

@@ -20,12 +20,12 @@ from monitor.runtime.messages import (
     FROM_RECORDER,
     Ack,
     Batch,
-    Carried,
     Configured,
     FrameError,
     FromProber,
     FromRecorder,
     JobReport,
+    MemoryHandover,
     Own,
     ProberAlive,
     Receiver,
@@ -65,7 +65,7 @@ said_by_recorder = {
     Ack: st.builds(Ack, st.integers()),
     RecorderAlive: st.builds(RecorderAlive),
     JobReport: st.builds(JobReport, texts, times, st.booleans(), texts),
-    Carried: st.builds(Carried, texts, memories, st.booleans()),
+    MemoryHandover: st.builds(MemoryHandover, texts, memories, st.booleans()),
     Own: st.builds(Own, st.dictionaries(texts, st.none() | times, max_size=3)),
 }
 anything = st.recursive(

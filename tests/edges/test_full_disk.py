@@ -70,16 +70,16 @@ def recorder_on_full_disk(disk: str) -> None:
 
     async def play_it(recorder: Recorder) -> None:
         await recorder.open()
-        await recorder.take(alive(start - MINUTE))
+        await recorder.on_frame(alive(start - MINUTE))
         refused = 0
         for number, one in enumerate(wanted):
             filler = fill(home) if number == 4 else home / "filler"
             try:
-                await recorder.take(batch(number, one))
+                await recorder.on_frame(batch(number, one))
             except OSError:
                 refused += 1
                 filler.unlink()
-                await recorder.take(batch(number, one))  # as the worker does, until it is taken
+                await recorder.on_frame(batch(number, one))  # as the worker does, until it is taken
         assert refused == 1
         await recorder.replay()
         assert len(recorder.spool) == 0

@@ -18,7 +18,7 @@ from monitor.core.model import Observation, Outcome, Reason, Result, RunId
 from monitor.core.schedule import slot
 from monitor.prober.grid import MOST_MISSED, Grid
 from monitor.prober.prober import Prober
-from monitor.prober.self_check import Sight
+from monitor.prober.self_check import SelfCheck
 from monitor.prober.uplink import BATCH_RESULTS, MOST_WAITING, Handover
 from monitor.runtime.frames import from_prober, open_link, to_prober, to_recorder
 from monitor.runtime.messages import Ack, Batch, FrameError
@@ -224,7 +224,7 @@ def result(probe: str, reason: Reason, at: datetime = NOW) -> Result:
     return Result(RunId(probe, "local", at), at, 0.1, Observation(reason))
 
 
-def sight(answers: dict[str, Reason]) -> tuple[Sight, list[str]]:
+def sight(answers: dict[str, Reason]) -> tuple[SelfCheck, list[str]]:
     """Return a sight over one service and two controls that answer as told, and who was asked."""
     asked: list[str] = []
 
@@ -232,7 +232,7 @@ def sight(answers: dict[str, Reason]) -> tuple[Sight, list[str]]:
         asked.append(probe.id)
         return result(probe.id, answers[probe.id])
 
-    made = Sight(ask, lambda: NOW)
+    made = SelfCheck(ask, lambda: NOW)
     probes = [
         Probe("shop-page", "shop/web", "http", 30, 5.0, target="shop.example"),
         Probe("c-one", "chatwatch/controls", "http", 30, 5.0, control=True, target="one.example"),

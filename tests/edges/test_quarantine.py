@@ -276,7 +276,7 @@ def recording(home: Path, play: Callable[[Recorder, time_machine.Traveller], Awa
         spool, quarantine = Spool(home / "spool" / "local"), Quarantine(home / "quarantine" / "local")
         recorder = Recorder(Settled(CATALOGUE), engine, spool, quarantine, seen, registry_for(seen)[1])
         recorder.apply(recorder.config)
-        await recorder.take(ProberAlive(since=T0))
+        await recorder.on_frame(ProberAlive(since=T0))
         await recorder.open()
         try:
             await play(recorder, traveller)
@@ -290,7 +290,7 @@ def recording(home: Path, play: Callable[[Recorder, time_machine.Traveller], Awa
 async def take(recorder: Recorder, traveller: time_machine.Traveller, minutes: range, *, sweep: bool = False) -> None:
     for minute in minutes:
         traveller.move_to(taken_at(minute))
-        await recorder.take(frame(minute, story(minute)))
+        await recorder.on_frame(frame(minute, story(minute)))
         if sweep:
             traveller.move_to(taken_at(minute) + NEAR)
             await recorder.sweep()

@@ -68,16 +68,16 @@ def test_before_the_database_is_open_results_wait_on_disk_and_are_stored_in_orde
     start = clock.now() - timedelta(minutes=2)
 
     async def play(recorder: Recorder) -> None:
-        await recorder.take(alive(start))
-        await recorder.take(batch(1, look("oa-api", start)))
-        await recorder.take(batch(2, look("oa-api", start + timedelta(minutes=1), Reason.CONNECT)))
+        await recorder.on_frame(alive(start))
+        await recorder.on_frame(batch(1, look("oa-api", start)))
+        await recorder.on_frame(batch(2, look("oa-api", start + timedelta(minutes=1), Reason.CONNECT)))
         assert len(recorder.spool) == 2
         await recorder.open()
-        await recorder.take(batch(3, look("oa-api", start + timedelta(minutes=2))))
+        await recorder.on_frame(batch(3, look("oa-api", start + timedelta(minutes=2))))
         assert len(recorder.spool) == 3
         await recorder.replay()
         assert len(recorder.spool) == 0
-        await recorder.take(batch(4, look("oa-api", start + timedelta(minutes=3))))
+        await recorder.on_frame(batch(4, look("oa-api", start + timedelta(minutes=3))))
         assert len(recorder.spool) == 0
 
     recording(tmp_path, play)
@@ -90,11 +90,11 @@ def test_a_locked_database_costs_nothing(tmp_path: Path) -> None:
     start = clock.now() - timedelta(minutes=1)
 
     async def play(recorder: Recorder) -> None:
-        await recorder.take(alive(start))
+        await recorder.on_frame(alive(start))
         await recorder.open()
         blocker = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
-        await recorder.take(batch(1, look("oa-api", start)))
+        await recorder.on_frame(batch(1, look("oa-api", start)))
         assert recorder.seen.spooled == 1
         blocker.execute("ROLLBACK")
         blocker.close()
@@ -110,12 +110,12 @@ def test_what_waits_on_disk_survives_the_process_and_its_gap_is_missed(tmp_path:
     ticks = [first + timedelta(minutes=number) for number in range(8)]
 
     async def before(recorder: Recorder) -> None:
-        await recorder.take(alive(ticks[0]))
-        await recorder.take(batch(1, look("oa-api", ticks[0]), look("oa-api", ticks[1])))
+        await recorder.on_frame(alive(ticks[0]))
+        await recorder.on_frame(batch(1, look("oa-api", ticks[0]), look("oa-api", ticks[1])))
 
     async def after(recorder: Recorder) -> None:
-        await recorder.take(alive(ticks[5] - timedelta(seconds=1)))
-        await recorder.take(batch(1, look("oa-api", ticks[5])))
+        await recorder.on_frame(alive(ticks[5] - timedelta(seconds=1)))
+        await recorder.on_frame(batch(1, look("oa-api", ticks[5])))
         await recorder.open()
         await recorder.replay()
 
@@ -131,9 +131,9 @@ def test_lines_that_are_no_result_are_counted_and_the_rest_is_kept(tmp_path: Pat
     start = clock.now()
 
     async def play(recorder: Recorder) -> None:
-        await recorder.take(alive(start - timedelta(seconds=5)))
+        await recorder.on_frame(alive(start - timedelta(seconds=5)))
         await recorder.open()
-        await recorder.take(Batch(1, lines=(b"{torn", dumps_result(look("oa-api", start)))))
+        await recorder.on_frame(Batch(1, lines=(b"{torn", dumps_result(look("oa-api", start)))))
 
     recording(tmp_path, play)
     assert len(stored(tmp_path, "oa-api")) == 1

@@ -47,7 +47,7 @@ def recording(home: Path, url: str, play: Play, *, spool_bytes: int = 2**20, cat
         recorder.apply(config)
         try:
             await recorder.open()
-            await recorder.take(alive(clock.now()))
+            await recorder.on_frame(alive(clock.now()))
             await play(recorder)
         finally:
             await recorder.close()
@@ -116,7 +116,7 @@ def test_ended_sessions_and_restarts_in_mid_transaction_cost_nothing(tmp_path: P
         making = asyncio.create_task(asyncio.to_thread(trouble))
         spooled = 0
         for number, one in enumerate(wanted):
-            await recorder.take(batch(number, one))
+            await recorder.on_frame(batch(number, one))
             spooled += bool(len(recorder.spool))
             if number % 5 == 4 and len(recorder.spool):
                 await caught_up(recorder)
@@ -134,12 +134,12 @@ def test_a_server_without_a_free_connection_is_away_and_comes_back(tmp_path: Pat
     wanted = looks(clock.now() - timedelta(seconds=30), 4)
 
     async def play(recorder: Recorder) -> None:
-        await recorder.take(batch(1, wanted[0]))
+        await recorder.on_frame(batch(1, wanted[0]))
         with ExitStack() as others:
             recorder.engine.dispose()
             take_all(postgres_server, others)
             for number, one in enumerate(wanted[1:], 2):
-                await recorder.take(batch(number, one))
+                await recorder.on_frame(batch(number, one))
             assert recorder.seen.spooled == 3
         await caught_up(recorder)
 
@@ -159,11 +159,11 @@ def test_a_database_that_became_read_only_is_away_until_it_can_be_written(
             connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {value}'.encode())
 
     async def play(recorder: Recorder) -> None:
-        await recorder.take(batch(1, wanted[0]))
+        await recorder.on_frame(batch(1, wanted[0]))
         read_only("on")
         end_sessions(url)  # as a failover does; the next server is a standby
         for number, one in enumerate(wanted[1:], 2):
-            await recorder.take(batch(number, one))
+            await recorder.on_frame(batch(number, one))
         assert recorder.seen.spooled == 3
         with pytest.raises(AWAY):
             await recorder.replay()
@@ -180,12 +180,12 @@ def test_what_another_session_locks_and_forgets_is_waited_for_on_disk(tmp_path: 
     wanted = looks(clock.now() - timedelta(seconds=30), 4)
 
     async def play(recorder: Recorder) -> None:
-        await recorder.take(batch(1, wanted[0]))
+        await recorder.on_frame(batch(1, wanted[0]))
         with psycopg.connect(url) as idle:
             idle.execute("SELECT * FROM series FOR UPDATE")
             async with asyncio.timeout(120):
                 for number, one in enumerate(wanted[1:], 2):
-                    await recorder.take(batch(number, one))
+                    await recorder.on_frame(batch(number, one))
             assert recorder.seen.spooled == 3
         await caught_up(recorder)
 
@@ -223,7 +223,7 @@ def test_a_server_that_is_gone_for_long_fills_the_spool_up_to_its_bound_and_no_f
     async def play(recorder: Recorder) -> None:
         postgres_server.stop()
         for at in range(0, len(wanted), 200):
-            await recorder.take(batch(at, *wanted[at : at + 200]))
+            await recorder.on_frame(batch(at, *wanted[at : at + 200]))
             assert recorder.spool.size_bytes <= bound
         assert recorder.seen.spooled == len(recorder.spool) > 100
         assert recorder.spool.dropped == len(wanted) - len(recorder.spool) > 0

@@ -14,8 +14,8 @@ from monitor.core.model import Result
 from monitor.prober.prober import Prober
 from monitor.probes.chat.budget import Ledger, joined
 from monitor.probes.memory import Memories
-from monitor.recorder.sharing import Carrying, Sharing
-from monitor.runtime.messages import Carried, JobReport, Remembered
+from monitor.recorder.sharing import ProbeMemorySync, Sharing
+from monitor.runtime.messages import JobReport, MemoryHandover, Remembered
 from monitor.store.engine import begin
 from monitor.store.leases import lost
 
@@ -74,7 +74,7 @@ def test_who_comes_back_after_a_kill_knows_that_its_last_looks_were_cut_off(engi
 
 
 def test_a_report_reaches_every_worker_once_wherever_it_arrives(engine: Engine) -> None:
-    here, there = (Carrying(engine, sharing) for sharing in two(engine))
+    here, there = (ProbeMemorySync(engine, sharing) for sharing in two(engine))
     sent = JobReport("job", clock.now(), text="copied 7 files")
     here.report(sent)
     here.exchange(["job"])
@@ -85,17 +85,17 @@ def test_a_report_reaches_every_worker_once_wherever_it_arrives(engine: Engine) 
 
 def test_what_a_probe_remembers_is_given_to_its_next_worker_and_to_no_former_one(engine: Engine) -> None:
     one, other = two(engine)
-    old, new = Carrying(engine, one), Carrying(engine, other)
+    old, new = ProbeMemorySync(engine, one), ProbeMemorySync(engine, other)
     name = min(one.own)
     first = Remembered(datetime.fromtimestamp(1000.5, UTC), '{"kind":"chat","memory":{"n":1}}')
     old.take({name: first})
     old.store()
     assert not old.waits
     settle(one, other, blind=frozenset({one}))
-    assert new.give([name]) == [Carried(name, first, cut_off=False)]
+    assert new.give([name]) == [MemoryHandover(name, first, cut_off=False)]
     old.take({name: Remembered(datetime.fromtimestamp(2000.0, UTC), '{"kind":"chat","memory":{"n":2}}')})
     old.store()
-    assert new.give([name]) == [Carried(name, first, cut_off=False)]
+    assert new.give([name]) == [MemoryHandover(name, first, cut_off=False)]
 
 
 def test_two_ledgers_make_one_that_forgets_no_spending() -> None:
@@ -130,8 +130,8 @@ services:
     ledger = Ledger(day=now.date().isoformat(), tokens=700, asks=9).stored()
     text = json.dumps({"kind": "chat", "memory": {"ledger": ledger, "answered": 9}})
     for cut, tokens in ((False, 700), (True, 800), (False, 800)):
-        prober.carry(Carried("sim-chat", Remembered(now - timedelta(seconds=5), text), cut))
-        prober.carry(Carried("gone", Remembered(now, ""), cut_off=True))
+        prober.carry(MemoryHandover("sim-chat", Remembered(now - timedelta(seconds=5), text), cut))
+        prober.carry(MemoryHandover("gone", Remembered(now, ""), cut_off=True))
         at, told = prober.memories.news()["sim-chat"] if cut or tokens == 700 else (now.timestamp(), "")
         memory = prober.memories.of("sim-chat", "chat")
         assert (memory["ledger"]["tokens"], memory["answered"]) == (tokens, 9)

@@ -10,7 +10,14 @@ from sqlalchemy import Engine
 from monitor import flow
 from monitor.store.engine import begin
 from monitor.store.leases import Claim, Held, lost, release, take_leases
-from monitor.store.probe_memory import Carried, Report, keep_memories, keep_reports, memories, reports
+from monitor.store.probe_memory import (
+    StoredMemory,
+    StoredReport,
+    load_memories,
+    load_reports,
+    save_memories,
+    save_reports,
+)
 from tests.edges.flowing import T0, look, publish
 
 TTL = timedelta(seconds=30)
@@ -88,23 +95,26 @@ def test_who_ends_is_out_of_the_count_as_soon_as_it_gives_back_its_first_probe(e
 
 def test_what_a_probe_remembers_goes_to_its_next_owner_and_no_former_one_can_change_it(engine: Engine) -> None:
     old = Claim("a", "local", take(engine, "a", 0).epochs)
-    keep_memories(engine, old, {"p1": Carried(T0, "one"), "p2": Carried(T0, "two")})
-    keep_memories(engine, old, {"p1": Carried(T0 - TTL, "three")})
-    assert memories(engine, "local", PROBES) == {"p1": Carried(T0 - TTL, "three"), "p2": Carried(T0, "two")}
-    assert memories(engine, "tokyo", PROBES) == {}
+    save_memories(engine, old, {"p1": StoredMemory(T0, "one"), "p2": StoredMemory(T0, "two")})
+    save_memories(engine, old, {"p1": StoredMemory(T0 - TTL, "three")})
+    assert load_memories(engine, "local", PROBES) == {
+        "p1": StoredMemory(T0 - TTL, "three"),
+        "p2": StoredMemory(T0, "two"),
+    }
+    assert load_memories(engine, "tokyo", PROBES) == {}
     names(engine, "b", 40)
-    keep_memories(engine, old, {"p1": Carried(T0, "four"), "p9": Carried(T0, "five")})
-    assert memories(engine, "local", ["p1", "p9"]) == {"p1": Carried(T0 - TTL, "three")}
+    save_memories(engine, old, {"p1": StoredMemory(T0, "four"), "p9": StoredMemory(T0, "five")})
+    assert load_memories(engine, "local", ["p1", "p9"]) == {"p1": StoredMemory(T0 - TTL, "three")}
 
 
 def test_the_newest_report_of_a_job_counts_whoever_received_it(engine: Engine) -> None:
-    new, old, ahead = (Report(T0 + timedelta(seconds=s), s > 0, f"at {s}") for s in (0, -5, 7200))
-    keep_reports(engine, {"job": new}, T0)
-    keep_reports(engine, {"job": old}, T0)
-    assert reports(engine, ["job", "other"]) == {"job": new}
-    keep_reports(engine, {"job": ahead}, T0)
-    keep_reports(engine, {"job": new}, T0)
-    assert reports(engine, ["job"]) == {"job": new}
+    new, old, ahead = (StoredReport(T0 + timedelta(seconds=s), s > 0, f"at {s}") for s in (0, -5, 7200))
+    save_reports(engine, {"job": new}, T0)
+    save_reports(engine, {"job": old}, T0)
+    assert load_reports(engine, ["job", "other"]) == {"job": new}
+    save_reports(engine, {"job": ahead}, T0)
+    save_reports(engine, {"job": new}, T0)
+    assert load_reports(engine, ["job"]) == {"job": new}
 
 
 def test_results_of_a_lost_lease_are_refused_and_those_of_one_that_only_ran_out_are_not(engine: Engine) -> None:

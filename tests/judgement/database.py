@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, event, insert, select
 from monitor import flow
 from monitor.core.alerts.grouping import NotificationLog
 from monitor.core.alerts.routing import SilenceWindow
-from monitor.core.commands import Carried, Command, CommandError
+from monitor.core.commands import Command, CommandError, CommandResult
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.registration import RegistrationState
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
@@ -87,7 +87,7 @@ class InDatabase:
             self.engines[name] = fast(self.url)
         return self.engines[name]
 
-    def take(self, step: Step, made: Command | None = None) -> Carried | str | None:
+    def take(self, step: Step, made: Command | None = None) -> CommandResult | str | None:
         """Let a step happen; ``made`` is the command that an order became."""
         match step:
             case Publish():

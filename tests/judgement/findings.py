@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.core.alerts.rules import Rule
-from monitor.core.commands import Carried, Command
+from monitor.core.commands import Command, CommandResult
 from monitor.core.entities import Alert, IncidentEvent
 from monitor.core.incidents.events import EventKind
 from monitor.core.model import Sending, Why
@@ -55,7 +55,7 @@ class Reached:
         told = [*found["alerts"], *(item[0] for item in found["notices"])]
         self.rules |= {alert.rule for alert in told if isinstance(alert.rule, Rule)}
 
-    def carried(self, order: Command, outcome: Carried | str) -> None:
+    def carried(self, order: Command, outcome: CommandResult | str) -> None:
         """Add a command: one that was refused has not been reached."""
         (self.refused if isinstance(outcome, str) else self.commands).add(type(order))
 

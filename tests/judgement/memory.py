@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitor.core.alerts import alertmanager
-from monitor.core.commands import Carried, Command, CommandError
+from monitor.core.commands import Command, CommandError, CommandResult
 from monitor.core.components import baseline
 from monitor.core.components.budgets import Tallies
 from monitor.core.components.latencies import Latencies
@@ -73,7 +73,7 @@ class InMemory:
         self._budgets_at: datetime | None = None
         self.made: Command | None = None
 
-    def take(self, step: Step) -> Carried | str | None:
+    def take(self, step: Step) -> CommandResult | str | None:
         """Let a step happen; returns what came of a command, its refusal as text."""
         match step:
             case Publish():
@@ -122,7 +122,7 @@ class InMemory:
                 self._latencies.take(judged.result)
                 self._tallies.take(judged.series.probe.component, judged.result)
 
-    def _command(self, step: Order) -> Carried | str:
+    def _command(self, step: Order) -> CommandResult | str:
         self.made = step.make(self.ids())
         try:
             return self.evaluation.on_command(self.made, step.who, step.at, step.why)

@@ -101,7 +101,7 @@ def _cut_off(result: Result) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Answers:
     """What one location can see: when which service, or kind of control target, answered it last."""
 
     answered: Mapping[str, datetime]
@@ -132,11 +132,11 @@ def clear(probe: Probe, state: ProbeState, here: Iterable[tuple[Probe, ProbeStat
         or not (state.failed_in_a_row and state.last_reason.is_network_class)
     ):
         return state
-    at = sight(here).answered_since(probe.component.partition("/")[0], state.last_reason, start)
+    at = answers_at(here).answered_since(probe.component.partition("/")[0], state.last_reason, start)
     return replace(state, network_worked_at=at) if at is not None else state
 
 
-def sight(here: Iterable[tuple[Probe, ProbeState]]) -> Sight:
+def answers_at(here: Iterable[tuple[Probe, ProbeState]]) -> Answers:
     """Return what a location can see, from the states of all its enabled probes."""
     answered: dict[str, datetime] = {}
     watched: set[str] = set()
@@ -149,4 +149,4 @@ def sight(here: Iterable[tuple[Probe, ProbeState]]) -> Sight:
         watched.add(service)
         if state.answered_at is not None and (service not in answered or answered[service] < state.answered_at):
             answered[service] = state.answered_at
-    return Sight(answered, frozenset(watched))
+    return Answers(answered, frozenset(watched))

@@ -30,9 +30,9 @@ from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.checks import steps
 from monitor.core.commands import (
     AcknowledgeAlert,
-    Carried,
     Command,
     CommandError,
+    CommandResult,
     HideIncident,
     PostUpdate,
     PublishIncident,
@@ -107,7 +107,7 @@ class Player(Protocol):
     def sweep(self, now: datetime) -> None:
         """Let time pass without a look."""
 
-    def command(self, order: Command, who: str, now: datetime, why: str = "") -> Carried:
+    def command(self, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
         """Carry out a person's command."""
 
     def open_alerts(self) -> Sequence[Alert]:

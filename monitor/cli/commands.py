@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -24,10 +23,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 def with_who(command: F) -> F:
     """Give a command the options ``--as`` and ``--why``."""
     command = click.option("--why", default="", help="Why; kept in the audit log.")(command)
-    return click.option("--as", "who", default=_user, show_default="your user name", help="Who does it.")(command)
+    return click.option("--as", "who", default=current_user, show_default="your user name", help="Who does it.")(
+        command
+    )
 
 
-def _user() -> str:
+def current_user() -> str:
+    """Return who gives the command: ``CHATWATCH_USER``, else the name of the operating system."""
     return os.environ.get("CHATWATCH_USER") or getpass.getuser()
 
 
@@ -254,58 +256,3 @@ def maintenance_list() -> None:
 
 
 _simple(maintenance, "cancel", c.CancelMaintenance, "Call planned work off, or end it now.")
-
-
-@click.group(epilog=example("chatwatch user add alice"))
-def user() -> None:
-    """Say who may use the console."""
-
-
-@user.command(
-    "add", epilog=example("chatwatch user add alice", 'printf %s "$PASSWORD" | chatwatch user add alice --stdin')
-)
-@click.argument("name")
-@click.option("--stdin", "from_stdin", is_flag=True, help="Read the password from standard input.")
-def user_add(name: str, from_stdin: bool) -> None:
-    """Add NAME, or change the password of that name, which ends its sessions."""
-    from monitor import flow
-    from monitor.flow import accounts
-
-    if from_stdin:
-        password = sys.stdin.read().rstrip("\n")
-    else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    engine = open_database()
-    try:
-        new = accounts.set_password(engine, name, password, clock.now(), _user())
-    except flow.CommandError as error:
-        raise Failure(str(error)) from None
-    finally:
-        engine.dispose()
-    click.echo(f"{name} may use the console." if new else f"{name} has a new password; the sessions have ended.")
-
-
-@user.command("list", epilog=example("chatwatch user list"))
-def user_list() -> None:
-    """List the accounts."""
-    from monitor.flow import accounts
-
-    for item in read(accounts.accounts):
-        click.echo(f"{item.name}  since {item.created_at:%Y-%m-%d}{'  (shut out)' if item.disabled else ''}")
-
-
-@user.command("disable", epilog=example("chatwatch user disable alice"))
-@click.argument("name")
-def user_disable(name: str) -> None:
-    """Shut NAME out at once."""
-    from monitor import flow
-    from monitor.flow import accounts
-
-    engine = open_database()
-    try:
-        accounts.disable_account(engine, name, clock.now(), _user())
-    except flow.CommandError as error:
-        raise Failure(str(error)) from None
-    finally:
-        engine.dispose()
-    click.echo(f"{name} is shut out.")
