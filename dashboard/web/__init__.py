@@ -1,1 +1,1 @@
-"""The public page as ready bytes: pages, JSON, feeds, and the same as files. Read-only."""
+"""The public page as ready bytes (D5): pages, JSON, feeds, and the same as files. Read-only."""

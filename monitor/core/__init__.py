@@ -1,1 +1,1 @@
-"""The rules. Standard library only; ``now`` is an argument; no input, no output, no logging."""
+"""The rules (D4). Standard library only; ``now`` is an argument; no input, no output, no logging."""

@@ -44,13 +44,13 @@ from monitor.core.model import Health, Observation, Outcome, Reason, Result, Run
 from monitor.core.state_store import ComponentRow, Series, StateStore, WorkerReport, WorkerRow
 
 GAP = timedelta(seconds=60)
-"""When no worker gave a sign of life for longer, nobody watched, and the time is unknown."""
+"""Without a heartbeat of any worker for longer than this nobody watched, and the time is unknown."""
 MOST_FOREIGN = 500
 """Alerts from outside that may be open at once; what is beyond is left out until some end."""
 
 
 class Judged(NamedTuple):
-    """A look that was taken in: as it counts, and the state of its series before it."""
+    """A look as it was counted, and the state of its series before it."""
 
     result: Result
     series: Series
@@ -73,7 +73,7 @@ class Evaluation:
     # Looks
 
     def on_look(self, result: Result, late_at: datetime | None = None) -> Judged | None:
-        """Take in one look; ``None`` if it was taken in before, or nobody knows its probe.
+        """Judge one look; ``None`` if it was recorded before (D3), or its probe is not in the catalogue.
 
         It is one that :func:`monitor.core.plausible.plausible` lets through.
         ``late_at`` is when a look of the past became known: it is judged as of its own time and pages nobody.
@@ -208,14 +208,14 @@ class Evaluation:
         self.on_time_of_ourselves(now)
 
     def on_time_of(self, service: str, now: datetime) -> None:
-        """Let time pass for one service."""
+        """Judge what follows from time alone for one service."""
         for row in self.store.of_service(service):
             self._changed(settle(self.store, row, now))
         self.pipeline.meet(follow(self.store, service, now, now), now)
         self.pipeline.meet(self._overdue(service, now), now)
 
     def on_time_of_ourselves(self, now: datetime) -> None:
-        """Judge the workers' signs of life, and decide about every open alert again."""
+        """Judge the workers' heartbeats, and decide about every open alert again."""
         self.pipeline.meet(self._blindness(now), now)
         self.pipeline.settle(now, everything=True)
 
@@ -260,7 +260,7 @@ class Evaluation:
     # Workers
 
     def on_worker(self, report: WorkerReport, now: datetime) -> None:
-        """Take in a worker's sign of life. A location is blind when all its living workers are.
+        """Record a worker's heartbeat. A location is blind when all its living workers are.
 
         If every worker was silent since the last one, that time becomes unknown, unless the report shows that this
         worker lived all along and only the database was away.
@@ -296,7 +296,7 @@ class Evaluation:
                     set_health(self.store, row, Health.UNKNOWN, now, now)
 
     def on_delivery(self, channel: str, error: str, now: datetime) -> None:
-        """Take in how the newest finished delivery of a channel ended; an empty ``error`` ends the alert about it."""
+        """Record how a channel's newest finished delivery ended; an empty ``error`` resolves the alert about it."""
         why = f"channel {channel} gave up a notice: {error}" if error else ""
         self.pipeline.meet([about_us(Rule.DELIVERY, channel, why, now)], now)
         self.pipeline.settle(now)
@@ -330,7 +330,7 @@ class Evaluation:
     # People and configuration
 
     def on_foreign(self, conditions: Sequence[Condition], now: datetime) -> int:
-        """Take in alerts of an Alertmanager; returns how many were left out because too many are open."""
+        """Record alerts of an Alertmanager; returns how many were left out because too many are open."""
         known = {key for key, alert in self.store.open_alerts.items() if not isinstance(alert.rule, Rule)}
         kept = []
         for condition in conditions:

@@ -45,7 +45,7 @@ class Span:
 
 @dataclass
 class MemoryStore:
-    """Implements :class:`monitor.core.state_store.StateStore`. Read its fields freely."""
+    """Implements :class:`monitor.core.state_store.StateStore`. Tests and replay read its fields directly."""
 
     index: Index = field(default_factory=Index)
     removed: frozenset[str] = frozenset()
@@ -194,7 +194,7 @@ class MemoryStore:
         return [reading for name, (owner, reading) in sorted(self.pages.items()) if owner == service]
 
     def keep_upstream(self, series: Series, service: str, result: Result) -> None:
-        """Keep what the vendor's own page says; one that cannot be read said what it said."""
+        """Keep what the vendor's own page says; a failed read leaves the last reading."""
         if result.observation.upstream is not None:
             self.pages[series.probe.id] = service, result.observation.upstream
 
@@ -246,11 +246,11 @@ class MemoryStore:
     # Alerts
 
     def mute(self, alert: Alert) -> None:
-        """Hear no more of this alert's condition until it was over."""
+        """Ignore this alert's condition until it has ended once."""
         self.muted.add(alert.key)
 
     def unmute(self, key: str) -> None:
-        """Listen to a condition again."""
+        """Stop ignoring a condition."""
         self.muted.discard(key)
 
     def alert(self, alert: str) -> Alert | None:

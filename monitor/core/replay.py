@@ -65,7 +65,7 @@ class Judge:
         return self.store.decisions
 
     def record(self, results: Sequence[Result], late_at: datetime | None = None) -> None:
-        """Take in results. With ``late_at`` they are of the past and page nobody."""
+        """Judge results in order. With ``late_at`` they are of the past and page nobody."""
         for told in results:
             result = plausible(told)
             if result is None:
@@ -86,7 +86,7 @@ class Judge:
             self._look_around(result, at)
 
     def sweep(self, now: datetime) -> None:
-        """Let time pass without a look."""
+        """Judge what follows from time alone."""
         self._sign_of_life(now)
         self._compare(now)
         self.evaluation.on_time(now)
@@ -159,7 +159,7 @@ def run(
     latencies: bool = True,
     budgets: bool = False,
 ) -> Judge:
-    """Fold stored results, in the order they were looked at, and let time pass between them.
+    """Fold stored results, in the order of their looks, and judge what time alone brings between them.
 
     Without ``latencies`` nothing is slower than usual; no page ever rests on that. ``budgets`` are watched where the
     recorded past is long enough for them to mean something: a live worker does so with every roll-up.

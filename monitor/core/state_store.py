@@ -81,7 +81,7 @@ class ComponentRow:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """A worker's sign of life. ``blind`` says why it cannot see, empty when it sees."""
+    """A worker's heartbeat. ``blind`` says why its network is broken, empty while it works."""
 
     worker: str
     location: str
@@ -157,7 +157,7 @@ class StateStore(Protocol):
         """Return what the vendor's own pages said last."""
 
     def keep_upstream(self, series: Series, service: str, result: Result) -> None:
-        """Keep what a look at the vendor's own page brought, its failure included."""
+        """Keep the result of a look at the vendor's own page, also that it failed."""
 
     # Incidents
 
@@ -190,10 +190,10 @@ class StateStore(Protocol):
         """Keys of alerts that a person resolved while their condition lasts."""
 
     def mute(self, alert: Alert) -> None:
-        """Hear no more of this alert's condition until it was over."""
+        """Ignore this alert's condition until it has ended once."""
 
     def unmute(self, key: str) -> None:
-        """Listen to a condition again."""
+        """Stop ignoring a condition."""
 
     def alert(self, alert: str) -> Alert | None:
         """Return an alert by id, open or not."""
@@ -231,10 +231,10 @@ class StateStore(Protocol):
     # Workers
 
     def workers(self) -> Sequence[WorkerRow]:
-        """Return every worker that ever gave a sign of life."""
+        """Return every worker that ever sent a heartbeat."""
 
     def put_worker(self, row: WorkerRow) -> None:
-        """Keep a worker's sign of life."""
+        """Keep a worker's heartbeat."""
 
     @property
     def watched_since(self) -> datetime | None:

@@ -22,7 +22,7 @@ class TakenIn(NamedTuple):
 
 
 def take_in(engine: Engine, document: object, now: datetime) -> TakenIn:
-    """Take in a message of Alertmanager; repeating it changes nothing. Raises ``ValueError`` when it is none."""
+    """Record an Alertmanager's webhook; repeating it changes nothing. Raises ``ValueError`` for anything else."""
     with begin(engine) as connection:
         store = SqlStore(connection, now)
         conditions = alertmanager.read(document, store.index.catalogue, now)

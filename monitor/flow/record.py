@@ -1,4 +1,8 @@
-"""Look after look into the database, judged on the way: one transaction per batch."""
+"""Record looks and judge them on the way: one transaction per batch.
+
+A look at or before the watermark of its series changes nothing (D3), so a batch may be repeated after a crash, a
+takeover or a lost acknowledgement.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def sweep(engine: Engine, now: datetime) -> Recorded:
 
 
 def _sweep_apart(engine: Engine, now: datetime) -> Recorded:
-    """Let time pass for each service by itself, so that nobody pays for another's fault."""
+    """Judge each service on its own, so that one that raises does not stop the others."""
     done = Recorded()
     with reading(engine) as connection:
         services = list(load_index(connection).services)

@@ -1,1 +1,1 @@
-"""The prober's process: it looks, on the grid, and holds nothing that could delay a look."""
+"""The prober's process, apart from the recorder's (D2): it looks, on the grid; nothing in it may delay a look."""

@@ -1,9 +1,9 @@
 """Which worker of a location looks at which probe: lease rows, taken over when their owner dies or stalls.
 
 A row per probe names its owner and an ``epoch`` that rises with every change of owner; a row per worker (its name
-behind :data:`PRESENCE`) says until when all its leases hold, so renewing a thousand probes writes one row. Whatever an
-owner records after another took over is refused by :func:`lost`: a worker that was stopped and woke up again cannot
-act beside its successor. A worker that cannot see, or is about to end, ``gives``: the others hold its probes.
+behind :data:`PRESENCE`) says until when all its leases hold, so renewing a thousand probes writes one row. Late
+writes under an old lease are fenced off (:func:`lost`): a worker that was suspended and woke up cannot act beside its
+successor. A worker that is blind or about to end sets ``gives``, and the others take its probes over.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class StoredReport(NamedTuple):
 
 
 def save_memories(engine: Engine, claim: Claim, memories: Mapping[str, StoredMemory]) -> None:
-    """Keep what the probes of a worker remember; what its claim does not cover (any more) is left out."""
+    """Keep what the probes of a worker remember; writes that its lease does not cover (any more) are fenced off."""
     with begin(engine) as connection:
         refused = lost(connection, claim, memories)
         rows = [
@@ -60,7 +60,7 @@ def load_memories(engine: Engine, location: str, probes: Iterable[str]) -> dict[
 
 
 def save_reports(engine: Engine, reports: Mapping[str, StoredReport], now: datetime) -> None:
-    """Keep the newest report of each job; one from the future, of a clock that ran ahead, gives way to any other."""
+    """Keep the newest report of each job; one from the future (a clock ran ahead) is overwritten by any other."""
     rows = [
         {"probe": name, "at_us": us(report.at), "failed": report.failed, "words": report.words}
         for name, report in sorted(reports.items())

@@ -315,6 +315,12 @@ def test_the_projection_is_the_fold_of_its_events(rows: list[tuple[str, str, int
         assert transitions.fold(by_incident[item.id]) == item
     for events in by_incident.values():
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
+        for number in range(1, len(events) + 1):
+            so_far = transitions.fold(events[:number])
+            assert so_far.last_seq == number
+            assert (so_far.resolved_at is None) is transitions.is_open(so_far)
+            assert so_far.good_since is None or (so_far.status is IncidentStatus.MONITORING and not so_far.failing)
+            assert set(so_far.failing) <= set(so_far.components)
 
 
 @given(HISTORY, st.randoms())

@@ -27,7 +27,7 @@ ACCOUNT_RULE = {Scope.ACCOUNT: Rule.ACCOUNT, Scope.PROBE: Rule.CONFIGURATION}
 TRANSIENT = frozenset({Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET})
 """Reasons that pass by themselves or have alerts of their own."""
 LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3}
-"""Of these, so many looks in a row that told nothing are the operator's after all; a spent budget is only INFO."""
+"""So many inconclusive looks in a row for one of these reasons open a ticket; a spent budget is only INFO."""
 
 
 REFUSALS = 2
@@ -135,9 +135,9 @@ def own_trouble(
 ) -> tuple[Condition, ...]:
     """Return the operator's conditions from a probe's newest look: our key, money, region, configuration or bug.
 
-    ``blank`` is how many looks in a row told nothing, ``refused`` how many of the newest found a key refused that had
-    worked shortly before (0 for a key without such a past): a vendor at its peak refuses good keys, too, so one such
-    look is not believed. Only an answer that worked ends the conditions; a missed look says nothing.
+    ``blank`` is how many looks in a row were inconclusive, ``refused`` how many of the newest found a key refused that
+    had worked shortly before (0 for a key without such a past): a vendor at its peak refuses good keys, too, so one
+    such look is not believed. Only an answer that worked ends the conditions; a missed look says nothing.
     """
     service = component.partition("/")[0]
     if reason.outcome.is_evidence:

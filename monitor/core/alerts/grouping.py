@@ -83,7 +83,7 @@ def stands_for(found: Iterable[Alert], items: Iterable[Held]) -> list[Alert]:
 
 
 def members(items: Iterable[Held], route: str, severity: Severity) -> list[Alert]:
-    """Return the open alerts that the route hears of only together, oldest first."""
+    """Return the open alerts that the route is told of only as a digest, oldest first."""
     found = [
         alert
         for alert, told in items
@@ -96,7 +96,7 @@ def members(items: Iterable[Held], route: str, severity: Severity) -> list[Alert
 
 
 def digests(items: Iterable[Held], standing: Iterable[Alert]) -> tuple[Condition, ...]:
-    """Return a condition per route and severity that hears of alerts together, and the end of those that did."""
+    """Return a condition for each route and severity with a digest, and the end of digests that are over."""
     kept = list(items)
     wanted = {
         (route, alert.severity)

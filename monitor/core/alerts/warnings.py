@@ -19,7 +19,7 @@ RULE = Rule.WARNING
 CLEAR_LOOKS = 3
 """So many good looks without the warning end its alert."""
 FIRM_LOOKS = 3
-"""So many looks in a row must have told nothing before a warning of such a look alerts: a page fails once, too."""
+"""A warning of an inconclusive look alerts only after so many of them in a row: any page fails once."""
 
 W = WarningCode
 
@@ -95,8 +95,8 @@ def noticed(
 ) -> tuple[Condition, ...]:
     """Return the conditions of a look's warnings. ``scope`` is ``probe@location``.
 
-    ``blank`` is how many looks in a row told nothing, this one included; ``standing`` are the open alerts and
-    ``muted`` those that a person ended, by key. A look that failed or told nothing ends no warning: it may not have
+    ``blank`` is how many looks in a row were inconclusive, this one included; ``standing`` are the open alerts and
+    ``muted`` those that a person ended, by key. A failed or inconclusive look ends no warning: it may not have
     come as far as the place where it arises.
     """
     service, warnings = component.partition("/")[0], {code_of(warning) for warning in result.observation.warnings}

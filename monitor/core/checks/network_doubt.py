@@ -1,11 +1,11 @@
-"""Is it them, or is it us? A worker that cannot reach anything is *blind*, and what it sees says nothing.
+"""Is it them, or is it us? A worker that cannot reach anything is *blind*: its failures are no evidence.
 
 Only failures that a broken network of ours would also produce (names, connecting, TLS handshakes) count. An HTTP
 answer, however bad, proves that the network works.
 
-Blindness is noticed only after several targets failed, which would be too late for the first of them. So failures
-of that kind are believed only when something independent answered the same location after they began, and they went
-on after that (:func:`clear`).
+A location is found blind only after several targets failed, which is too late for the first of them. So failures of
+that kind are believed only once something independent answered the same location after they began, and they went on
+after that (D6, :func:`clear`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def is_blind(recent: Sequence[Result], probes: Mapping[str, Probe], now: datetim
 
 
 def no_names(recent: Iterable[Result], probes: Mapping[str, Probe], now: datetime) -> str:
-    """Say so when no name at all resolves: then it is our resolver, whatever answers by its bare address."""
+    """Say why, or ``""``, when no name at all resolves: then our resolver is broken, even if addresses answer."""
     newest = _newest(recent, probes, now)
     named = {id_: result for id_, result in newest.items() if not _by_address(probes[id_])}
     if any(_answered(result) for result in named.values()):
@@ -102,7 +102,7 @@ def _cut_off(result: Result) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What one location can see: when which service, or kind of control target, answered it last."""
+    """When each service, or kind of control target, last answered one location."""
 
     answered: Mapping[str, datetime]
     watched: frozenset[str]
@@ -120,7 +120,7 @@ class Answers:
 
 
 def clear(probe: Probe, state: ProbeState, here: Iterable[tuple[Probe, ProbeState]]) -> ProbeState:
-    """Take down that our own network works although the probe's newest look failed as if it did not.
+    """Record proof that our own network works although the probe's newest look failed as if it did not (D6).
 
     ``here`` are the probes of its location. Only a look that fails after that counts: else a network that came back
     would make an outage of the last thing that it broke.

@@ -1,4 +1,4 @@
-"""One look after another → the state of a probe at one location.
+"""Fold looks, one by one, into the state of a probe at one location.
 
 :func:`step` folds one result into a small state of fixed size. Only evidence (OK, SLOW, FAILED) moves a verdict;
 UNKNOWN and MISSED move nothing but the watermark, so silence never heals and never harms; staleness is judged when
@@ -37,7 +37,7 @@ ANSWERS = frozenset(
 
 
 def is_duplicate(state: ProbeState, run: RunId) -> bool:
-    """Say whether the run is at or before the watermark: it was taken in already, or came too late to matter."""
+    """Say whether the run is at or before the watermark: recorded before, or too late to matter (D3)."""
     return state.tick is not None and (run.tick, run.attempt) <= (state.tick, state.attempt)
 
 
@@ -245,7 +245,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, policy: Policy) -
 
 
 def _answered(state: ProbeState, result: Result) -> datetime | None:
-    """Take any HTTP status, or a refusal that only a target can utter, as an answer."""
+    """Return when the target last answered: any HTTP status counts, and any reason that takes a target to give."""
     answered = result.observation.http_status is not None or result.reason in ANSWERS
     return result.started_at if answered else state.answered_at
 

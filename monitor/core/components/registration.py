@@ -99,7 +99,7 @@ def new_state(component: str) -> RegistrationState:
 def step(
     state: RegistrationState, readings: Sequence[MethodReading], at: datetime, policy: Policy
 ) -> tuple[RegistrationState, tuple[RegistrationChange, ...]]:
-    """Take in the readings of one look. Older than what is known already: nothing changes."""
+    """Record the readings of one look; readings older than what is known change nothing."""
     del policy  # the rule has no threshold that anyone may turn
     if not readings or (state.seen_at is not None and at <= state.seen_at):
         return settle(state, at) if not readings else state, ()
@@ -132,7 +132,7 @@ def step(
 
 
 def settle(state: RegistrationState, now: datetime) -> RegistrationState:
-    """Let time pass: verdicts whose evidence is too old become unknown. Nothing else ever changes here."""
+    """Expire verdicts: those whose evidence is too old become unknown. Time changes nothing else here."""
     if not any(_expired(item, now) for item in state.methods):
         return state
     return replace(state, methods=tuple(_aged(item) if _expired(item, now) else item for item in state.methods))
@@ -259,7 +259,7 @@ def _meaning(item: MethodState | MethodReading) -> tuple[object, ...]:
 
 
 def _confirm(claim: Claim | None, reading: MethodReading, at: datetime) -> Claim:
-    """Hold a new reading as candidate until it is repeated; the very first is taken at its word."""
+    """Hold a new reading as candidate until it is repeated; the very first counts at once."""
     if claim is None:
         return Claim(reading, at, at)
     if _meaning(claim.reading) == _meaning(reading):

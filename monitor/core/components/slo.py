@@ -1,7 +1,7 @@
 """Error budgets and burn rates over probes.
 
 Multi-window, multi-burn-rate alerts after the Google SRE Workbook, as Sloth ships them: a rule fires when the error
-ratio exceeds burn rate times budget in its long and its short window. Looks that told nothing are in neither part
+ratio exceeds burn rate times budget in its long and its short window. Inconclusive looks are in neither part
 of a ratio, and a window with too few looks says nothing at all.
 """
 

@@ -76,7 +76,7 @@ def set_health(store: StateStore, row: ComponentRow, health: Health, start: date
 
 
 def settle(store: StateStore, row: ComponentRow, at: datetime) -> ComponentChange | None:
-    """Let time pass for one component: what was read of its registration ages, and its evidence runs out."""
+    """Expire what is known of one component: its registration readings and its evidence."""
     if row.registration is not None:
         settled = registration.settle(row.registration, at)
         if settled != row.registration:

@@ -92,7 +92,7 @@ class ComponentBetter:
     component: str
     health: Health
     unsaid: bool = False
-    """Another incident tells of the component in the same breath."""
+    """Another incident reports the same component at the same moment, so this line is not shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,45 @@
 """The life of an incident: a transition table, and the projection that its events fold into.
 
-Events are appended and never changed. A pair of status and event that the table does not list is refused, whoever
-asks. README's diagram is printed from the table.
+**Theory of operation.** An incident is what the public reads of one service and one :class:`Cause`; at most one of each
+is open at a time. It is not a row that is edited but a history of events that is appended to, numbered from one.
+What a page shows, the row in the database included, is the :func:`fold` of that history and can be rebuilt from it
+(``chatwatch rebuild``); pages, feeds, notices and exports read the same events, so they cannot disagree.
+
+*States.* ``investigating`` (open, cause unknown), ``identified`` (open, and a person said what it is), ``monitoring``
+(open, all good, waiting whether it stays so), ``resolved``, and ``postmortem`` (resolved, and explained). The words are
+Statuspage's. Three are open, two are over; *no incident* is the sixth, from which only ``opened`` leads out.
+
+*Events and who may cause them.*
+
+- The rules (:func:`monitor.core.incidents.rules.decide`), from confirmed verdicts: opened, component_worse,
+  component_better, impact_changed, recovering, relapsed, resolved, reopened, registration_changed, related, published.
+- The catalogue: probe_removed, when nothing is left that could see the incident end.
+- The vendor: upstream_said. It is quoted and changes nothing: a vendor's page neither opens nor resolves an incident.
+- A person: opened (with a title), note (which may carry a status, an impact, a title), published, hidden, resolved and
+  postmortem. Only a person makes an incident identified, hides one, lowers an impact or explains one.
+
+An event is refused (:class:`IllegalTransitionError`) where :data:`TRANSITIONS` does not list it for the present status,
+whoever asks; the table is the whole of what is allowed, and the diagram in the documentation is printed from it.
+
+*What time does.* Good evidence that has lasted ``recovery_window_s`` turns monitoring into resolved, and it has to go
+on meanwhile: silence is no recovery, it only makes the page unknown. Trouble within ``reopen_window_s`` of the end
+reopens the same incident instead of beginning another. Trouble that outlasts planned work opens an incident when the
+work ends. Some minutes into an outage the others that began together with it are named, once. An incident that waited
+``review_limit_s`` for its review is published.
+
+*What never happens.*
+
+- Looks that are UNKNOWN or MISSED open, heal or close nothing, however many there are.
+- The rules never undo a person's word. A status or impact that a person set (``status_by``, ``impact_by``) stays until
+  a relapse or the end; what a person hid (``hidden_by``) is not published again by a rule.
+- The impact never falls by a rule: it says how bad the incident was at its worst.
+- An event never changes or disappears. What was wrong is set right by a later event.
+- The clock is never read here: every time comes with its event (D4), so replay, backtest and live agree.
+
+*Invariants,* held by tests/core/test_incidents.py. ``last_seq`` is the number of events. ``resolved_at`` is set exactly
+while the incident is over. ``good_since`` is set from recovering until a relapse or the end, also where a person's
+status hides that. ``failing`` is empty while ``good_since`` is set, and each component in it is one of ``components``.
+Deciding twice on the same facts adds no second event.
 """
 
 from __future__ import annotations
@@ -80,7 +118,7 @@ class IllegalTransitionError(ValueError):
 
 
 def is_open(incident: Incident | None) -> bool:
-    """Say whether the incident is neither resolved nor told to the end."""
+    """Say whether the incident is neither resolved nor explained by a post-mortem."""
     return incident is not None and incident.status not in (RESOLVED, POSTMORTEM)
 
 

@@ -102,10 +102,10 @@ class Player(Protocol):
         """Every decision, in order."""
 
     def record(self, results: Sequence[Result]) -> None:
-        """Take in looks."""
+        """Judge looks."""
 
     def sweep(self, now: datetime) -> None:
-        """Let time pass without a look."""
+        """Judge what follows from time alone."""
 
     def command(self, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
         """Carry out a person's command."""

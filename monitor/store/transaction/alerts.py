@@ -67,12 +67,12 @@ class AlertStore(PeopleStore):
         return set(self.connection.scalars(select(ALERT.c.key).where(ALERT.c.muted.is_(True))))
 
     def mute(self, alert: Alert) -> None:
-        """Hear no more of this alert's condition until it was over."""
+        """Ignore this alert's condition until it has ended once."""
         self.muted.add(alert.key)
         self._write(alert, muted=True)
 
     def unmute(self, key: str) -> None:
-        """Listen to a condition again."""
+        """Stop ignoring a condition."""
         self.muted.discard(key)
         self.connection.execute(update(ALERT).where(ALERT.c.key == key).values(muted=False))
 

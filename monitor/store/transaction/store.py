@@ -230,7 +230,7 @@ class SqlStore(AlertStore):
         return self._upstream[service]
 
     def keep_upstream(self, series: Series, service: str, result: Result) -> None:
-        """Keep what a look at the vendor's own page brought, its failure included."""
+        """Keep the result of a look at the vendor's own page, also that it failed."""
         probe, reading = series.probe.id, result.observation.upstream
         values: dict[str, object] = {"service": service, "reason": result.reason.value}
         if reading is None:

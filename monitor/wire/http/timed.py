@@ -1,4 +1,4 @@
-"""One request and its answer over a link: phases on the kernel's stamps, caps on every size, decoding in steps."""
+"""One request and its answer over a link (D1): phases on the kernel's stamps, caps on every size, decoding in steps."""
 
 from __future__ import annotations
 
