@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from dashboard.words import Words, capital, plain
+from dashboard.words import Words, capital
 from monitor.core.catalogue import ComponentKind
 from monitor.core.components.baseline import Unusual
 from monitor.core.entities import MethodState
 from monitor.core.incidents.events import Cause, RegistrationChanged
 from monitor.core.model import Health, Impact, Method, Registration
 from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
+from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language
 
 WORST_FIRST = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED, Health.UNKNOWN)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from dashboard.sentences import Way, health_clause, registration_sentence, way_from
-from dashboard.words import Words, capital, plain, web_address
+from dashboard.words import Words, capital, web_address
 from monitor.core.components.registration import HEALTH
 from monitor.core.entities import IncidentEvent
 from monitor.core.incidents.events import (
@@ -33,6 +33,7 @@ from monitor.core.incidents.events import (
 )
 from monitor.core.model import Health, Impact, Method, Reason, Registration
 from monitor.store.reads.views import IncidentView
+from monitor.text.cleaner import plain
 
 TOGETHER = timedelta(seconds=150)
 NAMED = 5

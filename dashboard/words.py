@@ -7,7 +7,6 @@ language; whole sentences are built in :mod:`dashboard.sentences`.
 from __future__ import annotations
 
 import tomllib
-import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
@@ -21,22 +20,10 @@ from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
+from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language, Lexicon
 
 FOLDER = Path(__file__).with_name("language")
-
-
-def plain(text: object, limit: int = 300) -> str:
-    """Return text from outside as one harmless line: no controls, no direction tricks, at most ``limit`` characters."""
-    kept = []
-    for character in str(text)[: limit * 4]:
-        kind = unicodedata.category(character)
-        if kind in ("Cc", "Zl", "Zp"):
-            kept.append(" ")
-        elif kind not in ("Cf", "Cs", "Co", "Cn"):
-            kept.append(character)
-    line = " ".join("".join(kept).split())
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def web_address(text: object) -> str:

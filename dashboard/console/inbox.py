@@ -8,13 +8,14 @@ import streamlit as st
 
 from dashboard.console import shared
 from dashboard.parts import mark
-from dashboard.words import Words, plain
+from dashboard.words import Words
 from monitor.core.alerts.rules import is_operators
 from monitor.core.commands import AcknowledgeAlert, ResolveAlert
 from monitor.core.model import AlertState, Health, Severity
 from monitor.store import reads
 from monitor.store.reads.views import AlertView, Snapshot
 from monitor.text import alerts as text
+from monitor.text.cleaner import plain
 
 COLUMNS = [5.2, 2.6, 2.6, 1.6]
 

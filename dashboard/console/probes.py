@@ -8,9 +8,10 @@ import streamlit as st
 
 from dashboard.console import shared
 from dashboard.data import database_url
-from dashboard.words import Words, plain
+from dashboard.words import Words
 from monitor.store import reads
 from monitor.store.reads.views import CostView
+from monitor.text.cleaner import plain
 
 COSTS_EVERY_S = 60
 

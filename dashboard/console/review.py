@@ -9,11 +9,11 @@ from datetime import timedelta
 import streamlit as st
 
 from dashboard.console import shared
-from dashboard.words import plain
 from monitor.core.commands import JudgeAlert
 from monitor.core.model import AlertState, Verdict
 from monitor.store import reads
 from monitor.store.reads.views import AlertView
+from monitor.text.cleaner import plain
 
 WINDOW = timedelta(days=90)
 CHOICES = (Verdict.ACTIONABLE, Verdict.INFORMATIONAL, Verdict.NOISE, Verdict.DUPLICATE)

@@ -9,12 +9,13 @@ from typing import NamedTuple
 import streamlit as st
 
 from dashboard.console.act import Console
-from dashboard.words import Words, capital, plain
+from dashboard.words import Words, capital
 from monitor import clock
 from monitor.core.commands import Command
 from monitor.core.model import AlertState
 from monitor.store.reads.views import AlertView
 from monitor.text import alerts as text
+from monitor.text.cleaner import plain
 
 
 class ConsoleSession(NamedTuple):

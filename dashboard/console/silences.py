@@ -8,11 +8,11 @@ from datetime import timedelta
 import streamlit as st
 
 from dashboard.console import shared
-from dashboard.words import plain
 from monitor.core.commands import Silence, Unsilence
 from monitor.store import reads
 from monitor.store.reads.views import SilenceView
 from monitor.text import alerts as text
+from monitor.text.cleaner import plain
 
 
 def draw(session: shared.ConsoleSession) -> None:

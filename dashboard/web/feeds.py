@@ -8,9 +8,10 @@ from html import escape
 
 from dashboard import sentences, timeline
 from dashboard.web.render import slug
-from dashboard.words import plain, speak, web_address
+from dashboard.words import speak, web_address
 from monitor.core.model import Health
 from monitor.store.reads.views import Snapshot
+from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language
 
 COLOUR = {

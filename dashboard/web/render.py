@@ -21,11 +21,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from dashboard import parts, sentences, timeline
-from dashboard.words import Words, capital, plain, speak, web_address
+from dashboard.words import Words, capital, speak, web_address
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.entities import MethodState
 from monitor.core.model import Health, Outcome, Reason, Registration, Source
 from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
+from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language
 
 TEMPLATES = Path(__file__).parent.parent / "templates"

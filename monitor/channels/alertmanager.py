@@ -8,9 +8,10 @@ from typing import Annotated
 
 from pydantic import SecretStr, StringConstraints
 
-from monitor.channels.base import Notice, Options, plain, post, secret
+from monitor.channels.base import Notice, Options, post, secret
 from monitor.channels.words import facts, title
 from monitor.clock import now
+from monitor.text.cleaner import plain
 from monitor.wire import Wire
 
 LIVES_FOR = timedelta(hours=4)

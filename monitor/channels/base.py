@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, SecretStr
@@ -14,16 +12,13 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 from monitor.core.entities import Alert
 from monitor.core.model import AlertState, Reason, Why
 from monitor.text.lexicon import Language
+from monitor.text.units import retry_after_s
 from monitor.wire import HttpClient, Limits, Wire, WireError
 from monitor.wire.http.http1 import parse_anew
 
 LIMITS = Limits(deadline_s=15.0, wire_bytes=64 * 1024, body_bytes=64 * 1024)
 LONGEST_RETRY_AFTER_S = 3600.0
 _RETRYABLE = frozenset({408, 425, 429})
-_UNSHOWABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\uf8ff\ufeff\ufff0-\ufffb"
-    r"\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +70,6 @@ class Kind(NamedTuple):
     send: Callable[[Any, Notice, Wire], Awaitable[None]]
 
 
-def plain(text: object, longest: int = 300) -> str:
-    """Return text from anywhere as one harmless line: no control, direction or invisible characters."""
-    line = " ".join(_UNSHOWABLE.sub(" ", str(text)).split())
-    return line if len(line) <= longest else line[: longest - 1] + "…"
-
-
 async def post(
     wire: Wire, url: str, content: bytes, headers: Mapping[str, str] | None = None, now: datetime | None = None
 ) -> None:
@@ -95,7 +84,7 @@ async def post(
     if 200 <= status < 300:
         return
     retry = status in _RETRYABLE or status >= 500
-    after = retry_after_s(answer.headers.get("retry-after", ""), now) if retry else None
+    after = retry_after_s(answer.headers.get("retry-after", ""), now, LONGEST_RETRY_AFTER_S) if retry else None
     raise Undeliverable(f"the receiver answered {status}", permanent=not retry, retry_after_s=after)
 
 
@@ -117,20 +106,6 @@ def unreached(error: WireError) -> str:
     if error.reason is not Reason.ADDRESS:
         return str(error.reason)
     return f"address refused: {error.detail.rpartition(': ')[2]}; private networks are named under allow_networks"
-
-
-def retry_after_s(value: str, now: datetime | None) -> float | None:
-    """Read ``Retry-After`` in either form; capped, and None when it makes no sense."""
-    text = value.strip()
-    if text.isascii() and text.isdigit() and len(text) < 12:
-        return min(float(text), LONGEST_RETRY_AFTER_S)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if now is None or at.tzinfo is None:
-        return None
-    return min(max(0.0, (at.astimezone(UTC) - now).total_seconds()), LONGEST_RETRY_AFTER_S)
 
 
 def secret(value: SecretStr | None) -> str:

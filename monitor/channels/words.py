@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from monitor.channels.base import Notice, plain
+from monitor.channels.base import Notice
 from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert
 from monitor.core.model import AlertState
 from monitor.text.alerts import alert_line, fact_rows, rule_label
+from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language, Lexicon, lexicon
 from monitor.text.signup import sign_up
 

@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import click
 
 from monitor import clock
-from monitor.channels.base import plain
 from monitor.channels.words import duration
 from monitor.cli.common import Failure, example, loaded, tell, with_config, with_location
 from monitor.config.faults import ConfigError, did_you_mean
@@ -24,6 +23,7 @@ from monitor.core.catalogue import Catalogue, Probe, Service
 from monitor.core.checks.guarantee import guarantee
 from monitor.core.checks.soundness import probe_warnings
 from monitor.core.maintenance import Maintenance, windows
+from monitor.text.cleaner import plain
 
 
 @click.command(epilog=example("chatwatch check --config probes.yaml"))

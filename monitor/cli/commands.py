@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 import click
 
 from monitor import clock
-from monitor.channels.base import plain
 from monitor.cli.common import Failure, example, open_database
 from monitor.core import commands as c
 from monitor.core.model import Impact, IncidentStatus, Verdict
-from monitor.probes.base import seconds
+from monitor.text.cleaner import plain
+from monitor.text.units import seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from monitor.channels.base import plain
 from monitor.core.alerts.conditions import own_trouble
 from monitor.core.alerts.warning_codes import AnyWarning, code_of
 from monitor.core.alerts.warnings import ALERTS
@@ -19,6 +18,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.checks.steps import needs_second_look
 from monitor.core.codec import dumps_result
 from monitor.core.model import ChatTimes, Observation, Outcome, Phases, Reason, Result
+from monitor.text.cleaner import plain
 from monitor.text.countries import shown
 from monitor.text.lexicon import lexicon
 

@@ -50,7 +50,7 @@ class Since(Moment):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return the aware time; a day begins at 00:00 UTC."""
         from monitor import clock
-        from monitor.probes.base import seconds
+        from monitor.text.units import seconds
 
         if isinstance(value, datetime):
             return value

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from monitor.cli.common import Failure, counted, example, loaded, open_database, with_config
-from monitor.core.catalogue import Catalogue, Policy
+from monitor.core.catalogue import Catalogue, Policy, service_of
 from monitor.core.model import Result
 
 LEAD = timedelta(hours=1)
@@ -268,7 +268,7 @@ def _tried(catalogue: Catalogue, base: Policy | None, changes: Sequence[str], se
     if service and service not in {item.id for item in catalogue.services}:
         raise Failure(f'no service "{service}" is watched')
     entry = _entry(changes)
-    concerned = [p for p in catalogue.probes if not service or p.component.partition("/")[0] == service]
+    concerned = [p for p in catalogue.probes if not service or service_of(p.component) == service]
     tried = {probe.id: policy_of(entry, base or probe.policy) for probe in concerned}
     for policy in tried.values():
         if wrong := policy_faults(policy):

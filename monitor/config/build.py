@@ -20,7 +20,7 @@ from monitor.config.presets import expand
 from monitor.config.secrets import Secrets
 from monitor.config.take import M, names_of, rest_of, take
 from monitor.config.yamltree import Path_, Tree
-from monitor.core.catalogue import Component, Policy, Probe, Service
+from monitor.core.catalogue import Component, Policy, Probe, Service, service_of
 from monitor.core.checks.soundness import policy_faults
 from monitor.core.model import Health
 from monitor.probes import KINDS
@@ -302,7 +302,7 @@ class Builder:
         """Check what refers to other parts, and that there is something to do."""
         known = {component.id for component in self.component_list}
         for name, tree, path in self.depends:
-            if name not in known and not {name, name.partition("/")[0]} & self.faulty:
+            if name not in known and not {name, service_of(name)} & self.faulty:
                 hint = did_you_mean(name, known)
                 self.faults.add(Code.UNKNOWN_NAME, tree, path, f'unknown component "{name}"', hint)
         if len(self.probe_list) > MOST_PROBES:

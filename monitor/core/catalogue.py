@@ -14,6 +14,11 @@ from monitor.core.model import Health, Severity
 from monitor.core.schedule import slot
 
 
+def service_of(component: str) -> str:
+    """Return the service that a component's id begins with, as ``deepseek`` of ``deepseek/api``."""
+    return component.partition("/")[0]
+
+
 class ComponentKind(StrEnum):
     """What a component is to a visitor; decides which of the product's questions it answers."""
 
@@ -186,7 +191,7 @@ class Index:
     def service_of(self, probe: Probe) -> str:
         """Return the service a probe speaks for."""
         component = self.components.get(probe.component)
-        return component.service if component else probe.component.partition("/")[0]
+        return component.service if component else service_of(probe.component)
 
     def policy(self, service: str) -> Policy:
         """Return the policy of a service's incidents and alerts; the default where nothing looks at it."""

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
 
-from monitor.core.catalogue import Probe
+from monitor.core.catalogue import Probe, service_of
 from monitor.core.model import (
     Evidence,
     Health,
@@ -65,7 +65,7 @@ class Episode(NamedTuple):
 
     def concerns(self, probe: Probe) -> bool:
         """Say whether it is about the probe at all."""
-        return not self.who or self.who in (probe.id, probe.component, probe.component.partition("/")[0])
+        return not self.who or self.who in (probe.id, probe.component, service_of(probe.component))
 
     def start(self, now: datetime) -> datetime:
         """When it began."""
@@ -199,7 +199,7 @@ class Past:
 
     def _see(self, probe: Probe, at: datetime, dice: random.Random, near: list[Episode]) -> Observation:
         pattern = self.patterns[probe.id]
-        slower = PACE.get(probe.component.partition("/")[0], 1.0) * _daily(at) * math.exp(dice.gauss(0.0, 0.22))
+        slower = PACE.get(service_of(probe.component), 1.0) * _daily(at) * math.exp(dice.gauss(0.0, 0.22))
         if probe.witness:
             return _paced(self._told(probe, pattern, at), slower)
         for episode in near:
@@ -216,8 +216,8 @@ class Past:
         """Return what the vendor's own page said at that time."""
         if self._grey(probe, at) is not None:
             return self._grey(probe, at) or pattern
-        service = probe.component.partition("/")[0]
-        told = [e for e in EPISODES if e.told_after_h is not None and e.who.partition("/")[0] == service]
+        service = service_of(probe.component)
+        told = [e for e in EPISODES if e.told_after_h is not None and service_of(e.who) == service]
         incidents = [said for e in told if (said := _upstream_incident(e, self.now, at)) is not None]
         if pattern.upstream is None or not incidents:
             return pattern
@@ -235,7 +235,7 @@ def _order(item: tuple[bool, Result]) -> tuple[datetime, int]:
 
 
 def _same_service(episode: Episode, probe: Probe) -> bool:
-    service = probe.component.partition("/")[0]
+    service = service_of(probe.component)
     return not episode.who or episode.who == service or episode.who.startswith((service + "/", service + "-"))
 
 

@@ -58,9 +58,10 @@ from monitor.simulator.scenario import Scenario, Step, load_scenario
 from monitor.simulator.state import Sign
 from monitor.simulator.vendor import Vendor
 from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
 from monitor.store.reads.views import IncidentView
 from monitor.store.tables import LoginSession
+from monitor.store.upgrade import migrate
 from monitor.text.lexicon import lexicon
 from monitor.wire import Wire
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
+from monitor.core.catalogue import service_of as named_in
 from monitor.core.model import Observation, Reason, Result
 from monitor.logs import Event, Room
 from monitor.store.catalogues import load_index
@@ -81,7 +82,7 @@ def services(engine: Engine) -> Callable[[Result], str]:
     def service_of(result: Result) -> str:
         probe = index.probes.get(result.run.probe)
         component = index.components.get(probe.component) if probe else None
-        return component.service if component else probe.component.partition("/")[0] if probe else ""
+        return component.service if component else named_in(probe.component) if probe else ""
 
     return service_of
 

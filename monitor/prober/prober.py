@@ -17,7 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import clock
 from monitor.config.load import Config
-from monitor.core.catalogue import Probe
+from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks.steps import count_failed_in_a_row, needs_second_look
 from monitor.core.model import Reason, Result, RunId
 from monitor.prober.grid import Grid, missed
@@ -278,7 +278,7 @@ class Prober:
         watched.hurry.clear()
         while True:
             probe = watched.probe
-            slots = self._slots.setdefault(probe.component.partition("/")[0], asyncio.Semaphore(AT_ONCE_PER_SERVICE))
+            slots = self._slots.setdefault(service_of(probe.component), asyncio.Semaphore(AT_ONCE_PER_SERVICE))
             async with slots:
                 result = await self.self_check.judge(await self._look(watched, run))
             self._deliver(result)

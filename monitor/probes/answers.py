@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
 from monitor.core.model import Certificate, Evidence, Observation, Phases, Reason
 from monitor.probes.base import LONGEST_WAIT_S, shown_url
+from monitor.text import units
 from monitor.wire import Connection, text_of
 
 EXPIRY_WARNING_S = 14 * 86400.0
@@ -82,22 +82,9 @@ def robot_wall(status: int, headers: Mapping[str, str], body: bytes) -> str:
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return how long the vendor asks us to wait: 0 for a date in the past, at most ``LONGEST_WAIT_S``."""
-    wait_s: float | None = None
     if (value := headers.get("retry-after-ms", "").strip()).isdecimal():
-        wait_s = float(value) / 1000
-    elif re.fullmatch(r"\d{1,20}(?:\.\d{1,9})?", value := headers.get("retry-after", "").strip()):
-        wait_s = float(value)
-    elif value:
-        wait_s = _until(value, now)
-    return None if wait_s is None else min(max(wait_s, 0.0), LONGEST_WAIT_S)
-
-
-def _until(value: str, now: datetime) -> float | None:
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+        return min(float(value) / 1000, LONGEST_WAIT_S)
+    return units.retry_after_s(headers.get("retry-after", ""), now, LONGEST_WAIT_S)
 
 
 _REMAINING = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:remaining(?:-[\w-]+)?|[\w-]+-remaining)")

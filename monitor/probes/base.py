@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import random
-import re
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from monitor.clock import monotonic
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model import Evidence, Observation, Phases, Reason
 from monitor.text.redaction import Forms, as_seen, forms_of, redacted
+from monitor.text.units import seconds
 from monitor.wire import Limits, Wire, WireError
 
 EVIDENCE_BYTES = 2048
@@ -40,18 +40,6 @@ GRACE_S = 0.05
 """The kinds cut themselves at the deadline and say what they saw; so much later :func:`look` cuts them from outside."""
 
 Found = TypeVar("Found")
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
-
-
-def seconds(value: object) -> float:
-    """Turn ``"500ms"``, ``"30s"``, ``"5m"``, ``"1h"`` or ``"7d"`` into seconds; a bare number is a ``ValueError``."""
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError('write a duration with its unit, as in "500ms", "30s", "5m", "1h" or "7d"')
-    return float(match[1]) * _UNITS[match[2]]
-
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
 """A duration option: text with a unit in the file, float seconds in the program."""

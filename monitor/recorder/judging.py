@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from monitor import clock, flow
-from monitor.channels.base import plain
 from monitor.config.settled import Settled
+from monitor.core.catalogue import service_of
 from monitor.core.model import Result
 from monitor.flow.record import Recorded
 from monitor.logs import Event, Room
@@ -18,6 +18,7 @@ from monitor.recorder.metrics import Counters, Seen
 from monitor.recorder.quarantine import ERROR_CHARS, Quarantine, Request
 from monitor.store.engine import is_away
 from monitor.store.leases import Claim
+from monitor.text.cleaner import plain
 from monitor.text.redaction import redact
 
 log = Room("recorder")
@@ -54,7 +55,7 @@ class Judging:
         self._secrets = config.secrets
         of_component = {component.id: component.service for component in config.catalogue.components}
         self._service_of = {
-            probe.id: of_component.get(probe.component, probe.component.partition("/")[0])
+            probe.id: of_component.get(probe.component, service_of(probe.component))
             for probe in config.catalogue.probes
         }
 

@@ -19,7 +19,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from monitor import __version__
-from monitor.core.catalogue import Catalogue, Probe
+from monitor.core.catalogue import Catalogue, Probe, service_of
 from monitor.core.model import Health, Impact, Outcome, Phases, Registration, Result, Sending
 from monitor.logs import Event, Room
 from monitor.store.reads.views import ComponentView, Snapshot
@@ -235,7 +235,7 @@ def _storage(families: Families, seen: Seen) -> None:
 
 
 def _labels(seen: Seen, probe: Probe) -> Labels:
-    service = probe.component.partition("/")[0]
+    service = service_of(probe.component)
     return {"instance": probe.id, "service": service, "component": probe.component, "location": seen.location}
 
 
@@ -340,7 +340,7 @@ def _components(families: Families, seen: Seen) -> None:
             if component.id in known:
                 _component(families, component)
     open_now = Tally((incident.service, incident.impact) for incident in snapshot.open_incidents)
-    for name in dict.fromkeys(component.partition("/")[0] for component in sorted(known)):
+    for name in dict.fromkeys(service_of(component) for component in sorted(known)):
         for impact in Impact:
             labels = {"service": name, "impact": str(impact)}
             families.add("chatwatch_incidents", "Open incidents, by impact.", labels, open_now[name, impact])

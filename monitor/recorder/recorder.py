@@ -44,14 +44,9 @@ from monitor.runtime.messages import (
     Remembered,
 )
 from monitor.store import reads
-from monitor.store.engine import (
-    AWAY,
-    JOURNAL_LIMIT_BYTES,
-    answered_within,
-    fold_log,
-    is_postgresql,
-    migrate,
-)
+from monitor.store.engine import AWAY, JOURNAL_LIMIT_BYTES, fold_log, is_postgresql
+from monitor.store.limits import answered_within
+from monitor.store.upgrade import migrate
 
 log = Room("recorder")
 

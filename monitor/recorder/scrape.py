@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from monitor import clock
-from monitor.core.catalogue import Probe
+from monitor.core.catalogue import Probe, service_of
 from monitor.recorder.metrics import Kept, OneProbe, Seen
 from monitor.runtime.messages import JobReport
 
@@ -214,7 +214,7 @@ def _target(seen: Seen, probe: str, component: str, host: str) -> dict[str, obje
         "__param_target": probe,
         "__metrics_path__": "/probe",
         "instance": probe,
-        "service": component.partition("/")[0],
+        "service": service_of(component),
         "component": component,
         "location": seen.location,
     }

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -22,15 +21,12 @@ IDLE_READER_MS = 60_000
 CHECKPOINT_PAGES = 4_000
 JOURNAL_LIMIT_BYTES = 64 * 2**20
 FOLD_WAIT_MS = 500
-HEAD = "0005"
-"""The schema version this program was written for: the newest migration's."""
 _READING = "chatwatch_reading"
 _READ_ONLY_SQLSTATE = "25006"
 _GONE = ("3F000", "42501", "42703", "42P01")
 """PostgreSQL's states for a schema, a right, a column and a table that is not there."""
 _RAISED = "P0"
 """How PostgreSQL's states of PL/pgSQL begin."""
-_ANSWER_S: ContextVar[float | None] = ContextVar("answer_s", default=None)
 AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)
 """What a verb raises when the database cannot take it now: locked, full, read-only, down. Spool and try again."""
 REFUSED = (IntegrityError, DataError)
@@ -203,36 +199,6 @@ def fold_log(engine: Engine) -> int | None:
         return path.stat().st_size
 
 
-@contextmanager
-def answered_within(seconds: float) -> Iterator[None]:
-    """Give PostgreSQL up, with what :data:`AWAY` lists, when it leaves one statement of this block without an answer.
-
-    No setting of the server's or of TCP's does that: the kernel of a stopped server still acknowledges what is sent.
-    Whether a commit that was not answered took place is open, so only what may be repeated belongs in the block.
-    """
-    token = _ANSWER_S.set(seconds)
-    try:
-        yield
-    finally:
-        _ANSWER_S.reset(token)
-
-
-def answer_limit() -> float | None:
-    """Return what :func:`answered_within` set; None where the answer may take as long as it does."""
-    return _ANSWER_S.get()
-
-
 def is_postgresql(engine: Engine | Connection) -> bool:
     """Return True when the database is PostgreSQL, False when it is SQLite."""
     return engine.dialect.name == "postgresql"
-
-
-def migrate(engine: Engine) -> None:
-    """Bring the schema up to date; see :func:`monitor.store.schema.migrate`."""
-    with reading(engine) as connection:
-        there = inspect(connection).has_table("alembic_version")
-        if there and connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD:
-            return
-    from monitor.store import schema  # late: Alembic takes 10 MB and a tenth of a second, and is needed once
-
-    schema.migrate(engine)

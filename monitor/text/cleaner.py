@@ -27,18 +27,31 @@ _UNSAFE = re.compile(
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
 _SPACE = re.compile("[\t\n\v\f\r \x85\xa0\u2028\u2029]+")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
+def plain(text: object, limit: int = 300) -> str:
+    """Return what comes from outside as one harmless line of at most ``limit`` characters, to be shown to people.
+
+    What cannot be seen is left out: direction and zero-width marks, private and unassigned characters. Space of any
+    kind and controls become one space.
+    """
+    line = " ".join(_CONTROL.sub(" ", str(text)[: limit * 4 + 64]).split())
+    line = _UNSAFE.sub("", line)
+    if not line.isprintable():
+        line = "".join(filter(str.isprintable, line))
+    line = " ".join(line.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
 def clean(value: object, limit: int) -> str:
-    """Return text as one printable line of at most ``limit`` characters; anything but text or a number is ``""``."""
+    """Return :func:`plain` text; anything but text or a number is ``""``."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     try:
-        text = str(value)
+        return plain(value, limit)
     except ValueError:  # an integer of more digits than Python prints
         return ""
-    text = _UNSAFE.sub("", _SPACE.sub(" ", text[: limit * 4 + 64])).strip()
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 _BRIEF = reprlib.Repr()

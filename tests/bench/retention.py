@@ -24,9 +24,10 @@ from monitor.core.model import Observation, Phases, Reason, Result, RunId
 from monitor.core.schedule import micros as us
 from monitor.recorder.recorder import REST_S
 from monitor.store.codec import DAY
-from monitor.store.engine import begin, migrate, open_engine
+from monitor.store.engine import begin, open_engine
 from monitor.store.results.partitions import ensure_partitions
 from monitor.store.results.rolling import set_mark
+from monitor.store.upgrade import migrate
 from tests.bench.store import T0, catalogue, fresh, seed
 from tests.edges.databases import private_server
 

@@ -30,7 +30,8 @@ from monitor.core.checks.steps import needs_second_look
 from monitor.core.model import ChatTimes, Observation, Phases, Reason, Result, RunId
 from monitor.prober.grid import Grid
 from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
+from monitor.store.upgrade import migrate
 from tests.bench.store import T0, catalogue
 
 INTERVAL_S = 60

@@ -23,9 +23,10 @@ from monitor.core.schedule import micros as us
 from monitor.core.schedule import slot
 from monitor.store import reads, tables
 from monitor.store.codec import DAY
-from monitor.store.engine import begin, migrate, open_engine
+from monitor.store.engine import begin, open_engine
 from monitor.store.results.rolling import set_mark
 from monitor.store.tables import table
+from monitor.store.upgrade import migrate
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 90

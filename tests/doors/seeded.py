@@ -22,7 +22,8 @@ from monitor.core.model import (
     Source,
 )
 from monitor.flow import accounts
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
+from monitor.store.upgrade import migrate
 from tests.doors import sample
 
 NAME, PASSWORD = "alice", "correct horse battery"

@@ -28,7 +28,8 @@ from monitor.core.model import Health, Impact, Observation, Phases, Reason, Resu
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.scrape import application as worker_side
 from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
+from monitor.store.upgrade import migrate
 from tests.doors import seeded
 from tests.doors.running import free_port
 from tests.doors.serving import served

@@ -23,7 +23,8 @@ from monitor.core.model import IncidentStatus, Result
 from monitor.core.scenario import notation
 from monitor.core.scenario import play as scenario
 from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
+from monitor.store.upgrade import migrate
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"
 SWEEP = timedelta(seconds=5)

@@ -27,7 +27,8 @@ from monitor.flow.accounts import log_in, set_password, who_is
 from monitor.simulator.play import serve
 from monitor.simulator.state import Sign
 from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
+from monitor.store.upgrade import migrate
 
 Looks = tuple[Config, dict[str, Observation], dict[tuple[str, Sign], Observation]]
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

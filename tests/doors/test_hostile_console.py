@@ -37,7 +37,8 @@ from monitor.core.model import (
     UpstreamUpdate,
 )
 from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
+from monitor.store.upgrade import migrate
 from tests.doors.test_live import drawn, environment
 from tests.doors.test_web import Elements
 

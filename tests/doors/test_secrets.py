@@ -22,7 +22,8 @@ from monitor import clock
 from monitor.cli import chatwatch
 from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
-from monitor.store.engine import StoreError, migrate, open_engine
+from monitor.store.engine import StoreError, open_engine
+from monitor.store.upgrade import migrate
 from tests.doors.echoing import WAYS, Echo, echo, leaks, mail_server
 from tests.doors.running import ROOT, _get, free_port
 

@@ -26,11 +26,12 @@ from monitor.core.schedule import slot, ticks_between
 from monitor.recorder.sharing import LEASE_S, SHARE_EVERY_S
 from monitor.simulator.play import serve
 from monitor.store import reads, tables
-from monitor.store.engine import begin, migrate, open_engine
+from monitor.store.engine import begin, open_engine
 from monitor.store.leases import PRESENCE
 from monitor.store.probe_memory import load_memories
 from monitor.store.tables import table
 from monitor.store.transaction.states import load_state
+from monitor.store.upgrade import migrate
 from tests.doors.running import KEY, Worker, worker
 from tests.edges.databases import Server, private_server
 

@@ -14,7 +14,7 @@ from dashboard import sentences, timeline
 from dashboard.live.shared import in_zone
 from dashboard.parts import weakest
 from dashboard.web import render
-from dashboard.words import capital, plain, speak, web_address
+from dashboard.words import capital, speak, web_address
 from monitor.core import commands, model
 from monitor.core.alerts.rules import Rule
 from monitor.core.alerts.warning_codes import WarningCode
@@ -22,6 +22,7 @@ from monitor.core.catalogue import ComponentKind, Policy
 from monitor.core.incidents.events import Cause, EventKind, RegistrationChanged
 from monitor.core.model import Health, Method, Registration
 from monitor.store.reads.views import IncidentView, Snapshot
+from monitor.text.cleaner import plain
 from monitor.text.lexicon import SECTION, Language
 from tests.core.making import LEAST
 from tests.doors import sample

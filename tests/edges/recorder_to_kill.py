@@ -20,7 +20,8 @@ from monitor.recorder.recorder import Recorder
 from monitor.recorder.spool import Spool
 from monitor.runtime.messages import Batch, ProberAlive
 from monitor.store.backup import backup, restore
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
+from monitor.store.upgrade import migrate
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, readings
 from tests.edges.killing import Pipe, Point, die_at
 

@@ -17,7 +17,6 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from monitor.channels import KINDS, Notice, Undeliverable
-from monitor.channels.base import plain, retry_after_s
 from monitor.channels.email import Email, message
 from monitor.channels.slack import body as slack_body
 from monitor.channels.webhook import Webhook
@@ -26,6 +25,8 @@ from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert
 from monitor.core.model import AlertState, Severity, Why
 from monitor.recorder.delivery import LONGEST_PAUSE_S, pause
+from monitor.text.cleaner import plain
+from monitor.text.units import retry_after_s
 from monitor.wire import Wire
 from tests.edges.mailing import MailServer, serving
 
@@ -248,12 +249,12 @@ def test_a_dead_receiver_is_tried_again() -> None:
 
 
 def test_retry_after_is_read_in_both_forms_and_capped() -> None:
-    assert retry_after_s("120", NOW) == 120
-    assert retry_after_s("999999999", NOW) == 3600
-    assert retry_after_s("Fri, 02 Jan 2026 12:00:30 GMT", NOW) == 30
-    assert retry_after_s("Fri, 02 Jan 1998 12:00:30 GMT", NOW) == 0
-    assert retry_after_s("soon", NOW) is None
-    assert retry_after_s("-5", NOW) is None
+    assert retry_after_s("120", NOW, 3600) == 120
+    assert retry_after_s("999999999", NOW, 3600) == 3600
+    assert retry_after_s("Fri, 02 Jan 2026 12:00:30 GMT", NOW, 3600) == 30
+    assert retry_after_s("Fri, 02 Jan 1998 12:00:30 GMT", NOW, 3600) == 0
+    assert retry_after_s("soon", NOW, 3600) is None
+    assert retry_after_s("-5", NOW, 3600) is None
 
 
 def test_mail_is_plain_text_in_one_thread_and_no_header_can_be_injected() -> None:

@@ -17,8 +17,9 @@ from monitor.core.incidents.events import Opened, RegistrationChanged
 from monitor.core.model import Health, Reason, Registration
 from monitor.core.schedule import micros as us
 from monitor.store import reads, tables
-from monitor.store.engine import begin, migrate, open_engine
+from monitor.store.engine import begin, open_engine
 from monitor.store.tables import table
+from monitor.store.upgrade import migrate
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish, readings
 
 LOGIN = "deepseek/login"

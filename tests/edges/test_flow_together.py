@@ -14,7 +14,8 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.incidents.events import EventKind
 from monitor.core.model import Health, Reason, Result
 from monitor.store import reads
-from monitor.store.engine import AWAY, migrate, open_engine
+from monitor.store.engine import AWAY, open_engine
+from monitor.store.upgrade import migrate
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 
 LOCATIONS = ("berlin", "tokyo")

@@ -13,8 +13,9 @@ from monitor.core import commands
 from monitor.core.catalogue import Catalogue, Component, Policy, Probe, Service
 from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
 from monitor.store.reads.views import Uptime
+from monitor.store.upgrade import migrate
 from tests.edges.flowing import T0
 
 END_S = 1800

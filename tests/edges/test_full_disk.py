@@ -16,7 +16,8 @@ from monitor.recorder.recorder import Recorder
 from monitor.recorder.spool import Spool
 from monitor.store import reads
 from monitor.store.backup import backup
-from monitor.store.engine import AWAY, StoreError, migrate, open_engine, reading
+from monitor.store.engine import AWAY, StoreError, open_engine, reading
+from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import MINUTE, T0, look, play, publish
 from tests.edges.places import fill, mounted, read_only, small, without_privilege

@@ -22,7 +22,8 @@ from monitor.core.catalogue import Route
 from monitor.core.model import AlertState, Reason, Sending, Severity
 from monitor.flow.notices import LEASE, LeasedNotice
 from monitor.store import reads
-from monitor.store.engine import migrate, open_engine
+from monitor.store.engine import open_engine
+from monitor.store.upgrade import migrate
 from tests.edges.flowing import MINUTE, T0, look, publish, with_policy
 
 ROUTES = (

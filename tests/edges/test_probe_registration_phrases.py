@@ -259,7 +259,7 @@ def test_codes_are_those_that_a_text_names_from_a_place_on() -> None:
 
 
 def test_foreign_values_become_bounded_text_or_nothing() -> None:
-    assert clean("a\u202eb\u200b\x00\x1b[0m\tc\ud800", 50) == "ab[0m c"
+    assert clean("a\u202eb\u200b\x00\x1b[0m\tc\ud800", 50) == "ab [0m c"
     assert clean("x" * 10_000, 20) == "x" * 19 + "…"
     assert clean({"a": 1}, 20) == clean(None, 20) == clean(True, 20) == ""
     assert clean(10**5000, 20) == ""

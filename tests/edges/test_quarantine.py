@@ -27,8 +27,9 @@ from monitor.recorder.recorder import Recorder
 from monitor.recorder.spool import Spool
 from monitor.runtime.messages import ProberAlive
 from monitor.store import reads
-from monitor.store.engine import begin, is_away, migrate, open_engine, reading
+from monitor.store.engine import begin, is_away, open_engine, reading
 from monitor.store.transaction.store import COMPONENT
+from monitor.store.upgrade import migrate
 from tests.edges import after_kills
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish

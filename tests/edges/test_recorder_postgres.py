@@ -24,7 +24,9 @@ from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.recorder import Recorder
 from monitor.recorder.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import AWAY, answered_within, begin, migrate, open_engine
+from monitor.store.engine import AWAY, begin, open_engine
+from monitor.store.limits import answered_within
+from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 from tests.edges.test_recorder import alive, batch

@@ -33,18 +33,9 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import reads, schema, tables
 from monitor.store.codec import span_us
-from monitor.store.engine import (
-    AWAY,
-    HEAD,
-    JOURNAL_LIMIT_BYTES,
-    StoreError,
-    begin,
-    fold_log,
-    migrate,
-    open_engine,
-    reading,
-)
+from monitor.store.engine import AWAY, JOURNAL_LIMIT_BYTES, StoreError, begin, fold_log, open_engine, reading
 from monitor.store.tables import table
+from monitor.store.upgrade import HEAD, migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import MINUTE, T0, look, publish, readings
 
@@ -148,7 +139,7 @@ def test_an_empty_database_is_refused_by_readers_with_an_instruction(database_ur
 
 
 def test_two_processes_may_migrate_at_once(database_url: str) -> None:
-    code = f"from monitor.store.engine import *; e = open_engine({database_url!r}); migrate(e)"
+    code = f"from monitor.store import engine, upgrade; upgrade.migrate(engine.open_engine({database_url!r}))"
     runs = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
     assert [run.communicate()[1] for run in runs] == [b""] * 3
     assert [run.returncode for run in runs] == [0] * 3

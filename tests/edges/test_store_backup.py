@@ -21,9 +21,10 @@ from monitor.core.checks.steps import step
 from monitor.core.model import Reason, Sending
 from monitor.store import reads, tables
 from monitor.store.backup import KEPT, backup, restore
-from monitor.store.engine import StoreError, is_postgresql, migrate, open_engine, reading
+from monitor.store.engine import StoreError, is_postgresql, open_engine, reading
 from monitor.store.tables import table
 from monitor.store.transaction.states import load_state
+from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
 

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, text
 from monitor import flow
 from monitor.core.model import Reason
 from monitor.store import reads
-from monitor.store.engine import AWAY, begin, migrate, open_engine, reading
+from monitor.store.engine import AWAY, begin, open_engine, reading
+from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import MINUTE, T0, look, play, publish
 

@@ -15,9 +15,10 @@ from monitor.core.commands import ScheduleMaintenance
 from monitor.core.components.health import stale_after
 from monitor.core.model import Reason
 from monitor.store import reads, tables
-from monitor.store.engine import migrate, open_engine, reading
+from monitor.store.engine import open_engine, reading
 from monitor.store.reads.views import ComponentView
 from monitor.store.tables import table
+from monitor.store.upgrade import migrate
 from tests.edges.flowing import MINUTE, PROBES, look, publish
 
 NIGHT = datetime(2026, 1, 5, 23, 40, tzinfo=UTC)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from monitor.store.engine import migrate
+from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.judgement.database import fast
 

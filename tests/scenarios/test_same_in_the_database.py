@@ -16,8 +16,9 @@ from monitor.core.scenario import notation
 from monitor.core.scenario import play as scenario
 from monitor.store import reads, tables
 from monitor.store.codec import unpack
-from monitor.store.engine import migrate, open_engine, reading
+from monitor.store.engine import open_engine, reading
 from monitor.store.tables import table
+from monitor.store.upgrade import migrate
 
 WORKERS_OWN = ("blind", "upstream")
 """Rules that rest on a worker's sign of life or on the vendor's page alone, which a scenario does not play."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from monitor.core.alerts.conditions import Condition
 from monitor.core.alerts.rules import FROM_OUTSIDE, Foreign
-from monitor.core.catalogue import Catalogue
+from monitor.core.catalogue import Catalogue, service_of
 from monitor.core.model import Severity
 
 MOST = 200
@@ -68,7 +68,7 @@ def _about(labels: Mapping[str, str], catalogue: Catalogue) -> tuple[str, str]:
     """Return the service and component that an alert names, as far as we know them."""
     component = labels.get("component", "")
     if component in {item.id for item in catalogue.components}:
-        return component.partition("/")[0], component
+        return service_of(component), component
     service = labels.get("service", "")
     return (service if service in {item.id for item in catalogue.services} else ""), ""
 

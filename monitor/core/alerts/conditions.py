@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from monitor.core.alerts.rules import AnyRule, Rule
+from monitor.core.catalogue import service_of
 from monitor.core.components.baseline import Unusual, sentence
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.slo import Burning
@@ -62,7 +63,7 @@ def alert_key(service: str, component: str, rule: AnyRule, scope: str = "") -> s
 
 def component_down(component: str, verdict: ComponentHealth, incident: Incident | None) -> tuple[Condition, ...]:
     """Return the condition of a component's trouble; it is over when its incident is, not at the first good look."""
-    service = component.partition("/")[0]
+    service = service_of(component)
     part = incident is not None and is_open(incident) and component in incident.components
     if verdict.health.severity and not verdict.regional:
         loud = Severity.PAGE if verdict.health.severity >= Health.PARTIAL.severity else Severity.TICKET
@@ -91,7 +92,7 @@ def component_down(component: str, verdict: ComponentHealth, incident: Incident 
 
 def suspect_location(component: str, verdict: ComponentHealth) -> tuple[Condition, ...]:
     """Return a ticket while fewer locations than the quorum see trouble: theirs, or the beginning of ours."""
-    service = component.partition("/")[0]
+    service = service_of(component)
     if verdict.regional:
         facts = {"locations": list(verdict.suspects), "reason": verdict.reason.value, "detail": verdict.detail}
         return (Condition(Rule.SUSPECT, service, component, True, Severity.TICKET, verdict.since, summary=facts),)
@@ -106,7 +107,7 @@ def registration_changed(
 
     ``state`` is the word over all ``ways``; the condition names those that are not simply open.
     """
-    service = component.partition("/")[0]
+    service = service_of(component)
     if incident is None or incident.cause is not Cause.REGISTRATION or component not in incident.components:
         return ()
     if not is_open(incident):
@@ -139,7 +140,7 @@ def own_trouble(
     had worked shortly before (0 for a key without such a past): a vendor at its peak refuses good keys, too, so one
     such look is not believed. Only an answer that worked ends the conditions; a missed look says nothing.
     """
-    service = component.partition("/")[0]
+    service = service_of(component)
     if reason.outcome.is_evidence:
         return tuple(Condition(rule, service, component, False, scope=probe) for rule in ACCOUNT_RULE.values())
     rule = ACCOUNT_RULE.get(reason.scope)
@@ -154,7 +155,7 @@ def own_trouble(
 
 def certificate(probe: str, component: str, not_after: datetime, now: datetime) -> tuple[Condition, ...]:
     """Return the condition of a certificate that ends within 14 days (ticket) or 3 days (page)."""
-    service, left = component.partition("/")[0], not_after - now
+    service, left = service_of(component), not_after - now
     facts = {"not_after": not_after.isoformat(), "days_left": max(0, left.days), "probe": probe}
     if left >= timedelta(days=14):
         return (Condition(Rule.CERTIFICATE, service, component, False, scope=probe),)
@@ -164,7 +165,7 @@ def certificate(probe: str, component: str, not_after: datetime, now: datetime) 
 
 def overdue(probe: str, component: str, verdict: ComponentHealth, now: datetime) -> tuple[Condition, ...]:
     """Return the condition that nobody has looked for too long, or ever."""
-    service = component.partition("/")[0]
+    service = service_of(component)
     silent = verdict.health is Health.UNKNOWN and verdict.reason.value.startswith("missed")
     if not silent:
         return (Condition(Rule.OVERDUE, service, component, False, scope=probe),)
@@ -181,7 +182,7 @@ def burn_rate(component: str, burning: Sequence[Burning], now: datetime) -> Cond
     somebody was told of: what those burnt is no news, and nobody is woken twice. It begins when the rule finds it: the
     start of the window may lie before the first look.
     """
-    service = component.partition("/")[0]
+    service = service_of(component)
     worst = max(burning, key=lambda found: (LOUDNESS[found.rule.severity], found.burn), default=None)
     if worst is None:
         return Condition(Rule.BURN_RATE, service, component, False, Severity.TICKET)
@@ -210,7 +211,7 @@ def latency_unusual(component: str, probe: str, found: Unusual | None, now: date
         facts |= {"weeks": found.weeks, "what": found.what, "detail": sentence(found)}
         facts |= {"hour": found.hour.isoformat()} if found.hour else {}
     since = found.since if found is not None and found.since is not None else now
-    service = component.partition("/")[0]
+    service = service_of(component)
     return Condition(
         Rule.LATENCY_UNUSUAL, service, component, found is not None, Severity.INFO, since, probe, summary=facts
     )
@@ -227,7 +228,7 @@ def alerts_for(
     """Return the conditions that follow from the verdicts; ``incidents`` is the latest outage per service."""
     found: list[Condition] = []
     for component, verdict in verdicts.items():
-        incident = incidents.get(component.partition("/")[0])
+        incident = incidents.get(service_of(component))
         found += component_down(component, verdict, incident)
         found += suspect_location(component, verdict)
     return tuple(found)

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from monitor.core.alerts.conditions import Condition, alert_key
 from monitor.core.alerts.rules import Rule
 from monitor.core.alerts.warning_codes import WarningCode, code_of
+from monitor.core.catalogue import service_of
 from monitor.core.entities import Alert
 from monitor.core.model import Outcome, Result, Severity
 
@@ -99,7 +100,7 @@ def noticed(
     ``muted`` those that a person ended, by key. A failed or inconclusive look ends no warning: it may not have
     come as far as the place where it arises.
     """
-    service, warnings = component.partition("/")[0], {code_of(warning) for warning in result.observation.warnings}
+    service, warnings = service_of(component), {code_of(warning) for warning in result.observation.warnings}
     good = result.outcome in (Outcome.OK, Outcome.SLOW)
     found = []
     for code, severity in ALERTS.items():

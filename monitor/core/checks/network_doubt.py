@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
-from monitor.core.catalogue import Probe
+from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.model import Outcome, Reason, Result
 
@@ -42,7 +42,7 @@ def is_blind(recent: Sequence[Result], probes: Mapping[str, Probe], now: datetim
     services: dict[str, list[bool]] = {}
     for id_, result in newest.items():
         if not probes[id_].control:
-            services.setdefault(probes[id_].component.partition("/")[0], []).append(_cut_off(result))
+            services.setdefault(service_of(probes[id_].component), []).append(_cut_off(result))
     failing = sum(all(cuts) for cuts in services.values())
     if controls and all(controls) and (not services or failing * 2 >= len(services)):
         return f"all {len(controls)} control targets fail with network errors"
@@ -60,7 +60,7 @@ def no_names(recent: Iterable[Result], probes: Mapping[str, Probe], now: datetim
     if any(_answered(result) for result in named.values()):
         return ""
     failing = [id_ for id_, result in named.items() if result.reason is Reason.DNS]
-    independent = {id_ if probes[id_].control else probes[id_].component.partition("/")[0] for id_ in failing}
+    independent = {id_ if probes[id_].control else service_of(probes[id_].component) for id_ in failing}
     return f"none of {len(independent)} independent names resolves" if len(independent) > 1 else ""
 
 
@@ -132,7 +132,7 @@ def clear(probe: Probe, state: ProbeState, here: Iterable[tuple[Probe, ProbeStat
         or not (state.failed_in_a_row and state.last_reason.is_network_class)
     ):
         return state
-    at = answers_at(here).answered_since(probe.component.partition("/")[0], state.last_reason, start)
+    at = answers_at(here).answered_since(service_of(probe.component), state.last_reason, start)
     return replace(state, network_worked_at=at) if at is not None else state
 
 
@@ -143,7 +143,7 @@ def answers_at(here: Iterable[tuple[Probe, ProbeState]]) -> Answers:
     for probe, state in here:
         if probe.disabled:
             continue
-        service = probe.component.partition("/")[0]
+        service = service_of(probe.component)
         if probe.control:
             service = ADDRESS_CONTROL if _by_address(probe) else CONTROL
         watched.add(service)

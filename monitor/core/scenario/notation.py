@@ -15,7 +15,17 @@ from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Publishing, Route, Service
+from monitor.core.catalogue import (
+    Catalogue,
+    Component,
+    ComponentKind,
+    Policy,
+    Probe,
+    Publishing,
+    Route,
+    Service,
+    service_of,
+)
 from monitor.core.model import (
     ChatTimes,
     Health,
@@ -55,7 +65,7 @@ LETTERS: Mapping[str, Reason] = {
 """One letter per look: ok, slow, queued, error, overloaded, timeout, connect, dns, throttled, auth, money, lagged,
 blocked, unreadable, internal, missed."""
 BY_VALUE = {reason.value: reason for reason in Reason}
-_UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class ScenarioError(ValueError):
@@ -67,7 +77,7 @@ def seconds(text: str | float) -> float:
     parts = re.findall(r"([\d.]+)(ms|s|m|h|d)", str(text))
     if not parts or "".join(a + b for a, b in parts) != str(text).lstrip("+-"):
         raise ScenarioError(f"not a duration: {text!r}; write 30s, 5m or +1h2m3s")
-    return (-1 if str(text).startswith("-") else 1) * sum(float(number) * _UNIT_S[unit] for number, unit in parts)
+    return (-1 if str(text).startswith("-") else 1) * sum(float(number) * UNIT_S[unit] for number, unit in parts)
 
 
 def offset(at: datetime, start: datetime) -> str:
@@ -110,7 +120,7 @@ def catalogue(scenario: Mapping[str, Any]) -> Catalogue:
     components = tuple(
         Component(
             name,
-            name.partition("/")[0],
+            service_of(name),
             name,
             ComponentKind(described.get(name, {}).get("kind", "other")),
             depends_on=tuple(described.get(name, {}).get("depends_on", ())),
