@@ -11,16 +11,16 @@ from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Engine, delete
+from sqlmodel import Session, col, select
 
 from monitor.core.commands import CommandError
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.engine import begin, reading
-from monitor.store.tables import table
+from monitor.store.session import session_on
 
-ACCOUNT, SESSION, AUDIT = table(tables.Account), table(tables.LoginSession), table(tables.Audit)
 SESSION_LASTS = timedelta(hours=12)
 SHORTEST_PASSWORD = 8
 NAME = re.compile(r"[a-z][a-z0-9._-]{0,39}")
@@ -37,9 +37,9 @@ class Account:
 
 def accounts(engine: Engine) -> tuple[Account, ...]:
     """Return every account by name."""
-    with reading(engine) as connection:
-        rows = connection.execute(select(ACCOUNT).order_by(ACCOUNT.c.name))
-        return tuple(Account(row.name, when(row.created_us), bool(row.disabled)) for row in rows)
+    with reading(engine) as connection, session_on(connection) as session:
+        rows = session.exec(select(tables.Account).order_by(tables.Account.name))
+        return tuple(Account(row.name, when(row.created_us), row.disabled) for row in rows)
 
 
 def set_password(engine: Engine, name: str, password: str, now: datetime, who: str = "") -> bool:
@@ -52,44 +52,53 @@ def set_password(engine: Engine, name: str, password: str, now: datetime, who: s
     if len(password) < SHORTEST_PASSWORD:
         raise CommandError(f"the password needs at least {SHORTEST_PASSWORD} characters")
     digest = _hasher().hash(password)
-    with begin(engine) as connection:
-        epoch = connection.scalar(select(ACCOUNT.c.epoch).where(ACCOUNT.c.name == name))
-        values = {"password_hash": digest, "disabled": False, "epoch": 0 if epoch is None else epoch + 1}
-        if epoch is None:
-            connection.execute(insert(ACCOUNT).values(name=name, created_us=us(now), **values))
+    with begin(engine) as connection, session_on(connection) as session:
+        account = session.get(tables.Account, name, with_for_update=True)
+        if account is None:
+            session.add(tables.Account(name=name, created_us=us(now), password_hash=digest))
         else:
-            connection.execute(update(ACCOUNT).where(ACCOUNT.c.name == name).values(values))
-            connection.execute(delete(SESSION).where(SESSION.c.account == name))
-        _audit(connection, now, who or name, "AddAccount" if epoch is None else "ChangePassword", name)
-    return epoch is None
+            account.password_hash, account.disabled = digest, False
+            _void_sessions(session, account)
+        _audit(session, now, who or name, "AddAccount" if account is None else "ChangePassword", name)
+    return account is None
 
 
 def disable_account(engine: Engine, name: str, now: datetime, who: str = "") -> None:
     """Shut an account out at once. Raises :class:`CommandError` if there is none of that name."""
-    with begin(engine) as connection:
-        epoch = connection.scalar(select(ACCOUNT.c.epoch).where(ACCOUNT.c.name == name))
-        if epoch is None:
+    with begin(engine) as connection, session_on(connection) as session:
+        account = session.get(tables.Account, name, with_for_update=True)
+        if account is None:
             raise CommandError(f"there is no user {name}")
-        connection.execute(update(ACCOUNT).where(ACCOUNT.c.name == name).values(disabled=True, epoch=epoch + 1))
-        connection.execute(delete(SESSION).where(SESSION.c.account == name))
-        _audit(connection, now, who or name, "DisableAccount", name)
+        account.disabled = True
+        _void_sessions(session, account)
+        _audit(session, now, who or name, "DisableAccount", name)
+
+
+def _void_sessions(session: Session, account: tables.Account) -> None:
+    account.epoch += 1
+    session.exec(delete(tables.LoginSession).where(col(tables.LoginSession.account) == account.name))
 
 
 def log_in(engine: Engine, name: str, password: str, now: datetime) -> str:
     """Return a session's token, or the empty string; an unknown name costs the same work as a wrong password."""
-    with reading(engine) as connection:
-        row = connection.execute(select(ACCOUNT).where(ACCOUNT.c.name == name)).one_or_none()
-    known = row is not None and not row.disabled
-    right = _verify(row.password_hash if row is not None and known else _nobody(), password)
-    if row is None or not known or not right:
+    with reading(engine) as connection, session_on(connection) as session:
+        account = session.get(tables.Account, name)
+    known = account is not None and not account.disabled
+    right = _verify(account.password_hash if account is not None and known else _nobody(), password)
+    if account is None or not known or not right:
         return ""
     token = secrets.token_urlsafe(32)
-    with begin(engine) as connection:
-        connection.execute(delete(SESSION).where(SESSION.c.expires_us < us(now)))
-        values = {"token_hash": _fingerprint(token), "account": row.name, "epoch": row.epoch}
-        times = {"created_us": us(now), "expires_us": us(now + SESSION_LASTS)}
-        connection.execute(insert(SESSION).values(values | times))
-        _audit(connection, now, row.name, "LogIn", row.name)
+    begun = tables.LoginSession(
+        token_hash=_fingerprint(token),
+        account=account.name,
+        epoch=account.epoch,  # as it was when the password was looked at: a change since then voids the session
+        created_us=us(now),
+        expires_us=us(now + SESSION_LASTS),
+    )
+    with begin(engine) as connection, session_on(connection) as session:
+        session.exec(delete(tables.LoginSession).where(col(tables.LoginSession.expires_us) < us(now)))
+        session.add(begun)
+        _audit(session, now, account.name, "LogIn", account.name)
     return token
 
 
@@ -97,25 +106,25 @@ def who_is(engine: Engine, token: str, now: datetime) -> str:
     """Return the name behind a session's token; empty if it is unknown, over, or older than the password."""
     if not token:
         return ""
+    begun, account = tables.LoginSession, tables.Account
     query = (
-        select(SESSION.c.account)
-        .join_from(SESSION, ACCOUNT, SESSION.c.account == ACCOUNT.c.name)
-        .where(SESSION.c.token_hash == _fingerprint(token), SESSION.c.expires_us > us(now))
-        .where(SESSION.c.epoch == ACCOUNT.c.epoch, ACCOUNT.c.disabled.is_(False))
+        select(begun.account)
+        .join(account, col(begun.account) == account.name)
+        .where(begun.token_hash == _fingerprint(token), begun.expires_us > us(now))
+        .where(begun.epoch == account.epoch, col(account.disabled).is_(False))
     )
-    with reading(engine) as connection:
-        return connection.scalar(query) or ""
+    with reading(engine) as connection, session_on(connection) as session:
+        return session.exec(query).first() or ""
 
 
 def log_out(engine: Engine, token: str) -> None:
     """End a session on this side; repeating it changes nothing."""
-    with begin(engine) as connection:
-        connection.execute(delete(SESSION).where(SESSION.c.token_hash == _fingerprint(token)))
+    with begin(engine) as connection, session_on(connection) as session:
+        session.exec(delete(tables.LoginSession).where(col(tables.LoginSession.token_hash) == _fingerprint(token)))
 
 
-def _audit(connection: Connection, now: datetime, who: str, action: str, subject: str) -> None:
-    row = {"at_us": us(now), "who": who, "action": action, "subject": subject, "why": "", "data": "{}"}
-    connection.execute(insert(AUDIT).values(row))
+def _audit(session: Session, now: datetime, who: str, action: str, subject: str) -> None:
+    session.add(tables.Audit(at_us=us(now), who=who, action=action, subject=subject))
 
 
 def _fingerprint(token: str) -> str:

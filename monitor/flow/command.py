@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import Engine, insert
+from sqlalchemy import Engine
 
 from monitor.core.commands import Command, CommandResult
 from monitor.core.evaluation import Evaluation
@@ -16,10 +16,8 @@ from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell
 from monitor.store import tables
 from monitor.store.engine import begin
-from monitor.store.tables import table
+from monitor.store.session import session_on
 from monitor.store.transaction.store import SqlStore
-
-AUDIT = table(tables.Audit)
 
 
 def command(engine: Engine, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
@@ -32,15 +30,10 @@ def command(engine: Engine, order: Command, who: str, now: datetime, why: str = 
         done = Evaluation(store).on_command(order, who, now, why)
         store.flush()
         if done.changed:
-            row = {
-                "at_us": us(now),
-                "who": who,
-                "action": type(order).__name__,
-                "subject": done.subject,
-                "why": why,
-                "data": json.dumps(asdict(order), default=_plain),
-            }
-            connection.execute(insert(AUDIT).values(row))
+            action, data = type(order).__name__, json.dumps(asdict(order), default=_plain)
+            row = tables.Audit(at_us=us(now), who=who, action=action, subject=done.subject, why=why, data=data)
+            with session_on(connection) as session:
+                session.add(row)
     tell(news_of(store))
     return done
 

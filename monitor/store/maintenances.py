@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -29,18 +28,18 @@ def held_windows(connection: Connection, since: datetime, until: datetime) -> It
         yield from held(item, when(row.starts_us), when_or_none(row.cancelled_us), since, until)
 
 
-def maintenance_row(item: Maintenance, title: str, text: str, by: str) -> dict[str, Any]:
+def maintenance_row(item: Maintenance, title: str, text: str, by: str) -> tables.Maintenance:
     """Return an announcement as a row."""
     end: datetime | None = item.ends_at
     if item.repeat:
         end = item.repeat_until and item.repeat_until + (item.ends_at - item.starts_at) + timedelta(days=2)
-    return {
-        "id": item.id,
-        "service": item.service,
-        "starts_us": us(item.starts_at),
-        "until_us": us_or_none(end),
-        "title": title,
-        "text": text,
-        "body": pack(Maintenance, item),
-        "by": by,
-    }
+    return tables.Maintenance(
+        id=item.id,
+        service=item.service,
+        starts_us=us(item.starts_at),
+        until_us=us_or_none(end),
+        title=title,
+        text=text,
+        body=pack(Maintenance, item),
+        by=by,
+    )

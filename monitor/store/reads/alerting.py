@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, select
+from sqlmodel import col
+from sqlmodel import select as select_model
 
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.catalogue import Index
@@ -23,11 +25,12 @@ from monitor.store.engine import reading
 from monitor.store.reads.looks import read_rows
 from monitor.store.reads.views import AlertView, AuditView, DecisionView, NoticeView, ProbeView, SilenceView
 from monitor.store.results import raw
+from monitor.store.session import session_on
 from monitor.store.tables import table
 
 ALERT, DECISION, OUTBOX = table(tables.Alert), table(tables.Decision), table(tables.Outbox)
 ALERT_EVENT = table(tables.AlertEvent)
-JUDGEMENT, SILENCE, AUDIT = table(tables.Judgement), table(tables.Silence), table(tables.Audit)
+JUDGEMENT = table(tables.Judgement)
 SERIES, CERTIFICATE = table(tables.Series), table(tables.Certificate)
 _CHUNK = 500
 
@@ -75,21 +78,23 @@ def loudness(engine: Engine, alert_id: str) -> tuple[tuple[datetime, Severity], 
 
 def silences(engine: Engine, now: datetime, *, over: bool = False) -> tuple[SilenceView, ...]:
     """Return silences in force or to come, the soonest to end first; with ``over`` those of the past as well."""
-    query = select(SILENCE).order_by(SILENCE.c.ends_us, SILENCE.c.id)
+    silence = tables.Silence
+    query = select_model(silence).order_by(col(silence.ends_us), col(silence.id))
     if not over:
-        query = query.where(SILENCE.c.ends_us > us(now), SILENCE.c.removed_us.is_(None))
-    with reading(engine) as connection:
-        return tuple(_silence(row) for row in connection.execute(query))
+        query = query.where(silence.ends_us > us(now), col(silence.removed_us).is_(None))
+    with reading(engine) as connection, session_on(connection) as session:
+        return tuple(_silence(row) for row in session.exec(query))
 
 
 def audit(engine: Engine, *, limit: int = 200, subject: str = "") -> tuple[AuditView, ...]:
     """Return who did what, newest first."""
-    query = select(AUDIT).order_by(AUDIT.c.at_us.desc(), AUDIT.c.id.desc()).limit(limit)
+    entry = tables.Audit
+    query = select_model(entry).order_by(col(entry.at_us).desc(), col(entry.id).desc()).limit(limit)
     if subject:
-        query = query.where(AUDIT.c.subject == subject)
-    with reading(engine) as connection:
+        query = query.where(entry.subject == subject)
+    with reading(engine) as connection, session_on(connection) as session:
         return tuple(
-            AuditView(when(row.at_us), row.who, row.action, row.subject, row.why) for row in connection.execute(query)
+            AuditView(when(row.at_us), row.who, row.action, row.subject, row.why) for row in session.exec(query)
         )
 
 
@@ -173,7 +178,7 @@ def _notice(row: Row[Any]) -> NoticeView:
     )
 
 
-def _silence(row: Row[Any]) -> SilenceView:
+def _silence(row: tables.Silence) -> SilenceView:
     window = unpack(SilenceWindow, row.body)
     return SilenceView(
         id=row.id,

@@ -231,6 +231,7 @@ def settled_id(connection: Connection) -> int:
 
 def append(connection: Connection, rows: Sequence[tuple[int | None, ...]]) -> None:
     """Append rows from :func:`encode`: one prepared statement on SQLite, COPY on PostgreSQL."""
+    # The hot path, one row for every look there ever was: below SQLModel, whose objects would cost more than the rest.
     if not rows:
         return
     if is_postgresql(connection):

@@ -1,4 +1,8 @@
-"""What people and workers said, within one transaction: silences, planned work, verdicts, signs of life."""
+"""What people and workers said, within one transaction: silences, planned work, verdicts, signs of life.
+
+What people do goes by session. What every judgement reads of it (the silences and windows in force) and the workers'
+signs of life are the hot path: Core statements.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,12 @@ from monitor.core.state_store import WorkerReport, WorkerRow
 from monitor.store import tables
 from monitor.store.catalogues import CATALOGUE
 from monitor.store.codec import pack, unpack, us_or_none, when_or_none
-from monitor.store.maintenances import MAINTENANCE, held_windows, maintenance_row
+from monitor.store.maintenances import held_windows, maintenance_row
 from monitor.store.results.rolling import mark, set_mark
+from monitor.store.session import session_on
 from monitor.store.tables import table
 
-SILENCE, WORKER, JUDGEMENT = table(tables.Silence), table(tables.Worker), table(tables.Judgement)
+SILENCE, WORKER = table(tables.Silence), table(tables.Worker)
 WOKE = "woke"
 """The mark of the moment since when some worker lives without a break."""
 
@@ -48,29 +53,31 @@ class PeopleStore:
 
     def put_silence(self, silence: SilenceWindow, by: str, why: str) -> bool:
         """Keep a silence; False if it is kept already."""
-        if self.connection.scalar(select(SILENCE.c.id).where(SILENCE.c.id == silence.id)) is not None:
-            return False
-        row = {
-            "id": silence.id,
-            "starts_us": us(silence.starts_at),
-            "ends_us": us(silence.ends_at),
-            "by": by,
-            "why": why,
-            "body": pack(SilenceWindow, silence),
-        }
-        self.connection.execute(insert(SILENCE).values(row))
+        with session_on(self.connection) as session:
+            if session.get(tables.Silence, silence.id) is not None:
+                return False
+            row = tables.Silence(
+                id=silence.id,
+                starts_us=us(silence.starts_at),
+                ends_us=us(silence.ends_at),
+                by=by,
+                why=why,
+                body=pack(SilenceWindow, silence),
+            )
+            session.add(row)
         self.__dict__.pop("_silences", None)
         return True
 
     def end_silence(self, silence: str, at: datetime) -> bool | None:
         """End a silence; False if it was over already, None if there is none of that id."""
-        mine = (SILENCE.c.id == silence,)
-        if self.connection.scalar(select(SILENCE.c.id).where(*mine)) is None:
-            return None
-        open_now = (*mine, SILENCE.c.removed_us.is_(None), SILENCE.c.ends_us > us(at))
-        done = self.connection.execute(update(SILENCE).where(*open_now).values(removed_us=us(at)))
+        with session_on(self.connection) as session:
+            row = session.get(tables.Silence, silence, with_for_update=True)
+            if row is None:
+                return None
+            if is_open := row.removed_us is None and row.ends_us > us(at):
+                row.removed_us = us(at)
         self.__dict__.pop("_silences", None)
-        return bool(done.rowcount)
+        return is_open
 
     def windows(self, at: datetime) -> Sequence[Window]:
         """Return the maintenance windows around ``at``."""
@@ -81,27 +88,30 @@ class PeopleStore:
 
     def put_maintenance(self, item: Maintenance, title: str, text: str, by: str) -> bool:
         """Keep planned work; False if it is kept already."""
-        if self.connection.scalar(select(MAINTENANCE.c.id).where(MAINTENANCE.c.id == item.id)) is not None:
-            return False
-        self.connection.execute(insert(MAINTENANCE).values(maintenance_row(item, title, text, by)))
+        with session_on(self.connection) as session:
+            if session.get(tables.Maintenance, item.id) is not None:
+                return False
+            session.add(maintenance_row(item, title, text, by))
         self._windows.clear()
         return True
 
     def cancel_maintenance(self, maintenance: str, at: datetime) -> bool | None:
         """Call planned work off; False if it was called off already, None if there is none of that id."""
-        mine = (MAINTENANCE.c.id == maintenance,)
-        if self.connection.scalar(select(MAINTENANCE.c.id).where(*mine)) is None:
-            return None
-        open_now = (*mine, MAINTENANCE.c.cancelled_us.is_(None))
-        done = self.connection.execute(update(MAINTENANCE).where(*open_now).values(cancelled_us=us(at)))
+        with session_on(self.connection) as session:
+            row = session.get(tables.Maintenance, maintenance, with_for_update=True)
+            if row is None:
+                return None
+            if is_on := row.cancelled_us is None:
+                row.cancelled_us = us(at)
         self._windows.clear()
-        return bool(done.rowcount)
+        return is_on
 
     def put_verdict(self, alert: str, verdict: Verdict, by: str, at: datetime, note: str) -> None:
         """Keep what a person said of an alert afterwards."""
-        values = {"verdict": verdict.value, "by": by, "at_us": us(at), "note": note}
-        if not self.connection.execute(update(JUDGEMENT).where(JUDGEMENT.c.alert == alert).values(values)).rowcount:
-            self.connection.execute(insert(JUDGEMENT).values(values | {"alert": alert}))
+        said = tables.Judgement(alert=alert, verdict=verdict.value, by=by, at_us=us(at), note=note)
+        with session_on(self.connection) as session:
+            session.get(tables.Judgement, alert, with_for_update=True)
+            session.merge(said)
 
     # Workers
 

@@ -319,6 +319,7 @@ class SqlStore(AlertStore):
 
     def flush(self) -> None:
         """Write back what changed."""
+        # The hot path, a few times a second for every look there is: Core statements over many rows, no session.
         self._flush_series()
         self._flush_rows()
         if self._spans:
