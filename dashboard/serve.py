@@ -12,6 +12,8 @@ from pathlib import Path
 
 import click
 
+from monitor.logs import log_options
+
 HERE = Path(__file__).resolve().parent
 SCRIPTS = {"live": "live/app.py", "console": "console/server.py"}
 DOORS = {"web": 8500, "live": 8501, "console": 8502}
@@ -59,7 +61,7 @@ def arguments(door: str, host: str = "127.0.0.1", port: int = 0) -> list[str]:
     settings = dark(COMMON) | CONSOLE if door == "console" else dict(COMMON)
     settings |= {"server.address": host, "server.port": str(port)}
     flags = [f"--{name}={value}" for name, value in settings.items()]
-    return [sys.executable, "-m", "streamlit", "run", str(HERE / SCRIPTS[door]), *flags]
+    return [sys.executable, "-m", "dashboard.launch", door, "run", str(HERE / SCRIPTS[door]), *flags]
 
 
 def dark(settings: Mapping[str, str]) -> dict[str, str]:
@@ -72,6 +74,7 @@ def dark(settings: Mapping[str, str]) -> dict[str, str]:
 @click.argument("door", type=click.Choice(list(DOORS)))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, help="Port; by default 8500 for web, 8501 for live, 8502 for the console.")
+@log_options
 def main(door: str, host: str, port: int) -> None:
     """Serve one DOOR: web, live or console."""
     argv = arguments(door, host, port)

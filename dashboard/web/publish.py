@@ -20,6 +20,7 @@ from dashboard.data import Reader, aged, database_url
 from dashboard.web import api, feeds
 from dashboard.web.render import pages
 from monitor import clock
+from monitor.logs import set_up
 from monitor.store.engine import StoreError
 
 WRITTEN = ".chatwatch-files"
@@ -91,6 +92,7 @@ def put(file: Path, body: bytes) -> None:
 @click.option("--url", default="", help="The pages' public address, for feeds and JSON.")
 def main(folder: Path, url: str) -> None:
     """Write the public pages as files."""
+    set_up("publish")
     try:
         found = files(url.rstrip("/"))
         gone = write(found, folder)

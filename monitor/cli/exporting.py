@@ -14,6 +14,7 @@ import click
 from monitor.cli.commands import Moment
 from monitor.cli.common import Failure, counted, example, loaded, open_database, with_config
 from monitor.core.model import Result
+from monitor.logs import log_options
 from monitor.runtime.programs import DATABASE, database_url
 
 COLUMNS = (
@@ -155,6 +156,7 @@ def inert(text: str) -> str:
 @click.command(epilog=example("chatwatch publish --to /var/www/status --url https://status.example.org"))
 @click.option("--to", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder.")
 @click.option("--url", default="", help="The pages' public address, for feeds and JSON.")
+@log_options
 def publish(folder: Path, url: str) -> None:
     """Write the public pages, JSON, feeds and badges as files for any static host.
 

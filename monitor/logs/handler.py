@@ -31,9 +31,11 @@ class Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record, or count it when its event was printed too often."""
+        event = event_of(record)
+        if event == Event.LIBRARY and record.levelno < logging.WARNING:
+            return  # a library that chose its own level
         try:
             self._tell_of(self._limiter.over(clock.monotonic()))
-            event = event_of(record)
             key = record.name if event == Event.LIBRARY else event
             if self._limiter.admits(key, clock.monotonic()):
                 self._print(record)
@@ -102,6 +104,7 @@ def set_up(program: str, environ: Mapping[str, str] = os.environ, mute: Iterable
     for old in [item for item in root.handlers if isinstance(item, Handler)]:
         root.removeHandler(old)
         old.close()
+    handler.setLevel(level)  # also for libraries that set levels of their own
     root.addHandler(handler)
     root.setLevel(max(level, logging.WARNING))
     logging.getLogger("chatwatch").setLevel(level)

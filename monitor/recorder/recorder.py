@@ -102,6 +102,7 @@ class Recorder:
         self._left: set[str] = set()
         self.dispatcher = Dispatcher(engine, self.database, f"{self.worker}/{os.getpid()}", config, self._sent)
         self._spooling = False
+        """Results went to the disk because the database was away, and it has not caught up yet."""
         self._dropped = 0
         self._given_up = 0, 0
         """Results that the spool gave up, and damaged ones, as far as they are counted."""
@@ -284,18 +285,18 @@ class Recorder:
 
     def _persist(self, results: Sequence[Result]) -> None:
         """Store results, or put them on the spool; after a spooled one everything goes there, so that order holds."""
+        went_away = False
         if self.opened.is_set() and not len(self.spool):
             try:
                 self._store(results)
             except AWAY as error:
                 self.contact.failed("record", kind_of(error))
+                went_away, self._spooling = not self._spooling, True
             else:
-                self.contact.answered("record")
                 self.seen.kept = Kept.DATABASE
                 return
         self.spool.append(results)
-        if self.opened.is_set() and not self._spooling:
-            self._spooling = True
+        if went_away:
             log.warning(Event.SPOOL_BEGAN, "Storing results on disk until the database takes them")
         self.seen.kept = Kept.DISK
         self._tell_of_spool()
@@ -325,6 +326,7 @@ class Recorder:
             self._take_missed(since)
             results = new
         self.judging.take(results)
+        self.contact.answered("record")
 
     def _take_missed(self, until: datetime | Mapping[str, datetime]) -> None:
         """Record the ticks that nobody came to, up to a moment; a mapping says it for some probes only."""

@@ -151,7 +151,7 @@ def test_the_csv_holds_numbers_and_codes_alone() -> None:
 
 @pytest.mark.parametrize("door", ["live", "console"])
 def test_every_setting_we_pass_exists_and_garbage_is_not_collected_after_each_rerun(door: str) -> None:
-    flags = dict(item.removeprefix("--").split("=", 1) for item in serve.arguments(door)[5:])
+    flags = dict(item.removeprefix("--").split("=", 1) for item in serve.arguments(door)[6:])
     assert flags["runner.postScriptGC"] == "false"
     assert flags["client.showErrorDetails"] == "none"
     assert flags["server.enableXsrfProtection"] == flags["server.enableCORS"] == "true"

@@ -15,12 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core.incidents.events import EventKind
+from monitor.flow.telling import code_of, timed
 from monitor.logs import Event, Room, hide, shown_database
 from monitor.logs.form import as_json, as_text, entry
 from monitor.logs.handler import Handler
 from monitor.logs.hiding import Hidden, of_environment
 from monitor.logs.limit import Limiter
 from monitor.logs.options import Form
+from monitor.recorder.contact import Contact
+from tests.edges import driven
 
 ROOT = Path(__file__).parents[2]
 SECRETS = st.text(string.ascii_letters + string.digits + "-_./+=:@&%'\"\\<>", min_size=8, max_size=40)
@@ -171,6 +175,44 @@ def test_libraries_warnings_and_whatever_ends_a_program_are_lines_of_the_same_fo
     ]
     assert "sk-live" not in done.stderr
     assert found[-1]["error"] == "OSError"
+
+
+def test_a_slow_transaction_is_told_with_its_time_and_a_quick_one_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    async def play() -> None:
+        for seconds in (0.9, 1.6):
+            with timed("sweep"):
+                driven.pass_time(seconds)
+
+    driven.run(play())
+    assert caplog.messages == ["Slow transaction: sweep took 1.6 s"]
+
+
+def test_an_absent_database_is_told_once_and_is_back_when_all_that_failed_has_worked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO", "chatwatch.recorder")
+
+    async def play() -> None:
+        contact = Contact()
+        for task in ("sweep", "record", "sweep"):
+            contact.answered(task)
+            contact.failed(task, "OperationalError")
+            driven.pass_time(5.0)
+        contact.answered("record")
+        contact.answered("roll_up")
+        contact.answered("sweep")
+        contact.answered("sweep")
+
+    driven.run(play())
+    assert caplog.messages == [
+        "Database away (sweep): OperationalError",
+        "Database back after 15 s",
+    ]
+
+
+@pytest.mark.parametrize("kind", list(EventKind))
+def test_every_kind_of_incident_event_has_its_code(kind: EventKind) -> None:
+    assert code_of(kind).value.startswith("incident_")
 
 
 def test_every_event_has_a_code_of_its_own_in_small_letters() -> None:

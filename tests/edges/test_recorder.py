@@ -86,7 +86,8 @@ def test_before_the_database_is_open_results_wait_on_disk_and_are_stored_in_orde
 
 
 @pytest.mark.slow
-def test_a_locked_database_costs_nothing(tmp_path: Path) -> None:
+def test_a_locked_database_costs_nothing_and_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "chatwatch.recorder")
     start = clock.now() - timedelta(minutes=1)
 
     async def play(recorder: Recorder) -> None:
@@ -94,14 +95,17 @@ def test_a_locked_database_costs_nothing(tmp_path: Path) -> None:
         await recorder.open()
         blocker = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
-        await recorder.on_frame(batch(1, look("oa-api", start)))
-        assert recorder.seen.spooled == 1
+        for number in (1, 2, 3):
+            await recorder.on_frame(batch(number, look("oa-api", start + timedelta(seconds=number))))
+        assert recorder.seen.spooled == 3
         blocker.execute("ROLLBACK")
         blocker.close()
         await recorder.replay()
 
     recording(tmp_path, play)
-    assert len(stored(tmp_path, "oa-api")) == 1
+    assert len(stored(tmp_path, "oa-api")) == 3
+    told = [str(vars(record)["event"]) for record in caplog.records]
+    assert told == ["database_away", "spool_began", "database_back", "spool_ended"]
 
 
 def test_what_waits_on_disk_survives_the_process_and_its_gap_is_missed(tmp_path: Path) -> None:

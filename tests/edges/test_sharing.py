@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Engine
 
 from monitor import clock
@@ -48,6 +49,23 @@ def test_a_blind_worker_gives_its_probes_to_one_who_sees_and_waits_before_it_tak
     assert (sorted(one.own), sorted(other.own)) == ([], PROBES)
     settle(one, other, blind=frozenset({one, other}))
     assert len(one.own) == len(other.own) == 2
+
+
+def test_who_takes_over_and_who_gives_back_is_told_with_the_number_of_probes(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "chatwatch.recorder")
+    one, other = two(engine)
+    settle(one, other)
+    told = [
+        (str(found["event"]), found["fields"]["worker"], found["fields"]["count"])
+        for found in map(vars, caplog.records)
+    ]
+    assert told == [
+        ("probes_taken_over", "berlin-a", 4),
+        ("probes_given_back", "berlin-a", 2),
+        ("probes_taken_over", "berlin-b", 2),
+    ]
 
 
 def test_a_worker_that_ends_hands_over_without_a_lease_running_out(engine: Engine) -> None:
