@@ -13,20 +13,13 @@ from typing import Any, NamedTuple
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from dashboard.palette import colour, tints
 from dashboard.parts import with_gaps
-from dashboard.web.feeds import COLOUR
 from dashboard.words import Words, capital
 from monitor.core.model import Reason, Scope
 from monitor.store.reads.views import LatencyPoint
 from monitor.text.lexicon import Language
 
-INK = {"light": "#1A1D23", "dark": "#E8EAEE"}
-PAPER = {"light": "#FFFFFF", "dark": "#0F131A"}
-TINTS = {
-    "light": ("#1A1D23", "#596070", "#8A90A0", "#B4B9C4", "#D6D9E0"),
-    "dark": ("#E8EAEE", "#A0A8B6", "#79818F", "#59606E", "#3C434F"),
-}
-HATCH = {"light": "#9A9AAB", "dark": "#7B8087"}
 REASONS = {str(reason): reason for reason in Reason}
 SHOWN = 5
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
@@ -60,7 +53,7 @@ def latency_figure(
         figure.add_vrect(
             x0=local(span.start, words),
             x1=local(span.end, words),
-            fillcolor=COLOUR[span.state],
+            fillcolor=colour(span.state),
             opacity=0.14,
             line_width=0,
             layer="below",
@@ -94,7 +87,7 @@ def decade(points: Sequence[LatencyPoint]) -> bool:
 
 def draw_latency(figure: go.Figure, points: Sequence[LatencyPoint], words: Words, theme: str) -> None:
     """Add the line and the band, named where they end instead of in a legend."""
-    ink, at = INK[theme], [local(point.at, words) for point in points]
+    ink, at = colour("ink", theme), [local(point.at, words) for point in points]
     counts = [f"{words('looks')}: {point.looks}" for point in points]
     for start, end in stretches(points):
         xs = at[start:end]
@@ -166,8 +159,8 @@ def draw_failures(figure: go.Figure, points: Sequence[LatencyPoint], words: Word
             y=[point.failures.get(reason, 0) for point in points],
             name=name,
             marker={
-                "color": HATCH[theme] if ours else TINTS[theme][index],
-                "pattern": {"shape": "/" if ours else "", "fgcolor": HATCH[theme], "size": 5},
+                "color": colour("hatch", theme) if ours else tints(theme)[index],
+                "pattern": {"shape": "/" if ours else "", "fgcolor": colour("hatch", theme), "size": 5},
                 "line": {"width": 0},
             },
             hovertemplate=f"{name}: %{{y}}<extra></extra>",
@@ -183,7 +176,7 @@ def draw_failures(figure: go.Figure, points: Sequence[LatencyPoint], words: Word
             xref="paper",
             yref="paper",
             xanchor="left",
-            font={"color": TINTS[theme][1], "size": 13},
+            font={"color": tints(theme)[1], "size": 13},
         )
         figure.update_yaxes(range=[0, 1], showticklabels=False, row=2, col=1)
 
@@ -196,17 +189,17 @@ def tint(colour: str, opacity: float) -> str:
 
 def style(figure: go.Figure, theme: str) -> None:
     """Give a figure the house's type, colours and quiet axes."""
-    ink, line = INK[theme], tint(INK[theme], 0.12)
+    ink, line = colour("ink", theme), tint(colour("ink", theme), 0.12)
     figure.update_layout(
         height=460,
         barmode="stack",
         bargap=0.1,
         margin={"l": 8, "r": 44, "t": 36, "b": 8},
-        paper_bgcolor=PAPER[theme],
-        plot_bgcolor=PAPER[theme],
+        paper_bgcolor=colour("paper", theme),
+        plot_bgcolor=colour("paper", theme),
         font={"family": FONT, "size": 13, "color": ink},
         hovermode="x unified",
-        hoverlabel={"bgcolor": PAPER[theme], "bordercolor": line, "font": {"color": ink}},
+        hoverlabel={"bgcolor": colour("paper", theme), "bordercolor": line, "font": {"color": ink}},
         legend={"orientation": "h", "y": -0.2, "x": 0, "yanchor": "top", "font": {"size": 12}, "itemclick": False},
     )
     figure.update_xaxes(showgrid=False, linecolor=line, ticks="outside", tickcolor=line, automargin=True)

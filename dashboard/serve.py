@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from dashboard.palette import BUTTON, DARK, LIGHT, colour
 from monitor.logs import log_options
 
 HERE = Path(__file__).resolve().parent
@@ -39,15 +40,15 @@ COMMON = {
     "logger.hideWelcomeMessage": "true",
     "theme.baseRadius": "6px",
     "theme.font": 'system-ui, -apple-system, "Segoe UI", Roboto, "PingFang SC", "Noto Sans CJK SC", sans-serif',
-    "theme.light.textColor": "#1A1D23",
-    "theme.light.backgroundColor": "#FFFFFF",
-    "theme.light.secondaryBackgroundColor": "#F4F5F7",
-    "theme.light.primaryColor": "#3A4A8C",
-    "theme.dark.textColor": "#E8EAEE",
-    "theme.dark.backgroundColor": "#0F131A",
-    "theme.dark.linkColor": "#A9B8F5",
-    "theme.dark.secondaryBackgroundColor": "#181D27",
-    "theme.dark.primaryColor": "#566AD0",
+    "theme.light.textColor": colour("ink", LIGHT),
+    "theme.light.backgroundColor": colour("paper", LIGHT),
+    "theme.light.secondaryBackgroundColor": colour("soft", LIGHT),
+    "theme.light.primaryColor": BUTTON[0],
+    "theme.dark.textColor": colour("ink", DARK),
+    "theme.dark.backgroundColor": colour("paper", DARK),
+    "theme.dark.linkColor": colour("link", DARK),
+    "theme.dark.secondaryBackgroundColor": colour("soft", DARK),
+    "theme.dark.primaryColor": BUTTON[1],
 }
 CONSOLE = {"server.disconnectedSessionTTL": "120", "theme.base": "dark"}
 """The console is dark whatever the browser prefers: the dark colours become the only ones."""

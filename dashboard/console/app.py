@@ -11,6 +11,7 @@ from dashboard.console import audit, inbox, incidents, probes, review, shared, s
 from dashboard.console.act import Console
 from dashboard.data import database_url
 from dashboard.live.shared import words_of_visit, zone_of
+from dashboard.palette import DARK, variables
 from dashboard.words import Words
 from monitor import clock
 from monitor.store.engine import AWAY, StoreError
@@ -45,14 +46,17 @@ STYLE = """<style>
 [class*="st-key-judge-"] [data-testid="stColumn"]{flex:1 1 calc(50% - 8px)!important;min-width:0!important}
 [class*="st-key-judge-"] [data-testid="stColumn"]:first-child{flex-basis:100%!important}}
 </style>"""
-MARKS = """<style>
-.mark{display:inline-block;width:11px;height:11px;margin-right:6px;vertical-align:-1px;border-radius:50%}
-.mark.operational{background:#13a975}.mark.major_outage{background:#cb1c24;border-radius:2px}
-.mark.degraded_performance{background:linear-gradient(90deg,#eac73f 50%,transparent 50%);border:2px solid #eac73f}
-.mark.partial_outage{background:#ec8d3b;border-radius:0;clip-path:polygon(50% 4%,100% 96%,0 96%);width:13px}
-.mark.unknown{background:repeating-linear-gradient(135deg,#8a90a0 0 1.5px,transparent 1.5px 4px);
-  border:1.5px solid #8a90a0}
-.mark.maintenance{background:#9192c7;transform:rotate(45deg) scale(.86);border-radius:1px}
+MARKS = f"""<style>
+[data-testid="stHtml"]{{{variables(DARK)}}}
+.mark{{display:inline-block;width:11px;height:11px;margin-right:6px;vertical-align:-1px;border-radius:50%}}
+.mark.operational{{background:var(--operational)}}.mark.major_outage{{background:var(--major_outage);border-radius:2px}}
+.mark.degraded_performance{{background:linear-gradient(90deg,var(--degraded_performance) 50%,transparent 50%);
+  border:2px solid var(--degraded_performance)}}
+.mark.partial_outage{{background:var(--partial_outage);border-radius:0;width:13px;
+  clip-path:polygon(50% 4%,100% 96%,0 96%)}}
+.mark.unknown{{background:repeating-linear-gradient(135deg,var(--hatch) 0 1.5px,transparent 1.5px 4px);
+  border:1.5px solid var(--hatch)}}
+.mark.maintenance{{background:var(--maintenance);transform:rotate(45deg) scale(.86);border-radius:1px}}
 </style>"""
 
 

@@ -7,6 +7,7 @@ from email.utils import format_datetime
 from html import escape
 
 from dashboard import sentences, timeline
+from dashboard.palette import BADGE, DARK, colour
 from dashboard.web.render import slug
 from dashboard.words import speak, web_address
 from monitor.core.model import Health
@@ -14,24 +15,21 @@ from monitor.store.reads.views import Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language
 
-COLOUR = {
-    "operational": "#13A975",
-    "degraded_performance": "#EAC73F",
-    "partial_outage": "#DA6714",
-    "major_outage": "#841132",
-    "maintenance": "#766CC0",
-    "unknown": "#CECEDA",
-}
 DARK_INK = {"degraded_performance", "unknown", "partial_outage", "operational"}
-SHAPE = {
-    "operational": '<circle cx="8" cy="8" r="7" fill="#13A975"/>',
-    "degraded_performance": '<circle cx="8" cy="8" r="6" fill="none" stroke="#EAC73F" stroke-width="2"/>'
-    '<path d="M8 2a6 6 0 0 0 0 12z" fill="#EAC73F"/>',
-    "partial_outage": '<path d="M8 1 16 15H0z" fill="#DA6714"/>',
-    "major_outage": '<rect x="1" y="1" width="14" height="14" rx="2" fill="#CB1C24"/>',
-    "maintenance": '<path d="M8 0l8 8-8 8-8-8z" fill="#766CC0"/>',
-    "unknown": '<circle cx="8" cy="8" r="6" fill="none" stroke="#9A9AAB" stroke-width="2" stroke-dasharray="2 2"/>',
-}
+
+
+def shapes() -> dict[str, str]:
+    """Return the marks by state; on a browser's bar, light or dark, the darkest red would drown."""
+    good, slow, part = (colour(name) for name in ("operational", "degraded_performance", "partial_outage"))
+    ring = '<circle cx="8" cy="8" r="6" fill="none" stroke-width="2"'
+    return {
+        "operational": f'<circle cx="8" cy="8" r="7" fill="{good}"/>',
+        "degraded_performance": f'{ring} stroke="{slow}"/><path d="M8 2a6 6 0 0 0 0 12z" fill="{slow}"/>',
+        "partial_outage": f'<path d="M8 1 16 15H0z" fill="{part}"/>',
+        "major_outage": f'<rect x="1" y="1" width="14" height="14" rx="2" fill="{colour("major_outage", DARK)}"/>',
+        "maintenance": f'<path d="M8 0l8 8-8 8-8-8z" fill="{colour("maintenance")}"/>',
+        "unknown": f'{ring} stroke="{colour("hatch")}" stroke-dasharray="2 2"/>',
+    }
 
 
 def documents(snapshot: Snapshot, url: str) -> dict[str, tuple[str, bytes]]:
@@ -147,21 +145,21 @@ def fold(line: str) -> str:
 
 def icon(state: str) -> bytes:
     """Return the favicon: the page's state as its shape."""
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{SHAPE[state]}</svg>'.encode()
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16">{shapes()[state]}</svg>'.encode()
 
 
 def badge(name: str, word: str, state: str) -> bytes:
     """Return a two-field badge; widths are estimated, CJK counts double."""
     left, right = (16 + sum(11 if ord(character) > 0x2E80 else 6.6 for character in part) for part in (name, word))
-    ink = "#1A1D23" if state in DARK_INK else "#FFFFFF"
+    ink = colour("ink") if state in DARK_INK else colour("paper")
     assert state in {*map(str, Health), "maintenance"}
     said, width, inner = escape(f"{name}: {word}"), f"{left + right:.0f}", f"{right - 3:.0f}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="20" role="img" aria-label="{said}">'
         f"<title>{said}</title>"
-        f'<rect width="{width}" height="20" rx="3" fill="#2B303B"/>'
-        f'<path d="M{left:.0f} 0h{inner}a3 3 0 0 1 3 3v14a3 3 0 0 1-3 3h-{inner}z" fill="{COLOUR[state]}"/>'
+        f'<rect width="{width}" height="20" rx="3" fill="{BADGE}"/>'
+        f'<path d="M{left:.0f} 0h{inner}a3 3 0 0 1 3 3v14a3 3 0 0 1-3 3h-{inner}z" fill="{colour(state)}"/>'
         '<g font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
-        f'<text x="{left / 2:.0f}" y="14" fill="#FFFFFF">{escape(name)}</text>'
+        f'<text x="{left / 2:.0f}" y="14" fill="{colour("paper")}">{escape(name)}</text>'
         f'<text x="{left + right / 2:.0f}" y="14" fill="{ink}">{escape(word)}</text></g></svg>'
     ).encode()

@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from dashboard import parts, sentences, timeline
+from dashboard.palette import style_sheet
 from dashboard.words import Words, capital, speak, web_address
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.entities import MethodState
@@ -62,8 +63,8 @@ def environment() -> Environment:
 
 @cache
 def asset(name: str) -> str:
-    """Return a style sheet or script that is written into the page."""
-    return (TEMPLATES / name).read_text("utf-8")
+    """Return a style sheet, with the palette in it, or a script that is written into the page."""
+    return style_sheet((TEMPLATES / name).read_text("utf-8"))
 
 
 def digest(text: str) -> str:
