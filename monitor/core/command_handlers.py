@@ -28,7 +28,7 @@ LONGEST_SILENCE = timedelta(days=90)
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """One command at work."""
+    """What every handler of a command needs: store, pipeline, and who does it, when and why."""
 
     store: StateStore
     pipeline: Pipeline

@@ -1,4 +1,4 @@
-"""The one order of judgement: what a look, passing time, a person or a worker's report makes of what is known.
+"""The one order of judgement: what follows from a look, from time, from a command and from a worker's report.
 
 Recorder, replay, backtest, scenarios and the demo's past all call it, each over a
 :class:`monitor.core.state_store.StateStore` of its own, so a threshold that is tried on the past decides as it would
@@ -46,7 +46,7 @@ from monitor.core.state_store import ComponentRow, Series, StateStore, WorkerRep
 GAP = timedelta(seconds=60)
 """Without a heartbeat of any worker for longer than this nobody watched, and the time is unknown."""
 MOST_FOREIGN = 500
-"""Alerts from outside that may be open at once; what is beyond is left out until some end."""
+"""Alerts from outside that may be open at once; more are dropped until some end."""
 
 
 class Judged(NamedTuple):
@@ -101,7 +101,7 @@ class Evaluation:
         plain = result.reason is Reason.OK and not result.observation.warnings and self.pipeline.is_quiet
         conditions = [] if plain and result.observation.certificate is None else self._about_ourselves(series, result)
         if probe.witness:
-            conditions += self._hear(series, result, at, told_at)
+            conditions += self._record_upstream(series, result, at, told_at)
         elif row is not None and not probe.control:
             moved = before.health is not series.state.health or before.since != series.state.since
             conditions += self._judge_component(row, series, result, moved, at, told_at)
@@ -146,16 +146,16 @@ class Evaluation:
         found: list[Condition] = []
         if seen.reason is not Reason.OK or seen.warnings or not pipeline.is_quiet:
             scope = f"{probe.id}@{series.location}"
-            blank, refused = series.state.inconclusive_in_a_row, refusals(series.state)
-            found += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, blank, refused)
+            unclear, refused = series.state.inconclusive_in_a_row, refusals(series.state)
+            found += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, unclear, refused)
             if seen.warnings or not pipeline.is_quiet:
-                found += noticed(scope, probe.component, result, blank, self.store.open_alerts, self.store.muted)
+                found += noticed(scope, probe.component, result, unclear, self.store.open_alerts, self.store.muted)
         if seen.certificate is not None:
             self.store.keep_certificate(series, seen.certificate, result.started_at)
             found += certificate(probe.id, probe.component, seen.certificate.not_after, result.started_at)
         return found
 
-    def _hear(self, series: Series, result: Result, at: datetime, told_at: datetime) -> list[Condition]:
+    def _record_upstream(self, series: Series, result: Result, at: datetime, told_at: datetime) -> list[Condition]:
         """Keep what the vendor's own page says: a witness beside our verdict, never part of it."""
         service, reading = self.store.index.service_of(series.probe), result.observation.upstream
         self.store.keep_upstream(series, service, result)
@@ -190,7 +190,7 @@ class Evaluation:
     def _read_registration(
         self, row: ComponentRow, series: Series, result: Result, at: datetime
     ) -> tuple[RegistrationChange, ...]:
-        """Take the readings of a look into the registration state of its component; returns the confirmed changes."""
+        """Record the registration readings of a look; returns the confirmed changes."""
         state = row.registration or registration.new_state(row.component.id)
         known, changes = registration.step(state, result.observation.registration, at, series.probe.policy)
         if known != state:

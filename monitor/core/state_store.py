@@ -145,7 +145,7 @@ class StateStore(Protocol):
         """Return every series of a location, to look at only."""
 
     def close_span(self, row: ComponentRow, end: datetime) -> None:
-        """Write down the stretch of the row's present health that ends at ``end``, unless it is empty."""
+        """Store the span of the row's present health that ends at ``end``, unless it is empty."""
 
     def log_registration(self, changes: Sequence[RegistrationChange]) -> None:
         """Keep confirmed changes of ways to sign up."""
@@ -217,10 +217,10 @@ class StateStore(Protocol):
         """Keep a decision, and one due delivery per channel where it says that somebody is told."""
 
     def replace_waiting(self, notice: Notice) -> bool:
-        """Put this in the place of a delivery of the same alert, route and channel that was never tried; or say no."""
+        """Replace a delivery of the same alert, route and channel that was never tried; False if there is none."""
 
     def put_notice(self, notice: Notice) -> bool:
-        """Make a delivery due that no decision stands behind; False if it was made before."""
+        """Make a delivery due without a decision (a test notice); False if it was made before."""
 
     def silences(self) -> Sequence[SilenceWindow]:
         """Return the silences that are in force now or will be."""
@@ -255,7 +255,7 @@ class StateStore(Protocol):
         """Keep planned work; False if it is kept already."""
 
     def cancel_maintenance(self, maintenance: str, at: datetime) -> bool | None:
-        """Call planned work off; False if it was called off already, None if there is none of that id."""
+        """Cancel planned work; False if it was cancelled already, None if there is none of that id."""
 
     def put_verdict(self, alert: str, verdict: Verdict, by: str, at: datetime, note: str) -> None:
         """Keep what a person said of an alert afterwards."""

@@ -1,4 +1,4 @@
-"""A service whose state cannot be read turns unknown all the same, once its evidence is old."""
+"""A service that cannot be judged still turns unknown once its evidence is old."""
 
 from __future__ import annotations
 

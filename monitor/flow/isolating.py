@@ -1,4 +1,4 @@
-"""No poison: what raises while a batch is judged costs its own look or its own service, never everybody's results.
+"""Isolation of faults: what raises while a batch is judged costs its own look or service, never everybody's results.
 
 The batch is tried as a whole first, so that nothing is paid for while all is well. If it fails, each service is
 rehearsed alone and rolled back. A single look that is at fault becomes UNKNOWN, ``probe.internal``; a service that

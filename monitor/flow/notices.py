@@ -65,7 +65,7 @@ def lease_notices(engine: Engine, owner: str, now: datetime, limit: int = 10) ->
 
 
 def take_back_notices(engine: Engine, worker: str, now: datetime) -> int:
-    """Let notices go that earlier processes of a worker held; returns how many. Owners are ``worker/process``.
+    """Release notices that earlier processes of a worker leased; returns how many. Owners are ``worker/process``.
 
     To be called when no other process of the worker can be alive, before the first lease.
     """
@@ -107,7 +107,7 @@ def settle_notice(
     error: str = "",
     retry_at: datetime | None = None,
 ) -> bool:
-    """Write down how a try went: SENT, RETRYING (with ``retry_at``) or DEAD.
+    """Record how a try ended: SENT, RETRYING (with ``retry_at``) or DEAD.
 
     Returns False when the lease had gone to another owner in the meantime. A dead one alerts the operator.
     """

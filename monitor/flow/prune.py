@@ -1,4 +1,4 @@
-"""Ageing out, in small steps with a rest between them, so that no result waits for long."""
+"""Retention: delete what is too old, in small steps with a rest between them, so that no result waits long."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def prune(
     rest: Callable[[], object] = lambda: None,
     steps: int | None = None,
 ) -> int:
-    """Age out what is older than its limit; returns how many raw results went.
+    """Delete what is older than its retention; returns how many raw results were deleted.
 
     Each step is a transaction of its own. ``rest`` is called after each: whoever waits for the database comes first.
     At most ``steps`` of them are made for each table. Day buckets, spans, incidents, alerts and the audit are kept for
@@ -98,7 +98,7 @@ def _old_partitions(engine: Engine, limit_us: int) -> Iterator[int]:
 
 
 def _old_buckets(engine: Engine, level: Table, limit_us: int) -> Iterator[int]:
-    """Take the oldest buckets, all series of as many as make up a step."""
+    """Delete the oldest buckets, whole ones, until a step is full."""
     while True:
         with begin(engine) as connection:
             start = level.c.bucket_us

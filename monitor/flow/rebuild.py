@@ -1,4 +1,4 @@
-"""Rebuilding projections from what was appended."""
+"""Rebuild projections from the append-only events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time passing without a look, and workers' signs of life: begin, evaluate, flush."""
+"""What follows from time alone, and workers' heartbeats: begin, evaluate, flush."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = Room("flow")
 SAY_EVERY = timedelta(hours=1)
 MOST_SAID = 1_000
 _SAID: dict[str, datetime] = {}
-"""Line → when it was logged last."""
+"""Log line → when it was last written."""
 
 
 def sweep(engine: Engine, now: datetime) -> Recorded:
@@ -115,7 +115,7 @@ def check_in(
     started_at: datetime | None = None,
     held: str = "",
 ) -> Recorded:
-    """Keep a worker's sign of life; see :meth:`monitor.core.evaluation.Evaluation.on_worker`."""
+    """Record a worker's heartbeat; see :meth:`monitor.core.evaluation.Evaluation.on_worker`."""
     done = Recorded()
     with begin(engine) as connection:
         store = SqlStore(connection, now)

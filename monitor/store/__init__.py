@@ -1,1 +1,1 @@
-"""Memory: one engine factory, tables, writes, reads and migrations, over SQLite or PostgreSQL."""
+"""The database: one engine factory, tables, writes, reads and migrations, over SQLite or PostgreSQL."""

@@ -102,7 +102,7 @@ def _fair_share(probes: int, others: Collection[bool], gives: bool) -> int:
 def release(
     engine: Engine, owner: str, location: str, probes: Collection[str] | None = None, *, gives: bool = False
 ) -> None:
-    """Give some probes back, or everything and one's place as a worker does at its end; others need not wait."""
+    """Release some leases, or all of them with the worker's own row as at its end; others need not wait."""
     with begin(engine) as connection:
         mine = [LEASE.c.owner == owner, LEASE.c.location == location]
         me = (*mine, LEASE.c.probe == PRESENCE + owner)

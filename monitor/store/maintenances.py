@@ -1,4 +1,4 @@
-"""Planned work as it was held: a window that was called off counts until then."""
+"""Maintenance windows as they took place: a cancelled one counts until its cancellation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL connection that gives its server up: a stopped one keeps its connections open and never answers."""
+"""A PostgreSQL connection with a time limit: a suspended server keeps its connections open and never answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes with a probe from worker to worker: what it remembers, and the reports of a job."""
+"""State that follows a probe from worker to worker: its memory, and the reports of jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST_NAMES = 500
 
 
 class StoredMemory(NamedTuple):
-    """What a probe remembers, as text of whoever looks at it."""
+    """A probe's memory, serialised by its kind."""
 
     at: datetime
     body: str

@@ -1,1 +1,1 @@
-"""What holds, who is told of it, and the reason when nobody is."""
+"""Conditions, alerts, who is notified of them, and the reason when nobody is."""

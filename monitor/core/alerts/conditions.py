@@ -1,4 +1,4 @@
-"""What holds: the conditions that alerts are made of.
+"""Conditions: what alerts are made of.
 
 A :class:`Condition` says that something holds, or that it is over; what could not be told is not said at all, so an
 alert never ends for want of evidence. One small function per rule.
@@ -26,7 +26,7 @@ from monitor.core.model import Health, Reason, Registration, Scope, Severity
 LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
 ACCOUNT_RULE = {Scope.ACCOUNT: Rule.ACCOUNT, Scope.PROBE: Rule.CONFIGURATION}
 TRANSIENT = frozenset({Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET})
-"""Reasons that pass by themselves or have alerts of their own."""
+"""Reasons that end by themselves or have alerts of their own."""
 LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3}
 """So many inconclusive looks in a row for one of these reasons open a ticket; a spent budget is only INFO."""
 
@@ -132,19 +132,19 @@ def _way(way: MethodState) -> dict[str, Any]:
 
 
 def own_trouble(
-    probe: str, component: str, reason: Reason, since: datetime, detail: str = "", blank: int = 0, refused: int = 0
+    probe: str, component: str, reason: Reason, since: datetime, detail: str = "", unclear: int = 0, refused: int = 0
 ) -> tuple[Condition, ...]:
     """Return the operator's conditions from a probe's newest look: our key, money, region, configuration or bug.
 
-    ``blank`` is how many looks in a row were inconclusive, ``refused`` how many of the newest found a key refused that
-    had worked shortly before (0 for a key without such a past): a vendor at its peak refuses good keys, too, so one
-    such look is not believed. Only an answer that worked ends the conditions; a missed look says nothing.
+    ``unclear`` is how many looks in a row were inconclusive, ``refused`` how many of the newest found a key refused
+    that had worked shortly before (0 for a key without such a past): a vendor at its peak refuses good keys, too, so
+    one such look is not believed. Only an answer that worked ends the conditions; a missed look says nothing.
     """
     service = service_of(component)
     if reason.outcome.is_evidence:
         return tuple(Condition(rule, service, component, False, scope=probe) for rule in ACCOUNT_RULE.values())
     rule = ACCOUNT_RULE.get(reason.scope)
-    passes = reason in TRANSIENT and not 0 < LASTING.get(reason, 0) <= blank
+    passes = reason in TRANSIENT and not 0 < LASTING.get(reason, 0) <= unclear
     passes |= reason is Reason.AUTH and 0 < refused < REFUSALS
     if rule is None or passes or reason.value.startswith("missed"):
         return ()

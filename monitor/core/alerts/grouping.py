@@ -1,4 +1,4 @@
-"""Many alerts at once: the first few are told one by one, the rest together, as one alert of its own per route.
+"""Many alerts at once: the first few are sent one by one, the rest as a digest, an alert of its own per route.
 
 An alert that joins a digest stays in it until it ends, so that a route hears of a storm of any size in a bounded
 number of notices; each alert is kept and shown, and the decision *grouped* says why nobody was told of it singly.
@@ -40,7 +40,7 @@ class NotificationLog:
     last_why: Why | None = None
     """The newest stored decision, sent or not: the same answer is not stored twice."""
     grouped_at: datetime | None = None
-    """Since when it is told of only together with others."""
+    """Since when it is part of a digest."""
     size: int = 0
     """How many alerts a digest stood for when it was told."""
 

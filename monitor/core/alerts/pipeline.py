@@ -21,7 +21,7 @@ WORKER_LIMIT = timedelta(seconds=90)
 
 
 class Pipeline:
-    """What conditions make of alerts, and who is told of them."""
+    """Opens, updates and resolves alerts by conditions, and decides who is notified."""
 
     def __init__(self, store: StateStore) -> None:
         self.store = store
@@ -58,11 +58,11 @@ class Pipeline:
         return replace(alert, id=name)
 
     def _is_news(self, condition: Condition) -> bool:
-        """Say whether a condition can change anything: most are about what never fired."""
+        """Say whether a condition can change anything; most do not hold and never fired."""
         return condition.holds or condition.key in self.store.open_alerts or condition.key in self.store.muted
 
     def _is_muted(self, condition: Condition) -> bool:
-        """Say whether a person ended this alert before its condition was over; once it is over, listen again."""
+        """Say whether a person resolved this alert while its condition lasts; once that is over, it may fire again."""
         if condition.key not in self.store.muted:
             return False
         if not condition.holds:
@@ -77,7 +77,7 @@ class Pipeline:
         return ended
 
     def put(self, alert: Alert) -> None:
-        """Take a new version of an alert; who is told of it is decided by :meth:`settle`."""
+        """Keep a new version of an alert; :meth:`settle` decides who is notified."""
         self._changed[alert.id] = alert
         self.touched.add(alert.id)
         self.store.put_alert(alert)
@@ -132,7 +132,7 @@ class Pipeline:
         return any(alert_key("", "", DIGEST, scope) not in self.store.open_alerts for scope in opens)
 
     def _keep(self, decision: Decision, alert: Alert) -> None:
-        """Keep a decision. A trigger that never got out and its end, or its next word, become one message."""
+        """Keep a decision. A trigger that was never sent is replaced by its update or its resolution: one message."""
         assert decision.send == (decision.why in SENDS)
         route = next((item for item in self.store.index.catalogue.routes if item.id == decision.route), None)
         channels = list(dict.fromkeys(route.channels)) if decision.send and route is not None else []

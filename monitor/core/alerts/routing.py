@@ -1,4 +1,4 @@
-"""Alerts → who is told, and the named reason when nobody is.
+"""Alerts → who is notified, and the named reason when nobody is.
 
 :func:`reconcile` opens and ends alerts as their conditions (:mod:`monitor.core.alerts.conditions`) come and go.
 :func:`decide_routes` asks the stages in order for each route; the first one that answers decides, and its word is
@@ -60,7 +60,7 @@ def _fire(condition: Condition, now: datetime) -> Alert:
 
 
 def _update(alert: Alert, condition: Condition) -> Alert:
-    """Follow the facts; a louder severity stays, so that a brown-out after an outage is no new page."""
+    """Update an alert from its condition; severity never falls, so that a brown-out after an outage is no new page."""
     louder = LOUDNESS[condition.severity] > LOUDNESS[alert.severity]
     return replace(
         alert,
@@ -157,7 +157,7 @@ def _silenced(case: Case) -> Why | None:
 
 
 def _inhibited(case: Case) -> Why | None:
-    """Let a parent that is down explain its children; they are told of when it has been up and they still are not.
+    """Inhibit children of a parent that is down; they are notified if they are still down once it has been up.
 
     A component that is down explains its own burning budget.
     """
@@ -184,12 +184,12 @@ def _acknowledged(case: Case) -> Why | None:
 
 
 def _flapping(case: Case) -> Why | None:
-    """While it flaps, one notice is enough."""
+    """Send one notice, and no more, while it flaps."""
     return Why.FLAPPING if case.alert.summary.get("flapping") and case.told.triggered_at is not None else None
 
 
 def _too_soon(case: Case) -> Why | None:
-    """Let a digest wait for the others; the alerts that it stands for have waited for everything else."""
+    """Hold a digest back until its group is complete; its alerts have passed the other stages already."""
     wait = timedelta(seconds=DIGEST_HOLD_S if case.alert.rule == DIGEST else case.route.escalate_after_s)
     if wait and case.told.triggered_at is None and case.around.now - case.alert.fired_at < wait:
         return Why.TOO_SOON
@@ -205,7 +205,7 @@ def _already_sent(case: Case) -> Why | None:
 
 
 def _grouped(case: Case) -> Why | None:
-    """Tell of many at once together; what was told of together once is never told of singly."""
+    """Group a burst of alerts into a digest; an alert that was in a digest is never sent singly."""
     if case.alert.rule == DIGEST or case.told.triggered_at is not None:
         return None
     many = case.around.lately.get((case.route.id, case.alert.severity), 0) >= GROUP_AFTER

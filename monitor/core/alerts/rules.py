@@ -36,7 +36,7 @@ class Rule(StrEnum):
     """Looks of a service cannot be judged."""
     DELIVERY = "delivery"
     DIGEST = "digest"
-    """It stands for many alerts that a route is told of together."""
+    """A digest: it stands for many alerts that a route is sent as one."""
     MISSED = "missed"
     """Trouble that a person reports because no alert announced it."""
     TEST = "test"
@@ -57,7 +57,7 @@ class Audience(StrEnum):
     OPERATOR = "operator"
     """Ours, or for the operator only: what our faults turn into instead of outages. Never held back for being ours."""
     NOBODY = "nobody"
-    """Somebody else tells people of it."""
+    """Somebody else notifies people of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class RuleRow:
     """How loud it is unless the facts say otherwise."""
     muted_by_maintenance: bool = True
     replayable: bool = False
-    """It follows from looks alone; the others need roll-ups, certificates or a worker's sign of life."""
+    """It follows from looks alone; the others need roll-ups, certificates or a worker's heartbeat."""
 
 
 _SERVICE, _OPERATOR = Audience.SERVICE, Audience.OPERATOR

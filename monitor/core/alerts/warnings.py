@@ -92,11 +92,11 @@ ALERTS = {code: loud for code in WarningCode if (loud := loudness(code)) is not 
 
 
 def noticed(
-    scope: str, component: str, result: Result, blank: int, standing: Mapping[str, Alert], muted: Collection[str] = ()
+    scope: str, component: str, result: Result, unclear: int, standing: Mapping[str, Alert], muted: Collection[str] = ()
 ) -> tuple[Condition, ...]:
     """Return the conditions of a look's warnings. ``scope`` is ``probe@location``.
 
-    ``blank`` is how many looks in a row were inconclusive, this one included; ``standing`` are the open alerts and
+    ``unclear`` is how many looks in a row were inconclusive, this one included; ``standing`` are the open alerts and
     ``muted`` those that a person ended, by key. A failed or inconclusive look ends no warning: it may not have
     come as far as the place where it arises.
     """
@@ -107,7 +107,7 @@ def noticed(
         place = f"{scope}/{code}"
         key = alert_key(service, component, RULE, place)
         before = standing.get(key)
-        if code in warnings and before is None and not result.outcome.is_evidence and blank < FIRM_LOOKS:
+        if code in warnings and before is None and not result.outcome.is_evidence and unclear < FIRM_LOOKS:
             continue
         if code not in warnings and not (good and (before or key in muted)):
             continue

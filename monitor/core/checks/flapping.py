@@ -30,7 +30,7 @@ STEADY = Flapping()
 
 
 def step(before: Flapping, *, down: bool | None, policy: Policy) -> Flapping:
-    """Fold in the state after a look; ``None`` is a failure that is not confirmed, which is no state yet."""
+    """Record the state after a look; ``None`` for a failure that is not confirmed, which is no state yet."""
     mask = before.state_mask if down is None else (before.state_mask << 1 | down) & FLAP_MASK
     if not mask:
         return STEADY

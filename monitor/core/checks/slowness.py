@@ -33,7 +33,7 @@ NOT_SLOW = Slowness()
 
 
 def step(before: Slowness, *, slow: bool, new_tick: bool, at: datetime, policy: Policy) -> Slowness:
-    """Fold in a good look that began at ``at``; ``new_tick`` says that it is the first good one of its tick."""
+    """Record a good look that began at ``at``; ``new_tick`` says that it is the first good one of its tick."""
     mask = (before.slow_mask << 1 | slow) & MASK
     if slow:
         late = newest(mask, policy.window_looks).bit_count() >= policy.open_after_failures
@@ -49,12 +49,12 @@ def step(before: Slowness, *, slow: bool, new_tick: bool, at: datetime, policy: 
 
 
 def failed(before: Slowness) -> Slowness:
-    """Fold in a failed look: it is not slow, and it ends the row of those that were fast enough."""
+    """Record a failed look: it is not slow, and it ends the row of fast ones."""
     if before is NOT_SLOW:
         return before
     return Slowness(before.degraded, before.slow_mask << 1 & MASK, before.slow_since)
 
 
 def interrupted(before: Slowness) -> Slowness:
-    """Take notice of so long a time without evidence that the looks before and after it are no row."""
+    """Record a gap so long that the good looks before and after it are no row."""
     return Slowness(before.degraded, before.slow_mask, before.slow_since)

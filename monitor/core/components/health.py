@@ -19,7 +19,7 @@ from monitor.core.model import Health, Reason
 
 @dataclass(frozen=True, slots=True)
 class ComponentHealth:
-    """Verdict of a component with what it rests on."""
+    """Verdict of a component, with the evidence for it."""
 
     health: Health
     since: datetime | None = None

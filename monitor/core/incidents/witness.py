@@ -32,7 +32,7 @@ def concerns(item: UpstreamIncident, incident: Incident) -> bool:
 
 
 def is_quoted(incident: Incident | None, now: datetime) -> bool:
-    """Say whether the vendor's words about an incident are still listened for."""
+    """Say whether what the vendor publishes about an incident is still quoted."""
     over = incident.resolved_at if incident is not None else None
     return incident is not None and (over is None or now - over <= 2 * AFTERWARDS)
 

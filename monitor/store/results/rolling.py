@@ -44,7 +44,7 @@ class Bucket:
 
     @property
     def looks(self) -> int:
-        """Looks that told something about the service."""
+        """Looks that are evidence about the service."""
         return sum(count for code, count in self.counts.items() if _reason(code).outcome.is_evidence)
 
     @property
@@ -73,7 +73,7 @@ def mark(connection: Connection, name: str, *, lock: bool = False) -> int:
 
 
 def set_mark(connection: Connection, name: str, value: int) -> None:
-    """Write down how far a piece of housekeeping has come."""
+    """Record how far a housekeeping task has come."""
     if not connection.execute(update(MARK).where(MARK.c.name == name).values(value=value)).rowcount:
         connection.execute(insert(MARK).values(name=name, value=value))
 

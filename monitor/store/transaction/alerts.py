@@ -25,7 +25,7 @@ from monitor.store.transaction.people import PeopleStore
 
 
 class AlertStep(StrEnum):
-    """What became of an alert, by the word of its history."""
+    """What happened to an alert, by the kind of its history entry."""
 
     FIRED = "fired"
     CHANGED = "changed"
@@ -146,14 +146,14 @@ class AlertStore(PeopleStore):
             self._enqueue(notice, f"{alert.id}/{decision.route}/{key}/{channel}")
 
     def put_notice(self, notice: Notice) -> bool:
-        """Make a delivery due that no decision stands behind; False if it was made before."""
+        """Make a delivery due without a decision (a test notice); False if it was made before."""
         if self.connection.scalar(select(OUTBOX.c.id).where(OUTBOX.c.alert == notice.alert.id).limit(1)) is not None:
             return False
         self._enqueue(notice, notice.alert.id)
         return True
 
     def replace_waiting(self, notice: Notice) -> bool:
-        """Put this in the place of a delivery of the same alert, route and channel that was never tried; or say no.
+        """Replace a delivery of the same alert, route and channel that was never tried; False if there is none.
 
         What was leased once may have got out, whatever became of its sender: its key keeps its first meaning.
         """
@@ -199,7 +199,7 @@ class AlertStore(PeopleStore):
         return [(step, self._changed[name]) for name, step in self._steps if name in self._changed]
 
     def flush_alerts(self) -> None:
-        """Write back what changed; what ended first, as only one alert of a key may be open at any time."""
+        """Write back what changed, resolved alerts first: only one alert of a key may be open at any time."""
         for alert in sorted(self._changed.values(), key=lambda item: item.state is not AlertState.RESOLVED):
             self._write(alert)
         if self._log:

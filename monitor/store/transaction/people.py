@@ -1,7 +1,7 @@
-"""What people and workers said, within one transaction: silences, planned work, verdicts, signs of life.
+"""What people and workers report, within one transaction: silences, planned work, verdicts, heartbeats.
 
 What people do goes by session. What every judgement reads of it (the silences and windows in force) and the workers'
-signs of life are the hot path: Core statements.
+heartbeats are the hot path: Core statements.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ class PeopleStore:
         return True
 
     def cancel_maintenance(self, maintenance: str, at: datetime) -> bool | None:
-        """Call planned work off; False if it was called off already, None if there is none of that id."""
+        """Cancel planned work; False if it was cancelled already, None if there is none of that id."""
         with session_on(self.connection) as session:
             row = session.get(tables.Maintenance, maintenance, with_for_update=True)
             if row is None:
@@ -138,7 +138,7 @@ class PeopleStore:
         return list(self._workers.values())
 
     def put_worker(self, row: WorkerRow) -> None:
-        """Keep a worker's sign of life."""
+        """Keep a worker's heartbeat."""
         report = row.report
         values = {
             "location": report.location,

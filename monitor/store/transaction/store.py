@@ -66,7 +66,7 @@ class StoredSeries(Series):
 
 
 class SqlStore(AlertStore):
-    """Implements :class:`monitor.core.state_store.StateStore`. ``now`` is when it is written down."""
+    """Implements :class:`monitor.core.state_store.StateStore`. ``now`` is the time of recording."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         super().__init__(connection, now)
@@ -195,7 +195,7 @@ class SqlStore(AlertStore):
         return mine + self._elsewhere[location]
 
     def close_span(self, row: ComponentRow, end: datetime) -> None:
-        """Write down the stretch of the row's present health that ends at ``end``, unless it is empty."""
+        """Store the span of the row's present health that ends at ``end``, unless it is empty."""
         end_us = us(end)
         if end > row.span_at:
             closed = {"component": row.component.id, "start_us": us(row.span_at), "end_us": end_us}
@@ -387,7 +387,7 @@ class SqlStore(AlertStore):
 
 
 def days_changed(connection: Connection, component: str) -> None:
-    """Tell readers that what they keep of a component's closed days is out of date."""
+    """Invalidate what readers have cached of a component's closed days."""
     values = {"days_revision": secrets.randbits(62) | 1}
     connection.execute(update(COMPONENT).where(COMPONENT.c.id == component).values(values))
 
