@@ -148,7 +148,7 @@ class Evaluation:
             scope = f"{probe.id}@{series.location}"
             unclear, refused = series.state.inconclusive_in_a_row, refusals(series.state)
             found += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, unclear, refused)
-            if seen.warnings or not pipeline.is_quiet:
+            if seen.warnings or pipeline.may_end_warnings:
                 found += noticed(scope, probe.component, result, unclear, self.store.open_alerts, self.store.muted)
         if seen.certificate is not None:
             self.store.keep_certificate(series, seen.certificate, result.started_at)

@@ -118,7 +118,7 @@ def check_in(
     """Record a worker's heartbeat; see :meth:`monitor.core.evaluation.Evaluation.on_worker`."""
     done = Recorded()
     with begin(engine) as connection:
-        store = SqlStore(connection, now)
+        store = SqlStore(connection, now, lenient=True)  # no damaged row may keep a worker from saying that it lives
         evaluation = Evaluation(store)
         evaluation.on_worker(WorkerReport(worker, location, blind, spooled, loop_lag_s, started_at, held), now)
         store.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -11,6 +12,8 @@ from monitor.core.alerts.rules import rule_named
 from monitor.core.entities import Alert
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
+
+log = logging.getLogger("chatwatch.store")
 
 T = TypeVar("T")
 
@@ -64,3 +67,12 @@ def pack(kind: type[T], value: T) -> str:
 def unpack(kind: type[T], text: str) -> T:
     """Return the noun that :func:`pack` wrote; fields that a newer version added are skipped."""
     return _adapter(kind).validate_json(text)
+
+
+def unpack_or_none(kind: type[T], text: str, what: str) -> T | None:
+    """Like :func:`unpack`, for what one damaged row must not withhold from everybody: None, and a line in the log."""
+    try:
+        return unpack(kind, text)
+    except ValueError as error:
+        log.error("a stored %s cannot be read and is left out (%s)", what, type(error).__name__)
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -27,6 +28,8 @@ _GONE = ("3F000", "42501", "42703", "42P01")
 """PostgreSQL's states for a schema, a right, a column and a table that is not there."""
 _RAISED = "P0"
 """How PostgreSQL's states of PL/pgSQL begin."""
+_LIMIT = "54"
+"""… and those of something too large for it, as a text for an index."""
 AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)
 """What a verb raises when the database cannot take it now: locked, full, read-only, down. Spool and try again."""
 REFUSED = (IntegrityError, DataError)
@@ -43,7 +46,7 @@ def is_away(error: BaseException) -> bool:
     if not isinstance(error, AWAY) or isinstance(error, REFUSED):
         return False
     state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
-    return state in _GONE if isinstance(error, ProgrammingError) else not state.startswith(_RAISED)
+    return state in _GONE if isinstance(error, ProgrammingError) else not state.startswith((_RAISED, _LIMIT))
 
 
 class StoreError(Exception):
@@ -112,7 +115,12 @@ def _queue_pool() -> Any:
     return QueuePool
 
 
+_TEXT = partial(str, encoding="utf-8", errors="replace")
+"""A byte that is no UTF-8 spoils its own text and not the statement, which would read as an absent database."""
+
+
 def _pragmas(connection: sqlite3.Connection, read_only: bool) -> None:
+    connection.text_factory = _TEXT
     connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA foreign_keys=ON")
     if read_only:

@@ -11,7 +11,7 @@ from monitor.core.maintenance import Maintenance, Window, held
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.codec import pack, unpack, us_or_none, when_or_none
+from monitor.store.codec import pack, unpack_or_none, us_or_none, when_or_none
 from monitor.store.tables import table
 
 MAINTENANCE = table(tables.Maintenance)
@@ -24,7 +24,9 @@ def held_windows(connection: Connection, since: datetime, until: datetime) -> It
         MAINTENANCE.c.until_us.is_(None) | (MAINTENANCE.c.until_us > us(since)),
     )
     for row in connection.execute(query.order_by(MAINTENANCE.c.id)):
-        item = unpack(Maintenance, row.body)
+        item = unpack_or_none(Maintenance, row.body, "planned work")
+        if item is None:
+            continue
         yield from held(item, when(row.starts_us), when_or_none(row.cancelled_us), since, until)
 
 

@@ -58,7 +58,7 @@ def test_who_was_told_of_what_and_why_follows_again_from_what_was_stored(engine:
         flow.sweep(engine, ended(seen[-1]) + timedelta(seconds=20))
         flow.roll_up(engine, ended(seen[-1]) + timedelta(seconds=21))
     stored = sorted(reads.results(engine), key=ended)
-    judge = replay.run(reads.catalogue(engine), stored)
+    judge = replay.run(reads.catalogue(engine), stored, budgets=True)
     alerts = {alert.id: (alert.rule, alert.component) for alert in judge.fired}
     again = {(*alerts[item.alert], item.route, item.why, item.send) for item in judge.decisions}
     live = {

@@ -55,7 +55,7 @@ class Condition:
         return alert_key(self.service, self.component, self.rule, self.scope)
 
 
-@lru_cache(maxsize=65_536)  # asked for with every look of a component in trouble
+@lru_cache(maxsize=4_096)  # asked for with every look of a component in trouble
 def alert_key(service: str, component: str, rule: AnyRule, scope: str = "") -> str:
     """Return sha256 over service, component, rule and scope, in hexadecimal."""
     return hashlib.sha256(f"{service}|{component}|{rule}|{scope}".encode()).hexdigest()

@@ -36,6 +36,11 @@ class Pipeline:
         """Say whether nothing is open or muted, so that a condition that does not hold can change nothing."""
         return not self.store.open_alerts and not self.store.muted
 
+    @property
+    def may_end_warnings(self) -> bool:
+        """Say whether a look without a warning could end an alert about one."""
+        return bool(self.store.muted) or any(alert.rule is Rule.WARNING for alert in self.store.open_alerts.values())
+
     def meet(self, conditions: Iterable[Condition], at: datetime) -> None:
         """Open, follow and end alerts by these conditions, as of event time ``at``."""
         store = self.store

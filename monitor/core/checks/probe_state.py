@@ -177,10 +177,13 @@ def new_probe_state(probe: str, location: str) -> ProbeState:
 
 def rewind(state: ProbeState, now: datetime) -> ProbeState:
     """Undo a clock that ran ahead and was set back: a watermark in the future would swallow every look until then."""
-    if state.tick is None or state.tick - now <= CLOCK_SLACK:
+    ahead = state.tick is not None and state.tick - now > CLOCK_SLACK
+    if not ahead and (state.evidence_at is None or state.evidence_at - now <= CLOCK_SLACK):
         return state
     slowness = replace(state.slowness, **_clipped(state.slowness, _OF_SLOWNESS, now))
-    own = _clipped(state, _OWN, now) | {"tick": None, "good_tick": None, "attempt": 0, "slowness": slowness}
+    own = _clipped(state, _OWN, now) | {"slowness": slowness}
+    if ahead:
+        own |= {"tick": None, "good_tick": None, "attempt": 0}
     return replace(state, **own)
 
 

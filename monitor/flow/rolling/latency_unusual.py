@@ -40,7 +40,7 @@ def watch_latency(engine: Engine, now: datetime) -> int:
             return 0
         set_mark(connection, MARK, us(at))
         standing = set(connection.scalars(select(COMPONENT.c.id).where(COMPONENT.c.unusual != "")))
-        store = SqlStore(connection, now)
+        store = SqlStore(connection, now, lenient=True)
         news = sorted({*standing, *_worth_it(paces, at)} & set(store.index.components))
         if not news:
             return 0

@@ -20,7 +20,7 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
-from monitor.store.codec import unpack, when_or_none
+from monitor.store.codec import unpack, unpack_or_none, when_or_none
 from monitor.store.engine import reading
 from monitor.store.reads.looks import read_rows
 from monitor.store.reads.views import AlertView, AuditView, DecisionView, NoticeView, ProbeView, SilenceView
@@ -130,7 +130,8 @@ def _newest(connection: Connection, series: Sequence[Row[Any]]) -> Mapping[int, 
 
 
 def _views(connection: Connection, rows: Iterable[Row[Any]]) -> tuple[AlertView, ...]:
-    found = [unpack(Alert, row.body) for row in rows]
+    read = (unpack_or_none(Alert, row.body, "alert") for row in rows)
+    found = [alert for alert in read if alert is not None]
     index = load_index(connection)
     decisions: defaultdict[str, list[DecisionView]] = defaultdict(list)
     notices: defaultdict[str, list[NoticeView]] = defaultdict(list)

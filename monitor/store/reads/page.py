@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
-from monitor.store.codec import DAY, SECOND, unpack, when_or_none
+from monitor.store.codec import DAY, SECOND, unpack_or_none, when_or_none
 from monitor.store.engine import reading
 from monitor.store.maintenances import held_windows
 from monitor.store.reads.bars import Line, Parts, day_parts, day_totals, total
@@ -42,6 +43,8 @@ from monitor.store.reads.views import (
     WorkerView,
 )
 from monitor.store.tables import table
+
+log = logging.getLogger("chatwatch.store")
 
 COMPONENT, SERIES, WORKER = table(tables.Component), table(tables.Series), table(tables.Worker)
 MAINTENANCE, UPSTREAM, CATALOGUE = table(tables.Maintenance), table(tables.Upstream), table(tables.Catalogue)
@@ -208,7 +211,7 @@ def _component(
         maintenance=covering(scene.windows, component.id, scene.now) is not None,
         days=bars,
         uptime=_uptime(whole),
-        latency=unpack(Latency, row.latency) if row.latency and scene.history else None,
+        latency=unpack_or_none(Latency, row.latency, "latency") if row.latency and scene.history else None,
         registration=_registration(row.registration, scene),
         disabled=tuple(
             f"{probe.id}: {probe.disabled}" for probe in scene.index.probes_of.get(component.id, ()) if probe.disabled
@@ -228,13 +231,17 @@ def _budget(probes: Sequence[Probe], days: Sequence[DayBar]) -> Budget | None:
 
 def _unusual(row: Row[Any], scene: _Scene) -> Unusual | None:
     shown = row.reason == Reason.UNUSUAL and row.unusual and not scene.stale
-    return worst(unpack(tuple[Unusual, ...], row.unusual), scene.now) if shown else None
+    return worst(unpack_or_none(tuple[Unusual, ...], row.unusual, "latency") or (), scene.now) if shown else None
 
 
 def _registration(text: str, scene: _Scene) -> RegistrationView | None:
     if not text:
         return None
-    state = registration.settle(RegistrationState.from_json(json.loads(text)), scene.now)
+    try:
+        state = registration.settle(RegistrationState.from_json(json.loads(text)), scene.now)
+    except (ValueError, KeyError, TypeError) as error:  # its own component's trouble, and no reason to show no page
+        log.error("a stored registration cannot be read and is left out (%s)", type(error).__name__)
+        return None
     if not state.methods:
         return None
     overall = Health.UNKNOWN if scene.stale else registration.overall(state, scene.now)
@@ -277,7 +284,7 @@ def _incidents_per_day(found: Sequence[IncidentView], now: datetime) -> Counter[
 def _upstream(connection: Connection) -> Mapping[str, UpstreamView]:
     found: dict[str, UpstreamView] = {}
     for row in connection.execute(select(UPSTREAM).order_by(UPSTREAM.c.probe)):
-        said = unpack(UpstreamReading, row.body) if row.body else None
+        said = unpack_or_none(UpstreamReading, row.body, "status page") if row.body else None
         view = UpstreamView(said, when_or_none(row.read_us), when_or_none(row.failed_us), Reason(row.reason))
         if row.service not in found or (found[row.service].reading is None and said is not None):
             found[row.service] = view

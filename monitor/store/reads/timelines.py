@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -40,10 +41,12 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
-from monitor.store.codec import unpack
+from monitor.store.codec import unpack_or_none
 from monitor.store.engine import reading
 from monitor.store.reads.views import IncidentView
 from monitor.store.tables import table
+
+log = logging.getLogger("chatwatch.store")
 
 INCIDENT, INCIDENT_EVENT = table(tables.Incident), table(tables.IncidentEvent)
 _CHUNK = 500
@@ -176,7 +179,8 @@ def recent(connection: Connection, since: datetime, audience: Audience) -> list[
 
 def views(connection: Connection, rows: Iterable[Row[Any]], audience: Audience) -> list[IncidentView]:
     """Return the incidents of these rows as this audience may see them, with their events."""
-    shown = [found for row in rows if (found := audience.incident(unpack(Incident, row.body))) is not None]
+    read = (unpack_or_none(Incident, row.body, "incident") for row in rows)
+    shown = [found for item in read if item is not None and (found := audience.incident(item)) is not None]
     events = _events(connection, [incident.id for incident in shown])
     if audience.public:
         named = {name for incident in shown for name in incident.related}
@@ -199,7 +203,11 @@ def _events(connection: Connection, ids: Sequence[str]) -> Mapping[str, list[Inc
         some = ids[start : start + _CHUNK]
         query = select(INCIDENT_EVENT).where(INCIDENT_EVENT.c.incident.in_(some)).order_by(INCIDENT_EVENT.c.seq)
         for row in connection.execute(query):
-            event = read_event(row)
+            try:
+                event = read_event(row)
+            except ValueError as error:
+                log.error("event %d of incident %s cannot be read (%s)", row.seq, row.incident, type(error).__name__)
+                continue
             if event is not None:
                 found[row.incident].append(event)
     return found

@@ -19,7 +19,7 @@ from monitor.core.model import AlertState, Sending
 from monitor.core.schedule import micros as us
 from monitor.core.state_store import Notice
 from monitor.store import tables
-from monitor.store.codec import pack, unpack, us_or_none
+from monitor.store.codec import pack, unpack_or_none, us_or_none
 from monitor.store.tables import table
 from monitor.store.transaction.people import PeopleStore
 
@@ -56,9 +56,10 @@ class AlertStore(PeopleStore):
         query = select(ALERT.c.body, ALERT.c.told).where(ALERT.c.state != AlertState.RESOLVED.value)
         found: dict[str, Alert] = {}
         for row in self.connection.execute(query.order_by(ALERT.c.fired_us, ALERT.c.id)):
-            alert = unpack(Alert, row.body)
-            found[alert.key] = alert
-            self._told[alert.id] = unpack(dict[str, NotificationLog], row.told)
+            alert = unpack_or_none(Alert, row.body, "alert")
+            if alert is not None:
+                found[alert.key] = alert
+                self._told[alert.id] = _told(row.told)
         return found
 
     @cached_property
@@ -84,7 +85,7 @@ class AlertStore(PeopleStore):
         if standing is not None:
             return standing
         body = self.connection.scalar(select(ALERT.c.body).where(ALERT.c.id == alert))
-        return unpack(Alert, body) if body else None
+        return unpack_or_none(Alert, body, "alert") if body else None
 
     def put_alert(self, alert: Alert) -> None:
         """Keep a new version of an alert."""
@@ -108,7 +109,7 @@ class AlertStore(PeopleStore):
             if alert not in self._told:
                 fresh = alert in self._changed and any(item.id == alert for item in known.values())
                 text = None if fresh else self.connection.scalar(select(ALERT.c.told).where(ALERT.c.id == alert))
-                self._told[alert] = unpack(dict[str, NotificationLog], text) if text else {}
+                self._told[alert] = _told(text) if text else {}
         return self._told[alert]
 
     def fired_since(self, since: datetime) -> Iterable[Alert]:
@@ -117,8 +118,10 @@ class AlertStore(PeopleStore):
         found: dict[str, Alert] = {}
         query = select(ALERT.c.id, ALERT.c.body, ALERT.c.told).where(ALERT.c.fired_us > us(since), over)
         for row in self.connection.execute(query):
-            found[row.id] = unpack(Alert, row.body)
-            self._told.setdefault(row.id, unpack(dict[str, NotificationLog], row.told))
+            alert = unpack_or_none(Alert, row.body, "alert")
+            if alert is not None:
+                found[row.id] = alert
+                self._told.setdefault(row.id, _told(row.told))
         found |= {name: alert for name, alert in self._changed.items() if alert.fired_at > since}
         return [alert for alert in found.values() if alert.state is AlertState.RESOLVED]
 
@@ -127,7 +130,8 @@ class AlertStore(PeopleStore):
         recent = or_(ALERT.c.resolved_us.is_(None), ALERT.c.resolved_us >= us(since))
         query = select(ALERT.c.body, ALERT.c.told).where(ALERT.c.rule == Rule.COMPONENT_DOWN.value, recent)
         rows = self.connection.execute(query)
-        return [(unpack(Alert, row.body), unpack(dict[str, NotificationLog], row.told)) for row in rows]
+        read = ((unpack_or_none(Alert, row.body, "alert"), row.told) for row in rows)
+        return [(alert, _told(told)) for alert, told in read if alert is not None]
 
     # Decisions and deliveries
 
@@ -221,4 +225,12 @@ class AlertStore(PeopleStore):
             **more,
         }
         if not self.connection.execute(update(ALERT).where(ALERT.c.id == alert.id).values(row)).rowcount:
+            # One of this key that cannot be read is still open: it would be in the way for ever.
+            open_now = (ALERT.c.key == alert.key, ALERT.c.state != AlertState.RESOLVED.value)
+            over = {"state": AlertState.RESOLVED.value, "resolved_us": us(self.now)}
+            self.connection.execute(update(ALERT).where(*open_now).values(over))
             self.connection.execute(insert(ALERT).values({"muted": False, **row, "id": alert.id}))
+
+
+def _told(text: str) -> dict[str, NotificationLog]:
+    return unpack_or_none(dict[str, NotificationLog], text, "record of who was told") or {}

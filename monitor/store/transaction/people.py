@@ -20,7 +20,7 @@ from monitor.core.schedule import micros as us
 from monitor.core.state_store import WorkerReport, WorkerRow
 from monitor.store import tables
 from monitor.store.catalogues import CATALOGUE
-from monitor.store.codec import pack, unpack, us_or_none, when_or_none
+from monitor.store.codec import pack, unpack_or_none, us_or_none, when_or_none
 from monitor.store.maintenances import held_windows, maintenance_row
 from monitor.store.results.rolling import mark, set_mark
 from monitor.store.session import session_on
@@ -45,7 +45,8 @@ class PeopleStore:
         # What is judged may have happened a while ago, so those that ended just now count as well.
         open_ends = (SILENCE.c.ends_us > us(around(self.now)[0]), SILENCE.c.removed_us.is_(None))
         query = select(SILENCE.c.body).where(*open_ends).order_by(SILENCE.c.starts_us, SILENCE.c.id)
-        return [unpack(SilenceWindow, body) for body in self.connection.scalars(query)]
+        read = (unpack_or_none(SilenceWindow, body, "silence") for body in self.connection.scalars(query))
+        return [silence for silence in read if silence is not None]
 
     def silences(self) -> Sequence[SilenceWindow]:
         """Return the silences that nobody ended."""

@@ -7,12 +7,13 @@ are locked, in order, before anything about them is read.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
@@ -30,10 +31,14 @@ from monitor.core.schedule import micros as us
 from monitor.core.state_store import ComponentRow, Series
 from monitor.store import tables
 from monitor.store.catalogues import load_index
-from monitor.store.codec import DAY, pack, unpack, us_or_none, when_or_none
+from monitor.store.codec import DAY, pack, unpack, unpack_or_none, us_or_none, when_or_none
 from monitor.store.tables import table
 from monitor.store.transaction.alerts import AlertStore
 from monitor.store.transaction.states import dump_state, load_state
+
+log = logging.getLogger("chatwatch.store")
+
+T = TypeVar("T")
 
 SERIES, COMPONENT, SPAN = table(tables.Series), table(tables.Component), table(tables.Span)
 COMPONENT_DAY, EVIDENCE = table(tables.ComponentDay), table(tables.Evidence)
@@ -68,8 +73,10 @@ class StoredSeries(Series):
 class SqlStore(AlertStore):
     """Implements :class:`monitor.core.state_store.StateStore`. ``now`` is the time of recording."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime, *, lenient: bool = False) -> None:
         super().__init__(connection, now)
+        self.lenient = lenient
+        """Whether a component that cannot be read is left out; else its service cannot be judged."""
         self.index = load_index(connection)
         self.removed: frozenset[str] = frozenset()
         self.rows: dict[str, ComponentRow] = {}
@@ -99,15 +106,18 @@ class SqlStore(AlertStore):
         query = select(COMPONENT).where(COMPONENT.c.service.in_(wanted)).order_by(COMPONENT.c.id).with_for_update()
         for row in self.connection.execute(query):
             if row.id in self.index.components:
-                self.rows[row.id] = self._read_row(row)
-                loaded.append(row.id)
+                read = self._glance(row, self._read_row) if self.lenient else self._read_row(row)
+                if read is not None:
+                    self.rows[row.id] = read
+                    loaded.append(row.id)
         for service in wanted:
             mine = [name for name, item in self.index.components.items() if item.service == service]
             self._of_service[service] = [self.rows[name] for name in mine if name in self.rows]
         query = select(INCIDENT.c.body).where(INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(wanted))
         for body in self.connection.scalars(query):
-            incident = unpack(Incident, body)
-            self._latest[incident.service, incident.cause] = incident
+            incident = unpack_or_none(Incident, body, "incident") if self.lenient else unpack(Incident, body)
+            if incident is not None:
+                self._latest[incident.service, incident.cause] = incident
         self._load_series(loaded)
 
     def _read_row(self, row: Any) -> ComponentRow:
@@ -131,7 +141,10 @@ class SqlStore(AlertStore):
         missing = {name for name, _ in self._series}
         for some in chunks([name for name in probes if name not in missing], 500):
             for row in self.connection.execute(select(SERIES).where(SERIES.c.probe.in_(some)).order_by(SERIES.c.id)):
-                self._add(self._read_series(row))
+                series = self._glance(row, self._read_series) if self.lenient else self._read_series(row)
+                if series is not None:
+                    series.changed = series.rewound  # or its evidence would be as fresh at every reading
+                    self._add(series)
 
     def _read_series(self, row: Any) -> StoredSeries:
         stored = load_state(row.state, row.probe, row.location, row.tick_us, row.attempt)
@@ -148,6 +161,14 @@ class SqlStore(AlertStore):
             evidence_kept=when_or_none(row.evidence_kept_us),
         )
 
+    def _glance(self, row: Any, read: Callable[[Any], T]) -> T | None:
+        """Read a row that is only looked at; one that cannot be read is its own service's trouble."""
+        try:
+            return read(row)
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            log.error("stored row %s cannot be read and is left out (%s)", row.id, type(error).__name__)
+            return None
+
     def _add(self, series: StoredSeries) -> None:
         self._series[series.probe.id, series.location] = series
         if series.probe.component in self.rows:
@@ -163,7 +184,7 @@ class SqlStore(AlertStore):
             return self.rows.get(component)
         if component not in self._foreign:
             row = self.connection.execute(select(COMPONENT).where(COMPONENT.c.id == component)).first()
-            self._foreign[component] = self._read_row(row) if row is not None else None
+            self._foreign[component] = self._glance(row, self._read_row) if row is not None else None
         return self._foreign[component]
 
     def series(self, probe: Probe, location: str) -> StoredSeries:
@@ -186,11 +207,8 @@ class SqlStore(AlertStore):
         if location not in self._elsewhere:
             rows = self.connection.execute(select(SERIES).where(SERIES.c.location == location).order_by(SERIES.c.id))
             known = self.index.probes
-            self._elsewhere[location] = [
-                self._read_series(row)
-                for row in rows
-                if row.probe in known and (row.probe, location) not in self._series
-            ]
+            others = (row for row in rows if row.probe in known and (row.probe, location) not in self._series)
+            self._elsewhere[location] = [series for row in others if (series := self._glance(row, self._read_series))]
         mine = [item for (_, where), item in self._series.items() if where == location]
         return mine + self._elsewhere[location]
 
@@ -277,7 +295,8 @@ class SqlStore(AlertStore):
         """Return the incidents of every service that began in that time, both ends included."""
         began = INCIDENT.c.started_us.between(us(since), us(until))
         bodies = self.connection.scalars(select(INCIDENT.c.body).where(began))
-        found = {item.id: item for item in (unpack(Incident, body) for body in bodies)}
+        read = (unpack_or_none(Incident, body, "incident") for body in bodies)
+        found = {item.id: item for item in read if item is not None}
         found |= {name: item for name, item in self._touched.items() if since <= item.started_at <= until}
         return list(found.values())
 
