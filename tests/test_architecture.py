@@ -223,3 +223,26 @@ def test_no_test_measures_time_or_memory() -> None:
         if "bench" not in path.parts and path != Path(__file__) and words.search(path.read_text(encoding="utf-8"))
     ]
     assert not found, "what is measured belongs into tests/bench, as a ratio"
+
+
+OF_EQUALS = {
+    "dashboard/language",
+    "monitor/channels",
+    "monitor/store/migrations",
+    "monitor/store/migrations/versions",
+    "monitor/vendors",
+}
+"""Folders whose files are one of a kind each: as many as there are kinds."""
+
+
+def test_a_folder_holds_four_to_twelve_files_or_is_one_of_equals() -> None:
+    wrong = []
+    for folder in sorted({path.parent for room in ("monitor", "dashboard") for path in ROOT.glob(f"{room}/**/*.*")}):
+        name = str(folder.relative_to(ROOT))
+        held = [path for path in folder.iterdir() if path.is_file() and path.name != "__init__.py"]
+        rooms = [path for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"]
+        if "__pycache__" in name or name in OF_EQUALS or "scenarios" in name:
+            continue
+        if len(held) > 12 or (len(held) < 4 and not rooms):
+            wrong.append(f"{name}: {len(held)} files")
+    assert wrong == []

@@ -71,8 +71,8 @@ def _database() -> Iterator[Finding]:
 
 def _held(url: str) -> Iterator[Finding]:
     """Name the services whose looks could not be judged."""
-    from monitor.recorder.places import quarantine_home
     from monitor.recorder.quarantine import listed
+    from monitor.runtime.places import quarantine_home
     from monitor.store.engine import StoreError
 
     with contextlib.suppress(StoreError):  # told already

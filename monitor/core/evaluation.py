@@ -75,7 +75,7 @@ class Evaluation:
     def on_look(self, result: Result, late_at: datetime | None = None) -> Judged | None:
         """Judge one look; ``None`` if it was recorded before (D3), or its probe is not in the catalogue.
 
-        It is one that :func:`monitor.core.plausible.plausible` lets through.
+        It is one that :func:`monitor.core.checks.plausible.plausible` lets through.
         ``late_at`` is when a look of the past became known: it is judged as of its own time and pages nobody.
         """
         store = self.store

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Catalogue
 from monitor.core.checks.network_doubt import is_blind
+from monitor.core.checks.plausible import plausible
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.budgets import Tallies
@@ -23,7 +24,6 @@ from monitor.core.evaluation import Evaluation, ended, last_looks
 from monitor.core.incidents.events import Cause
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model import Outcome, Registration, Result
-from monitor.core.plausible import plausible
 from monitor.core.schedule import EPOCH
 from monitor.core.state_store import WorkerReport
 

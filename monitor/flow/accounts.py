@@ -19,7 +19,7 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.engine import begin, reading
-from monitor.store.session import session_on
+from monitor.store.transaction.session import session_on
 
 SESSION_LASTS = timedelta(hours=12)
 SHORTEST_PASSWORD = 8

@@ -16,7 +16,7 @@ from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell
 from monitor.store import tables
 from monitor.store.engine import begin
-from monitor.store.session import session_on
+from monitor.store.transaction.session import session_on
 from monitor.store.transaction.store import SqlStore
 
 

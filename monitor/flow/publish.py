@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, Engine, insert, select, update
+from sqlmodel import select as select_rows
 
-from monitor.core.catalogue import Catalogue, series_in_order
+from monitor.core.catalogue import Catalogue, Planned, series_in_order
 from monitor.core.evaluation import Evaluation
+from monitor.core.maintenance import BY_FILE, LEFT_FILE, Maintenance
 from monitor.core.schedule import micros as us
-from monitor.flow.planning import put_planned
 from monitor.flow.record import Recorded
 from monitor.flow.telling import tell
+from monitor.store import tables
 from monitor.store.catalogues import CATALOGUE
-from monitor.store.codec import pack
+from monitor.store.codec import pack, unpack
 from monitor.store.engine import begin
+from monitor.store.maintenances import maintenance_row
+from monitor.store.transaction.session import session_on
 from monitor.store.transaction.store import COMPONENT, SERIES, SqlStore
 
 
@@ -40,7 +46,7 @@ def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, la
             connection.execute(insert(CATALOGUE).values(values | {"id": 1}))
         _components(connection, catalogue, now)
         _series(connection, catalogue)
-        put_planned(connection, catalogue.planned, now)
+        _put_planned(connection, catalogue.planned, now)
     tell(done.news)
     return done
 
@@ -77,3 +83,31 @@ def _series(connection: Connection, catalogue: Catalogue) -> None:
     ]
     if rows:
         connection.execute(insert(SERIES), rows)
+
+
+def _put_planned(connection: Connection, wanted: Iterable[Planned], now: datetime) -> None:
+    """Make the announcements of the file the ones in force; nothing that is over begins anew because of it.
+
+    People's announcements are never touched. One of the file that a person called off stays so until the file changes
+    it. What leaves the file, or changes in it, ends now: the windows that were held stay part of the past.
+    """
+    known = {_key(item): item for item in wanted}
+    in_force = select_rows(tables.Maintenance).where(tables.Maintenance.by == BY_FILE)
+    with session_on(connection) as session:
+        for row in session.exec(in_force.with_for_update()).all():
+            window = unpack(Maintenance, row.body)
+            if known.pop(_key(Planned(replace(window, id=_id(row.id)), row.title, row.text)), None) is None:
+                row.by, row.cancelled_us = LEFT_FILE, row.cancelled_us or us(now)
+        for item in known.values():
+            window = replace(item.window, id=f"{item.window.id}.{us(now)}")
+            new = maintenance_row(window, item.title, item.text, BY_FILE)
+            new.starts_us = max(new.starts_us, us(now))
+            session.add(new)
+
+
+def _id(row_id: str) -> str:
+    return row_id.partition(".")[0]
+
+
+def _key(item: Planned) -> str:
+    return pack(Planned, item)

@@ -17,7 +17,6 @@ from monitor.config.settled import Settled
 from monitor.logs import Event, Room, hide, shown_database
 from monitor.recorder.delivery import LEASE_EVERY_S
 from monitor.recorder.metrics import Kept, Seen, registry_for
-from monitor.recorder.places import quarantine_home, spool_directory
 from monitor.recorder.quarantine import BusyError, Quarantine, strays
 from monitor.recorder.recorder import RETRY_S, Recorder, kind_of
 from monitor.recorder.scrape import AlertIntake, Beats, application, serve
@@ -35,6 +34,7 @@ from monitor.runtime.messages import (
     RecorderAlive,
     Refused,
 )
+from monitor.runtime.places import quarantine_home, spool_directory
 from monitor.runtime.programs import split
 from monitor.runtime.reports import tell_reloaded, tell_started
 from monitor.store.engine import AWAY, StoreError, open_engine

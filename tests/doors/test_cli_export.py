@@ -19,7 +19,7 @@ from click.testing import Result as Shown
 from dashboard.web.publish import WRITTEN, write
 from monitor import clock, flow
 from monitor.cli import chatwatch
-from monitor.cli.exporting import inert
+from monitor.cli.past.exporting import inert
 from monitor.core.codec import loads_result
 from monitor.core.model import Observation, Reason, Result, RunId
 from monitor.store.engine import open_engine

@@ -19,11 +19,11 @@ from monitor.core.codec import dumps_result
 from monitor.core.model import Reason, Result
 from monitor.core.schedule import next_tick, slot
 from monitor.recorder.metrics import Seen, registry_for
-from monitor.recorder.places import quarantine_home, spool_directory
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.recorder import Recorder, kind_of, worker_id
 from monitor.recorder.spool import Spool
 from monitor.runtime.messages import Batch, ProberAlive
+from monitor.runtime.places import quarantine_home, spool_directory
 from monitor.store import reads
 from monitor.store.engine import StoreError, open_engine
 from tests.edges.flowing import CATALOGUE, look

@@ -16,9 +16,9 @@ from monitor.core.model import Verdict
 from monitor.flow import CommandError, accounts
 from monitor.store import tables
 from monitor.store.engine import begin, is_postgresql
-from monitor.store.session import session_on
 from monitor.store.tables import table
 from monitor.store.transaction.people import PeopleStore
+from monitor.store.transaction.session import session_on
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

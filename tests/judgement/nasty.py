@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 from monitor import flow
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import Catalogue
+from monitor.core.checks.plausible import EARLIEST, plausible
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.evaluation import Evaluation
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model import Health, Impact, IncidentStatus, Method, Reason, Registration, Result, Source
-from monitor.core.plausible import EARLIEST, plausible
 from tests.judgement.stage import START
 from tests.judgement.worlds import world
 

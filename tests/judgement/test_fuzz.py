@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from monitor.core.checks.plausible import EARLIEST, LATEST, plausible
 from monitor.core.codec import CodecError, dumps_result, loads_result
 from monitor.core.model import ChatTimes, Evidence, Observation, Phases, Reason, Result, RunId
-from monitor.core.plausible import EARLIEST, LATEST, plausible
 from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.judgement import nasty

@@ -25,8 +25,8 @@ from monitor.store.engine import reading
 from monitor.store.reads.looks import read_rows
 from monitor.store.reads.views import AlertView, AuditView, DecisionView, NoticeView, ProbeView, SilenceView
 from monitor.store.results import raw
-from monitor.store.session import session_on
 from monitor.store.tables import table
+from monitor.store.transaction.session import session_on
 
 ALERT, DECISION, OUTBOX = table(tables.Alert), table(tables.Decision), table(tables.Outbox)
 ALERT_EVENT = table(tables.AlertEvent)

@@ -23,8 +23,8 @@ from monitor.store.catalogues import CATALOGUE
 from monitor.store.codec import pack, unpack_or_none, us_or_none, when_or_none
 from monitor.store.maintenances import held_windows, maintenance_row
 from monitor.store.results.rolling import mark, set_mark
-from monitor.store.session import session_on
 from monitor.store.tables import table
+from monitor.store.transaction.session import session_on
 
 SILENCE, WORKER = table(tables.Silence), table(tables.Worker)
 WOKE = "woke"

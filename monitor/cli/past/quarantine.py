@@ -18,8 +18,8 @@ from monitor import clock
 from monitor.channels.words import duration
 from monitor.cli.common import Failure, example, open_database
 from monitor.config.faults import did_you_mean
-from monitor.recorder.places import quarantine_home
 from monitor.recorder.quarantine import BusyError, Held, Quarantine, Request, ask, listed, strays
+from monitor.runtime.places import quarantine_home
 from monitor.runtime.programs import database_url
 from monitor.text.cleaner import plain
 

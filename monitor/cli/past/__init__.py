@@ -1,0 +1,1 @@
+"""Commands about what was recorded: played again, given away, kept, held back."""
