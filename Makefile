@@ -1,4 +1,5 @@
-# Each target sets up what it needs in .venv; a bare machine needs Python 3.11 or newer and make.
+# Each target sets up what it needs in .venv; a bare machine needs Python 3.11 or newer and make. The lock files are
+# complete: without --no-deps older pips look for the newest release of a package that another asks for with an extra.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "chatwatch: Python's venv module is missing: on Debian run apt-get install python3-venv"; exit 1; }
 	@echo "Setting up $(VENV) (once, about a minute) …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -44,7 +45,7 @@ litellm: .venv-litellm/.ready ## LiteLLM's proxy in an environment of its own, f
 .venv-litellm/.ready: tests/edges/litellm/requirements.lock $(READY)
 	@echo "Setting up .venv-litellm (once, about a minute) …"
 	@test -x .venv-litellm/bin/python || $(PYTHON) -m venv .venv-litellm
-	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/edges/litellm/requirements.lock
+	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/edges/litellm/requirements.lock
 	@touch $@
 
 bench: $(READY) ## performance side by side, printed as ratios
