@@ -34,7 +34,7 @@ class Point:
 
 
 RECORDING = {
-    "result received": Point("monitor/recorder/recorder.py", "_keep"),
+    "result received": Point("monitor/recorder/recorder.py", "_persist"),
     "transaction begun": Point("monitor/store/results/partitions.py", "ensure_partitions", within="_record_batch"),
     "before the raw rows (COPY)": Point("monitor/store/results/raw.py", "append"),
     "raw rows written": Point("monitor/store/results/raw.py", "append", "return"),
@@ -48,7 +48,7 @@ RECORDING = {
     "row of the outbox written": Point("monitor/store/transaction/alerts.py", "_enqueue", "return"),
     "before the commit": Point("sqlalchemy/engine/default.py", "do_commit", within="_record_batch"),
     "committed, not acknowledged": Point("sqlalchemy/engine/default.py", "do_commit", "return", "_record_batch"),
-    "about to acknowledge": Point("monitor/recorder/recorder.py", "_keep", "return"),
+    "about to acknowledge": Point("monitor/recorder/recorder.py", "_persist", "return"),
     "sweep: before the commit": Point("sqlalchemy/engine/default.py", "do_commit", within="sweep"),
     "sweep: committed": Point("sqlalchemy/engine/default.py", "do_commit", "return", "sweep"),
 }
