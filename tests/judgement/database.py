@@ -42,7 +42,7 @@ from tests.judgement.steps import CheckIn, Deliver, Foreign, Inherit, Looks, Ord
 WORKERS = ("one", "two")
 TTL = timedelta(days=400)
 WROTE = timedelta(seconds=0.25)
-REOPENED, REPEATED, LEASED = 0.04, 0.1, 0.15
+REOPENED, REPEATED, LEASED = 0.03, 0.07, 0.12
 """How often an engine is opened anew before a step, a batch is brought again by the other worker, a case has leases."""
 
 
@@ -129,7 +129,7 @@ class InDatabase:
         parts = [list(some) for _, some in groupby(results, lambda one: one.run.location if self.leased else "")]
         for part in parts:
             while part:
-                size = self.rng.choice((1, 7, 30, len(part), len(part)))
+                size = self.rng.choice((1, 9, 40, *[len(part)] * 3))
                 yield part[:size]
                 del part[:size]
 

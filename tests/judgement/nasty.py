@@ -18,7 +18,7 @@ from monitor.core.codec import CodecError, loads_result
 from monitor.core.evaluation import Evaluation
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model import Health, Impact, IncidentStatus, Method, Reason, Registration, Result, Source
-from tests.judgement.stage import START
+from tests.judgement.stories.stage import START
 from tests.judgement.worlds import world
 
 LENGTHS = (0.0, 0.3, 0.3, 1e-300, -1.0, -1e9, 1e9, 1e300, 86_400.0, 86_401.0, 2**70, float("nan"), float("inf"))
@@ -54,6 +54,8 @@ class Nasty:
     def __init__(self, rng: Random) -> None:
         self.rng, self.now = rng, START
         self.catalogue: Catalogue = world(rng, START)
+        self.ahead: datetime | None = None
+        """Where the clock was before it was set back."""
         self.mood = [Reason.OK]
         """What most looks find for a while, so that there are incidents with a beginning and an end."""
         self.refused = 0
@@ -75,8 +77,13 @@ class Nasty:
         """Let time pass; returns what the clock says."""
         rng = self.rng
         self.now += timedelta(seconds=rng.choice((0, 0, 0.000001, 1, 1, 10, 30, 300)))
-        if rng.random() < 0.002:
-            self.now = max(EARLIEST, self.now + rng.choice((-3, -1, 1, 5)) * YEARS)
+        if self.ahead is not None:
+            if rng.random() < 0.03:  # what lies ahead was judged: nothing counts until then
+                self.now, self.ahead = self.ahead, None
+        elif rng.random() < 0.0005:
+            self.now += rng.choice((1, 5)) * YEARS
+        elif rng.random() < 0.0005:
+            self.ahead, self.now = self.now, max(EARLIEST, self.now - rng.choice((1, 90)) * YEARS)
         return self.now
 
     def text(self) -> str:

@@ -29,15 +29,15 @@ from monitor.core.incidents.events import EventKind
 from monitor.core.maintenance import Maintenance
 from monitor.core.model import Impact, Why
 from tests.edges.databases import Server
-from tests.judgement import people
 from tests.judgement.empty import postgres_databases, sqlite_files
 from tests.judgement.findings import Reached
 from tests.judgement.same import Both, compare, play
-from tests.judgement.stage import START, Stage
 from tests.judgement.steps import Order, Publish, Step, Sweep
+from tests.judgement.stories import commands as people
+from tests.judgement.stories.stage import START, Stage
 from tests.judgement.worlds import world
 
-CASES, CASES_ON_POSTGRESQL = 200, 25
+CASES, CASES_ON_POSTGRESQL = 200, 50
 
 
 def test_memory_and_a_sqlite_file_judge_alike_and_the_cases_reach_every_rule(tmp_path: Path) -> None:

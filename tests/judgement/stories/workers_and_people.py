@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from monitor.core import commands as c
 from monitor.core.model import Reason, Sending
-from tests.judgement import people, worlds
-from tests.judgement.stage import Stage
+from tests.judgement import worlds
 from tests.judgement.steps import CheckIn, Deliver, Publish, Sweep
-from tests.judgement.telling import failing, told
+from tests.judgement.stories import commands as people
+from tests.judgement.stories.stage import Stage
+from tests.judgement.stories.telling import failing, told
 
 
 @told

@@ -7,9 +7,9 @@ from datetime import timedelta
 from monitor.core.catalogue import Probe
 from monitor.core.model import Observation, Outcome, Phases, Reason
 from tests.judgement import worlds
-from tests.judgement.stage import SERVICE_REASONS, Seen, Stage
 from tests.judgement.steps import CheckIn, Looks, Sweep
-from tests.judgement.telling import failing, told
+from tests.judgement.stories.stage import SERVICE_REASONS, Seen, Stage
+from tests.judgement.stories.telling import failing, told
 
 NETWORK = [Reason.DNS, Reason.CONNECT, Reason.TIMEOUT_CONNECT, Reason.TIMEOUT_TLS]
 
@@ -111,6 +111,20 @@ def our_network(stage: Stage) -> None:
         stage.between()
     stage.check_in()
     stage.rounds(rng.randint(1, 5), failing([], Reason.OK))
+
+
+@told
+def blind_in_an_outage(stage: Stage) -> None:
+    """Every worker turns blind while something is known to fail; nobody is told more of it until one sees again."""
+    probes = stage.some()
+    stage.calm(2)
+    stage.rounds(4, failing(probes, Reason.SERVER_ERROR), busy=False)
+    stage.wait(timedelta(seconds=90))  # whoever else there was counts as gone
+    stage.check_in(blind="nothing answers")
+    stage.add(Sweep(stage.moment()))
+    stage.rounds(2, failing(probes, Reason.SERVER_ERROR), busy=False)
+    stage.check_in()
+    stage.rounds(2, failing(probes, Reason.SERVER_ERROR))
 
 
 @told

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from monitor.core.catalogue import Probe
 from monitor.core.model import Reason
-from tests.judgement.stage import Choose, Seen, Stage
+from tests.judgement.stories.stage import Choose, Seen, Stage
 from tests.judgement.worlds import PLACES
 
 Story = Callable[[Stage], None]

@@ -31,9 +31,9 @@ from monitor.core.model import (
     UpstreamReading,
     UpstreamUpdate,
 )
-from tests.judgement.stage import Seen, Stage
 from tests.judgement.steps import Foreign, Inherit, RollUp, Sweep
-from tests.judgement.telling import failing, told
+from tests.judgement.stories.stage import Seen, Stage
+from tests.judgement.stories.telling import failing, told
 
 WEEK = timedelta(weeks=1)
 

@@ -11,8 +11,8 @@ from typing import Any
 from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.evaluation import ended
 from monitor.core.model import Observation, Outcome, Reason, Result, RunId, Sending
-from tests.judgement import people
 from tests.judgement.steps import CheckIn, Deliver, Looks, Publish, RollUp, Step, Sweep
+from tests.judgement.stories import commands as people
 from tests.judgement.worlds import PLACES, world
 
 START = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
@@ -132,16 +132,16 @@ class Stage:
     def between(self) -> None:
         """Let something happen after a round, or nothing."""
         rng = self.rng
-        if rng.random() < 0.3:
+        if rng.random() < 0.2:
             self.check_in()
-        if rng.random() < 0.35:
+        if rng.random() < 0.25:
             self.add(Sweep(self.moment()))
         if rng.random() < 0.12:
             self.add(people.order(rng, self.catalogue, self.moment()))
         if rng.random() < 0.1:
             outcome = rng.choice((Sending.SENT, Sending.SENT, Sending.DEAD))
             self.add(Deliver(rng.randint(1, 3), outcome, self.moment()))
-        if rng.random() < 0.04:
+        if rng.random() < 0.02:
             self.add(RollUp(self.moment()))
 
     def check_in(self, **told: Any) -> None:
