@@ -18,7 +18,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from monitor import clock
 from monitor.config.load import Config
 from monitor.core.catalogue import Probe, service_of
-from monitor.core.checks.steps import count_failed_in_a_row, needs_second_look
+from monitor.core.checks import pace
+from monitor.core.checks.pace import Pace
 from monitor.core.model import Reason, Result, RunId
 from monitor.prober.grid import Grid, missed
 from monitor.prober.self_check import SelfCheck
@@ -49,8 +50,8 @@ class Watched:
     """The newest tick that was looked at or recorded as missed."""
     attempts: int = 0
     """Looks out of turn since that tick."""
-    failed_in_a_row: int = 0
-    """Failed looks in a row: a failure that is confirmed needs no second look."""
+    pace: Pace = pace.START
+    """What decides when to look again."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a pause before a second look should end, and the look is not wanted any more."""
     looking: bool = False
@@ -282,12 +283,12 @@ class Prober:
             async with slots:
                 result = await self.self_check.judge(await self._look(watched, run))
             self._deliver(result)
-            before = watched.failed_in_a_row
-            watched.failed_in_a_row = count_failed_in_a_row(before, result)
-            if not needs_second_look(probe, result, before, late_s + clock.monotonic() - began_s):
+            elapsed_s = late_s + clock.monotonic() - began_s
+            watched.pace, pause_s = pace.after(watched.pace, probe, result, elapsed_s)
+            if pause_s is None:
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(watched.hurry.wait(), probe.policy.second_look_after_s)
+                await asyncio.wait_for(watched.hurry.wait(), pause_s)
             if watched.hurry.is_set():
                 return
             run = replace(run, attempt=run.attempt + 1)

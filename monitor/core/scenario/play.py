@@ -27,7 +27,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, assert_never
 
 from monitor.core.catalogue import Catalogue, Probe
-from monitor.core.checks import steps
+from monitor.core.checks import pace
+from monitor.core.checks.pace import Pace
 from monitor.core.commands import (
     AcknowledgeAlert,
     Command,
@@ -245,7 +246,7 @@ class _Play:
             self.judge.command(order, "scenario", self.start)
         self.unmet: list[str] = []
         self.played: list[Result] = []
-        self.failed_in_a_row: dict[tuple[str, str], int] = {}
+        self.paces: dict[tuple[str, str], Pace] = {}
 
     def at(self, text: str) -> datetime:
         return self.start + timedelta(seconds=seconds(text))
@@ -296,11 +297,11 @@ class _Play:
                 return
             result = Result(RunId(probe.id, location, tick, attempt), at, LOOK_S, self._observation(word))
             yield result
-            before = self.failed_in_a_row.get(key, 0)
-            self.failed_in_a_row[key] = steps.count_failed_in_a_row(before, result)
-            if attempt >= len(words) and not steps.needs_second_look(probe, result, before):
+            elapsed_s = (at - tick).total_seconds() + LOOK_S
+            self.paces[key], pause_s = pace.after(self.paces.get(key, pace.START), probe, result, elapsed_s)
+            if pause_s is None and attempt >= len(words):
                 return
-            at += timedelta(seconds=LOOK_S + probe.policy.second_look_after_s)
+            at += timedelta(seconds=LOOK_S + (probe.policy.second_look_after_s if pause_s is None else pause_s))
 
     def _observation(self, word: str) -> Observation:
         own = self.scenario.get("words", {}).get(word)
