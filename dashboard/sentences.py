@@ -17,6 +17,7 @@ from monitor.core.incidents.events import Cause, RegistrationChanged
 from monitor.core.model import Health, Impact, Method, Registration
 from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
 from monitor.text.cleaner import plain
+from monitor.text.countries import countries
 from monitor.text.lexicon import Language
 
 WORST_FIRST = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED, Health.UNKNOWN)
@@ -121,7 +122,7 @@ def limits(ways: Iterable[Way], words: Words) -> str:
     said = []
     for way in ways:
         if way.codes:
-            said.append(words("only_phones", countries=words.countries(way.codes)))
+            said.append(words("only_phones", countries=countries(way.codes, words)))
         if way.domains:
             said.append(words("only_domains", domains=words.join(plain(name, 60) for name in way.domains[:5])))
     return words.join(dict.fromkeys(said)) if said else ""
@@ -172,7 +173,7 @@ def method_word(state: MethodState, words: Words) -> str:
     if state.state is not Registration.RESTRICTED:
         return words(f"method_{state.state}")
     if state.country_codes:
-        return words("method_limited", limits=words.countries(state.country_codes))
+        return words("method_limited", limits=countries(state.country_codes, words))
     if state.email_domains:
         return words("method_limited", limits=words.join(plain(name, 60) for name in state.email_domains[:5]))
     if state.invite_required:

@@ -1,4 +1,4 @@
-"""How Chatwatch speaks: words, numbers, durations and names per language.
+"""How Chatwatch speaks: words, numbers, dates and moments per language.
 
 The words of the closed sets are :mod:`monitor.text`'s; those of the doors alone live in ``language/*.toml``, one file a
 language; whole sentences are built in :mod:`dashboard.sentences`.
@@ -7,20 +7,18 @@ language; whole sentences are built in :mod:`dashboard.sentences`.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import phonenumbers
 from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
-from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language, Lexicon
 
 FOLDER = Path(__file__).with_name("language")
@@ -68,31 +66,6 @@ class Words(Lexicon):
                 return f"{self.number(100 * ratio, digits)} %"
         return "99.99999 %"
 
-    def unit(self, name: str, value: str) -> str:
-        """Return a number with its unit, as ``12 min``."""
-        return str(self.table["unit"][name]).format(n=value)
-
-    def duration(self, seconds: float) -> str:
-        """At most two units: "2 h 10 min", "45 s", "3 d 4 h"."""
-        left = max(0, round(seconds))
-        if left >= 3600:
-            left = round(left / 60) * 60
-        parts: list[str] = []
-        for name, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-            count, left = divmod(left, size)
-            if count or (name == "s" and not parts):
-                parts.append(self.unit(name, self.number(count)))
-            elif parts:
-                break
-            if len(parts) == 2 or (parts and name == "min"):
-                break
-        return self.unit_gap.join(parts)
-
-    @property
-    def unit_gap(self) -> str:
-        """What stands between two units."""
-        return str(self.table["unit"]["gap"])
-
     def latency(self, seconds: float | None) -> str:
         """Return two significant digits: "1.4 s", "420 ms", "41 s"."""
         if seconds is None:
@@ -131,24 +104,6 @@ class Words(Lexicon):
     def place_in_week(self, hour: datetime) -> str:
         """Return an hour of the week: "Monday 14:00 UTC"."""
         return str(format_datetime(hour, "EEEE HH:mm", tzinfo=None, locale=self.locale)) + " UTC"
-
-    def country(self, code: str) -> str:
-        """Return a telephone country code with the country's name: "China (+86)"."""
-        code = plain(code, 8)
-        if not (code.isascii() and code.isdigit()):
-            return self("country_unknown", code=code)
-        region = phonenumbers.region_code_for_country_code(int(code))
-        name = self.locale.territories.get(region)
-        if region in ("ZZ", "001") or not name:
-            return self("country_unknown", code=code)
-        return self("country", name=name, code=code)
-
-    def countries(self, codes: Sequence[str]) -> str:
-        """Return several of them; past six only the count is said."""
-        names = [self.country(code) for code in codes[:6]]
-        if len(codes) > 6:
-            return self("and_more", names=self("comma").join(names), n=len(codes) - 6)
-        return self.join(names)
 
 
 @lru_cache(maxsize=64)

@@ -52,7 +52,7 @@ def where(view: AlertView) -> str:
 def alert_line(view: AlertView, words: Words) -> str:
     """Return an alert in one line, as a pager says it: "DeepSeek API is down"."""
     resolved = view.alert.state is AlertState.RESOLVED
-    return plain(text.alert_line(view.alert, where(view), resolved, words, words.country, short))
+    return plain(text.alert_line(view.alert, where(view), resolved, words, short))
 
 
 def short(said: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from monitor.channels.base import Notice
 from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert
@@ -27,7 +25,7 @@ def line(alert: Alert, service_name: str = "", component_name: str = "", languag
     words, named = lexicon(language), (service_name or alert.service, component_name or alert.component)
     where = plain(" ".join(part for part in named if part)) or "Chatwatch"
     over = alert.state is AlertState.RESOLVED
-    return plain(alert_line(alert, where, over, words, lambda code: country(code, words), _short), 200)
+    return plain(alert_line(alert, where, over, words, _short), 200)
 
 
 def facts(notice: Notice) -> list[tuple[str, str]]:
@@ -36,11 +34,13 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
     rows = [(words.section("notice", "since"), f"{alert.started_at:%Y-%m-%d %H:%M:%S} UTC")]
     if alert.resolved_at:
         rows.append((words.section("notice", "until"), f"{alert.resolved_at:%Y-%m-%d %H:%M:%S} UTC"))
-        rows.append((words.section("notice", "lasted"), duration(alert.resolved_at - alert.started_at, words)))
+        rows.append(
+            (words.section("notice", "lasted"), words.duration((alert.resolved_at - alert.started_at).total_seconds()))
+        )
     if alert.rule is Rule.DIGEST:
         return [*rows, *_among(notice, words)]
     if alert.rule is Rule.REGISTRATION_CHANGED:
-        said = sign_up(alert, notice.resolved, words, lambda code: country(code, words), _short)
+        said = sign_up(alert, notice.resolved, words, _short)
         rows.append((words.section("notice", "sign_up"), capital(said.removeprefix("sign-up "))))
     rows += [(plain(name, 40), plain(value)) for name, value in fact_rows(alert, words)]
     if notice.why.value in words.table["why_now"]:
@@ -74,27 +74,5 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def duration(span: timedelta, words: Lexicon | None = None) -> str:
-    """Return a time span for people: ``2 h 5 min``, ``40 s``."""
-    words = words or lexicon()
-    total = max(0, int(span.total_seconds()))
-    counts = {"d": total // 86400, "h": total // 3600 % 24, "min": total // 60 % 60}
-    parts = [words.fill("unit", unit, count) for unit, count in counts.items() if count]
-    return words.section("unit", "gap").join(parts[:2]) or words.fill("unit", "s", total)
-
-
 def _short(text: str) -> str:
     return plain(text, 60)
-
-
-def country(code: str, words: Lexicon) -> str:
-    """Return "China (+86)". The tables are imported late: most senders never name a country."""
-    if not (code.isascii() and code.isdigit() and len(code) <= 3):
-        return words("country_unknown", code=plain(code, 8))
-    from babel import Locale
-    from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
-
-    regions = COUNTRY_CODE_TO_REGION_CODE.get(int(code), ("",))
-    locale = Locale.parse("en" if words.language is Language.EN else "zh_Hans")
-    name = locale.territories.get(regions[0], "") if regions[0] != "001" else ""
-    return words("country", name=name, code=code) if name else words("country_unknown", code=code)

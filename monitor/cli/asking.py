@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import click
 
 from monitor import clock
-from monitor.channels.words import duration
 from monitor.cli.common import Failure, example, loaded, tell, with_config, with_location
 from monitor.config.faults import ConfigError, did_you_mean
 from monitor.config.load import Config, load
@@ -24,6 +23,7 @@ from monitor.core.checks.guarantee import guarantee
 from monitor.core.checks.soundness import probe_warnings
 from monitor.core.maintenance import Maintenance, windows
 from monitor.text.cleaner import plain
+from monitor.text.lexicon import lexicon
 
 
 @click.command(epilog=example("chatwatch check --config probes.yaml"))
@@ -134,7 +134,7 @@ def _row(item: Probe) -> None:
     """Print one probe: its id whole and alone on its line, so that it can be copied; then what it does."""
     click.echo(f"    {item.id}")
     target = f", {item.target}" if item.target else ""
-    _folded(f"{item.kind}, every {duration(timedelta(seconds=item.interval_s))}{target}", 6)
+    _folded(f"{item.kind}, every {lexicon().duration(item.interval_s)}{target}", 6)
     text, colour = _told(item)
     _folded(text, 6, colour)
 

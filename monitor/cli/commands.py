@@ -14,8 +14,8 @@ from monitor import clock
 from monitor.cli.common import Failure, example, open_database
 from monitor.core import commands as c
 from monitor.core.model import Impact, IncidentStatus, Verdict
+from monitor.core.scenario.durations import seconds
 from monitor.text.cleaner import plain
-from monitor.text.units import seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 

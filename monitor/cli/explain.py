@@ -19,7 +19,7 @@ from monitor.core.checks.steps import needs_second_look
 from monitor.core.codec import dumps_result
 from monitor.core.model import ChatTimes, Observation, Outcome, Phases, Reason, Result
 from monitor.text.cleaner import plain
-from monitor.text.countries import shown
+from monitor.text.countries import country
 from monitor.text.lexicon import lexicon
 
 WIDTH = 44
@@ -105,7 +105,8 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
     if seen.chat is not None:
         yield "Chat", _chat(seen.chat)
     for reading in seen.registration:
-        codes = f" ({', '.join(map(shown, reading.country_codes))} only)" if reading.country_codes else ""
+        named = ", ".join(country(code, lexicon()) for code in reading.country_codes)
+        codes = f" ({named} only)" if named else ""
         yield "Registration", f"{reading.method}: {reading.state}{codes}, by {reading.source}: {reading.excerpt}"
     if seen.upstream is not None:
         yield "Vendor's page", f"{seen.upstream.indicator}, {len(seen.upstream.incidents)} incidents"

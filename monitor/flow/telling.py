@@ -131,7 +131,7 @@ def code_of(kind: EventKind) -> Event:
 def _tell_alert(step: AlertStep, alert: Alert) -> None:
     code, word = _STEPS[step]
     where = alert.component or alert.service
-    line = alert_line(alert, where, step is AlertStep.ENDED, lexicon(), lambda code: f"+{code}", _plain)
+    line = alert_line(alert, where, step is AlertStep.ENDED, lexicon(), _plain)
     say = log.warning if alert.severity is Severity.PAGE and step is not AlertStep.ENDED else log.info
     say(
         code,

@@ -23,7 +23,7 @@ _CLOSED: Mapping[str, Iterable[StrEnum]] = {
 _WITH_CODE = ("reason", "warning")
 
 
-def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, country: Say, plain: Say) -> str:
+def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, plain: Say) -> str:
     """Return what is wrong where: "DeepSeek API is down". ``where`` must be harmless already.
 
     An outage keeps its word to the end, so that its last notice reads like its first.
@@ -38,7 +38,7 @@ def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, country
     facts["warning"] = plain(said("warning", summary.get("warning", ""), words))
     facts["days_left"] = plain(str(summary.get("days_left", "?")))
     if alert.rule is Rule.REGISTRATION_CHANGED:
-        facts["sign_up"] = sign_up(alert, resolved, words, country, plain)
+        facts["sign_up"] = sign_up(alert, resolved, words, plain)
     line = words.fill("rule", row(alert.rule).words, where=where, **facts)
     return line.strip().rstrip(":： ")  # a rule whose facts are missing says what it can
 

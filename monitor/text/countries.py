@@ -6,8 +6,16 @@ Codes come from ``phonenumbers`` (ITU-T E.164 as libphonenumber keeps it), names
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
+
+from monitor.text.cleaner import plain
+from monitor.text.lexicon import Lexicon
+
+LONGEST_CODE = 3
+"""Digits (ITU-T E.164)."""
+MOST_COUNTRIES = 6
+"""Countries that a list names."""
 
 _PLUS = re.compile(r"(?:\+|＋|\b00)\s?\(?(\d{1,3})(?!\d)")
 _WORLD = "001"
@@ -69,22 +77,28 @@ def _placed(text: str) -> tuple[tuple[int, str], ...]:
     return tuple(sorted(found))
 
 
-def country_name(code: str, language: str = "en") -> str:
-    """Return the country of a code, as ``China`` or ``中国``; of several the main one "and others"; else ``""``."""
-    regions = _plan().get(int(code), ()) if code.isdigit() else ()
-    territories = _territories(language)
-    if not regions or regions[0] not in territories:
+def country(code: str, words: Lexicon) -> str:
+    """Return a code for people: "China (+86)", "United States and others (+1)"; one that nobody has as "+999"."""
+    name = _name(code, words)
+    return words("country", name=name, code=code) if name else words("country_unknown", code=plain(code, 8))
+
+
+def countries(codes: Sequence[str], words: Lexicon) -> str:
+    """Return several of them as a list in prose; past six only their number is told."""
+    names = [country(code, words) for code in codes[:MOST_COUNTRIES]]
+    if (left := len(codes) - len(names)) > 0:
+        return words("and_more", names=words("list_comma").join(names), n=left)
+    return words.join(names)
+
+
+def _name(code: str, words: Lexicon) -> str:
+    regions = _plan().get(int(code), ()) if code.isascii() and code.isdigit() and len(code) <= LONGEST_CODE else ()
+    if not regions:
         return ""
     if regions[0] == _WORLD:
-        return "全球" if language.startswith("zh") else "international"
-    others = " 等" if language.startswith("zh") else " and others"
-    return str(territories[regions[0]]) + (others if len(regions) > 1 else "")
-
-
-def shown(code: str, language: str = "en") -> str:
-    """Return a code for people, as ``China (+86)``."""
-    name = country_name(code, language)
-    return f"{name} (+{code})" if name else f"+{code}"
+        return words("country_world")
+    name = str(_territories(words.language.locale).get(regions[0], ""))
+    return words("country_others", name=name) if name and len(regions) > 1 else name
 
 
 @cache

@@ -30,6 +30,9 @@ SECTION = {
     "Why": "why",
 }
 """Closed set → the section that holds a word for each of its members, and nothing else."""
+_HOUR_S = 3600
+_UNITS = (("d", 86_400), ("h", _HOUR_S), ("min", 60), ("s", 1))
+_MOST_UNITS = 2
 
 
 class Language(StrEnum):
@@ -64,7 +67,7 @@ _LOCALES = {"en": "en_GB", "zh": "zh_Hans_CN"}
 
 
 class Lexicon:
-    """One language, without numbers and dates."""
+    """One language: words, counts and time spans, without dates."""
 
     def __init__(self, language: Language) -> None:
         self.language = language
@@ -90,6 +93,31 @@ class Lexicon:
     def number(self, value: float, digits: int = 0) -> str:
         """Return a number with exactly ``digits`` decimals."""
         return f"{value:.{digits}f}"
+
+    def unit(self, name: str, value: str) -> str:
+        """Return a number with its unit, as ``12 min``."""
+        return self.fill("unit", name, None, n=value)
+
+    @property
+    def unit_gap(self) -> str:
+        """What stands between two units."""
+        return self.section("unit", "gap")
+
+    def duration(self, seconds: float) -> str:
+        """Return a time span in at most two units: "2 h 10 min", "45 s", "3 d 4 h"; one below zero is none."""
+        left = max(0, round(seconds))
+        if left >= _HOUR_S:
+            left = round(left / 60) * 60
+        parts: list[str] = []
+        for name, size in _UNITS:
+            count, left = divmod(left, size)
+            if count or (name == "s" and not parts):
+                parts.append(self.unit(name, self.number(count)))
+            elif parts:
+                break
+            if len(parts) == _MOST_UNITS or (parts and name == "min"):
+                break
+        return self.unit_gap.join(parts)
 
     def of(self, member: Enum) -> str:
         """Return the word for a member of a closed set."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from monitor.core.entities import Alert
 from monitor.core.model import Method, Registration
+from monitor.text.countries import country
 from monitor.text.lexicon import Lexicon
 
 _WORST_FIRST = (Registration.RESTRICTED, Registration.CLOSED, Registration.DELAYED)
@@ -15,17 +16,17 @@ _MOST = 4
 Say = Callable[[str], str]
 
 
-def sign_up(alert: Alert, resolved: bool, words: Lexicon, country: Say, plain: Say) -> str:
+def sign_up(alert: Alert, resolved: bool, words: Lexicon, plain: Say) -> str:
     """Return "sign-up by phone is restricted to China (+86); by e-mail and Google is closed".
 
-    ``country`` names a telephone code and ``plain`` makes a text from outside harmless.
+    ``plain`` makes a text from outside harmless.
     """
     state = str(alert.summary.get("registration", ""))
     if resolved and state == Registration.OPEN:
         return words.section("signup", "open")
     tense = "signup_was" if resolved else "signup_is"
     ways = [way for way in alert.summary.get("ways", ()) if isinstance(way, Mapping)]
-    said = [clause for word in _WORST_FIRST for clause in _clauses(word, ways, words, tense, country, plain)]
+    said = [clause for word in _WORST_FIRST for clause in _clauses(word, ways, words, tense, plain)]
     if said:
         return words.fill("signup", "start", clauses=words.section("signup", "between").join(said))
     if state in _WORST_FIRST:
@@ -37,13 +38,13 @@ def sign_up(alert: Alert, resolved: bool, words: Lexicon, country: Say, plain: S
 
 
 def _clauses(
-    word: Registration, ways: Sequence[Mapping[str, Any]], words: Lexicon, tense: str, country: Say, plain: Say
+    word: Registration, ways: Sequence[Mapping[str, Any]], words: Lexicon, tense: str, plain: Say
 ) -> list[str]:
     """Return a clause per condition; ways under the same condition are told together."""
     by_limit: dict[str, list[str]] = {}
     for way in ways:
         if way.get("after") == word:
-            by_limit.setdefault(_limit(way, words, country, plain), []).append(_name(way, words))
+            by_limit.setdefault(_limit(way, words, plain), []).append(_name(way, words))
     state = words.section(tense, word)
     return [
         words.fill("signup", "by" if all(names) else "whole", names=words.join(names), state=state, limit=limit)
@@ -56,8 +57,8 @@ def _name(way: Mapping[str, Any], words: Lexicon) -> str:
     return words.section("method_inline", method) if method in set(Method) - {Method.ANY} else ""
 
 
-def _limit(way: Mapping[str, Any], words: Lexicon, country: Say, plain: Say) -> str:
-    codes = [country(str(code)) for code in way.get("country_codes") or ()]
+def _limit(way: Mapping[str, Any], words: Lexicon, plain: Say) -> str:
+    codes = [country(str(code), words) for code in way.get("country_codes") or ()]
     domains = [plain(str(name)) for name in way.get("email_domains") or ()]
     said = [words.fill("signup", "to_codes", items=_listed(codes, words))] if codes else []
     said += [words.fill("signup", "to_domains", items=_listed(domains, words))] if domains else []

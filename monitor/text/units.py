@@ -1,4 +1,4 @@
-"""Times as people and servers write them, read once for all: ``30s``, ``5m``, and ``Retry-After``."""
+"""``Retry-After``, as servers write it, read in one place."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from monitor.core.scenario.notation import UNIT_S
-
-_DURATION = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(sorted(UNIT_S, key=len, reverse=True))})")
 _NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,9})?")
-
-
-def seconds(value: object) -> float:
-    """Turn ``"500ms"``, ``"30s"``, ``"5m"``, ``"1h"`` or ``"7d"`` into seconds; a bare number is a ``ValueError``."""
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError('write a duration with its unit, as in "500ms", "30s", "5m", "1h" or "7d"')
-    return float(match[1]) * UNIT_S[match[2]]
 
 
 def retry_after_s(value: str, now: datetime | None, longest_s: float) -> float | None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.model import Health, Impact, Observation, Reason, Result, UpstreamIncident, UpstreamReading
-from monitor.core.scenario import notation
+from monitor.core.scenario import durations, notation
 from monitor.core.scenario import play as scenario
 from monitor.core.scenario.export import export
 from monitor.core.scenario.notation import LETTERS, ScenarioError, looks, offset, seconds
@@ -31,12 +31,26 @@ def test_the_notation_of_looks(text: str, expected: list[tuple[str, ...]]) -> No
     assert list(looks(text)) == expected
 
 
-@pytest.mark.parametrize(("text", "value"), [("30s", 30), ("+1h2m3s", 3723), ("500ms", 0.5), ("1d", 86_400)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("30s", 30), ("+1h2m3s", 3723), ("500ms", 0.5), ("1d", 86_400), ("-2m", -120), ("1.5h", 5400), ("5s1h", 3605)],
+)
 def test_durations(text: str, value: float) -> None:
     assert seconds(text) == value
 
 
-@pytest.mark.parametrize("text", ["30", "", "5 minutes", "1x", "s"])
+@pytest.mark.parametrize("text", ["30s", "500ms", "1h30m", "1 h 30 m", "7d", "0s"])
+def test_scenarios_and_the_configuration_read_a_duration_alike(text: str) -> None:
+    assert seconds(text) == durations.seconds(text)
+
+
+@pytest.mark.parametrize("text", ["+5m", "-5m", "5m!", "1m 2", "1..5s", "9" * 80 + "s"])
+def test_a_length_has_no_sign_and_nothing_beside_it(text: str) -> None:
+    with pytest.raises(ValueError, match="with its unit"):
+        durations.seconds(text)
+
+
+@pytest.mark.parametrize("text", ["30", "", "5 minutes", "1x", "s", "+-5m", "+", "1.2.3s"])
 def test_a_bare_number_is_no_duration(text: str) -> None:
     with pytest.raises(ScenarioError, match="not a duration"):
         seconds(text)
@@ -45,7 +59,7 @@ def test_a_bare_number_is_no_duration(text: str) -> None:
 @pytest.mark.parametrize("value", [0, 5, 65, 3723, -90])
 def test_offsets_read_back(value: int) -> None:
     text = offset(at(value), at(0))
-    assert seconds(text.lstrip("-+")) == abs(value)
+    assert seconds(text) == value
 
 
 WORLD = notation.catalogue({"probes": {"chat": {"component": "deepseek/api"}, "web": {"component": "deepseek/web"}}})

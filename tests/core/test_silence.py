@@ -161,7 +161,7 @@ def test_an_alert_about_sign_up_does_not_call_it_open_for_want_of_a_word(word: R
     (found,) = conditions.registration_changed(SIGN_UP.id, word, incident(), ())
     loud, state = Severity.TICKET, AlertState.FIRING
     alert = Alert("a", found.key, found.rule, loud, state, "deepseek", SIGN_UP.id, at(0), at(0), summary=found.summary)
-    assert said in alert_line(alert, "DeepSeek", False, lexicon(), str, str)
+    assert said in alert_line(alert, "DeepSeek", False, lexicon(), str)
 
 
 def test_a_page_of_the_vendor_that_tells_nothing_does_not_end_the_alert_that_it_admits_trouble() -> None:

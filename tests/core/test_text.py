@@ -32,7 +32,7 @@ def alert(rule: Rule | Foreign, **more: object) -> Alert:
 
 
 def line(given: Alert, words: Lexicon, *, resolved: bool = False) -> str:
-    return alert_line(given, "Shop Web", resolved, words, lambda code: f"+{code}", str)
+    return alert_line(given, "Shop Web", resolved, words, str)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

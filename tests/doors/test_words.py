@@ -23,7 +23,8 @@ from monitor.core.incidents.events import Cause, EventKind, RegistrationChanged
 from monitor.core.model import Health, Method, Registration
 from monitor.store.reads.views import IncidentView, Snapshot
 from monitor.text.cleaner import plain
-from monitor.text.lexicon import SECTION, Language
+from monitor.text.countries import countries, country
+from monitor.text.lexicon import SECTION, Language, lexicon
 from tests.core.making import LEAST
 from tests.doors import sample
 from tests.doors.hostile import HOSTILE
@@ -79,8 +80,8 @@ def test_the_languages_have_the_same_texts_with_the_same_places() -> None:
     ],
 )
 def test_durations_have_at_most_two_units(seconds: float, english: str, chinese: str) -> None:
-    assert speak(Language.EN).duration(seconds) == english
-    assert speak(Language.ZH).duration(seconds) == chinese
+    for language, said in ((Language.EN, english), (Language.ZH, chinese)):
+        assert speak(language).duration(seconds) == lexicon(language).duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -97,10 +98,10 @@ def test_latency_has_two_significant_digits() -> None:
 
 
 def test_country_codes_are_shown_with_names() -> None:
-    assert speak(Language.EN).countries(["86", "49"]) == "China (+86) and Germany (+49)"
-    assert speak(Language.ZH).countries(["86"]) == "中国（+86）"
-    assert speak(Language.EN).country("999") == "+999"
-    assert speak(Language.EN).country("8" * 90) == "+8888888…"
+    for words in (speak(Language.EN), lexicon()):
+        assert countries(["86", "49"], words) == "China (+86) and Germany (+49)", "pages and notices name them alike"
+    assert countries(["86"], speak(Language.ZH)) == "中国（+86）"
+    assert country("8" * 90, speak(Language.EN)) == "+8888888…"
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -26,10 +26,10 @@ from monitor.core.model import (
     Registration,
     Source,
 )
+from monitor.core.scenario.durations import seconds
 from monitor.probes import KINDS, base
 from monitor.probes.base import Context, Kind, Seconds, look, tidy
 from monitor.text.redaction import redact
-from monitor.text.units import seconds
 from monitor.wire import WireError
 from tests.edges import driven
 from tests.edges.probing import context

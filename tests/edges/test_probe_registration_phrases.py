@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from monitor.core.model import Method, Registration, Source
 from monitor.probes.registration.phrases import says_existing_users_can_log_in, settled, statements
 from monitor.text.cleaner import as_time, as_url, clean, visible_text
-from monitor.text.countries import country_codes, country_name, is_country_code, shown
+from monitor.text.countries import countries, country, country_codes, is_country_code
+from monitor.text.lexicon import Language, lexicon
 from tests.edges.site import NOW
 
 OPEN, RESTRICTED, DELAYED, CLOSED = (
@@ -206,10 +207,21 @@ def test_country_codes_are_those_of_the_numbering_plan() -> None:
 
 
 def test_country_codes_are_shown_with_names() -> None:
-    assert shown("86") == "China (+86)"
-    assert shown("86", "zh") == "中国 (+86)"
-    assert shown("999") == "+999"
-    assert country_name("1") == "United States and others"
+    english, chinese = lexicon(), lexicon(Language.ZH)
+    assert [country(code, english) for code in ("86", "999", "1")] == [
+        "China (+86)",
+        "+999",
+        "United States and others (+1)",
+    ]
+    assert [country(code, chinese) for code in ("86", "999", "1", "800")] == [
+        "中国（+86）",
+        "+999",
+        "美国等（+1）",
+        "全球（+800）",
+    ]
+    assert countries(["86", "49"], english) == "China (+86) and Germany (+49)"
+    assert countries(["86", "49"], chinese) == "中国（+86）和德国（+49）"
+    assert countries(["86"] * 8, english).endswith(" and 2 more")
 
 
 def test_scripts_comments_and_hidden_elements_are_not_read() -> None:

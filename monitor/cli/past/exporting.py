@@ -51,7 +51,7 @@ class Since(Moment):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return the aware time; a day begins at 00:00 UTC."""
         from monitor import clock
-        from monitor.text.units import seconds
+        from monitor.core.scenario.durations import seconds
 
         if isinstance(value, datetime):
             return value

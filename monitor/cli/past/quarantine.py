@@ -15,13 +15,13 @@ from typing import Any
 import click
 
 from monitor import clock
-from monitor.channels.words import duration
 from monitor.cli.common import Failure, example, open_database
 from monitor.config.faults import did_you_mean
 from monitor.recorder.quarantine import BusyError, Held, Quarantine, Request, ask, listed, strays
 from monitor.runtime.places import quarantine_home
 from monitor.runtime.programs import database_url
 from monitor.text.cleaner import plain
+from monitor.text.lexicon import lexicon
 
 ANSWER_S = 30.0
 """So long a running worker has to answer; it looks every second."""
@@ -61,7 +61,7 @@ def _row(folder: Path, item: Held) -> dict[str, Any]:
 
 
 def _show(folder: Path, item: Held) -> None:
-    held_for = duration(clock.now() - item.since)
+    held_for = lexicon().duration((clock.now() - item.since).total_seconds())
     click.echo(click.style(item.service, bold=True) + f"  at {folder.name}")
     click.echo(f"  since    {item.since:%Y-%m-%d %H:%M:%S} UTC, {held_for} ago")
     click.echo(f"  holds    {item.looks:,} looks in {item.entries:,} batches, {item.size_bytes / 1024:,.0f} kB")

@@ -43,6 +43,7 @@ from monitor.core.model import (
     UpstreamReading,
     UpstreamUpdate,
 )
+from monitor.core.scenario import durations
 
 LETTERS: Mapping[str, Reason] = {
     "o": Reason.OK,
@@ -65,7 +66,6 @@ LETTERS: Mapping[str, Reason] = {
 """One letter per look: ok, slow, queued, error, overloaded, timeout, connect, dns, throttled, auth, money, lagged,
 blocked, unreadable, internal, missed."""
 BY_VALUE = {reason.value: reason for reason in Reason}
-UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class ScenarioError(ValueError):
@@ -74,18 +74,15 @@ class ScenarioError(ValueError):
 
 def seconds(text: str | float) -> float:
     """Read ``90s``, ``1h30m``, ``+5m1s`` or ``-2m`` as seconds."""
-    parts = re.findall(r"([\d.]+)(ms|s|m|h|d)", str(text))
-    if not parts or "".join(a + b for a, b in parts) != str(text).lstrip("+-"):
-        raise ScenarioError(f"not a duration: {text!r}; write 30s, 5m or +1h2m3s")
-    return (-1 if str(text).startswith("-") else 1) * sum(float(number) * UNIT_S[unit] for number, unit in parts)
+    try:
+        return durations.seconds(text, signed=True)
+    except ValueError as error:
+        raise ScenarioError(f"not a duration: {str(text)[:80]!r}; {error}") from None
 
 
 def offset(at: datetime, start: datetime) -> str:
     """Write a moment as ``+1h2m3s`` after the start, whole seconds."""
-    left = int((at - start).total_seconds())
-    sign, left = ("-", -left) if left < 0 else ("+", left)
-    parts = [(left // 3600, "h"), (left // 60 % 60, "m"), (left % 60, "s")]
-    return sign + ("".join(f"{number}{unit}" for number, unit in parts if number) or "0s")
+    return durations.written((at - start).total_seconds())
 
 
 def looks(text: str) -> Iterator[tuple[str, ...]]:

@@ -34,7 +34,8 @@ from monitor.probes.registration.detectors import PATHS, Extra, Reading, detect,
 from monitor.probes.registration.phrases import Statement, says_existing_users_can_log_in, settled, statements
 from monitor.probes.upstream.parts import OVER, Look, UnreadableError
 from monitor.probes.upstream.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
-from monitor.text.countries import is_country_code, shown
+from monitor.text.countries import country, is_country_code
+from monitor.text.lexicon import lexicon
 from monitor.wire import Answer, WireError
 
 Detector = Literal[
@@ -274,7 +275,7 @@ def _observation(found: Reading, answer: Answer, ctx: Context, *, announces: boo
 
 
 def _short(reading: MethodReading) -> str:
-    codes = ", ".join(shown(code) for code in reading.country_codes)
+    codes = ", ".join(country(code, lexicon()) for code in reading.country_codes)
     return f"{reading.method}: {reading.state}" + (f" to {codes}" if codes else "")
 
 
