@@ -16,7 +16,7 @@ from plotly.subplots import make_subplots
 from dashboard.palette import colour, tints
 from dashboard.parts import with_gaps
 from dashboard.words import Words, capital
-from monitor.core.model import Reason, Scope
+from monitor.core.model.reasons import Reason, Scope
 from monitor.store.reads.views import LatencyPoint
 from monitor.text.lexicon import Language
 

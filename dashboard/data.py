@@ -17,7 +17,8 @@ from pydantic import TypeAdapter
 from sqlalchemy import Engine
 
 from monitor.core.catalogue import Catalogue
-from monitor.core.model import Health, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from monitor.store.reads.views import LatencyPoint, ServiceView, Snapshot

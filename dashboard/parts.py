@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from dashboard.sentences import state_word
 from dashboard.words import Words
 from monitor.core.components.slo import PERIOD_DAYS, Budget
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 from monitor.store.reads.views import (
     ComponentView,
     DayBar,

@@ -14,7 +14,8 @@ from monitor.core.catalogue import ComponentKind
 from monitor.core.components.baseline import Unusual
 from monitor.core.entities import MethodState
 from monitor.core.incidents.events import Cause, RegistrationChanged
-from monitor.core.model import Health, Impact, Method, Registration
+from monitor.core.model.registration import Method, Registration
+from monitor.core.model.states import Health, Impact
 from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.countries import countries

@@ -31,7 +31,9 @@ from monitor.core.incidents.events import (
     Resolved,
     UpstreamSaid,
 )
-from monitor.core.model import Health, Impact, Method, Reason, Registration
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration
+from monitor.core.model.states import Health, Impact
 from monitor.store.reads.views import IncidentView
 from monitor.text.cleaner import plain
 

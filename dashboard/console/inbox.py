@@ -11,7 +11,8 @@ from dashboard.parts import mark
 from dashboard.words import Words
 from monitor.core.alerts.rules import is_operators
 from monitor.core.commands import AcknowledgeAlert, ResolveAlert
-from monitor.core.model import AlertState, Health, Severity
+from monitor.core.model.alerting import AlertState, Severity
+from monitor.core.model.states import Health
 from monitor.store import reads
 from monitor.store.reads.views import AlertView, Snapshot
 from monitor.text import alerts as text

@@ -10,7 +10,7 @@ from dashboard.sentences import incident_title, names_of
 from dashboard.web.render import block
 from dashboard.words import capital
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident, WritePostmortem
-from monitor.core.model import Impact, IncidentStatus
+from monitor.core.model.states import Impact, IncidentStatus
 from monitor.store import reads
 from monitor.store.reads.views import IncidentView, Snapshot
 from monitor.text.cleaner import plain

@@ -10,7 +10,7 @@ import streamlit as st
 
 from dashboard.console import shared
 from monitor.core.commands import JudgeAlert
-from monitor.core.model import AlertState, Verdict
+from monitor.core.model.alerting import AlertState, Verdict
 from monitor.store import reads
 from monitor.store.reads.views import AlertView
 from monitor.text.cleaner import plain

@@ -12,7 +12,7 @@ from dashboard.console.act import Console
 from dashboard.words import Words, capital
 from monitor import clock
 from monitor.core.commands import Command
-from monitor.core.model import AlertState
+from monitor.core.model.alerting import AlertState
 from monitor.store.reads.views import AlertView
 from monitor.text import alerts as text
 from monitor.text.cleaner import plain

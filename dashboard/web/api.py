@@ -18,7 +18,7 @@ from dashboard.web.render import slug
 from dashboard.words import Words, speak
 from monitor.core.incidents import transitions
 from monitor.core.incidents.events import EventKind, Note
-from monitor.core.model import Health, IncidentStatus
+from monitor.core.model.states import Health, IncidentStatus
 from monitor.store.reads.views import ComponentView, IncidentView, MaintenanceView, ServiceView, Snapshot, Uptime
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language

@@ -10,7 +10,7 @@ from dashboard import sentences, timeline
 from dashboard.palette import BADGE, DARK, colour
 from dashboard.web.render import slug
 from dashboard.words import speak, web_address
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 from monitor.store.reads.views import Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language

@@ -25,7 +25,9 @@ from dashboard.palette import style_sheet
 from dashboard.words import Words, capital, speak, web_address
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.entities import MethodState
-from monitor.core.model import Health, Outcome, Reason, Registration, Source
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.registration import Registration, Source
+from monitor.core.model.states import Health
 from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language

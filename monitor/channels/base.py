@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from monitor.core.entities import Alert
-from monitor.core.model import AlertState, Reason, Why
+from monitor.core.model.alerting import AlertState, Why
+from monitor.core.model.reasons import Reason
 from monitor.text.lexicon import Language
 from monitor.text.units import retry_after_s
 from monitor.wire import HttpClient, Limits, Wire, WireError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monitor.channels.base import Notice
 from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert
-from monitor.core.model import AlertState
+from monitor.core.model.alerting import AlertState
 from monitor.text.alerts import alert_line, fact_rows, rule_label
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language, Lexicon, lexicon

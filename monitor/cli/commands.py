@@ -13,7 +13,8 @@ import click
 from monitor import clock
 from monitor.cli.common import Failure, example, open_database
 from monitor.core import commands as c
-from monitor.core.model import Impact, IncidentStatus, Verdict
+from monitor.core.model.alerting import Verdict
+from monitor.core.model.states import Impact, IncidentStatus
 from monitor.core.scenario.durations import seconds
 from monitor.text.cleaner import plain
 

@@ -17,7 +17,8 @@ from monitor.core.alerts.warnings import ALERTS
 from monitor.core.catalogue import Probe
 from monitor.core.checks.steps import needs_second_look
 from monitor.core.codec import dumps_result
-from monitor.core.model import ChatTimes, Observation, Outcome, Phases, Reason, Result
+from monitor.core.model.observations import ChatTimes, Observation, Phases, Result
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.text.cleaner import plain
 from monitor.text.countries import country
 from monitor.text.lexicon import lexicon

@@ -7,7 +7,7 @@ import random
 from monitor import clock
 from monitor.config.load import Config
 from monitor.core.catalogue import Probe
-from monitor.core.model import Result, RunId
+from monitor.core.model.observations import Result, RunId
 from monitor.probes import KINDS
 from monitor.probes.base import Context, look
 from monitor.wire import Wire

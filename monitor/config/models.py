@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 
 from monitor.config.settled import Settings
 from monitor.core.catalogue import ComponentKind, Policy, Publishing
-from monitor.core.model import Severity
+from monitor.core.model.alerting import Severity
 from monitor.probes.base import Seconds
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]

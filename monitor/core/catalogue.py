@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from monitor.core.maintenance import Maintenance
-from monitor.core.model import Health, Severity
+from monitor.core.model.alerting import Severity
+from monitor.core.model.states import Health
 from monitor.core.schedule import slot
 
 

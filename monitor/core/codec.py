@@ -17,7 +17,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from monitor.core.alerts.warning_codes import AnyWarning
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 
 Convert = Callable[[Any], Any]
 

@@ -20,7 +20,7 @@ from monitor.core.incidents.events import EventData, Hidden, Note, Opened, Postm
 from monitor.core.incidents.rules import incident_id
 from monitor.core.incidents.transitions import IllegalTransitionError, is_open
 from monitor.core.maintenance import Maintenance, repeat_fault
-from monitor.core.model import AlertState, Severity, Verdict, Why
+from monitor.core.model.alerting import AlertState, Severity, Verdict, Why
 from monitor.core.state_store import Notice, StateStore
 
 LONGEST_SILENCE = timedelta(days=90)

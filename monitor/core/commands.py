@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.core.incidents.events import Cause
-from monitor.core.model import Impact, IncidentStatus, Severity, Verdict
+from monitor.core.model.alerting import Severity, Verdict
+from monitor.core.model.states import Impact, IncidentStatus
 
 
 class CommandError(Exception):

@@ -12,18 +12,10 @@ from typing import Any
 
 from monitor.core.alerts.rules import AnyRule
 from monitor.core.incidents.events import Cause, EventData, EventKind
-from monitor.core.model import (
-    AlertState,
-    Health,
-    Impact,
-    IncidentStatus,
-    Method,
-    Reason,
-    Registration,
-    Severity,
-    Source,
-    Why,
-)
+from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.states import Health, Impact, IncidentStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,10 @@ from monitor.core.components.budgets import LONGEST, Tally, budgets_burning
 from monitor.core.components.health import is_fresh, stale_after
 from monitor.core.components.verdicts import follow, judge, set_health, settle
 from monitor.core.entities import ComponentChange, RegistrationChange
-from monitor.core.model import Health, Observation, Outcome, Reason, Result, RunId, Severity
+from monitor.core.model.alerting import Severity
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.states import Health
 from monitor.core.state_store import ComponentRow, Series, StateStore, WorkerReport, WorkerRow
 
 GAP = timedelta(seconds=60)

@@ -16,7 +16,10 @@ from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, Regi
 from monitor.core.incidents.events import Cause, UpstreamSaid
 from monitor.core.incidents.transitions import apply, is_open
 from monitor.core.maintenance import BY_FILE, LEFT_FILE, Maintenance, Window, around, held
-from monitor.core.model import AlertState, Certificate, Health, Result, UpstreamReading, Verdict
+from monitor.core.model.alerting import AlertState, Verdict
+from monitor.core.model.observations import Certificate, Result
+from monitor.core.model.states import Health
+from monitor.core.model.upstream import UpstreamReading
 from monitor.core.schedule import micros
 from monitor.core.state_store import ComponentRow, Notice, Series, WorkerRow
 

@@ -23,7 +23,9 @@ from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import Evaluation, ended, last_looks
 from monitor.core.incidents.events import Cause
 from monitor.core.memory_store import MemoryStore
-from monitor.core.model import Outcome, Registration, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome
+from monitor.core.model.registration import Registration
 from monitor.core.schedule import EPOCH
 from monitor.core.state_store import WorkerReport
 

@@ -22,7 +22,11 @@ from monitor.core.components.registration import RegistrationState
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
 from monitor.core.incidents.events import Cause
 from monitor.core.maintenance import Maintenance, Window
-from monitor.core.model import Certificate, Health, Reason, Result, UpstreamReading, Verdict, Why
+from monitor.core.model.alerting import Verdict, Why
+from monitor.core.model.observations import Certificate, Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
+from monitor.core.model.upstream import UpstreamReading
 
 
 @dataclass(slots=True)

@@ -16,18 +16,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from monitor.core.catalogue import Probe, service_of
-from monitor.core.model import (
-    Evidence,
-    Health,
-    Impact,
-    IncidentStatus,
-    Observation,
-    Reason,
-    Result,
-    RunId,
-    UpstreamIncident,
-    UpstreamUpdate,
-)
+from monitor.core.model.observations import Evidence, Observation, Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamIncident, UpstreamUpdate
 from monitor.core.schedule import slot, ticks_between
 from monitor.simulator.state import Sign
 

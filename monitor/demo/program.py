@@ -45,7 +45,7 @@ from monitor.core.incidents.events import (
     Resolved,
     UpstreamSaid,
 )
-from monitor.core.model import Observation
+from monitor.core.model.observations import Observation
 from monitor.demo.past import Past
 from monitor.demo.seeding import Seeding, coarse
 from monitor.flow.accounts import set_password

@@ -12,7 +12,9 @@ from monitor import clock, flow
 from monitor.core.alerts.rules import AnyRule, Rule
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.commands import AcknowledgeAlert, JudgeAlert, ScheduleMaintenance, WritePostmortem
-from monitor.core.model import Impact, Observation, Result, RunId, Verdict
+from monitor.core.model.alerting import Verdict
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.states import Impact
 from monitor.demo.past import FINE_S, PLANNED, Past, Planned
 from monitor.store import reads
 

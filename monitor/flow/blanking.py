@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 
 from monitor.core.catalogue import Index
 from monitor.core.components.health import stale_after
-from monitor.core.model import Health, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.core.schedule import micros as us
 from monitor.store.catalogues import load_index
 from monitor.store.codec import DAY, SECOND

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Engine
 
 from monitor.core.catalogue import service_of as named_in
-from monitor.core.model import Observation, Reason, Result
+from monitor.core.model.observations import Observation, Result
+from monitor.core.model.reasons import Reason
 from monitor.logs import Event, Room
 from monitor.store.catalogues import load_index
 from monitor.store.engine import is_away, reading

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Select, exists, func, or_, select, up
 
 from monitor.core.entities import Alert
 from monitor.core.evaluation import Evaluation
-from monitor.core.model import Sending, Why
+from monitor.core.model.alerting import Sending, Why
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell

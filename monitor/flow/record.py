@@ -16,7 +16,8 @@ from sqlalchemy import Engine, insert
 from monitor.core.checks.plausible import plausible
 from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.evaluation import Evaluation, Judged, ended
-from monitor.core.model import Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 from monitor.core.schedule import micros as us
 from monitor.flow.isolating import Unjudged, one_by_one, separated, services
 from monitor.flow.telling import News, news_of, tell, timed

@@ -10,7 +10,7 @@ from typing import assert_never
 from monitor import clock
 from monitor.core.entities import Alert, Incident, IncidentEvent
 from monitor.core.incidents.events import EventKind, FailedAgain
-from monitor.core.model import Severity
+from monitor.core.model.alerting import Severity
 from monitor.logs import Event, Room
 from monitor.store.transaction.alerts import AlertStep
 from monitor.store.transaction.store import SqlStore

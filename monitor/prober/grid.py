@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from apscheduler.triggers.base import BaseTrigger
 
 from monitor.core.catalogue import Probe
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.schedule import count_between, next_tick, slot, ticks_between
 
 MOST_MISSED = 200

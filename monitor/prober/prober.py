@@ -20,7 +20,8 @@ from monitor.config.load import Config
 from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks import pace
 from monitor.core.checks.pace import Pace
-from monitor.core.model import Reason, Result, RunId
+from monitor.core.model.observations import Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.prober.grid import Grid, missed
 from monitor.prober.self_check import SelfCheck
 from monitor.probes import KINDS

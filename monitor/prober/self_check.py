@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Probe
 from monitor.core.checks.network_doubt import is_blind, no_names
-from monitor.core.model import Outcome, Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.logs import Event, Room
 
 log = Room("sight")

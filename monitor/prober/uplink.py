@@ -10,7 +10,8 @@ from typing import assert_never
 
 from monitor import clock
 from monitor.core.codec import CodecError, dumps_result
-from monitor.core.model import Outcome, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome
 from monitor.logs import Event, Room
 from monitor.runtime.frames import from_recorder, to_recorder
 from monitor.runtime.messages import (

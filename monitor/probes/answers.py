@@ -15,7 +15,8 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from monitor.core.model import Certificate, Evidence, Observation, Phases, Reason
+from monitor.core.model.observations import Certificate, Evidence, Observation, Phases
+from monitor.core.model.reasons import Reason
 from monitor.probes.base import LONGEST_WAIT_S, shown_url
 from monitor.text import units
 from monitor.wire import Connection, text_of

@@ -23,7 +23,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
 from monitor.core.alerts.warning_codes import WarningCode
-from monitor.core.model import Evidence, Observation, Phases, Reason
+from monitor.core.model.observations import Evidence, Observation, Phases
+from monitor.core.model.reasons import Reason
 from monitor.core.scenario.durations import seconds
 from monitor.text.redaction import Forms, as_seen, forms_of, redacted
 from monitor.wire import Limits, Wire, WireError

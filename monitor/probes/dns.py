@@ -14,7 +14,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from monitor.core.alerts.warning_codes import WarningCode, detailed
-from monitor.core.model import Observation, Phases, Reason
+from monitor.core.model.observations import Observation, Phases
+from monitor.core.model.reasons import Reason
 from monitor.probes import base
 from monitor.probes.base import Context, Kind, Seconds
 from monitor.wire.names import NameAnswer, name_server

@@ -23,7 +23,8 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 
 from monitor import clock
-from monitor.core.model import Evidence, Observation, Reason
+from monitor.core.model.observations import Evidence, Observation
+from monitor.core.model.reasons import Reason
 from monitor.probes import base
 from monitor.probes.base import Context, Kind, Memory, Seconds
 

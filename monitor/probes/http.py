@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import regex
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from monitor.core.model import Observation, Phases, Reason
+from monitor.core.model.observations import Observation, Phases
+from monitor.core.model.reasons import Reason
 from monitor.probes import base
 from monitor.probes.answers import (
     EXPIRY_WARNING_S,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from monitor.core.model import Observation
+from monitor.core.model.observations import Observation
 from monitor.probes import base
 from monitor.probes.answers import connected
 from monitor.probes.base import Context, Kind, Seconds

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from monitor.core.model import Observation, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Reason
 from monitor.probes import base
 from monitor.probes.answers import EXPIRY_WARNING_S, connected, expiring, observed
 from monitor.probes.base import CERTIFICATES, Context, Kind, Seconds

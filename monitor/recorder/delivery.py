@@ -18,7 +18,7 @@ from monitor.channels import KINDS, Notice, Undeliverable
 from monitor.channels.base import Options
 from monitor.config.settled import Settled
 from monitor.core.alerts.rules import Rule
-from monitor.core.model import Sending
+from monitor.core.model.alerting import Sending
 from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
 from monitor.logs import Event, Fields, Room
 from monitor.text.lexicon import Language, lexicon

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.core.catalogue import service_of
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 from monitor.flow.record import Recorded
 from monitor.logs import Event, Room
 from monitor.recorder import quarantine

@@ -20,7 +20,11 @@ from prometheus_client.registry import Collector
 
 from monitor import __version__
 from monitor.core.catalogue import Catalogue, Probe, service_of
-from monitor.core.model import Health, Impact, Outcome, Phases, Registration, Result, Sending
+from monitor.core.model.alerting import Sending
+from monitor.core.model.observations import Phases, Result
+from monitor.core.model.reasons import Outcome
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Health, Impact
 from monitor.logs import Event, Room
 from monitor.store.reads.views import ComponentView, Snapshot
 

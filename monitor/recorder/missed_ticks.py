@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine, select
 
 from monitor.core.catalogue import Catalogue, Probe
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.schedule import count_between, slot, ticks_between
 from monitor.core.schedule import from_micros as when
 from monitor.store import tables

@@ -22,7 +22,8 @@ from urllib.parse import quote, unquote
 
 from monitor import __version__
 from monitor.core.codec import CodecError, dumps_result, loads_result, to_json
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.recorder.records import append, record, records, rewrite, sync_directory
 from monitor.recorder.spool import turning_points
 

@@ -20,7 +20,7 @@ from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.core.catalogue import Probe
 from monitor.core.codec import CodecError, loads_result
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 from monitor.logs import Event, Room, hide
 from monitor.recorder.contact import Contact
 from monitor.recorder.delivery import Dispatcher

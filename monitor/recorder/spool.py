@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from monitor.core.codec import CodecError, dumps_result, loads_result
-from monitor.core.model import Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 from monitor.recorder.records import append, record, records, rewrite, sync_directory
 
 CONFIRMING_LOOKS = 10

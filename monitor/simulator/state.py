@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from monitor.core.model import Health, IncidentStatus
+from monitor.core.model.states import Health, IncidentStatus
 
 
 class Fault(StrEnum):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from monitor.core.model import Health, IncidentStatus
+from monitor.core.model.states import Health, IncidentStatus
 from monitor.simulator.state import Announcement
 
 PARTS = {"api": "API 服务 (API Service)", "web": "网页对话服务 (Web Chat Service)"}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, inspect, select, text, update
 
-from monitor.core.model import Sending
+from monitor.core.model.alerting import Sending
 from monitor.core.schedule import from_micros as when
 from monitor.store import tables
 from monitor.store.engine import AWAY, StoreError, begin, is_postgresql, open_engine, parsed_url, reading

@@ -8,7 +8,10 @@ from enum import StrEnum
 from monitor.core.alerts.rules import Rule, row, rule_named
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.entities import Alert
-from monitor.core.model import Health, Reason, Registration, Severity
+from monitor.core.model.alerting import Severity
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Health
 from monitor.text.lexicon import Lexicon
 from monitor.text.signup import Say, sign_up
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from monitor.core.entities import Alert
-from monitor.core.model import Method, Registration
+from monitor.core.model.registration import Method, Registration
 from monitor.text.countries import country
 from monitor.text.lexicon import Lexicon
 

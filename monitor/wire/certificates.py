@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
-from monitor.core.model import Certificate
+from monitor.core.model.observations import Certificate
 
 NAME_CHARACTERS = 200
 CHAIN_LENGTH = 10

@@ -7,7 +7,7 @@ from collections import deque
 from enum import Enum
 
 from monitor import clock
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire.model import WireError
 
 LATE_S = 0.005

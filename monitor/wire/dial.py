@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from monitor import clock
 from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire.deadline import Deadline
 from monitor.wire.model import Timing, WireError, longer
 

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import httpx
 
 from monitor.core.alerts.warning_codes import WarningText
-from monitor.core.model import Certificate, Phases, Reason
+from monitor.core.model.observations import Certificate, Phases
+from monitor.core.model.reasons import Reason
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 CHARSETS = frozenset(

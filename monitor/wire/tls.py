@@ -9,7 +9,7 @@ from pathlib import Path
 import certifi
 
 from monitor import clock
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Piece, Stream
 from monitor.wire.model import Timing, WireError, longer

@@ -20,7 +20,8 @@ from rich.table import Table
 from sqlalchemy import Engine, text
 
 from monitor import flow
-from monitor.core.model import Observation, Phases, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.schedule import micros as us
 from monitor.recorder.recorder import REST_S
 from monitor.store.codec import DAY

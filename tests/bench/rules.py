@@ -13,7 +13,8 @@ from monitor.core.catalogue import Catalogue, Component, Policy, Probe, Route, S
 from monitor.core.checks import probe_state, steps
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components import health
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.replay import Judge
 
 START = datetime(2026, 1, 5, tzinfo=UTC)

@@ -31,7 +31,8 @@ from rich.table import Table
 from monitor import clock
 from monitor.config.load import Config
 from monitor.config.settled import Settings
-from monitor.core.model import Observation, Reason, Result
+from monitor.core.model.observations import Observation, Result
+from monitor.core.model.reasons import Reason
 from monitor.prober.prober import Prober
 from monitor.probes import KINDS
 from monitor.probes.base import Context, Kind, Options, look

@@ -27,7 +27,8 @@ from sqlalchemy import Engine
 from monitor import flow
 from monitor.core.catalogue import Catalogue
 from monitor.core.checks.steps import needs_second_look
-from monitor.core.model import ChatTimes, Observation, Phases, Reason, Result, RunId
+from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.prober.grid import Grid
 from monitor.store import reads
 from monitor.store.engine import open_engine

@@ -18,7 +18,8 @@ from sqlalchemy import Engine, insert, text
 from monitor import flow
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
 from monitor.core.components import sketch
-from monitor.core.model import ChatTimes, Observation, Phases, Reason, Result, RunId
+from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.schedule import micros as us
 from monitor.core.schedule import slot
 from monitor.store import reads, tables

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor import clock
-from monitor.core.model import Source
+from monitor.core.model.registration import Source
 from monitor.probes.answers import parse_json
 from monitor.probes.base import Context
 from monitor.probes.registration.phrases import statements

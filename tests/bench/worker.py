@@ -27,7 +27,7 @@ from sqlalchemy import insert, select, update
 
 from monitor import clock
 from monitor.core.components import sketch
-from monitor.core.model import Outcome
+from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.engine import begin, open_engine, reading

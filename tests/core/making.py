@@ -10,7 +10,8 @@ from typing import Any
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks import probe_state, steps
 from monitor.core.incidents.events import EventKind
-from monitor.core.model import Observation, Phases, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.scenario.notation import LETTERS, looks
 
 T0 = datetime(2026, 1, 5, tzinfo=UTC)

@@ -21,18 +21,10 @@ from monitor.core.components.slo import RULES, Burning, Count
 from monitor.core.entities import Alert, Decision, Incident, MethodState
 from monitor.core.incidents.events import Cause
 from monitor.core.maintenance import Window
-from monitor.core.model import (
-    AlertState,
-    Health,
-    Impact,
-    IncidentStatus,
-    Method,
-    Reason,
-    Registration,
-    Severity,
-    Source,
-    Why,
-)
+from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.states import Health, Impact, IncidentStatus
 
 from .making import at
 

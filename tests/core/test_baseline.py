@@ -8,7 +8,8 @@ from monitor.core.catalogue import Policy
 from monitor.core.components import baseline, sketch
 from monitor.core.components.baseline import HOURS_A_WEEK, Hour, Pace, Unusual, hour_of_week, unusual
 from monitor.core.components.health import ComponentHealth
-from monitor.core.model import Health, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 
 from .making import T0
 

@@ -2,7 +2,8 @@ import pytest
 
 from monitor.core.catalogue import Probe
 from monitor.core.checks.network_doubt import is_blind
-from monitor.core.model import Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 
 from .making import at, look, probe
 

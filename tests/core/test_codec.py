@@ -9,17 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.codec import CodecError, dumps_result, loads_result
-from monitor.core.model import (
-    ChatTimes,
-    Health,
-    MethodReading,
-    Observation,
-    Phases,
-    Reason,
-    Result,
-    RunId,
-    UpstreamReading,
-)
+from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import MethodReading
+from monitor.core.model.states import Health
+from monitor.core.model.upstream import UpstreamReading
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from monitor.core.incidents.correlation import due, related, within_s
 from monitor.core.incidents.events import Cause, EventKind, Related
 from monitor.core.incidents.rules import Facts, decide
 from monitor.core.incidents.transitions import apply
-from monitor.core.model import Impact, IncidentStatus
+from monitor.core.model.states import Impact, IncidentStatus
 
 from .making import at
 

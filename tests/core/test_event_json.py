@@ -22,7 +22,9 @@ from monitor.core.incidents.events import (
     RegistrationChanged,
     class_of,
 )
-from monitor.core.model import Health, Method, Reason, Registration, Source
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.states import Health
 
 from .making import LEAST
 

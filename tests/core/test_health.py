@@ -20,7 +20,9 @@ from monitor.core.checks.flapping import FLAP_STATES, flap_percent
 from monitor.core.checks.network_doubt import answers_at
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components import health
-from monitor.core.model import Health, Outcome, Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.states import Health
 from monitor.core.scenario.notation import LETTERS
 
 from .making import at, fold, look, probe, results, state

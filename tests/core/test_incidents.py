@@ -22,7 +22,9 @@ from monitor.core.incidents.events import Cause, ComponentWorse, EventKind, Note
 from monitor.core.incidents.rules import Facts
 from monitor.core.incidents.transitions import IllegalTransitionError
 from monitor.core.maintenance import Window
-from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.replay import Judge, run
 from monitor.core.scenario.notation import LETTERS
 

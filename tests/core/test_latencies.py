@@ -1,5 +1,6 @@
 from monitor.core.components.latencies import response_s
-from monitor.core.model import Observation, Phases, Reason, Result
+from monitor.core.model.observations import Observation, Phases, Result
+from monitor.core.model.reasons import Reason
 
 from .making import at, look
 

@@ -7,7 +7,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.model import Health, Impact, Observation, Reason, Result, UpstreamIncident, UpstreamReading
+from monitor.core.model.observations import Observation, Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health, Impact
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 from monitor.core.scenario import durations, notation
 from monitor.core.scenario import play as scenario
 from monitor.core.scenario.export import export

@@ -13,7 +13,9 @@ from monitor.core.alerts.warning_codes import AnyWarning, WarningCode, WarningTe
 from monitor.core.alerts.warnings import ALERTS, FIRM_LOOKS, RULE, noticed
 from monitor.core.codec import dumps_result, loads_result
 from monitor.core.entities import Alert
-from monitor.core.model import AlertState, Observation, Reason, Result, RunId, Severity
+from monitor.core.model.alerting import AlertState, Severity
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from tests.core.making import T0
 
 API = "deepseek/api"

@@ -3,7 +3,8 @@
 from datetime import timedelta
 
 from monitor.core.checks import pace
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 
 from .making import at, probe
 

@@ -8,7 +8,8 @@ from monitor.core.catalogue import Policy
 from monitor.core.components import registration
 from monitor.core.components.registration import RegistrationState
 from monitor.core.entities import RegistrationChange
-from monitor.core.model import Health, Method, MethodReading, Registration, Source
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.states import Health
 
 from .making import at
 

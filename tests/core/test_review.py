@@ -10,7 +10,7 @@ from monitor.core.alerts.review import Reviewed
 from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue, Component, Policy, Route, Service
 from monitor.core.entities import Alert
-from monitor.core.model import AlertState, Severity, Verdict
+from monitor.core.model.alerting import AlertState, Severity, Verdict
 
 from .making import at, probe, results
 

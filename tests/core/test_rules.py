@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.core.alerts.conditions import alert_key
 from monitor.core.alerts.rules import FROM_OUTSIDE, RULES, Audience, Foreign, Rule, is_operators, row, rule_named
-from monitor.core.model import Severity
+from monitor.core.model.alerting import Severity
 
 STORED = {
     "component_down", "registration_changed", "suspect", "burn_rate", "certificate", "account", "configuration",

@@ -17,20 +17,11 @@ from monitor.core.entities import Alert, Incident, MethodState, RegistrationChan
 from monitor.core.incidents import rules as incidents
 from monitor.core.incidents.events import Cause, Opened
 from monitor.core.incidents.rules import Facts
-from monitor.core.model import (
-    AlertState,
-    Health,
-    Impact,
-    IncidentStatus,
-    Method,
-    MethodReading,
-    Reason,
-    Registration,
-    Severity,
-    Source,
-    UpstreamReading,
-    Why,
-)
+from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamReading
 from monitor.core.replay import Judge
 from monitor.core.state_store import ComponentRow
 from monitor.text.alerts import alert_line

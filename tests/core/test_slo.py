@@ -1,7 +1,7 @@
 import pytest
 
 from monitor.core.components import slo
-from monitor.core.model import Severity
+from monitor.core.model.alerting import Severity
 
 
 @pytest.mark.parametrize(

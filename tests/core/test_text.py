@@ -8,19 +8,23 @@ from string import Formatter
 
 import pytest
 
-from monitor.core import model
 from monitor.core.alerts.rules import FOREIGN_ROW, RULES, Foreign, Rule, row
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.entities import Alert
 from monitor.core.incidents.events import Cause, EventKind
-from monitor.core.model import AlertState, Health, Outcome, Registration, Scope, Severity, Why
+from monitor.core.model import alerting, reasons, registration, states
+from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.reasons import Outcome, Scope
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Health
 from monitor.text.alerts import alert_line, fact_rows, rule_label
 from monitor.text.lexicon import SECTION, Language, Lexicon, lexicon
 from tests.core.making import T0
 
 LANGUAGES = list(Language)
 OTHERS: dict[str, type[Enum]] = {"Cause": Cause, "EventKind": EventKind, "Rule": Rule, "WarningCode": WarningCode}
-CLOSED = [OTHERS.get(name) or getattr(model, name) for name in SECTION]
+NOUNS = vars(alerting) | vars(reasons) | vars(registration) | vars(states)
+CLOSED = [OTHERS.get(name) or NOUNS[name] for name in SECTION]
 OWN_SENTENCE = {"component_down", "digest"}
 """Rules whose line is made of the words of a state, or of counts."""
 FACTS = {"why": "the cable", "days_left": 3, "warning": "upstream.frozen", "count": 7, "services": 2}

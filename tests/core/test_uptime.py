@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from monitor.core.components import uptime
 from monitor.core.components.uptime import Shares, Span
 from monitor.core.maintenance import Window
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 
 from .making import T0, at
 

@@ -6,7 +6,8 @@ import pytest
 from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.incidents.events import Cause, Opened, UpstreamSaid
 from monitor.core.incidents.witness import concerns, is_quoted, lead_s, unquoted
-from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading, UpstreamUpdate
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 
 from .making import T0, at
 

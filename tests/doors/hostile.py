@@ -6,16 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.core.incidents.events import EventKind
-from monitor.core.model import (
-    Health,
-    Impact,
-    Method,
-    Reason,
-    Registration,
-    UpstreamIncident,
-    UpstreamReading,
-    UpstreamUpdate,
-)
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration
+from monitor.core.model.states import Health, Impact
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.store.reads.views import MaintenanceView, RegistrationView, Snapshot, UpstreamView
 from tests.doors.sample import NOW, january, method
 from tests.doors.sample_story import event, outage

@@ -11,18 +11,10 @@ from typing import Any
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Service
 from monitor.core.components.slo import PERIOD_DAYS, Budget
 from monitor.core.entities import MethodState
-from monitor.core.model import (
-    Health,
-    Impact,
-    IncidentStatus,
-    Method,
-    Reason,
-    Registration,
-    Source,
-    UpstreamIncident,
-    UpstreamReading,
-    UpstreamUpdate,
-)
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.store.reads.views import (
     ComponentView,
     DayBar,

@@ -9,7 +9,7 @@ from typing import Any
 from monitor.core.entities import IncidentEvent
 from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.incidents.events import Cause, EventKind
-from monitor.core.model import Impact, IncidentStatus
+from monitor.core.model.states import Impact, IncidentStatus
 from monitor.store.reads.views import IncidentView
 
 CUT = "线上服务受到大规模恶意攻击，为持续提供服务，暂时限制了+86手机号以外的注册方式，已注册用户可以正常登录。"

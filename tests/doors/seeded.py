@@ -9,18 +9,9 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Probe
-from monitor.core.model import (
-    ChatTimes,
-    Method,
-    MethodReading,
-    Observation,
-    Phases,
-    Reason,
-    Registration,
-    Result,
-    RunId,
-    Source,
-)
+from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.flow import accounts
 from monitor.store.engine import open_engine
 from monitor.store.upgrade import migrate

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 
 from monitor import clock, flow
 from monitor.core.evaluation import MOST_FOREIGN
-from monitor.core.model import AlertState, Severity, Why
+from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.simulator.play import serve
 from monitor.store import reads
 from monitor.store.engine import open_engine

@@ -24,7 +24,10 @@ from monitor import clock, flow
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Service
 from monitor.core.commands import Command, HideIncident, OpenIncident, PostUpdate, ScheduleMaintenance
 from monitor.core.incidents.events import Cause
-from monitor.core.model import Health, Impact, Observation, Phases, Reason, Result, RunId, UpstreamReading
+from monitor.core.model.observations import Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health, Impact
+from monitor.core.model.upstream import UpstreamReading
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.scrape import application as worker_side
 from monitor.store import reads

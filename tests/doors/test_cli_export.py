@@ -21,7 +21,8 @@ from monitor import clock, flow
 from monitor.cli import chatwatch
 from monitor.cli.past.exporting import inert
 from monitor.core.codec import loads_result
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.store.engine import open_engine
 from tests.doors import seeded
 

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 
 from monitor import clock, flow
 from monitor.cli import chatwatch
-from monitor.core.model import Reason
-from monitor.core.model import Result as Look
+from monitor.core.model.observations import Result as Look
+from monitor.core.model.reasons import Reason
 from monitor.recorder.quarantine import Quarantine
 from monitor.simulator.play import serve
 from monitor.store import reads

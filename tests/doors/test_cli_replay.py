@@ -19,7 +19,8 @@ from monitor.cli import chatwatch
 from monitor.core import commands, replay
 from monitor.core.alerts.rules import row
 from monitor.core.catalogue import Catalogue
-from monitor.core.model import IncidentStatus, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.states import IncidentStatus
 from monitor.core.scenario import notation
 from monitor.core.scenario import play as scenario
 from monitor.store import reads

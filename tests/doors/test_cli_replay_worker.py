@@ -18,7 +18,7 @@ from monitor.core import replay
 from monitor.core.entities import IncidentEvent
 from monitor.core.incidents.event_json import encode
 from monitor.core.incidents.events import Cause
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 from monitor.core.scenario import play as scenario
 from monitor.core.scenario.notation import seconds
 from monitor.simulator.play import serve

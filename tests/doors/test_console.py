@@ -18,7 +18,8 @@ from monitor.core.alerts.rules import Foreign, Rule
 from monitor.core.catalogue import Probe
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident
 from monitor.core.entities import Alert
-from monitor.core.model import AlertState, IncidentStatus, Severity
+from monitor.core.model.alerting import AlertState, Severity
+from monitor.core.model.states import IncidentStatus
 from monitor.flow import accounts
 from monitor.store import reads
 from monitor.store.reads.views import AlertView, CostView

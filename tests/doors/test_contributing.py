@@ -55,7 +55,7 @@ print(endpoints("tiny", "https://status.acme.example/").main, "tiny" in READERS)
 """
 SPEAK = """
 from dashboard.words import Language, speak
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 words = speak(Language("fr"))
 print(words.of(Health.OPERATIONAL), words.number(1234.5, 1), Language("fr").home)
 """

@@ -19,7 +19,9 @@ import httpx
 import pytest
 
 from monitor.config.load import Config, load
-from monitor.core.model import Health, Impact, Observation, Outcome, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.states import Health, Impact
 from monitor.demo.past import EPISODES, Past
 from monitor.demo.program import PORTS, Stage, event_line, free_port, move_in, see_once, write_probes
 from monitor.demo.seeding import Seeding, coarse

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from monitor import clock
-from monitor.core.model import Outcome, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome
 from monitor.simulator.play import serve
 from monitor.store import reads
 from monitor.store.engine import open_engine

@@ -19,7 +19,8 @@ from typing import TypeVar
 import pytest
 
 from monitor import clock
-from monitor.core.model import Health, Outcome, Reason
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.states import Health
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from monitor.store.reads.views import ComponentView, Latency

@@ -15,27 +15,12 @@ from monitor import clock, flow
 from monitor.core import commands as c
 from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
-from monitor.core.model import (
-    ChatTimes,
-    Evidence,
-    Health,
-    Impact,
-    IncidentStatus,
-    Method,
-    MethodReading,
-    Observation,
-    Phases,
-    Reason,
-    Registration,
-    Result,
-    RunId,
-    Sending,
-    Severity,
-    Source,
-    UpstreamIncident,
-    UpstreamReading,
-    UpstreamUpdate,
-)
+from monitor.core.model.alerting import Sending, Severity
+from monitor.core.model.observations import ChatTimes, Evidence, Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from monitor.store.upgrade import migrate

@@ -23,7 +23,7 @@ from monitor.channels.base import Notice
 from monitor.cli import chatwatch
 from monitor.core.alerts.rules import Foreign
 from monitor.core.entities import Alert
-from monitor.core.model import AlertState, Severity, Why
+from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from tests.doors.hostile import HOSTILE

@@ -13,7 +13,8 @@ from tests.doors.running import ROOT
 from tests.edges.hostile import OK_HEAD, says, serve
 
 SMOKE = """
-from monitor.core.model import Observation, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Reason
 from monitor.probes import base
 from monitor.probes.base import Context, Kind
 

@@ -10,7 +10,7 @@ import pytest
 from dashboard import charts, palette
 from dashboard.web import feeds
 from dashboard.web.render import asset
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 from tests.doors.running import ROOT
 
 HEX = re.compile(r"#[0-9a-fA-F]{6}\b")  # paper from a printer knows black, white and grey, in three digits

@@ -21,7 +21,8 @@ from sqlalchemy import Engine, select
 from monitor import clock, flow
 from monitor.config.load import Config, load
 from monitor.core.checks.probe_state import ProbeState
-from monitor.core.model import Outcome, Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.schedule import slot, ticks_between
 from monitor.recorder.sharing import LEASE_S, SHARE_EVERY_S
 from monitor.simulator.play import serve

@@ -14,7 +14,9 @@ from dashboard.web import api, feeds, render
 from dashboard.words import speak
 from monitor.core.catalogue import Catalogue
 from monitor.core.incidents.events import EventKind, RegistrationChanged
-from monitor.core.model import Health, Method, Reason, Registration
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration
+from monitor.core.model.states import Health
 from monitor.store.reads.views import DayBar, ServiceView, Snapshot
 from monitor.text.lexicon import Language
 from tests.doors.sample import NOW, calm, event, open_registration, service

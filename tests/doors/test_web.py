@@ -24,7 +24,7 @@ from dashboard.web import api, feeds, render
 from dashboard.web.app import PATIENCE, Site, application
 from monitor import clock
 from monitor.core.catalogue import Policy
-from monitor.core.model import Outcome, Reason
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.store.reads.views import Snapshot
 from tests.doors import sample
 from tests.doors.hostile import hostile

@@ -15,12 +15,14 @@ from dashboard.live.shared import in_zone
 from dashboard.parts import weakest
 from dashboard.web import render
 from dashboard.words import capital, speak, web_address
-from monitor.core import commands, model
+from monitor.core import commands
 from monitor.core.alerts.rules import Rule
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import ComponentKind, Policy
 from monitor.core.incidents.events import Cause, EventKind, RegistrationChanged
-from monitor.core.model import Health, Method, Registration
+from monitor.core.model import alerting, reasons, registration, states
+from monitor.core.model.registration import Method, Registration
+from monitor.core.model.states import Health
 from monitor.store.reads.views import IncidentView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.countries import countries, country
@@ -32,7 +34,8 @@ from tests.doors.sample_story import event, outage, registration_cut
 
 LANGUAGES = list(Language)
 OTHERS = {"Cause": Cause, "EventKind": EventKind, "Rule": Rule, "WarningCode": WarningCode}
-ENUMS: list[type[Enum]] = [OTHERS.get(name) or getattr(model, name) for name in SECTION]
+NOUNS = vars(alerting) | vars(reasons) | vars(registration) | vars(states)
+ENUMS: list[type[Enum]] = [OTHERS.get(name) or NOUNS[name] for name in SECTION]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from monitor import clock
-from monitor.core.model import Outcome, Reason
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.simulator.play import serve
 from monitor.simulator.vendor import Vendor
 from monitor.store import reads

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, func, select, text
 
 from monitor import flow
-from monitor.core.model import RunId
+from monitor.core.model.observations import RunId
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.recorder.spool import Spool

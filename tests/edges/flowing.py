@@ -11,17 +11,9 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Route, Service
-from monitor.core.model import (
-    Method,
-    MethodReading,
-    Observation,
-    Phases,
-    Reason,
-    Registration,
-    Result,
-    RunId,
-    Source,
-)
+from monitor.core.model.observations import Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
 
 T0 = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Engine, func, inspect, select
 
 from monitor import clock, flow
-from monitor.core.model import Sending, Why
+from monitor.core.model.alerting import Sending, Why
 from monitor.core.schedule import micros as us
 from monitor.flow.notices import LEASE
 from monitor.store import schema

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.core.model import Observation
+from monitor.core.model.observations import Observation
 from monitor.probes import KINDS
 from monitor.probes.base import Context, look
 from monitor.wire import Wire

@@ -12,7 +12,9 @@ import time_machine
 from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.core.codec import dumps_result
-from monitor.core.model import Reason, Registration, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Registration
 from monitor.core.schedule import next_tick, slot
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import Quarantine

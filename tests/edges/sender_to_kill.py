@@ -15,7 +15,8 @@ from monitor import flow
 from monitor.channels.webhook import Webhook
 from monitor.config.settled import Channel, Settings, Settled
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
-from monitor.core.model import Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 from monitor.flow.notices import OPEN
 from monitor.recorder.delivery import Dispatcher
 from monitor.store.engine import open_engine, reading

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from monitor.core.model import Observation
+from monitor.core.model.observations import Observation
 from monitor.probes import KINDS
 from monitor.probes.base import Context, look
 from monitor.wire import Wire

@@ -20,7 +20,9 @@ from sqlalchemy import Engine
 from monitor import clock, flow
 from monitor.config.load import Config, load
 from monitor.core.catalogue import Probe
-from monitor.core.model import Health, Outcome, Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.states import Health
 from monitor.prober.grid import MOST_MISSED, Grid
 from monitor.prober.prober import LATEST_START_S, Prober
 from monitor.prober.process import _watch_clock

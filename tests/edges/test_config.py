@@ -11,7 +11,8 @@ from pydantic import SecretStr
 
 from monitor.config.faults import Code, ConfigError, Fault
 from monitor.config.load import Config, load
-from monitor.core.model import Health, Severity
+from monitor.core.model.alerting import Severity
+from monitor.core.model.states import Health
 
 GOOD = """\
 services:

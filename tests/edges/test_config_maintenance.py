@@ -14,7 +14,7 @@ from monitor.config.load import load
 from monitor.core import commands
 from monitor.core.catalogue import Catalogue, Planned
 from monitor.core.maintenance import Maintenance
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from monitor.store.upgrade import migrate

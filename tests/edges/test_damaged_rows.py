@@ -12,7 +12,8 @@ from monitor import flow
 from monitor.core.checks.probe_state import new_probe_state, rewind
 from monitor.core.commands import ScheduleMaintenance, Silence
 from monitor.core.incidents.events import Cause
-from monitor.core.model import Health, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.store import reads
 from monitor.store.engine import begin
 from tests.edges.flowing import MINUTE, T0, look, play, publish

@@ -23,7 +23,7 @@ from monitor.channels.webhook import Webhook
 from monitor.channels.words import facts, title
 from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert
-from monitor.core.model import AlertState, Severity, Why
+from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.recorder.delivery import LONGEST_PAUSE_S, pause
 from monitor.text.cleaner import plain
 from monitor.text.units import retry_after_s

@@ -17,7 +17,7 @@ from monitor import clock, flow
 from monitor.channels.webhook import Webhook
 from monitor.config.settled import Channel, Settings, Settled
 from monitor.core.commands import SendTest
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.recorder.delivery import Dispatcher
 from monitor.store.engine import open_engine
 from monitor.store.upgrade import migrate

@@ -15,21 +15,12 @@ from monitor.core.catalogue import Catalogue, Publishing
 from monitor.core.components.health import stale_after
 from monitor.core.components.slo import Budget
 from monitor.core.incidents.events import ComponentBetter, EventKind, RegistrationChanged
-from monitor.core.model import (
-    AlertState,
-    ChatTimes,
-    Health,
-    Impact,
-    IncidentStatus,
-    Reason,
-    Registration,
-    Sending,
-    UpstreamIncident,
-    UpstreamReading,
-    UpstreamUpdate,
-    Verdict,
-    Why,
-)
+from monitor.core.model.alerting import AlertState, Sending, Verdict, Why
+from monitor.core.model.observations import ChatTimes
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.store import reads, tables
 from monitor.store.engine import begin, reading
 from monitor.store.reads.views import ComponentView, IncidentView

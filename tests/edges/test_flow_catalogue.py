@@ -6,7 +6,8 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Policy
-from monitor.core.model import IncidentStatus, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import IncidentStatus
 from monitor.store import reads
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, play, publish
 

@@ -14,7 +14,9 @@ from dashboard.web.render import pages, slug
 from monitor import flow
 from monitor.core.catalogue import Component, ComponentKind, Probe
 from monitor.core.incidents.events import Opened, RegistrationChanged
-from monitor.core.model import Health, Reason, Registration
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Health
 from monitor.core.schedule import micros as us
 from monitor.store import reads, tables
 from monitor.store.engine import begin, open_engine

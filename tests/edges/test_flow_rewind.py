@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.core.model import Health, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.store import reads
 from tests.edges.flowing import MINUTE, T0, look, play, publish
 

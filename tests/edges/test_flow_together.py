@@ -12,7 +12,9 @@ from sqlalchemy import Engine
 from monitor import flow
 from monitor.core.catalogue import Catalogue
 from monitor.core.incidents.events import EventKind
-from monitor.core.model import Health, Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.store import reads
 from monitor.store.engine import AWAY, open_engine
 from monitor.store.upgrade import migrate

@@ -9,7 +9,9 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Probe
-from monitor.core.model import ChatTimes, Health, Reason
+from monitor.core.model.observations import ChatTimes
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.store import reads
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.core.model import ChatTimes, Health, Phases, Reason, Result
+from monitor.core.model.observations import ChatTimes, Phases, Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.core.replay import Judge
 from monitor.store import reads
 from monitor.store.reads.views import AlertView, ComponentView

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from monitor import flow
 from monitor.core import commands
 from monitor.core.catalogue import Catalogue, Component, Policy, Probe, Service
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.store import reads
 from monitor.store.engine import open_engine
 from monitor.store.reads.views import Uptime

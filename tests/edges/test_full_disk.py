@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor import clock, flow
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.recorder.recorder import Recorder
 from monitor.recorder.spool import Spool
 from monitor.store import reads

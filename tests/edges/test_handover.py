@@ -6,7 +6,8 @@ import asyncio
 import socket
 from datetime import UTC, datetime, timedelta
 
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.prober.uplink import NEWS_LOOKS, URGENT_EVERY_S, Handover
 from monitor.runtime.frames import open_link
 from tests.edges import driven

@@ -21,22 +21,12 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Service
 from monitor.core.entities import MethodState
-from monitor.core.model import (
-    Certificate,
-    ChatTimes,
-    Evidence,
-    Health,
-    Method,
-    Observation,
-    Phases,
-    Reason,
-    Registration,
-    Result,
-    RunId,
-    Sending,
-    Source,
-    UpstreamReading,
-)
+from monitor.core.model.alerting import Sending
+from monitor.core.model.observations import Certificate, ChatTimes, Evidence, Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.states import Health
+from monitor.core.model.upstream import UpstreamReading
 from monitor.recorder.metrics import Seen, fnv1a, registry_for
 from monitor.recorder.scrape import application
 from monitor.store.reads.views import ComponentView, RegistrationView, ServiceView, Snapshot, Uptime

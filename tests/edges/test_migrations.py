@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import Connection, Engine, MetaData, Table, event, insert, select, text
 
 from monitor import flow
-from monitor.core.model import Reason, Registration
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Registration
 from monitor.flow.accounts import set_password
 from monitor.store import reads, schema
 from monitor.store.engine import StoreError, begin, is_postgresql, open_engine, reading

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from monitor import flow
 from monitor.core import commands as c
 from monitor.core.catalogue import Route
-from monitor.core.model import AlertState, Reason, Sending, Severity
+from monitor.core.model.alerting import AlertState, Sending, Severity
+from monitor.core.model.reasons import Reason
 from monitor.flow.notices import LEASE, LeasedNotice
 from monitor.store import reads
 from monitor.store.engine import open_engine

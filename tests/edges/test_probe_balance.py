@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.core.model import Observation, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Reason
 from monitor.probes.chat.options import Options
 from monitor.simulator.play import serve
 from monitor.simulator.vendor import Vendor

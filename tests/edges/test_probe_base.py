@@ -15,17 +15,9 @@ from pydantic import Field, SecretStr, ValidationError
 
 from monitor import clock
 from monitor.core.alerts.warning_codes import WarningText
-from monitor.core.model import (
-    Evidence,
-    Method,
-    MethodReading,
-    Observation,
-    Outcome,
-    Phases,
-    Reason,
-    Registration,
-    Source,
-)
+from monitor.core.model.observations import Evidence, Observation, Phases
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.core.scenario.durations import seconds
 from monitor.probes import KINDS, base
 from monitor.probes.base import Context, Kind, Seconds, look, tidy

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from monitor.core.model import Observation, Outcome, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.probes.chat.options import Options
 from monitor.simulator.play import serve as serve_vendor
 from tests.edges import driven

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.probes.chat import anthropic as chat_anthropic
 from monitor.probes.chat import openai as chat_openai
 from monitor.probes.chat.reply import Reply, api_error

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from monitor.core.model import Outcome, Reason
+from monitor.core.model.reasons import Outcome, Reason
 from tests.edges.probing import NOW, context, look_once
 
 NOW_S = NOW.timestamp()

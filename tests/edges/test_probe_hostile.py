@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from monitor import clock
-from monitor.core.model import Observation, Outcome, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.probes.answers import parse_json
 from tests.edges import driven
 from tests.edges.chat_shapes import ANTHROPIC, OPENAI

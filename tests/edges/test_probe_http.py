@@ -12,7 +12,8 @@ import pytest
 from pydantic import ValidationError
 
 from monitor import clock
-from monitor.core.model import Observation, Outcome, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.probes.http import Options
 from tests.edges import driven
 from tests.edges.hostile import Recorder, drips, serve, silent

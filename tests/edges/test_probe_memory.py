@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monitor.config.load import Config, load
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 from monitor.prober.prober import Prober
 from monitor.prober.process import remember
 from monitor.probes.chat.budget import Ledger

@@ -16,7 +16,8 @@ import pytest
 from pydantic import ValidationError
 
 from monitor import clock
-from monitor.core.model import Observation, Outcome, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.probes.dns import Options as DnsOptions
 from monitor.probes.tcp import Options as TcpOptions
 from monitor.probes.tls import Options as TlsOptions

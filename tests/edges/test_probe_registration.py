@@ -13,7 +13,9 @@ from pydantic import ValidationError
 
 from monitor.core.catalogue import Policy
 from monitor.core.components.registration import new_state, overall_state, step
-from monitor.core.model import Method, MethodReading, Observation, Reason, Registration, Source
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.probes.registration.detectors import DETECTORS, Extra, Reading, detect
 from monitor.probes.registration.probe import Meaning, Options, restated
 from monitor.simulator.pages import client_settings, open_webui, sign_up

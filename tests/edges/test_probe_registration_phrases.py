@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.model import Method, Registration, Source
+from monitor.core.model.registration import Method, Registration, Source
 from monitor.probes.registration.phrases import says_existing_users_can_log_in, settled, statements
 from monitor.text.cleaner import as_time, as_url, clean, visible_text
 from monitor.text.countries import countries, country, country_codes, is_country_code

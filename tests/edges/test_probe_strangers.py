@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from monitor import clock
-from monitor.core.model import Observation, Outcome, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.probes.base import Context
 from tests.edges import driven
 from tests.edges.hostile import CHUNKED, OK_HEAD, Behave, drips, request_of, says, serve, silent

@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 from monitor import clock
-from monitor.core.model import Observation, Outcome, Phases, Reason, Scope
+from monitor.core.model.observations import Observation, Phases
+from monitor.core.model.reasons import Outcome, Reason, Scope
 from monitor.probes.chat.edge import _seen_of
 from monitor.probes.chat.reply import ApiError, Reply, api_error
 from monitor.probes.chat.taxonomy import ROWS, Seen, classify

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitor.core.codec import dumps_result, loads_result
-from monitor.core.model import Health, Impact, IncidentStatus, Reason, Result, RunId, UpstreamReading
+from monitor.core.model.observations import Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamReading
 from monitor.probes.upstream.pages import feed, flashduty
 from monitor.probes.upstream.parts import INCIDENTS, Look, UnreadableError, mapped
 from monitor.probes.upstream.probe import Options

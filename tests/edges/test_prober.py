@@ -14,7 +14,8 @@ import pytest
 from monitor import clock
 from monitor.config.load import Config, load
 from monitor.core.catalogue import Probe
-from monitor.core.model import Observation, Outcome, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.schedule import slot
 from monitor.prober.grid import MOST_MISSED, Grid
 from monitor.prober.prober import Prober

@@ -19,7 +19,9 @@ from sqlalchemy.exc import DBAPIError
 from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.core.alerts.rules import Rule
-from monitor.core.model import Health, Outcome, Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.states import Health
 from monitor.recorder.judging import FIRST_RETRY_S
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import BusyError, Quarantine, Request, as_dropped, ask, listed, retry, strays

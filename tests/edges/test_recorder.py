@@ -16,7 +16,8 @@ from monitor import clock
 from monitor.config.settled import Settled
 from monitor.core.catalogue import Catalogue
 from monitor.core.codec import dumps_result
-from monitor.core.model import Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 from monitor.core.schedule import next_tick, slot
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import Quarantine

@@ -18,7 +18,8 @@ from sqlalchemy import Connection, event
 from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.core.catalogue import Catalogue
-from monitor.core.model import Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.recorder import Recorder

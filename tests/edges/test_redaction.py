@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.model import Evidence, Observation, Reason
+from monitor.core.model.observations import Evidence, Observation
+from monitor.core.model.reasons import Reason
 from monitor.probes.base import tidy
 from monitor.text.redaction import REDACTED, redact
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.store import reads
 from tests.edges.flowing import MINUTE, T0, look, publish, with_policy
 

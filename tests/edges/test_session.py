@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.maintenance import Maintenance
-from monitor.core.model import Verdict
+from monitor.core.model.alerting import Verdict
 from monitor.flow import CommandError, accounts
 from monitor.store import tables
 from monitor.store.engine import begin, is_postgresql

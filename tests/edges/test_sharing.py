@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from monitor import clock
 from monitor.config.load import load
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 from monitor.prober.prober import Prober
 from monitor.probes.chat.budget import Ledger, joined
 from monitor.probes.memory import Memories

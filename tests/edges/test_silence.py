@@ -13,7 +13,10 @@ from monitor import flow
 from monitor.core import replay
 from monitor.core.catalogue import Component, ComponentKind, Probe
 from monitor.core.incidents.events import EventKind
-from monitor.core.model import Health, Reason, Registration, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Health
 from monitor.store import reads
 from tests.core import making
 from tests.core.making import results

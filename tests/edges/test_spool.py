@@ -15,7 +15,8 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Policy
-from monitor.core.model import Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 from monitor.recorder.spool import CONFIRMING_LOOKS, Spool, SpoolError, turning_points
 from monitor.store import reads
 from monitor.store.engine import AWAY, begin, open_engine

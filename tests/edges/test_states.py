@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from monitor.core.catalogue import Policy
 from monitor.core.checks.probe_state import new_probe_state
 from monitor.core.checks.steps import step
-from monitor.core.model import Observation, Reason, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.schedule import micros as us
 from monitor.store.transaction import states
 from monitor.store.transaction.states import dump_state, load_state

@@ -18,7 +18,8 @@ from sqlalchemy import Engine, select, text
 from monitor import flow
 from monitor.core.checks.probe_state import ProbeState, new_probe_state
 from monitor.core.checks.steps import step
-from monitor.core.model import Reason, Sending
+from monitor.core.model.alerting import Sending
+from monitor.core.model.reasons import Reason
 from monitor.store import reads, tables
 from monitor.store.backup import KEPT, backup, restore
 from monitor.store.engine import StoreError, is_postgresql, open_engine, reading

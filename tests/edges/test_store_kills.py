@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor import flow
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.store import reads
 from monitor.store.engine import AWAY, begin, open_engine, reading
 from monitor.store.upgrade import migrate

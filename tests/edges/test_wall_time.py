@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 from monitor import flow
 from monitor.core.commands import ScheduleMaintenance
 from monitor.core.components.health import stale_after
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.store import reads, tables
 from monitor.store.engine import open_engine, reading
 from monitor.store.reads.views import ComponentView

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from monitor import clock
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Answer, HttpClient, Limits, Wire, WireError, answered
 from tests.edges import driven
 from tests.edges.hostile import (

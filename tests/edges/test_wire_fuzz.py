@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Guard, WireError
 from monitor.wire.http.decode import STEP_BYTES, Decoder
 from monitor.wire.http.http1 import ResponseParser, parse

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Guard, Limits, Resolver, Wire, WireError
 from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, Recorder, serve

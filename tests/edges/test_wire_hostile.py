@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from monitor.clock import monotonic
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Answer, Limits, Resolver, Wire, WireError
 from tests.edges import driven, hostile
 from tests.edges.hostile import (

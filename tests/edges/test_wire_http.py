@@ -12,7 +12,7 @@ from itertools import pairwise
 import httpx
 import pytest
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Answer, Chunk, Limits, TimedTransport, Wire, WireError, text_of
 from tests.edges import driven
 from tests.edges.hostile import (

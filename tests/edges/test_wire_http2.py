@@ -11,7 +11,7 @@ import h2.connection
 import h2.events
 import pytest
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Answer, Limits, Wire, WireError
 from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, Behave, Recorder, serve

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Wire, WireError
 from tests.edges.places import mounted
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Answer, Limits, Wire, WireError
 from monitor.wire.http import http1
 from tests.edges import driven

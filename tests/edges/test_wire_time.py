@@ -15,7 +15,8 @@ import pytest
 import uvloop
 
 from monitor import clock
-from monitor.core.model import Phases, Reason
+from monitor.core.model.observations import Phases
+from monitor.core.model.reasons import Reason
 from monitor.wire import Limits, Resolver, Wire, WireError
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Clocks

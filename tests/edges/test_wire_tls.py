@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire import Answer, Connection, Limits, Wire, WireError, certificates, dial
 from monitor.wire.tls import make_context
 from tests.edges import driven

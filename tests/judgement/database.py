@@ -25,7 +25,10 @@ from monitor.core.components.registration import RegistrationState
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
 from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.maintenance import Maintenance
-from monitor.core.model import Certificate, Health, Result, Sending, UpstreamReading, Verdict, Why
+from monitor.core.model.alerting import Sending, Verdict, Why
+from monitor.core.model.observations import Certificate, Result
+from monitor.core.model.states import Health
+from monitor.core.model.upstream import UpstreamReading
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.core.state_store import Notice

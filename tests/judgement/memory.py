@@ -12,7 +12,7 @@ from monitor.core.components.budgets import Tallies
 from monitor.core.components.latencies import Latencies
 from monitor.core.evaluation import Evaluation
 from monitor.core.memory_store import MemoryStore
-from monitor.core.model import Sending
+from monitor.core.model.alerting import Sending
 from monitor.core.state_store import Notice, WorkerReport
 from tests.judgement import findings
 from tests.judgement.findings import Findings, Sent

@@ -17,7 +17,10 @@ from monitor.core.checks.plausible import EARLIEST, plausible
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.evaluation import Evaluation
 from monitor.core.memory_store import MemoryStore
-from monitor.core.model import Health, Impact, IncidentStatus, Method, Reason, Registration, Result, Source
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.states import Health, Impact, IncidentStatus
 from tests.judgement.stories.stage import START
 from tests.judgement.worlds import world
 

@@ -15,7 +15,8 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.commands import Command
 from monitor.core.entities import Alert
 from monitor.core.evaluation import ended
-from monitor.core.model import Result, Sending
+from monitor.core.model.alerting import Sending
+from monitor.core.model.observations import Result
 
 Key = tuple[datetime, int]
 

@@ -13,7 +13,8 @@ import pytest
 
 from monitor.core.checks.plausible import EARLIEST, LATEST, plausible
 from monitor.core.codec import CodecError, dumps_result, loads_result
-from monitor.core.model import ChatTimes, Evidence, Observation, Phases, Reason, Result, RunId
+from monitor.core.model.observations import ChatTimes, Evidence, Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.judgement import nasty

@@ -27,7 +27,8 @@ from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Planned
 from monitor.core.incidents.events import EventKind
 from monitor.core.maintenance import Maintenance
-from monitor.core.model import Impact, Why
+from monitor.core.model.alerting import Why
+from monitor.core.model.states import Impact
 from tests.edges.databases import Server
 from tests.judgement.empty import postgres_databases, sqlite_files
 from tests.judgement.findings import Reached

@@ -18,7 +18,8 @@ from monitor.core.catalogue import (
     Service,
 )
 from monitor.core.maintenance import Maintenance
-from monitor.core.model import Health, Severity
+from monitor.core.model.alerting import Severity
+from monitor.core.model.states import Health
 
 KINDS = {
     "web": ComponentKind.WEB,

@@ -20,7 +20,10 @@ from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import ended, last_looks
 from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.incidents.events import Cause
-from monitor.core.model import Outcome, Registration, Result, Severity, Why
+from monitor.core.model.alerting import Severity, Why
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome
+from monitor.core.model.registration import Registration
 from monitor.core.schedule import EPOCH
 from monitor.core.schedule import from_micros as when
 from monitor.core.state_store import ComponentRow

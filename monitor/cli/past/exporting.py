@@ -13,7 +13,7 @@ import click
 
 from monitor.cli.commands import Moment
 from monitor.cli.common import Failure, counted, example, loaded, open_database, with_config
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 from monitor.logs import log_options
 from monitor.runtime.programs import DATABASE, database_url
 

@@ -12,7 +12,7 @@ import click
 
 from monitor.cli.common import Failure, counted, example, loaded, open_database, with_config
 from monitor.core.catalogue import Catalogue, Policy, service_of
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 
 LEAD = timedelta(hours=1)
 """How long before an incident its scenario begins, so that the rules know what was usual."""

@@ -13,7 +13,7 @@ from typing import Any
 from monitor.core.alerts.conditions import Condition
 from monitor.core.alerts.rules import FROM_OUTSIDE, Foreign
 from monitor.core.catalogue import Catalogue, service_of
-from monitor.core.model import Severity
+from monitor.core.model.alerting import Severity
 
 MOST = 200
 """Alerts in one message."""

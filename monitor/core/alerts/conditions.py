@@ -21,7 +21,10 @@ from monitor.core.components.slo import Burning
 from monitor.core.entities import Incident, MethodState
 from monitor.core.incidents.events import Cause
 from monitor.core.incidents.transitions import is_open
-from monitor.core.model import Health, Reason, Registration, Scope, Severity
+from monitor.core.model.alerting import Severity
+from monitor.core.model.reasons import Reason, Scope
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Health
 
 LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
 ACCOUNT_RULE = {Scope.ACCOUNT: Rule.ACCOUNT, Scope.PROBE: Rule.CONFIGURATION}

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from monitor.core.alerts.conditions import Condition
 from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert, Decision
-from monitor.core.model import AlertState, Severity, Why
+from monitor.core.model.alerting import AlertState, Severity, Why
 
 DIGEST = Rule.DIGEST
 """Rule of the alert that stands for many."""

@@ -13,7 +13,8 @@ from monitor.core.alerts.routing import SENDS, Surroundings, after, decide_route
 from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue
 from monitor.core.entities import Alert, Decision
-from monitor.core.model import AlertState, Health, Why
+from monitor.core.model.alerting import AlertState, Why
+from monitor.core.model.states import Health
 from monitor.core.state_store import Notice, StateStore
 
 WORKER_LIMIT = timedelta(seconds=90)

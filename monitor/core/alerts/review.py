@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from monitor.core.alerts.rules import AnyRule
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.entities import Alert
-from monitor.core.model import Result, Severity, Verdict, Why
+from monitor.core.model.alerting import Severity, Verdict, Why
+from monitor.core.model.observations import Result
 from monitor.core.replay import Judge, run
 
 QUICK_S = 300.0

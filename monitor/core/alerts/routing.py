@@ -18,7 +18,7 @@ from monitor.core.alerts.rules import Audience, Rule, is_operators, row
 from monitor.core.catalogue import Catalogue, Policy, Route
 from monitor.core.entities import Alert, Decision
 from monitor.core.maintenance import Window, covering
-from monitor.core.model import AlertState, Severity, Why
+from monitor.core.model.alerting import AlertState, Severity, Why
 
 
 def reconcile(alerts: Iterable[Alert], conditions: Iterable[Condition], now: datetime) -> tuple[Alert, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, assert_never
 
-from monitor.core.model import Severity
+from monitor.core.model.alerting import Severity
 
 
 class Rule(StrEnum):

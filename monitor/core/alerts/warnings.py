@@ -14,7 +14,9 @@ from monitor.core.alerts.rules import Rule
 from monitor.core.alerts.warning_codes import WarningCode, code_of
 from monitor.core.catalogue import service_of
 from monitor.core.entities import Alert
-from monitor.core.model import Outcome, Result, Severity
+from monitor.core.model.alerting import Severity
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome
 
 RULE = Rule.WARNING
 CLEAR_LOOKS = 3

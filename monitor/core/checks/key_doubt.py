@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.core.checks.probe_state import ProbeState
-from monitor.core.model import Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 
 KEY_REFUSED = frozenset({Reason.AUTH, Reason.AUTH_BROKEN})
 KEY_TRUST = timedelta(hours=1)

@@ -17,7 +17,8 @@ from ipaddress import ip_address
 
 from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks.probe_state import ProbeState
-from monitor.core.model import Outcome, Reason, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome, Reason
 
 BLIND_RATIO = 0.7
 """Share of independent services that must fail alike."""

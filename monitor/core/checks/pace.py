@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from monitor.core.catalogue import Probe
 from monitor.core.checks.steps import count_failed_in_a_row, needs_second_look
-from monitor.core.model import Result
+from monitor.core.model.observations import Result
 
 
 @dataclass(frozen=True, slots=True)

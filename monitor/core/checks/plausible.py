@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
-from monitor.core.model import ChatTimes, Observation, Phases, Reason, Result
+from monitor.core.model.observations import ChatTimes, Observation, Phases, Result
+from monitor.core.model.reasons import Reason
 
 EARLIEST, LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 LONGEST_S = 86_400.0

@@ -12,7 +12,8 @@ from typing import Any
 
 from monitor.core.checks.flapping import STEADY, Flapping
 from monitor.core.checks.slowness import NOT_SLOW, Slowness
-from monitor.core.model import Health, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros, micros
 
 CLOCK_SLACK = timedelta(minutes=2)

@@ -16,7 +16,8 @@ from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks import flapping, slowness
 from monitor.core.checks.masks import MASK, MASK_BITS, newest
 from monitor.core.checks.probe_state import ProbeState
-from monitor.core.model import Observation, Outcome, Reason, Result, RunId, Scope
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Outcome, Reason, Scope
 
 KEPT_FAILURES = 8
 RATE_FEWEST = 3

@@ -20,7 +20,8 @@ from monitor.core.catalogue import Policy
 from monitor.core.checks.steps import QUIET_REASONS
 from monitor.core.components import sketch
 from monitor.core.components.health import ComponentHealth, quorum
-from monitor.core.model import Health, Outcome, Reason
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.states import Health
 
 HOURS_A_WEEK = 168
 HOUR = timedelta(hours=1)

@@ -16,7 +16,8 @@ from monitor.core.alerts.grouping import NotificationLog
 from monitor.core.catalogue import Index
 from monitor.core.components.slo import Burning, Count, burning, objective
 from monitor.core.entities import Alert
-from monitor.core.model import Outcome, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import micros
 
 SECOND_US = 1_000_000

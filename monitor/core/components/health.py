@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks.probe_state import ProbeState
-from monitor.core.model import Health, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 
 from monitor.core.components import baseline, sketch
 from monitor.core.components.baseline import Hour, Pace
-from monitor.core.model import Outcome, Result
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome
 
 KEPT = timedelta(weeks=baseline.WEEKS, hours=3)
 

@@ -1,9 +1,9 @@
 """Readings → what we hold to be true of each way to sign up, and the word over all of them.
 
 A reading changes nothing until it is repeated: two equal readings in a row from one source confirm it. Per method the
-strongest fresh source wins (:class:`monitor.core.model.Source`); two that weigh the same and contradict each other
-make it unknown. A source that cannot be read gives no readings, and what is not renewed ages into unknown: nothing
-is ever closed because a look failed.
+strongest fresh source wins (:class:`monitor.core.model.registration.Source`); two that weigh the same and contradict
+each other make it unknown. A source that cannot be read gives no readings, and what is not renewed ages into unknown:
+nothing is ever closed because a look failed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from typing import Any
 from monitor.core.catalogue import Policy
 from monitor.core.components.health import ComponentHealth
 from monitor.core.entities import MethodState, RegistrationChange
-from monitor.core.model import Health, Method, MethodReading, Reason, Registration, Source
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros, micros
 
 AGE_LIMIT_S: Mapping[Source, int] = {

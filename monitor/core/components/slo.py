@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from monitor.core.catalogue import Probe
-from monitor.core.model import Severity
+from monitor.core.model.alerting import Severity
 
 MIN_SAMPLES = 10
 """Fewest looks in the short window, and at least two of them failed."""

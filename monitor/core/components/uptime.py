@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from monitor.core.maintenance import Window
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 from monitor.core.schedule import micros
 
 

@@ -15,7 +15,8 @@ from monitor.core.incidents import correlation
 from monitor.core.incidents.events import Cause, EventKind
 from monitor.core.incidents.rules import Facts, decide
 from monitor.core.incidents.witness import is_quoted, unquoted
-from monitor.core.model import Health, Reason
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.core.state_store import ComponentRow, StateStore
 
 

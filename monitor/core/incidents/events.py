@@ -14,7 +14,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar, TypeVar
 
-from monitor.core.model import Health, Impact, IncidentStatus, Method, Reason, Registration, Source
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.states import Health, Impact, IncidentStatus
 
 
 class Cause(StrEnum):

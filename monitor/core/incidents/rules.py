@@ -43,7 +43,8 @@ from monitor.core.incidents.transitions import (
     is_open,
 )
 from monitor.core.maintenance import Window
-from monitor.core.model import Health, Impact, Registration
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Health, Impact
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ from monitor.core.incidents.events import (
     Resolved,
     UpstreamSaid,
 )
-from monitor.core.model import Health, Impact, IncidentStatus
+from monitor.core.model.states import Health, Impact, IncidentStatus
 
 INVESTIGATING, IDENTIFIED, MONITORING, RESOLVED, POSTMORTEM = (
     IncidentStatus.INVESTIGATING,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.incidents.events import Cause, EventKind, UpstreamSaid
-from monitor.core.model import UpstreamIncident, UpstreamReading
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 
 BEFORE = timedelta(hours=2)
 AFTERWARDS = timedelta(minutes=30)

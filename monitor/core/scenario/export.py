@@ -8,7 +8,10 @@ from typing import Any
 
 from monitor.core.catalogue import Catalogue, Policy, Probe
 from monitor.core.checks.steps import ANSWERS, counted
-from monitor.core.model import MethodReading, Observation, Outcome, Result, UpstreamIncident, UpstreamReading
+from monitor.core.model.observations import Observation, Result
+from monitor.core.model.reasons import Outcome
+from monitor.core.model.registration import MethodReading
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 from monitor.core.scenario.notation import LETTERS, offset
 from monitor.core.schedule import from_micros, micros
 

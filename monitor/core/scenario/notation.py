@@ -26,23 +26,12 @@ from monitor.core.catalogue import (
     Service,
     service_of,
 )
-from monitor.core.model import (
-    ChatTimes,
-    Health,
-    Impact,
-    IncidentStatus,
-    Method,
-    MethodReading,
-    Observation,
-    Phases,
-    Reason,
-    Registration,
-    Severity,
-    Source,
-    UpstreamIncident,
-    UpstreamReading,
-    UpstreamUpdate,
-)
+from monitor.core.model.alerting import Severity
+from monitor.core.model.observations import ChatTimes, Observation, Phases
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.core.scenario import durations
 
 LETTERS: Mapping[str, Reason] = {

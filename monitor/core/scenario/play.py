@@ -65,7 +65,10 @@ from monitor.core.incidents.events import (
     UpstreamSaid,
 )
 from monitor.core.maintenance import Maintenance, repeat_fault
-from monitor.core.model import Impact, IncidentStatus, Observation, Reason, Registration, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Registration
+from monitor.core.model.states import Impact, IncidentStatus
 from monitor.core.replay import Judge
 from monitor.core.scenario import notation
 from monitor.core.scenario.notation import LETTERS, ScenarioError, looks, offset, seconds

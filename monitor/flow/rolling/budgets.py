@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Table, select
 from monitor.core.catalogue import Probe
 from monitor.core.components.budgets import FINE_S, LONGEST_S, SECOND_US, Bucket, Tally
 from monitor.core.evaluation import Evaluation
-from monitor.core.model import Outcome
+from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell
 from monitor.store.catalogues import load_index

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, func, insert, select
 
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.flow.rolling.budgets import watch_budgets

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from monitor.clock import monotonic
-from monitor.core.model import Phases, Reason
+from monitor.core.model.observations import Phases
+from monitor.core.model.reasons import Reason
 from monitor.probes.answers import is_html, limit_reached, parse_json, robot_wall
 from monitor.probes.base import Context
 from monitor.probes.chat.reply import Reply, api_error

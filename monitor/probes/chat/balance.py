@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.core.model import Observation, Reason
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Reason
 from monitor.probes.answers import evidence, parse_json
 from monitor.probes.base import Context, untimed
 from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers

@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import median
 from typing import Any, NamedTuple
 
-from monitor.core.model import ChatTimes
+from monitor.core.model.observations import ChatTimes
 from monitor.text.cleaner import brief
 
 _WORD = 100  # characters kept of a vendor's own names (model, finish reason, error code)

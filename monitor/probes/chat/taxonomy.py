@@ -14,7 +14,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from monitor.core.alerts.warning_codes import WarningCode
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.probes.chat.canary import Verdict
 from monitor.probes.chat.reply import ApiError, Reply
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from monitor.core.alerts.warning_codes import WarningCode
-from monitor.core.model import Method, MethodReading, Reason, Registration, Source
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.probes.answers import dig, is_html, parse_json, robot_wall
 from monitor.probes.registration.pagetext import page_text
 from monitor.probes.registration.phrases import EXCERPT_CHARS, says_existing_users_can_log_in, settled, statements

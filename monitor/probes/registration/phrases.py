@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from monitor.core.model import Method, MethodReading, Registration, Source
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.text.cleaner import clean, printable
 from monitor.text.countries import country_codes
 

@@ -17,16 +17,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from monitor.core.alerts.warning_codes import WarningCode
-from monitor.core.model import (
-    IncidentStatus,
-    Method,
-    MethodReading,
-    Observation,
-    Reason,
-    Registration,
-    Source,
-    UpstreamReading,
-)
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.states import IncidentStatus
+from monitor.core.model.upstream import UpstreamReading
 from monitor.probes import base
 from monitor.probes.answers import evidence, retry_after_s, steps
 from monitor.probes.base import Context, Kind

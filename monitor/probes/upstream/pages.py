@@ -17,7 +17,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.alerts.warning_codes import WarningCode
-from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 from monitor.probes.answers import parse_json
 from monitor.probes.upstream.parts import (
     BODY_CHARS,

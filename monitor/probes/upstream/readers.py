@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from monitor.core.alerts.warning_codes import WarningCode
-from monitor.core.model import Health, Impact, IncidentStatus, UpstreamIncident, UpstreamReading, UpstreamUpdate
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.probes.upstream.parts import COMPONENTS, OVER, Look, impact_of, impact_word, need, worst
 from monitor.text.cleaner import as_map, as_rows, clean
 

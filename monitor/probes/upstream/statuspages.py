@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from monitor.core.alerts.warning_codes import WarningCode
-from monitor.core.model import Observation, Reason, UpstreamReading
+from monitor.core.model.observations import Observation
+from monitor.core.model.reasons import Reason
+from monitor.core.model.upstream import UpstreamReading
 from monitor.probes import base
 from monitor.probes.answers import is_html, parse_json, robot_wall
 from monitor.probes.base import Context

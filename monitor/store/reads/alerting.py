@@ -15,7 +15,8 @@ from sqlmodel import select as select_model
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.catalogue import Index
 from monitor.core.entities import Alert
-from monitor.core.model import AlertState, Certificate, Sending, Severity, Verdict, Why
+from monitor.core.model.alerting import AlertState, Sending, Severity, Verdict, Why
+from monitor.core.model.observations import Certificate
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from monitor.core.components.uptime import Shares, Span, shares
 from monitor.core.maintenance import Window
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros as when
 from monitor.store import tables
 from monitor.store.codec import DAY

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, Row, Select, func, select
 
 from monitor.core.catalogue import Index
 from monitor.core.components import sketch
-from monitor.core.model import Observation, Result, RunId
+from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables

@@ -19,7 +19,9 @@ from monitor.core.components.baseline import Unusual, worst
 from monitor.core.components.registration import RegistrationState
 from monitor.core.components.slo import PERIOD_DAYS, Budget, objective
 from monitor.core.maintenance import Window, covering
-from monitor.core.model import Health, Reason, UpstreamReading
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
+from monitor.core.model.upstream import UpstreamReading
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables

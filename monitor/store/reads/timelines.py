@@ -36,7 +36,7 @@ from monitor.core.incidents.events import (
 )
 from monitor.core.incidents.transitions import is_open
 from monitor.core.incidents.witness import lead_s
-from monitor.core.model import Health
+from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables

@@ -15,18 +15,11 @@ from monitor.core.components.baseline import Unusual
 from monitor.core.components.slo import Budget
 from monitor.core.entities import Alert, IncidentEvent, MethodState
 from monitor.core.incidents.events import Cause
-from monitor.core.model import (
-    Certificate,
-    Health,
-    Impact,
-    IncidentStatus,
-    Reason,
-    Result,
-    Sending,
-    UpstreamReading,
-    Verdict,
-    Why,
-)
+from monitor.core.model.alerting import Sending, Verdict, Why
+from monitor.core.model.observations import Certificate, Result
+from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.upstream import UpstreamReading
 
 
 @dataclass(frozen=True, slots=True)

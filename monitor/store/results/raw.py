@@ -14,17 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, text
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
-from monitor.core.model import (
-    ChatTimes,
-    MethodReading,
-    Observation,
-    Outcome,
-    Phases,
-    Reason,
-    Result,
-    RunId,
-    UpstreamReading,
-)
+from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.registration import MethodReading
+from monitor.core.model.upstream import UpstreamReading
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, insert, select, update
 
 from monitor.core.components import sketch
-from monitor.core.model import Outcome, Reason
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.store import tables
 from monitor.store.codec import DAY
 from monitor.store.results.raw import REASONS, RESULT

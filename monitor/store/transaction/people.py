@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.maintenance import Maintenance, Window, around
-from monitor.core.model import Verdict
+from monitor.core.model.alerting import Verdict
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.core.state_store import WorkerReport, WorkerRow

@@ -25,7 +25,10 @@ from monitor.core.entities import Incident, IncidentEvent, RegistrationChange
 from monitor.core.incidents.event_json import decode, encode
 from monitor.core.incidents.events import Cause, EventKind, UpstreamSaid
 from monitor.core.incidents.transitions import apply, is_open
-from monitor.core.model import Certificate, Health, Outcome, Result, UpstreamReading
+from monitor.core.model.observations import Certificate, Result
+from monitor.core.model.reasons import Outcome
+from monitor.core.model.states import Health
+from monitor.core.model.upstream import UpstreamReading
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.core.state_store import ComponentRow, Series

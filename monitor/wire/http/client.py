@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from monitor import clock
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Ground, Link
 from monitor.wire.deadline import Deadline, Slots
 from monitor.wire.dial import keep_stamps_on

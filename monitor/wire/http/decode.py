@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire.model import WireError
 
 STEP_BYTES = 65536

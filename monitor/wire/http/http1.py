@@ -10,7 +10,7 @@ from typing import NamedTuple
 import httptools
 import httpx
 
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire.model import WireError
 from monitor.wire.resolve import literal
 

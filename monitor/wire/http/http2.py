@@ -13,7 +13,7 @@ import h2.exceptions
 import httpcore
 
 from monitor import clock
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Step
 from monitor.wire.dial import Stream

@@ -12,7 +12,8 @@ import httpx
 
 from monitor import clock
 from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
-from monitor.core.model import Certificate, Phases, Reason
+from monitor.core.model.observations import Certificate, Phases
+from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Step
 from monitor.wire.dial import Piece, Stream

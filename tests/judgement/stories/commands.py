@@ -11,7 +11,8 @@ from monitor.core import commands as c
 from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue
 from monitor.core.incidents.events import Cause
-from monitor.core.model import Impact, IncidentStatus, Severity, Verdict
+from monitor.core.model.alerting import Severity, Verdict
+from monitor.core.model.states import Impact, IncidentStatus
 from tests.judgement.steps import Ids, Order
 
 COMMANDS: tuple[type[c.Command], ...] = get_args(c.Command)

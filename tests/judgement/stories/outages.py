@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from monitor.core.catalogue import Probe
-from monitor.core.model import Observation, Outcome, Phases, Reason
+from monitor.core.model.observations import Observation, Phases
+from monitor.core.model.reasons import Outcome, Reason
 from tests.judgement import worlds
 from tests.judgement.steps import CheckIn, Looks, Sweep
 from tests.judgement.stories.stage import SERVICE_REASONS, Seen, Stage

@@ -10,7 +10,9 @@ from typing import Any
 
 from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.evaluation import ended
-from monitor.core.model import Observation, Outcome, Reason, Result, RunId, Sending
+from monitor.core.model.alerting import Sending
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Outcome, Reason
 from tests.judgement.steps import CheckIn, Deliver, Looks, Publish, RollUp, Step, Sweep
 from tests.judgement.stories import commands as people
 from tests.judgement.worlds import PLACES, world

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from monitor.core.catalogue import Probe
-from monitor.core.model import Reason
+from monitor.core.model.reasons import Reason
 from tests.judgement.stories.stage import Choose, Seen, Stage
 from tests.judgement.worlds import PLACES
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from monitor.core import commands as c
-from monitor.core.model import Reason, Sending
+from monitor.core.model.alerting import Sending
+from monitor.core.model.reasons import Reason
 from tests.judgement import worlds
 from tests.judgement.steps import CheckIn, Deliver, Publish, Sweep
 from tests.judgement.stories import commands as people
