@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import SecretStr, StringConstraints
 
-from monitor.channels.base import Notice, Options, post, secret
+from monitor.channels.base import Kind, Notice, Options, post, secret
 from monitor.channels.words import facts, title
 from monitor.clock import now
 from monitor.text.cleaner import plain
@@ -56,3 +56,6 @@ async def send(options: Alertmanager, notice: Notice, wire: Wire) -> None:
     headers = {"authorization": f"Bearer {secret(options.token)}"} if options.token else None
     url = f"{options.url.rstrip('/')}/api/v2/alerts"
     await post(wire, url, json.dumps(body(notice)).encode(), headers, now())
+
+
+KIND = Kind("alertmanager", Alertmanager, send)

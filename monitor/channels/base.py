@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -64,11 +64,14 @@ class Options(BaseModel):
     """In which language it tells people: ``en`` or ``zh``."""
 
 
-class Kind(NamedTuple):
-    """One row of ``KINDS``: options and ``send(options, notice, wire)``, which raises :class:`Undeliverable`."""
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a kind of channel is: the word in ``probes.yaml`` and the name of its file, its options and how it sends."""
 
+    name: str
     options: type[BaseModel]
     send: Callable[[Any, Notice, Wire], Awaitable[None]]
+    """``send(options, notice, wire)`` delivers, or raises :class:`Undeliverable`."""
 
 
 async def post(

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from monitor.channels.base import Notice, Options, Undeliverable, secret, unreached
+from monitor.channels.base import Kind, Notice, Options, Undeliverable, secret, unreached
 from monitor.channels.words import facts, title
 from monitor.wire import Limits, MailError, Wire, WireError
 from monitor.wire.mail import MailServer
@@ -58,3 +58,6 @@ async def send(options: Email, notice: Notice, wire: Wire) -> None:
         raise Undeliverable(str(error), permanent=error.permanent) from None
     except WireError as error:
         raise Undeliverable(f"the mail server cannot be used: {unreached(error)}") from None
+
+
+KIND = Kind("email", Email, send)

@@ -6,7 +6,7 @@ import json
 
 from pydantic import SecretStr
 
-from monitor.channels.base import Notice, Options, post, secret
+from monitor.channels.base import Kind, Notice, Options, post, secret
 from monitor.channels.words import facts, title
 from monitor.clock import now
 from monitor.wire import Wire
@@ -45,3 +45,6 @@ def body(notice: Notice) -> dict[str, object]:
 async def send(options: Slack, notice: Notice, wire: Wire) -> None:
     """Deliver."""
     await post(wire, secret(options.url), json.dumps(body(notice)).encode(), now=now())
+
+
+KIND = Kind("slack", Slack, send)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field, SecretStr, field_validator
 
-from monitor.channels.base import Notice, Options, post, secret
+from monitor.channels.base import Kind, Notice, Options, post, secret
 from monitor.channels.words import facts, title
 from monitor.clock import now
 from monitor.wire import Wire
@@ -90,3 +90,6 @@ async def send(options: Webhook, notice: Notice, wire: Wire) -> None:
         key = signing_key(options.signing_secret.get_secret_value())
         headers["webhook-signature"] = signed(key, notice.key, timestamp, content)
     await post(wire, secret(options.url), content, headers, at)
+
+
+KIND = Kind("webhook", Webhook, send)

@@ -104,6 +104,8 @@ def _words(problem: Any, key: str) -> tuple[Code, str, str]:
         return Code.DURATION, f'"{key}" is not a duration', message
     if kind in ("enum", "literal_error"):
         return Code.VALUE, f'"{key}" is none of the words that are known', f"one of {context.get('expected', '')}"
+    if message.startswith("one of "):
+        return Code.VALUE, f'"{key}" is none of the words that are known', message
     if kind == "string_pattern_mismatch":
         return _pattern(key)
     if kind.endswith(("_type", "_parsing")) or kind in ("int_from_float", "model_attributes_type"):

@@ -55,9 +55,24 @@ class Options(BaseModel):
         """Return the address that is asked; empty for a kind without one."""
         return str(getattr(self, "url", ""))
 
+    def imports(self) -> Iterable[str]:
+        """Return further modules that looks with these options use, besides those of the kind."""
+        return ()
+
     def target(self) -> str:
         """Return the host shown to people; never a path, a query or a secret."""
         return host_of(self.address())
+
+
+def one_of(kinds: Mapping[str, Any]) -> Callable[[str], str]:
+    """Return a validator for an option that names one of several kinds."""
+
+    def known(name: str) -> str:
+        if name not in kinds:
+            raise ValueError(f"one of {', '.join(sorted(kinds))}")
+        return name
+
+    return known
 
 
 @dataclass(slots=True)
@@ -143,6 +158,7 @@ class Kind:
     def wanted(self, options: Options) -> Iterator[str]:
         """Yield the modules that looks with these options import, so that it is done before the first one."""
         yield from self.imports
+        yield from options.imports()
         if self.speaks_http and not options.address().startswith("http://"):
             yield CERTIFICATES
         if getattr(options, "http2", False):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.observations import Observation
@@ -51,7 +51,7 @@ PRODUCTS = {
 class Options(base.Options):
     """Options of the kind ``login``."""
 
-    product: Literal["open_webui", "librechat", "json", "form", "edge"] = "edge"
+    product: Annotated[str, AfterValidator(base.one_of(PRODUCTS))] = "edge"
     """``json`` and ``form`` post to ``url`` itself; ``edge`` only opens it."""
     url: str
     email: SecretStr | None = None

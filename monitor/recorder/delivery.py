@@ -14,8 +14,8 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Engine
 
 from monitor import clock
-from monitor.channels import KINDS, Notice, Undeliverable
-from monitor.channels.base import Options
+from monitor.channels import KINDS
+from monitor.channels.base import Notice, Options, Undeliverable
 from monitor.config.settled import Settled
 from monitor.core.alerts.rules import Rule
 from monitor.core.model.alerting import Sending

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import json
 import os
 import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +31,7 @@ import json
 
 from pydantic import SecretStr
 
-from monitor.channels.base import Notice, Options, post, secret
+from monitor.channels.base import Kind, Notice, Options, post, secret
 from monitor.channels.words import title
 from monitor.wire import Wire
 
@@ -38,20 +42,41 @@ class Pager(Options):
 
 async def send(options: Pager, notice: Notice, wire: Wire) -> None:
     await post(wire, secret(options.url), json.dumps({"say": title(notice)}).encode())
+
+
+KIND = Kind("pager", Pager, send)
 """
-READER = '''
-def tiny(document: object, look: Look) -> UpstreamReading:
-    """Read one word for the whole page."""
-    return look.reading([])
+PLATFORM = """
+from monitor.core.model.upstream import UpstreamReading
+from monitor.probes.upstream.parts import Look
+from monitor.probes.upstream.platform import Endpoints, Platform
 
 
-READERS = {
-    "tiny": tiny,
-'''
-LOOK = """
-from datetime import datetime, UTC
-from monitor.probes.upstream.statuspages import endpoints, READERS
-print(endpoints("tiny", "https://status.acme.example/").main, "tiny" in READERS)
+def read(document: object, look: Look) -> UpstreamReading:
+    return look.reading(look.health(document))
+
+
+KIND = Platform("tiny", Endpoints, read)
+"""
+DETECTOR = """
+from monitor.core.model.registration import Method
+from monitor.probes.registration.detector import CLOSED, OPEN, Detector, Heard, Reading, config, says
+
+
+def read(heard: Heard) -> Reading:
+    state = OPEN if heard.fields.get("welcome") is True else CLOSED
+    return says("welcome", config(Method.ANY, state))
+
+
+KIND = Detector("guestbook", read, path="/guests.json")
+"""
+PROBE = """
+allow_networks: [127.0.0.0/8]
+services:
+  - id: acme
+    name: Acme
+    components: [{id: web, name: Web}]
+    probes: [{id: new, component: web, kind: KIND, options: OPTIONS}]
 """
 SPEAK = """
 from dashboard.words import Language, speak
@@ -79,13 +104,51 @@ def check(folder: Path, configuration: str) -> subprocess.CompletedProcess[str]:
     return run(folder, "-m", "monitor", "check", "--config", str(folder / "probes.yaml"))
 
 
+@contextlib.contextmanager
+def answering(answer: str) -> Iterator[str]:
+    """Serve one JSON answer at every address, and give the server's own."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the overridden method's name
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def looked(folder: Path, kind: str, word: str, name: str, answer: str) -> str:
+    """Check a configuration with a new word of this kind, look once, and return what was seen."""
+    with answering(answer) as url:
+        written = PROBE.replace("KIND", kind).replace("OPTIONS", json.dumps({word: name, "url": url}))
+        known = check(folder, written)
+        assert known.returncode == 0, known.stderr
+        wrong = check(folder, written.replace(name, "unheard_of"))
+        assert f'"{word}" is none of the words that are known' in wrong.stderr
+        assert name in wrong.stderr
+        check(folder, written)
+        done = run(folder, "-m", "monitor", "probe", "acme-new", "--config", str(folder / "probes.yaml"))
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def replace(file: Path, before: str, after: str) -> None:
     text = file.read_text(encoding="utf-8")
     assert text.count(before) == 1, f"{file.name} has changed: mend the recipe in CONTRIBUTING and this test"
     file.write_text(text.replace(before, after), encoding="utf-8")
 
 
-@pytest.mark.parametrize("what", ["probe kind", "vendor", "channel", "language", "status-page platform"])
+@pytest.mark.parametrize(
+    "what", ["probe kind", "vendor", "channel", "language", "status-page platform", "registration detector"]
+)
 def test_each_recipe_has_three_steps(what: str) -> None:
     recipe = RECIPES.partition(f"## Add a {what}\n")[2].partition("\n## ")[0]
     assert [line[:3] for line in recipe.splitlines() if line[:1].isdigit()] == ["1. ", "2. ", "3. "]
@@ -100,11 +163,8 @@ def test_a_vendor_is_one_file(copy: Path) -> None:
     assert "acme-page" in done.stdout
 
 
-def test_a_channel_is_one_file_and_one_row(copy: Path) -> None:
+def test_a_channel_is_one_file(copy: Path) -> None:
     (copy / "monitor" / "channels" / "pager.py").write_text(CHANNEL, encoding="utf-8")
-    kinds = copy / "monitor" / "channels" / "__init__.py"
-    replace(kinds, "import alertmanager, email, slack, webhook", "import alertmanager, email, pager, slack, webhook")
-    replace(kinds, '    "slack": ', '    "pager": Kind(pager.Pager, pager.send),\n    "slack": ')
     services = "services: [{preset: xai}]\nchannels:\n  night: {kind: pager, url: "
     done = check(copy, services + '"${PAGER_URL}"}\nroutes: [{id: all, channels: [night]}]\n')
     assert done.returncode == 0, done.stderr
@@ -122,17 +182,11 @@ def test_a_language_is_one_member_and_two_files(copy: Path) -> None:
     assert done.stdout.split() == ["Fonctionne", *["1", "234,5"], "/fr/"]
 
 
-def test_a_status_page_platform_is_a_reader_and_an_address(copy: Path) -> None:
-    upstream = copy / "monitor" / "probes" / "upstream"
-    replace(upstream / "readers.py", "READERS = {\n", READER.lstrip())
-    pages = upstream / "statuspages.py"
-    replace(pages, 'Provider = Literal["statuspage", ', 'Provider = Literal["tiny", "statuspage", ')
-    replace(pages, '    if provider == "better_stack":', '    if provider in ("better_stack", "tiny"):')
-    done = run(copy, "-c", LOOK)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["https://status.acme.example/index.json", "True"]
-    options = json.dumps({"provider": "tiny", "url": "https://status.acme.example/"})
-    probes = f"[{{id: page, component: web, kind: upstream, options: {options}}}]"
-    services = f"services: [{{id: acme, name: Acme, components: [{{id: web, name: Web}}], probes: {probes}}}]\n"
-    known = check(copy, services)
-    assert known.returncode == 0, known.stderr
+def test_a_status_page_platform_is_one_file(copy: Path) -> None:
+    (copy / "monitor" / "probes" / "upstream" / "platforms" / "tiny.py").write_text(PLATFORM, encoding="utf-8")
+    assert "partial_outage" in looked(copy, "upstream", "provider", "tiny", '"partial outage"')
+
+
+def test_a_registration_detector_is_one_file(copy: Path) -> None:
+    (copy / "monitor" / "probes" / "registration" / "detectors" / "guestbook.py").write_text(DETECTOR, encoding="utf-8")
+    assert "any: open" in looked(copy, "registration", "detector", "guestbook", '{"welcome": true}')

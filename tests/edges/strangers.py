@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import zlib
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
-from monitor.probes.registration.detectors import PATHS
-from monitor.probes.upstream.statuspages import Provider
+from monitor.probes.registration.detectors import DETECTORS
+from monitor.probes.upstream.platforms import PLATFORMS
 from tests.edges.hostile import gzip_bomb
 from tests.edges.probing import KEY
 
@@ -24,8 +24,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "chat edge": {"base_url": "", "model": "m"},
 }
 """Name, whose first word is the kind → options without the address."""
-KINDS |= {f"registration {name}": {"detector": name} for name in (*PATHS, "page_text")}
-KINDS |= {f"upstream {name}": {"provider": name, "components": {"a": "x/y"}} for name in get_args(Provider)}
+KINDS |= {f"registration {name}": {"detector": name} for name, one in DETECTORS.items() if not one.needs}
+KINDS |= {f"upstream {name}": {"provider": name, "components": {"a": "x/y"}} for name in PLATFORMS}
 
 READERS: dict[str, dict[str, Any]] = KINDS | {
     "http json": {"json_path": {"a.b": 1}},

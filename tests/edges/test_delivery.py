@@ -16,7 +16,8 @@ from email.message import EmailMessage
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from monitor.channels import KINDS, Notice, Undeliverable
+from monitor.channels import KINDS
+from monitor.channels.base import Notice, Undeliverable
 from monitor.channels.email import Email, message
 from monitor.channels.slack import body as slack_body
 from monitor.channels.webhook import Webhook
@@ -312,10 +313,6 @@ def test_no_channel_opens_a_socket_to_an_address_that_the_guard_refuses(kind: st
     assert server.connections == 0
     assert "canary" not in str(caught.value)
     assert host.strip("[]") not in str(caught.value)
-
-
-def test_every_kind_of_channel_can_be_sent_through() -> None:
-    assert sorted(KINDS) == ["alertmanager", "email", "slack", "webhook"]
 
 
 def test_pauses_grow_with_jitter_and_are_bounded() -> None:

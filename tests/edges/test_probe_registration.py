@@ -16,20 +16,23 @@ from monitor.core.components.registration import new_state, overall_state, step
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
-from monitor.probes.registration.detectors import DETECTORS, Extra, Reading, detect
-from monitor.probes.registration.probe import Meaning, Options, restated
+from monitor.probes.registration.detector import Detector, Extra, Reading, detect
+from monitor.probes.registration.detectors import DETECTORS
+from monitor.probes.registration.observed import restated
+from monitor.probes.registration.probe import Meaning, Options
 from monitor.simulator.pages import client_settings, open_webui, sign_up
 from monitor.simulator.state import Sign
 from tests.edges import driven
 from tests.edges.site import HTML, JSON, NOW, Page, fixture, fixture_json, look_at, serve
 
 URL = "https://product.example/"
-JSON_DETECTORS = [*DETECTORS, "matrix", "json"]
+PAGE = DETECTORS["page_text"]
+JSON_DETECTORS = [one for one in DETECTORS.values() if not one.is_page and one.look is None]
 
 
 def read(detector: str, document: Any, status: int = 200, **extra: Any) -> Reading:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return detect(detector, status, JSON, body, URL, Extra(**extra))
+    return detect(DETECTORS[detector], status, JSON, body, URL, Extra(**extra))
 
 
 def brief(found: Reading) -> dict[str, str]:
@@ -127,7 +130,7 @@ MATRIX = [
 def test_matrix_tells_by_its_flows(
     status: int, document: Any, delegated: bool | None, expected: dict[str, str]
 ) -> None:
-    found = read("matrix", document, status, delegated=delegated)
+    found = read("matrix", document, status, more=delegated)
     assert brief(found) == expected
     assert all(reading.source is Source.PROTOCOL for reading in found.readings)
 
@@ -273,10 +276,10 @@ FAILED = [
 ]
 
 
-@pytest.mark.parametrize("detector", JSON_DETECTORS)
+@pytest.mark.parametrize("detector", JSON_DETECTORS, ids=lambda detector: detector.name)
 @pytest.mark.parametrize(("status", "headers", "body", "reason"), FAILED)
 def test_a_failed_read_is_unknown_never_closed(
-    detector: str, status: int, headers: dict[str, str], body: bytes, reason: Reason
+    detector: Detector, status: int, headers: dict[str, str], body: bytes, reason: Reason
 ) -> None:
     found = detect(detector, status, headers, body, URL, Extra(path="a"))
     assert found.readings == ()
@@ -288,7 +291,7 @@ def test_a_failed_read_is_unknown_never_closed(
 def test_a_sign_up_page_that_fails_says_nothing_of_registration(
     status: int, headers: dict[str, str], body: bytes, reason: Reason
 ) -> None:
-    found = detect("page_text", status, headers, body + b"registration is closed", URL)
+    found = detect(PAGE, status, headers, body + b"registration is closed", URL)
     assert (found.readings, found.reason) == ((), reason)
 
 
@@ -310,18 +313,18 @@ anything = st.recursive(
 
 
 @given(st.sampled_from(JSON_DETECTORS), st.sampled_from([200, 401, 403]), anything)
-def test_no_json_whatsoever_breaks_a_detector(detector: str, status: int, document: Any) -> None:
+def test_no_json_whatsoever_breaks_a_detector(detector: Detector, status: int, document: Any) -> None:
     found = detect(detector, status, JSON, json.dumps(document).encode(), URL, Extra(path="data.0.value"))
     assert found.reason is Reason.OK or found.readings == ()
 
 
 @given(st.binary(max_size=400) | st.text(max_size=400).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_no_bytes_whatsoever_break_the_page_reader(body: bytes) -> None:
-    detect("page_text", 200, HTML, body, URL)
+    detect(PAGE, 200, HTML, body, URL)
 
 
 def page(body: str) -> Reading:
-    return detect("page_text", 200, HTML, body.encode(), URL)
+    return detect(PAGE, 200, HTML, body.encode(), URL)
 
 
 def test_a_form_on_a_sign_up_page_offers_its_methods() -> None:
@@ -335,9 +338,9 @@ def test_a_form_on_a_sign_up_page_offers_its_methods() -> None:
 
 def test_a_page_is_read_in_the_charset_that_it_declares() -> None:
     words = "<p>目前仅支持中国大陆手机号注册</p>".encode("gb18030")
-    found = detect("page_text", 200, {"content-type": "text/html; charset=GBK"}, words, URL)
+    found = detect(PAGE, 200, {"content-type": "text/html; charset=GBK"}, words, URL)
     assert brief(found) == {"any": "restricted", "phone": "restricted"}
-    assert detect("page_text", 200, HTML, words, URL).readings == ()
+    assert detect(PAGE, 200, HTML, words, URL).readings == ()
 
 
 def test_a_log_in_form_or_a_newsletter_is_no_sign_up() -> None:

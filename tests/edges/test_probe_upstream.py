@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,10 +18,9 @@ from monitor.core.model.observations import Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamReading
-from monitor.probes.upstream.pages import feed, flashduty
 from monitor.probes.upstream.parts import INCIDENTS, Look, UnreadableError, mapped
+from monitor.probes.upstream.platforms import PLATFORMS
 from monitor.probes.upstream.probe import Options
-from monitor.probes.upstream.readers import READERS, google_cloud, incident_io_incidents, statuspage_incidents
 from monitor.probes.upstream.statuspages import endpoints, page_of
 from monitor.simulator.play import serve as serve_vendor
 from tests.edges import driven
@@ -37,14 +37,20 @@ MAIN = {
 }
 CHAT, API = "01KY4ND2PNYT9FY5W4ZH80VGJ4", "01KY4MVS8BM3F9JSYWACGQVG7A"
 GEMINI = "Z0FZJAMvEB4j3NbCJs6B"
+READERS = {name: platform.read for name, platform in PLATFORMS.items()}
+google_cloud, feed, flashduty = READERS["google_cloud"], READERS["feed"], READERS["flashduty"]
 
 
-def new_look(provider: str = "statuspage") -> Look:
-    return Look(NOW, "https://status.example", provider)
+def new_look(provider: str = "statuspage", *watched: str) -> Look:
+    return Look(NOW, "https://status.example", provider, watched)
 
 
 def at(hour: int, minute: int = 0, second: int = 0) -> datetime:
     return datetime(2026, 11, 22, hour, minute, second, tzinfo=UTC)
+
+
+def test_every_platform_has_a_recorded_answer() -> None:
+    assert set(MAIN) == set(PLATFORMS)
 
 
 # What each reader sees
@@ -163,7 +169,7 @@ def test_better_stack_does_not_take_unmonitored_for_down() -> None:
 
 
 def test_google_cloud_is_read_for_the_products_that_concern_us() -> None:
-    reading = google_cloud(fixture_json("google_incidents.json"), new_look("google_cloud"), (GEMINI, "Cloud SQL"))
+    reading = google_cloud(fixture_json("google_incidents.json"), new_look("google_cloud", GEMINI, "Cloud SQL"))
     assert reading.indicator is Health.PARTIAL
     assert reading.components == {GEMINI: Health.PARTIAL, "Cloud SQL": Health.OPERATIONAL}
     assert [incident.id for incident in reading.incidents] == ["abc", "old"]
@@ -175,7 +181,7 @@ def test_google_cloud_is_read_for_the_products_that_concern_us() -> None:
 def test_google_clouds_incidents_are_over_when_they_have_an_end_whatever_their_last_word() -> None:
     rows = fixture_json("google_incidents.json")
     rows[0] |= {"end": "2026-11-22T14:30:00+00:00"}
-    reading = google_cloud(rows, new_look("google_cloud"), (GEMINI,))
+    reading = google_cloud(rows, new_look("google_cloud", GEMINI))
     assert (reading.indicator, reading.components) == (Health.OPERATIONAL, {GEMINI: Health.OPERATIONAL})
     assert {incident.status for incident in reading.incidents} == {IncidentStatus.RESOLVED}
 
@@ -190,8 +196,8 @@ def test_a_better_stack_report_of_maintenance_is_no_incident_with_a_status() -> 
 
 
 def test_a_feed_groups_entries_of_one_incident_and_finds_the_watched_parts() -> None:
-    look = new_look("feed")
-    reading = feed(fixture("feed_xai.xml"), look, ("api.x.ai", "grok.com", "Voice"))
+    look = new_look("feed", "api.x.ai", "grok.com", "Voice")
+    reading = feed(fixture("feed_xai.xml"), look)
     assert reading.indicator is Health.PARTIAL
     assert reading.components == {
         "api.x.ai": Health.PARTIAL,
@@ -223,8 +229,8 @@ def test_an_aws_feed_tells_resolved_by_its_title_and_forgets_what_is_old() -> No
 
 
 def test_an_empty_feed_is_not_green() -> None:
-    look = new_look("feed")
-    reading = feed(b'<rss version="2.0"><channel><title>x</title></channel></rss>', look, ("API",))
+    look = new_look("feed", "API")
+    reading = feed(b'<rss version="2.0"><channel><title>x</title></channel></rss>', look)
     assert reading.indicator is Health.UNKNOWN
     assert reading.components == {"API": Health.UNKNOWN}
     assert "upstream.empty_feed" in look.odd
@@ -438,17 +444,13 @@ anything = st.recursive(
 
 @given(anything)
 def test_no_json_whatsoever_breaks_a_reader(document: Any) -> None:
-    readers: list[Callable[[Any, Look], object]] = [
-        *READERS.values(),
-        google_cloud,
-        lambda value, look: google_cloud(value, look, (GEMINI,)),
-        statuspage_incidents,
-        incident_io_incidents,
-        lambda value, look: flashduty(json.dumps(value).encode(), look),
-    ]
-    for reader in readers:
+    readers: list[Callable[[Any, Look], object]] = [lambda value, look: flashduty(json.dumps(value).encode(), look)]
+    for platform in PLATFORMS.values():
+        further = (platform.history, platform.parts)
+        readers += [reader for reader in (platform.read, *further) if reader and not platform.is_markup]
+    for reader, watched in itertools.product(readers, ((), (GEMINI,))):
         try:
-            reading = reader(document, new_look())
+            reading = reader(document, new_look("statuspage", *watched))
         except UnreadableError:
             continue
         if isinstance(reading, UpstreamReading):
@@ -554,7 +556,7 @@ def test_an_open_incident_of_google_that_names_no_product_may_be_about_ours(
     more: dict[str, Any], expected: Health
 ) -> None:
     row = {"id": "x", "begin": "2026-11-22T09:00:00Z", "most_recent_update": {"status": "SERVICE_OUTAGE"}} | more
-    reading = google_cloud([row], new_look("google_cloud"), (GEMINI,))
+    reading = google_cloud([row], new_look("google_cloud", GEMINI))
     assert (reading.indicator, reading.components) == (expected, {GEMINI: expected})
 
 

@@ -17,6 +17,8 @@ from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, Upstr
 from monitor.text.cleaner import as_time, as_url, clean
 
 COMPONENTS, INCIDENTS, RESOLVED, UPDATES = 200, 20, 5, 10
+ROWS = 60
+"""As many rows of a list of incidents or updates are read."""
 ID_CHARS, NAME_CHARS, BODY_CHARS = 100, 200, 1000
 
 _HEALTH = {
@@ -61,6 +63,9 @@ _IMPACT = {
 }
 _LETTERS = re.compile(r"[^a-z]+")
 
+Part = tuple[object, object, Health]
+"""A component: its id, its name and how it is."""
+
 
 class UnreadableError(Exception):
     """The page could not be read; ``warning`` is for the operator, the text says what was found instead."""
@@ -77,6 +82,8 @@ class Look:
     now: datetime
     page_url: str
     provider: str
+    watched: tuple[str, ...] = ()
+    """Components or products that matter, by the vendor's own ids or names."""
     odd: dict[WarningCode, None] = field(default_factory=dict)
 
     def warn(self, code: WarningCode) -> None:
@@ -158,11 +165,11 @@ class Look:
     def reading(
         self,
         indicator: Health,
-        components: Iterable[tuple[object, object, Health]] = (),
+        components: Iterable[Part] = (),
         incidents: Iterable[UpstreamIncident | None] = (),
         updated: datetime | None = None,
     ) -> UpstreamReading:
-        """Put a page together; ``components`` are (id, name, health), a repeated id keeps its worst state."""
+        """Put a page together; in ``components`` a repeated id keeps its worst state."""
         states: dict[str, Health] = {}
         names: dict[str, str] = {}
         for raw_id, name, health in components:

@@ -22,9 +22,8 @@ from monitor.probes import base
 from monitor.probes.answers import evidence, parse_json, robot_wall
 from monitor.probes.base import Context, Kind, Seconds
 from monitor.probes.upstream.parts import INCIDENTS, OVER, Look, UnreadableError, mapped
-from monitor.probes.upstream.readers import incident_io_incidents, statuspage_incidents
+from monitor.probes.upstream.platforms import PLATFORMS
 from monitor.probes.upstream.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
-from monitor.text.cleaner import as_map, as_rows
 from monitor.wire import Answer, WireError
 
 
@@ -39,6 +38,10 @@ class Options(base.Options):
     frozen_after_s: Seconds = 30 * 86400.0
     """A page whose own time stamp is older than this is taken for frozen, and what it says for unknown."""
 
+    def imports(self) -> Iterable[str]:
+        """Return what its platform needs."""
+        return PLATFORMS[self.provider].imports
+
     @field_validator("url")
     @classmethod
     def _url(cls, value: str) -> str:
@@ -51,14 +54,14 @@ async def run(options: Options, ctx: Context) -> Observation:
 
 
 async def _read(options: Options, ctx: Context) -> Observation:
-    look = Look(ctx.now, page_of(options.url), options.provider)
+    look = Look(ctx.now, page_of(options.url), options.provider, tuple(options.components))
     where = endpoints(options.provider, options.url)
     try:
         answer = await fetch(where.main, ctx, where.body_bytes)
     except WireError as error:
         return unreachable(error)
     try:
-        reading = await read(options.provider, answer, look, ctx, tuple(options.components))
+        reading = await read(answer, look, ctx)
         if where.parts and options.components:
             reading = await _with_parts(reading, where.parts, look, ctx)
         reading = await _with_the_end(reading, where.history, look, ctx)
@@ -70,12 +73,11 @@ async def _read(options: Options, ctx: Context) -> Observation:
 
 async def _with_parts(reading: UpstreamReading, url: str, look: Look, ctx: Context) -> UpstreamReading:
     """Add the components of a provider that lists them in a document of their own."""
-    document = await _document(url, ctx)
-    rows = as_rows(as_map(document).get("components"), 400)
-    if not rows:
+    parts = PLATFORMS[reading.provider].parts
+    found = parts(await _document(url, ctx), look) if parts else []
+    if not found:
         look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
-    pairs = ((row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rows)
-    listed = look.reading(reading.indicator, pairs)
+    listed = look.reading(reading.indicator, found)
     return replace(reading, components=listed.components, component_names=listed.component_names)
 
 
@@ -94,14 +96,14 @@ async def _with_the_end(reading: UpstreamReading, url: str, look: Look, ctx: Con
     gone = [key for key in ctx.memory.get("open", []) if key not in listed]
     going_on = [incident.id for incident in reading.incidents if incident.status not in OVER]
     ctx.memory["open"] = going_on
-    if not gone or not url:
+    history = PLATFORMS[reading.provider].history
+    if not gone or not url or history is None:
         return reading
     document = await _document(url, ctx)
     if document is None:
         ctx.memory["open"] = [*going_on, *gone][:INCIDENTS]  # ask again at the next look
         return reading
-    reader = incident_io_incidents if reading.provider == "incident_io" else statuspage_incidents
-    ended = list(_picked(reader(document, look), gone))
+    ended = list(_picked(history(document, look), gone))
     if len(ended) < len(gone):
         look.warn(WarningCode.UPSTREAM_INCIDENT_DELETED)
     return replace(reading, incidents=(*reading.incidents, *ended))
@@ -178,7 +180,6 @@ KIND = Kind(
     "upstream",
     Options,
     run,
-    imports=("feedparser",),
     speaks_http=True,
     is_witness=True,
     names_components="components",

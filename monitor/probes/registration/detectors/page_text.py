@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.probes.registration.detector import Detector, Heard, Reading
 from monitor.probes.registration.phrases import says_existing_users_can_log_in, settled, statements
 from monitor.text.cleaner import Tag, attributes, clean, scan, visible_text
 
@@ -28,30 +29,32 @@ _LOG_IN = re.compile(r"(?i)\blog ?in\b|\bsign ?in\b|登录|登陆")
 _BUTTON_CHARS = 80
 
 
-def page_text(page: str, url: str) -> tuple[tuple[MethodReading, ...], tuple[WarningCode, ...]]:
+def read(heard: Heard) -> Reading:
     """Return readings and warnings of a sign-up page; a page that neither says nor offers anything gives none.
 
     An announcement outweighs the form below it: a page may show fields that will refuse. With a "may be busy" the
     offered ways are delayed; with a restriction only the announcement counts.
     """
+    page: str = heard.document
     text = visible_text(page)
-    announced, contradictory = settled(statements(text, Source.PAGE_TEXT, url))
+    announced, contradictory = settled(statements(text, Source.PAGE_TEXT))
     warnings = [WarningCode.REGISTRATION_CONTRADICTORY] if contradictory else []
     if says_existing_users_can_log_in(text):
         warnings.append(WarningCode.REGISTRATION_EXISTING_USERS_CAN_LOG_IN)
     general = next((reading for reading in announced if reading.method is Method.ANY), None)
     if general and general.state not in (Registration.OPEN, Registration.DELAYED):
-        return announced, tuple(warnings)
+        return Reading(announced, tuple(warnings))
     offered = _offered(page)
     if not announced and not offered:
         warnings.append(WarningCode.REGISTRATION_NOTHING_TO_READ)
     spoken_of = {reading.method for reading in announced}
-    base = general or MethodReading(Method.ANY, Registration.OPEN, Source.PAGE_TEXT, url=url)
+    base = general or MethodReading(Method.ANY, Registration.OPEN, Source.PAGE_TEXT)
     found = [
         replace(base, method=m, excerpt=base.excerpt or f"the page offers: {words}") for m, words in offered.items()
     ]
     whole = [replace(found[0], method=Method.ANY)] if found and general is None else []
-    return (*announced, *whole, *(reading for reading in found if reading.method not in spoken_of)), tuple(warnings)
+    further = (reading for reading in found if reading.method not in spoken_of)
+    return Reading((*announced, *whole, *further), tuple(warnings))
 
 
 def _offered(page: str) -> dict[Method, str]:
@@ -94,3 +97,6 @@ def _field(tag: Tag, fields: dict[Method, str], buttons: list[str]) -> None:
         fields.setdefault(Method.EMAIL, "a field for an e-mail address")
     if kind == "tel" or re.search(r"\b(?:phone|mobile|tel)\b|手机", words):
         fields.setdefault(Method.PHONE, "a field for a telephone number")
+
+
+KIND = Detector("page_text", read, redirects=3, is_page=True)

@@ -1,17 +1,10 @@
-"""Readers of status pages that do not speak plain JSON: RSS and Atom feeds, and Flashduty's page data.
-
-Sources: RSS 2.0 and Atom through ``feedparser``; the entries of Statuspage, xAI and AWS feeds; Flashduty's
-``summary/active`` document and the Next.js stream (``self.__next_f.push``) that its pages are drawn from, as public
-clients of DeepSeek's page read them.
-"""
+"""RSS 2.0 and Atom, through ``feedparser``, as Statuspage, xAI and AWS write their entries."""
 
 from __future__ import annotations
 
 import calendar
 import io
-import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,26 +12,23 @@ from typing import Any
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
-from monitor.probes.answers import parse_json
 from monitor.probes.upstream.parts import (
     BODY_CHARS,
-    COMPONENTS,
     ID_CHARS,
     NAME_CHARS,
     OVER,
     Look,
     UnreadableError,
     impact_of,
-    need,
     worst,
 )
-from monitor.text.cleaner import as_map, as_rows, clean, visible_text
+from monitor.probes.upstream.platform import Endpoints, Platform
+from monitor.text.cleaner import clean, visible_text
 
 _ENTRIES = 50
 _FEED_BYTES = 256 * 1024
 _TAGS = 20_000
 """More than a feed of that length has. The parser needs 10 µs for each and cannot be stopped in its thread."""
-_ROWS = 60
 FORGOTTEN_AFTER = timedelta(days=1)
 """A feed's entry that names no status is held to be going on only this long."""
 
@@ -72,8 +62,8 @@ class _Told:
     words: str = ""
 
 
-def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamReading:
-    """Read a feed of incidents. ``watched`` are words (components, products) looked for in titles and categories.
+def read(body: bytes, look: Look) -> UpstreamReading:
+    """Read a feed of incidents. What is watched are words (components, products) in titles and categories.
 
     A feed has no current state of its own: without an open entry it says that nothing is announced.
     """
@@ -104,9 +94,9 @@ def feed(body: bytes, look: Look, watched: tuple[str, ...] = ()) -> UpstreamRead
     quiet = Health.OPERATIONAL if told else Health.UNKNOWN
     components = [
         (name, name, worst([one.health for one in open_now.values() if name.casefold() in one.words] or [quiet]))
-        for name in watched
+        for name in look.watched
     ]
-    incidents = [_feed_incident(key, one, look) for key, one in told.items()]
+    incidents = [_incident(key, one, look) for key, one in told.items()]
     trouble = worst(one.health for one in open_now.values())
     return look.reading(trouble if open_now else quiet, components, incidents, _stamp(parsed.get("feed", {}), look))
 
@@ -182,7 +172,7 @@ def _stamp(entry: Any, look: Look, *names: str) -> datetime | None:
     return None
 
 
-def _feed_incident(key: str, one: _Told, look: Look) -> UpstreamIncident | None:
+def _incident(key: str, one: _Told, look: Look) -> UpstreamIncident | None:
     moment = one.updated or one.at
     over = one.status in OVER
     return look.incident(
@@ -203,114 +193,4 @@ def _seconds(at: datetime | None) -> float | None:
     return at.astimezone(UTC).timestamp() if at else None
 
 
-def flashduty(body: bytes, look: Look) -> UpstreamReading:
-    """Read Flashduty's page: its JSON document, or the web page with the same data in its stream."""
-    data = _flashduty_data(body)
-    page = need(data.get("page"), dict, "page")
-    rows = as_rows(need(page.get("components"), list, "page.components"), 400)
-    changes, impacts = data.get("active_changes"), data.get("component_impacts")
-    if not isinstance(changes, list) and not isinstance(impacts, list):
-        raise UnreadableError(
-            "neither active changes nor component impacts in the page's data", WarningCode.UPSTREAM_SHAPE_CHANGED
-        )
-    states = _flashduty_states(as_rows(changes, _ROWS), as_rows(impacts, 2000), look)
-    rest = Health.UNKNOWN if "" in states else Health.OPERATIONAL  # something is affected, and nobody knows what
-    components = [
-        (
-            row.get("component_id"),
-            row.get("name"),
-            look.health(row["status"])
-            if isinstance(row.get("status"), str)
-            else states.get(clean(row.get("component_id"), ID_CHARS), rest),
-        )
-        for row in rows
-    ]
-    if not components:
-        look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
-    past = as_rows(as_map(data.get("changeList")).get("items"), _ROWS)
-    incidents = [_flashduty_incident(row, look) for row in (*as_rows(changes, _ROWS), *past)]
-    shown = [*(health for _id, _name, health in components), *states.values()]
-    trouble = [health for health in shown if health is not Health.OPERATIONAL]
-    if any(incident and incident.status and incident.status not in OVER for incident in incidents):
-        trouble.append(Health.DEGRADED)
-    quiet = Health.OPERATIONAL if components else Health.UNKNOWN
-    return look.reading(worst(trouble) if trouble else quiet, components, incidents)
-
-
-def _flashduty_states(changes: list[dict[str, Any]], impacts: list[dict[str, Any]], look: Look) -> dict[str, Health]:
-    found: dict[str, list[Health]] = {}
-    for change in changes:
-        if look.status(change.get("status")) in OVER:
-            continue
-        for part in as_rows(change.get("affected_components"), COMPONENTS):
-            found.setdefault(clean(part.get("component_id"), ID_CHARS), []).append(look.health(part.get("status")))
-    for impact in impacts:
-        if not impact.get("end_at_seconds") and look.time(impact.get("start_at_seconds")):
-            found.setdefault(clean(impact.get("component_id"), ID_CHARS), []).append(look.health(impact.get("status")))
-    return {key: worst(states) for key, states in found.items()}
-
-
-def _flashduty_incident(row: dict[str, Any], look: Look) -> UpstreamIncident | None:
-    updates = as_rows(row.get("updates"), _ROWS)
-    touched = as_rows(row.get("affected_components"), COMPONENTS)
-    changed = [part for update in updates for part in as_rows(update.get("component_changes"), COMPONENTS)]
-    health = worst(look.health(part.get("status")) for part in (*touched, *changed))
-    return look.incident(
-        id=row.get("change_id"),
-        name=row.get("title"),
-        status=None if row.get("type") == "maintenance" else look.status(row.get("status")),
-        impact=impact_of(health),
-        started=(row.get("start_at_seconds"),),
-        resolved=row.get("close_at_seconds") or None,
-        url=look.page_url,
-        updates=[look.update(u.get("at_seconds"), u.get("status"), u.get("description")) for u in updates],
-        components=(part.get("component_id") for part in touched),
-    )
-
-
-def _flashduty_data(body: bytes) -> dict[str, Any]:
-    try:
-        documents: Iterable[Any] = [parse_json(body)]
-    except ValueError:
-        documents = _streamed(body.decode("utf-8", "replace"))
-    for document in documents:
-        outer = as_map(document)
-        history = {"changeList": outer["changeList"]} if "changeList" in outer else {}
-        for candidate in (outer.get("data"), outer.get("active"), outer.get("initialData"), outer):
-            data = as_map(candidate)
-            if isinstance(as_map(data.get("page")).get("components"), list):
-                return history | data
-    raise UnreadableError("no Flashduty data at this address", WarningCode.UPSTREAM_MOVED)
-
-
-_PUSH = re.compile(r"self\.__next_f\.push\(\[\s{0,3}1\s{0,3},\s{0,3}")
-_ANCHORS = (
-    re.compile(r'"initialData"\s{0,5}:\s{0,5}(?=\{)'),
-    re.compile(r'(?=\{\s{0,5}"page"\s{0,5}:\s{0,5}\{)'),
-)
-_TRIES = 10
-
-
-def _streamed(page: str) -> Iterable[Any]:
-    """Yield the objects in a Next.js page's stream that may hold the data."""
-    decoder = json.JSONDecoder()
-    pieces: list[str] = []
-    at = bad = 0
-    while match := _PUSH.search(page, at):
-        at = match.end()
-        try:
-            piece, at = decoder.raw_decode(page, at)
-        except (ValueError, RecursionError):
-            bad += 1  # naming the place of a fault goes through the whole page each time
-            if bad > _TRIES:
-                return
-            continue
-        if isinstance(piece, str):
-            pieces.append(piece)
-    stream = "".join(pieces)
-    for anchor in _ANCHORS:
-        for _number, match in zip(range(_TRIES), anchor.finditer(stream), strict=False):
-            try:
-                yield decoder.raw_decode(stream, match.end())[0]
-            except (ValueError, RecursionError):
-                continue
+KIND = Platform("feed", Endpoints, read, is_markup=True, imports=("feedparser",))
