@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select
 from monitor.core.incidents.transitions import fold
 from monitor.store.engine import begin
 from monitor.store.reads.timelines import read_event
-from monitor.store.transaction.store import INCIDENT_EVENT, put_incident
+from monitor.store.transaction.incidents import INCIDENT_EVENT, put_incident
 
 
 def rebuild(engine: Engine) -> int:

@@ -32,7 +32,7 @@ KNOW = [
     "monitor/core/alerts/warnings.py",
     "monitor/core/alerts/rules.py",
     "monitor/core/scenario/play.py",
-    "monitor/demo/program.py",
+    "monitor/demo/narrator.py",
     "monitor/prober/uplink.py",
     "monitor/recorder/recorder.py",
     "monitor/store/reads/timelines.py",

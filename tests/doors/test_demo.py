@@ -22,8 +22,9 @@ from monitor.config.load import Config, load
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health, Impact
+from monitor.demo.narrator import event_line
 from monitor.demo.past import EPISODES, Past
-from monitor.demo.program import PORTS, Stage, event_line, free_port, move_in, see_once, write_probes
+from monitor.demo.program import PORTS, Stage, free_port, move_in, see_once, write_probes
 from monitor.demo.seeding import Seeding, coarse
 from monitor.flow.accounts import log_in, set_password, who_is
 from monitor.simulator.play import serve

@@ -42,7 +42,7 @@ RECORDING = {
     "judgement half written": Point("monitor/store/transaction/store.py", "_flush_series", "return", "_record_batch"),
     "judgement written": Point("monitor/store/transaction/store.py", "flush", "return", "_record_batch"),
     "before an incident's events": Point(
-        "monitor/store/transaction/store.py", "_flush_incidents", within="_record_batch"
+        "monitor/store/transaction/incidents.py", "flush_incidents", within="_record_batch"
     ),
     "before a row of the outbox": Point("monitor/store/transaction/alerts.py", "_enqueue"),
     "row of the outbox written": Point("monitor/store/transaction/alerts.py", "_enqueue", "return"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -21,10 +21,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.checks.probe_state import new_probe_state, rewind
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.registration import RegistrationState
-from monitor.core.entities import Incident, IncidentEvent, RegistrationChange
-from monitor.core.incidents.event_json import decode, encode
-from monitor.core.incidents.events import Cause, EventKind, UpstreamSaid
-from monitor.core.incidents.transitions import apply, is_open
+from monitor.core.entities import Incident, RegistrationChange
 from monitor.core.model.observations import Certificate, Result
 from monitor.core.model.reasons import Outcome
 from monitor.core.model.states import Health
@@ -34,9 +31,9 @@ from monitor.core.schedule import micros as us
 from monitor.core.state_store import ComponentRow, Series
 from monitor.store import tables
 from monitor.store.catalogues import load_index
-from monitor.store.codec import DAY, pack, unpack, unpack_or_none, us_or_none, when_or_none
+from monitor.store.codec import DAY, pack, unpack, us_or_none, when_or_none
 from monitor.store.tables import table
-from monitor.store.transaction.alerts import AlertStore
+from monitor.store.transaction.incidents import IncidentStore
 from monitor.store.transaction.states import dump_state, load_state
 
 log = logging.getLogger("chatwatch.store")
@@ -45,7 +42,6 @@ T = TypeVar("T")
 
 SERIES, COMPONENT, SPAN = table(tables.Series), table(tables.Component), table(tables.Span)
 COMPONENT_DAY, EVIDENCE = table(tables.ComponentDay), table(tables.Evidence)
-INCIDENT, INCIDENT_EVENT = table(tables.Incident), table(tables.IncidentEvent)
 CERTIFICATE = table(tables.Certificate)
 UPSTREAM, REGISTRATION_LOG = table(tables.Upstream), table(tables.RegistrationLog)
 
@@ -73,13 +69,11 @@ class StoredSeries(Series):
     evidence_kept: datetime | None = None
 
 
-class SqlStore(AlertStore):
+class SqlStore(IncidentStore):
     """Implements :class:`monitor.core.state_store.StateStore`. ``now`` is the time of recording."""
 
     def __init__(self, connection: Connection, now: datetime, *, lenient: bool = False) -> None:
-        super().__init__(connection, now)
-        self.lenient = lenient
-        """Whether a component that cannot be read is left out; else its service cannot be judged."""
+        super().__init__(connection, now, lenient=lenient)
         self.index = load_index(connection)
         self.removed: frozenset[str] = frozenset()
         self.rows: dict[str, ComponentRow] = {}
@@ -91,10 +85,6 @@ class SqlStore(AlertStore):
         self._spans: list[dict[str, Any]] = []
         self._reopened_days: list[tuple[str, int]] = []
         self._registrations: list[RegistrationChange] = []
-        self._events: list[IncidentEvent] = []
-        self._latest: dict[tuple[str, Cause], Incident | None] = {}
-        self._touched: dict[str, Incident] = {}
-        self._quoted: dict[str, set[tuple[str, datetime]]] = {}
         self._upstream: dict[str, list[UpstreamReading]] = {}
 
     # Looks
@@ -116,11 +106,7 @@ class SqlStore(AlertStore):
         for service in wanted:
             mine = [name for name, item in self.index.components.items() if item.service == service]
             self._of_service[service] = [self.rows[name] for name in mine if name in self.rows]
-        query = select(INCIDENT.c.body).where(INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(wanted))
-        for body in self.connection.scalars(query):
-            incident = unpack_or_none(Incident, body, "incident") if self.lenient else unpack(Incident, body)
-            if incident is not None:
-                self._latest[incident.service, incident.cause] = incident
+        self.load_open(wanted)
         self._load_series(loaded)
 
     def _read_row(self, row: Any) -> ComponentRow:
@@ -264,79 +250,6 @@ class SqlStore(AlertStore):
         if not self.connection.execute(update(UPSTREAM).where(UPSTREAM.c.probe == probe).values(values)).rowcount:
             self.connection.execute(insert(UPSTREAM).values({"probe": probe, "body": ""} | values))
 
-    # Incidents
-
-    def latest(self, service: str, cause: Cause) -> Incident | None:
-        """Return the latest incident of a service and cause, open or not."""
-        key = (service, cause)
-        if key not in self._latest:
-            query = select(INCIDENT.c.body).where(INCIDENT.c.service == service, INCIDENT.c.cause == cause.value)
-            newest = query.order_by(INCIDENT.c.resolved_us.is_not(None), INCIDENT.c.started_us.desc()).limit(1)
-            body = self.connection.scalar(newest)
-            self._latest[key] = unpack(Incident, body) if body else None
-        return self._latest[key]
-
-    def incident(self, incident: str) -> Incident | None:
-        """Return an incident by id."""
-        if incident in self._touched:
-            return self._touched[incident]
-        body = self.connection.scalar(select(INCIDENT.c.body).where(INCIDENT.c.id == incident))
-        return unpack(Incident, body) if body else None
-
-    def open_incident_of(self, row: ComponentRow | None) -> str:
-        """Return the id of an open incident that the component is part of; empty if there is none."""
-        if row is None:
-            return ""
-        found = (self._latest.get((row.component.service, cause)) for cause in Cause)
-        return next((item.id for item in found if item and is_open(item) and row.component.id in item.components), "")
-
-    def has_open(self, service: str) -> bool:
-        """Say whether any incident of a loaded service is open."""
-        return any(is_open(self._latest.get((service, cause))) for cause in Cause)
-
-    def incidents_begun(self, since: datetime, until: datetime) -> Sequence[Incident]:
-        """Return the incidents of every service that began in that time, both ends included."""
-        began = INCIDENT.c.started_us.between(us(since), us(until))
-        bodies = self.connection.scalars(select(INCIDENT.c.body).where(began))
-        read = (unpack_or_none(Incident, body, "incident") for body in bodies)
-        found = {item.id: item for item in read if item is not None}
-        found |= {name: item for name, item in self._touched.items() if since <= item.started_at <= until}
-        return list(found.values())
-
-    def quoted(self, incident: str) -> set[tuple[str, datetime]]:
-        """Return (the vendor's incident, when it was said) of what a timeline quotes already."""
-        if incident not in self._quoted:
-            kind = EventKind.UPSTREAM_SAID.value
-            said = (INCIDENT_EVENT.c.incident == incident, INCIDENT_EVENT.c.kind == kind)
-            rows = self.connection.scalars(select(INCIDENT_EVENT.c.data).where(*said))
-            stored = [decode(kind, json.loads(data)) for data in rows]
-            drafted = [event.what for event in self._events if event.incident == incident]
-            found = (what for what in [*stored, *drafted] if isinstance(what, UpstreamSaid))
-            self._quoted[incident] = {(what.incident, what.said_at) for what in found}
-        return self._quoted[incident]
-
-    def happened(self, event: IncidentEvent, incident: Incident | None) -> Incident:
-        """Append an event to an incident's history; returns the incident after it."""
-        after = apply(incident, event)
-        self._events.append(event)
-        self._touched[after.id] = after
-        latest = self._latest.get((after.service, after.cause))
-        if latest is None or latest.id == after.id or is_open(after):
-            self._latest[after.service, after.cause] = after
-        if isinstance(event.what, UpstreamSaid) and event.incident in self._quoted:
-            self._quoted[event.incident].add((event.what.incident, event.what.said_at))
-        return after
-
-    @property
-    def touched(self) -> Mapping[str, Incident]:
-        """Incidents that changed in this transaction."""
-        return self._touched
-
-    @property
-    def events(self) -> Sequence[IncidentEvent]:
-        """What happened to incidents in this transaction, in order."""
-        return self._events
-
     # Writing back
 
     def flush(self) -> None:
@@ -353,7 +266,9 @@ class SqlStore(AlertStore):
         for change in self._registrations:
             row = {"component": change.component, "at_us": us(change.at), "body": pack(RegistrationChange, change)}
             self.connection.execute(insert(REGISTRATION_LOG).values(row))
-        self._flush_incidents()
+        self.flush_incidents()
+        for incident in self.touched.values():
+            self._hold_evidence(incident)
         self.flush_alerts()
 
     def _flush_series(self) -> None:
@@ -391,13 +306,6 @@ class SqlStore(AlertStore):
             }
             self.connection.execute(update(COMPONENT).where(COMPONENT.c.id == row.component.id).values(values))
 
-    def _flush_incidents(self) -> None:
-        if self._events:
-            self.connection.execute(insert(INCIDENT_EVENT), [event_row(event) for event in self._events])
-        for incident in self._touched.values():
-            put_incident(self.connection, incident)
-            self._hold_evidence(incident)
-
     def _hold_evidence(self, incident: Incident) -> None:
         """Keep what was seen from the first failed look on for as long as the incident is kept."""
         rows = [self.rows[name] for name in incident.components if name in self.rows]
@@ -419,35 +327,6 @@ def bulk_update(connection: Connection, target: Any, names: Sequence[str], rows:
     values: dict[str, Any] = {name: bindparam(f"v_{name}") for name in names[:-1]}
     statement = update(target).where(target.c.id == bindparam("v_key")).values(values)
     connection.execute(statement, [dict(zip([f"v_{name}" for name in names], row, strict=True)) for row in rows])
-
-
-def event_row(event: IncidentEvent) -> dict[str, Any]:
-    """Return an incident event as a row."""
-    return {
-        "incident": event.incident,
-        "seq": event.seq,
-        "at_us": us(event.at),
-        "recorded_us": us(event.recorded_at),
-        "kind": event.kind.value,
-        "by": event.by,
-        "data": json.dumps(encode(event.what), separators=(",", ":"), ensure_ascii=False),
-    }
-
-
-def put_incident(connection: Connection, incident: Incident) -> None:
-    """Write an incident's projection."""
-    row = {
-        "service": incident.service,
-        "cause": incident.cause.value,
-        "status": incident.status.value,
-        "started_us": us(incident.started_at),
-        "resolved_us": us_or_none(incident.resolved_at),
-        "public": incident.public,
-        "body": pack(Incident, incident),
-    }
-    done = connection.execute(update(INCIDENT).where(INCIDENT.c.id == incident.id).values(row))
-    if not done.rowcount:
-        connection.execute(insert(INCIDENT).values(row | {"id": incident.id}))
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
