@@ -240,6 +240,7 @@ class Builder:
                 reports_in=kind.take_report is not None,
                 asks_model=kind.asks_model,
                 tells_registration=kind.tells_registration,
+                proves=kind.proves(options),
             )
         )
         if not disabled:

@@ -30,6 +30,24 @@ class ComponentKind(StrEnum):
     OTHER = "other"
 
 
+class Proof(StrEnum):
+    """How much of a component a good look of a probe has seen at work."""
+
+    NAME = "name"
+    """The name resolves."""
+    CONNECTION = "connection"
+    """Somebody takes connections, with a good certificate."""
+    EDGE = "edge"
+    """The front door answers: a page, a status, a sign-in nobody used."""
+    WORK = "work"
+    """The thing itself: a question was answered, somebody signed in, a source said who may sign up."""
+
+    @property
+    def depth(self) -> int:
+        """Higher has seen more."""
+        return {"name": 0, "connection": 1, "edge": 2, "work": 3}[self.value]
+
+
 class Publishing(StrEnum):
     """Whether an incident of some impact goes public by itself."""
 
@@ -114,6 +132,8 @@ class Probe:
     """True if it asks a model, which costs tokens."""
     tells_registration: bool = False
     """True if it tells who can sign up."""
+    proves: Proof = Proof.EDGE
+    """What a good look of it has seen at work; see :func:`monitor.core.components.health.component_health`."""
 
 
 @dataclass(frozen=True, slots=True)

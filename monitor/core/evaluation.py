@@ -231,7 +231,8 @@ class Evaluation:
         since = self.store.watched_since
         for row in self.store.of_service(service):
             speaking = (s for s in row.series if not (s.probe.disabled or s.probe.witness or s.probe.control))
-            series = next(speaking, None)
+            # The probe that is longest in coming: until its first turn nobody is late.
+            series = max(speaking, key=lambda s: stale_after(s.probe), default=None)
             if series is None or series.state.tick is None:
                 continue
             if since is not None and now - since <= stale_after(series.probe):

@@ -23,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
 from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Evidence, Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.scenario.durations import seconds
@@ -132,6 +133,14 @@ class TakeReport(Protocol):
         """Take it."""
 
 
+def at_most(proof: Proof) -> Callable[[Any], Proof]:
+    """Return a :attr:`Kind.proves` that is the same whatever the options."""
+    return lambda _: proof
+
+
+_edge = at_most(Proof.EDGE)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What a kind is and needs. All that others know of it stands here; the rules get it in :class:`~..Probe`."""
@@ -147,6 +156,8 @@ class Kind:
     """It asks a model, which costs tokens: its options have ``model`` and the day's budgets."""
     tells_registration: bool = False
     """It tells who can sign up."""
+    proves: Callable[[Any], Proof] = _edge
+    """Options → what a good look with them has seen at work."""
     is_witness: bool = False
     """Shown beside our verdict and never part of it, unless the configuration says otherwise."""
     names_components: str = ""

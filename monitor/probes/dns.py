@@ -14,10 +14,11 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from monitor.core.alerts.warning_codes import WarningCode, detailed
+from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.probes import base
-from monitor.probes.base import Context, Kind, Seconds
+from monitor.probes.base import Context, Kind, Seconds, at_most
 from monitor.wire.names import NameAnswer, name_server
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else tuple(value))]
@@ -109,4 +110,4 @@ def _broken(options: Options, said: NameAnswer) -> str:
     return f"{unwanted[0][:60]} must not be there" if unwanted else ""
 
 
-KIND = Kind("dns", Options, run, imports=("dns.asyncresolver",))
+KIND = Kind("dns", Options, run, imports=("dns.asyncresolver",), proves=at_most(Proof.NAME))

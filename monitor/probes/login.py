@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes import base
@@ -205,4 +206,9 @@ def _observation(reason: Reason, detail: str, answer: Answer, ctx: Context, *war
     )
 
 
-KIND = Kind("login", Options, run, speaks_http=True)
+def proves(options: Options) -> Proof:
+    """Say what a good look has seen: without an account nobody signs in."""
+    return Proof.EDGE if options.email is None else Proof.WORK
+
+
+KIND = Kind("login", Options, run, speaks_http=True, proves=proves)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation
 from monitor.probes import base
 from monitor.probes.answers import connected
-from monitor.probes.base import Context, Kind, Seconds
+from monitor.probes.base import Context, Kind, Seconds, at_most
 
 
 class Options(base.Options):
@@ -28,4 +29,4 @@ async def run(options: Options, ctx: Context) -> Observation:
     return connected(connection, f"port {options.port} accepts", options.slow_s)
 
 
-KIND = Kind("tcp", Options, run)
+KIND = Kind("tcp", Options, run, proves=at_most(Proof.CONNECTION))

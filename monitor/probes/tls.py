@@ -6,11 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes import base
 from monitor.probes.answers import EXPIRY_WARNING_S, connected, expiring, observed
-from monitor.probes.base import CERTIFICATES, Context, Kind, Seconds
+from monitor.probes.base import CERTIFICATES, Context, Kind, Seconds, at_most
 
 
 class Options(base.Options):
@@ -44,4 +45,4 @@ async def run(options: Options, ctx: Context) -> Observation:
     return observed(connection, reason, detail)
 
 
-KIND = Kind("tls", Options, run, imports=(CERTIFICATES,))
+KIND = Kind("tls", Options, run, imports=(CERTIFICATES,), proves=at_most(Proof.CONNECTION))

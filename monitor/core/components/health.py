@@ -70,14 +70,18 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
     Witnesses, controls and switched-off probes have no voice. The worst probe with fresh evidence decides. A probe
     whose failures our own network may have caused (:func:`clear`), or that was failing when its evidence ran out,
     keeps the component from being operational: it becomes unknown.
+
+    Green means that we saw it work. So of the probes that see deepest (:class:`Proof`) one at least must have fresh
+    evidence: an edge that answers says nothing of a question that is refused at every look.
     """
     by_probe: dict[str, list[tuple[Probe, ProbeState]]] = {}
     for probe, state in probes:
         if not (probe.witness or probe.control or probe.disabled):
             by_probe.setdefault(probe.id, []).append((probe, state))
-    verdicts = [_probe_health(pairs[0][0], [state for _, state in pairs], now) for pairs in by_probe.values()]
-    if not verdicts:
+    if not by_probe:
         return UNSEEN
+    judged = [(pairs[0][0], *_probe_health(pairs[0][0], [s for _, s in pairs], now)) for pairs in by_probe.values()]
+    verdicts = [(verdict, holds) for _, verdict, holds in judged]
     known = [verdict for verdict, _ in verdicts if verdict.health is not Health.UNKNOWN]
     worst = max(known, key=lambda verdict: (verdict.health.severity, verdict.regional is False), default=None)
     unknown = [verdict for verdict, _ in verdicts if verdict.health is Health.UNKNOWN]
@@ -86,6 +90,8 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
     changed = max((verdict.changed_at for verdict in known if verdict.changed_at is not None), default=None)
     if worst is None or (worst.health is Health.OPERATIONAL and held):
         return replace((held or unknown)[0], observed_at=observed, changed_at=changed)
+    if worst.health is Health.OPERATIONAL and (unproven := _unproven(judged, now)):
+        return replace(unproven, changed_at=changed)
     good = [verdict.good_since for verdict in known]
     began = max((verdict.since for verdict in known if verdict.since is not None), default=None)
     alike = [v.since for v in known if v.health.severity == worst.health.severity and v.since is not None]
@@ -97,6 +103,19 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
         good_since=None if None in good else max(at for at in good if at is not None),
         flapping=any(verdict.flapping for verdict in known),
     )
+
+
+def _unproven(judged: Sequence[tuple[Probe, ComponentHealth, bool]], now: datetime) -> ComponentHealth | None:
+    """Return the newest word of the probes that see deepest when none of them can tell; ``None`` when one can.
+
+    It keeps their own last evidence as ``observed_at``: what shallower probes saw meanwhile proves nothing of this.
+    """
+    deepest = max(probe.proves.depth for probe, _, _ in judged)
+    deep = [verdict for probe, verdict, _ in judged if probe.proves.depth == deepest]
+    if any(verdict.health is not Health.UNKNOWN for verdict in deep):
+        return None
+    looked = [verdict for verdict in deep if verdict.observed_at is not None]
+    return max(looked, key=lambda verdict: verdict.observed_at or now, default=deep[0])
 
 
 def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> tuple[ComponentHealth, bool]:

@@ -53,6 +53,7 @@ def _probe(probe: Probe, begins: str) -> dict[str, Any]:
     out: dict[str, Any] = {
         "component": probe.component,
         "kind": probe.kind,
+        "proves": probe.proves.value,
         "interval": f"{probe.interval_s}s",
         "timeout": f"{probe.timeout_s:g}s",
         "offset": begins,

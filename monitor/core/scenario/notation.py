@@ -21,6 +21,7 @@ from monitor.core.catalogue import (
     ComponentKind,
     Policy,
     Probe,
+    Proof,
     Publishing,
     Route,
     Service,
@@ -139,6 +140,7 @@ def _probe(id_: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) ->
         witness=bool(options.get("witness", False)),
         control=bool(options.get("control", False)),
         impact_when_down=Health(options.get("impact_when_down", Health.MAJOR.value)),
+        proves=Proof(options.get("proves", Proof.WORK if options.get("kind") == "chat" else Proof.EDGE)),
     )
 
 

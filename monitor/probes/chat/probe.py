@@ -31,6 +31,7 @@ from datetime import datetime
 from typing import Any
 
 from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
@@ -42,7 +43,7 @@ from monitor.probes.chat.budget import PROMPT_TOKENS, Choice, Ledger, Plan, Rung
 from monitor.probes.chat.canary import Canary, Verdict, verdict
 from monitor.probes.chat.canary import ask as new_canary
 from monitor.probes.chat.edge import listed, look_at_edge, models
-from monitor.probes.chat.options import DIALECTS, Options, plain_headers, secret_headers
+from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
 from monitor.probes.chat.taxonomy import End, Objectives, Seen, classify, refusal, warnings
 from monitor.wire import WireError
 
@@ -241,4 +242,17 @@ def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Re
     return tuple(notes)
 
 
-KIND = Kind("chat", Options, run, speaks_http=True, asks_model=True, memory=Memory(cut_off=cut_off, join=join))
+def proves(options: Options) -> Proof:
+    """Say what a good look has seen: without a key nothing is asked, and only the edge is seen."""
+    return Proof.WORK if key_of(options) else Proof.EDGE
+
+
+KIND = Kind(
+    "chat",
+    Options,
+    run,
+    speaks_http=True,
+    asks_model=True,
+    proves=proves,
+    memory=Memory(cut_off=cut_off, join=join),
+)

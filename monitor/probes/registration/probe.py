@@ -13,11 +13,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.probes import base
 from monitor.probes.answers import steps
-from monitor.probes.base import Context, Kind
+from monitor.probes.base import Context, Kind, at_most
 from monitor.probes.registration.detector import Detector, Extra, detect
 from monitor.probes.registration.detectors import DETECTORS
 from monitor.probes.registration.observed import observed
@@ -154,4 +155,5 @@ KIND = Kind(
     imports=("phonenumbers", "babel"),
     speaks_http=True,
     tells_registration=True,
+    proves=at_most(Proof.WORK),
 )
