@@ -105,6 +105,9 @@ def test_replay_names_what_differs_and_exits_with_one(tmp_path: Path) -> None:
         ("probes: {p: {component: a/b}}\nlooks: {p: z}", "'z' is no letter"),
         ("probes: {p: {component: a/b, interval: soon}}\nlooks: {p: o}", "not a duration"),
         ("probes: {p: 5}\nlooks: {p: o}", "story.yaml: "),
+        ("probes: {p: {component: a/b}}\nworld: 5", "must have world, a mapping"),
+        ("probes: {p: {component: a/b}}\nworld: {p: []}", "say when the scenario ends, as in until: 4h"),
+        ("probes: {p: {component: a/b}}\nuntil: 1h\nworld: {p: [{fails: 7}]}", "must be a share from 0 to 1"),
         ("probes: {p: {component: a/b, policy: {patience: 1}}}\nlooks: {p: o}", "no field named patience"),
     ],
 )
@@ -116,6 +119,43 @@ def test_a_bad_scenario_is_told_in_one_line(tmp_path: Path, text: str, told: str
     assert told in shown.output
     assert len(shown.output.splitlines()) == 1
     assert isinstance(shown.exception, SystemExit)
+
+
+def test_replay_measures_each_seed_of_a_world_against_its_truth(tmp_path: Path) -> None:
+    shown = run(tmp_path, "replay", str(SCENARIOS / "hard-and-partial-outage.yaml"), "--seeds", "2", "--json")
+    assert shown.exit_code == 0, shown.output
+    told = json.loads(shown.stdout)
+    assert [seed["seed"] for seed in told["seeds"]] == [1, 2]
+    first = told["seeds"][0]
+    outages = [item for item in first["outages"] if item["component"] == "deepseek/api"]
+    assert [(item["from"], item["to"]) for item in outages] == [("+30m", "+1h"), ("+2h", "+3h30m")]
+    assert outages[0]["lead_s"] + outages[0]["detected_after_s"] == 13 * 60
+    assert {"by_cause", "by_rule", "by_why", "by_severity", "false", "total"} == set(first["notices"])
+    assert first["minutes"]["anthropic/web"]["operational"]["operational"] > 250
+    assert first["red_minutes"]["deepseek/api"]["true"] == 120
+    assert told["summary"]["outages"] == 4
+    assert {"lowest", "median", "highest"} <= set(told["summary"]["detected_after_s"])
+
+
+def test_replay_prints_what_it_measured_for_people(tmp_path: Path) -> None:
+    shown = run(tmp_path, "replay", str(SCENARIOS / "hard-and-partial-outage.yaml"), "--seeds", "1")
+    assert shown.exit_code == 0, shown.output
+    for words in ("Over all seeds", "detected after, s", "red minutes, % off", "component_down (page), first: outage"):
+        assert words in shown.output
+
+
+def test_replay_prints_a_recorded_scenario_as_json(tmp_path: Path) -> None:
+    shown = run(tmp_path, "replay", str(SCENARIOS / "hard-outage.yaml"), "--json")
+    told = json.loads(shown.stdout)
+    assert told["unmet"] == []
+    assert told["timeline"][0].split()[1:3] == ["opened", "critical"]
+
+
+def test_seeds_without_a_world_are_refused_in_one_line(tmp_path: Path) -> None:
+    shown = run(tmp_path, "replay", str(SCENARIOS / "hard-outage.yaml"), "--seeds", "3")
+    assert shown.exit_code == 1
+    assert "--seeds needs a world to draw looks from" in shown.output
+    assert len(shown.output.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["hard-outage.yaml", "relapse.yaml", "january-2025.yaml", "slow-then-down.yaml"])

@@ -171,6 +171,17 @@ def observation(word: Mapping[str, Any], start: datetime) -> Observation:
     )
 
 
+def seen(word: str, words: Mapping[str, Any], start: datetime, where: str = "looks") -> Observation:
+    """Return what a letter, a reason or one of the scenario's own words stands for."""
+    own = words.get(word)
+    if own is not None:
+        return observation(own, start)
+    reason = LETTERS.get(word) or BY_VALUE.get(word)
+    if reason is None:
+        raise ScenarioError(f"{where}: {word!r} is no letter, no reason and none of the scenario's words")
+    return Observation(reason, detail=reason.value if reason is not Reason.OK else "")
+
+
 def _reading(item: Mapping[str, Any]) -> MethodReading:
     return MethodReading(
         Method(item["method"]),

@@ -12,9 +12,10 @@ A scenario is a parsed YAML mapping (reading the file is the caller's business):
       timeline: ["+5m1s opened critical deepseek/api"]
       notices: ["+5m1s first page component_down deepseek/api"]
 
-The notation of looks is in ``notation``. An expected line is met by a line that begins with it, in order; no other
-line may come unless ``only: false`` says so. ``within: 30s`` lets a line come so much sooner or later than expected:
-a recorded outage does not repeat to the second.
+The notation of looks is in ``notation``; beside or instead of them there may be a ground truth to draw them from
+(``world``). An expected line is met by a line that begins with it, in order; no other line may come unless
+``only: false`` says so. ``within: 30s`` lets a line come so much sooner or later than expected: a recorded outage does
+not repeat to the second.
 """
 
 from __future__ import annotations
@@ -34,21 +35,14 @@ from monitor.core.commands import (
     Command,
     CommandError,
     CommandResult,
-    HideIncident,
-    PostUpdate,
-    PublishIncident,
-    ResolveIncident,
-    ScheduleMaintenance,
-    Silence,
-    WritePostmortem,
 )
 from monitor.core.components.health import ComponentHealth
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
+from monitor.core.evaluation import ended
 from monitor.core.incidents.events import (
     Cause,
     ComponentBetter,
     ComponentWorse,
-    EventKind,
     Hidden,
     ImpactChanged,
     Note,
@@ -64,14 +58,14 @@ from monitor.core.incidents.events import (
     Resolved,
     UpstreamSaid,
 )
-from monitor.core.maintenance import Maintenance, repeat_fault
-from monitor.core.model.observations import Observation, Result, RunId
-from monitor.core.model.reasons import Reason
+from monitor.core.model.observations import Result, RunId
 from monitor.core.model.registration import Registration
-from monitor.core.model.states import Impact, IncidentStatus
 from monitor.core.replay import Judge
-from monitor.core.scenario import notation
-from monitor.core.scenario.notation import LETTERS, ScenarioError, looks, offset, seconds
+from monitor.core.scenario import clicks, notation
+from monitor.core.scenario.draw import draw
+from monitor.core.scenario.notation import ScenarioError, looks, offset, seconds
+from monitor.core.scenario.world import World, with_seed
+from monitor.core.scenario.world_reader import read_world
 
 LOOK_S = 0.5
 MOMENT = re.compile(r"[+-](\d+(h|m|s))+")
@@ -88,6 +82,9 @@ class Report:
     unmet: tuple[str, ...]
     played: tuple[Result, ...] = field(repr=False)
     judge: Player = field(repr=False, compare=False)
+    start: datetime
+    world: World | None = field(default=None, repr=False)
+    """The ground truth that looks were drawn from."""
 
 
 class Player(Protocol):
@@ -127,9 +124,12 @@ class Player(Protocol):
         """Return the word over all ways to sign up."""
 
 
-def run(scenario: Mapping[str, Any], player: Callable[[Catalogue], Player] = Judge) -> Report:
-    """Play a scenario through the rules and compare what came of it with what it expects."""
-    play = _Play(scenario, player)
+def run(scenario: Mapping[str, Any], player: Callable[[Catalogue], Player] = Judge, seed: int | None = None) -> Report:
+    """Play a scenario through the rules and compare what came of it with what it expects.
+
+    ``seed`` takes the place of the file's own where looks are drawn.
+    """
+    play = _Play(scenario, player, seed)
     play.go()
     judge, start = play.judge, play.start
     causes = {item.incident: item.what.cause for item in judge.events if isinstance(item.what, Opened)}
@@ -139,13 +139,13 @@ def run(scenario: Mapping[str, Any], player: Callable[[Catalogue], Player] = Jud
     notices = tuple(line for line, d in zip(lines, judge.decisions, strict=True) if d.send)
     withheld = tuple(line for line, d in zip(lines, judge.decisions, strict=True) if not d.send)
     expect = scenario.get("expect", {})
-    unmet = [
+    unmet = (
         *_unmet("timeline", expect, timeline),
         *_unmet("notices", expect, notices),
         *_unmet("withheld", {**expect, "only": False}, withheld),
         *play.unmet,
-    ]
-    return Report(timeline, notices, withheld, tuple(unmet), tuple(play.played), judge)
+    )
+    return Report(timeline, notices, withheld, unmet, tuple(play.played), judge, start, play.world)
 
 
 def _unmet(what: str, expect: Mapping[str, Any], lines: Sequence[str]) -> Iterator[str]:
@@ -237,15 +237,19 @@ def _told(event: IncidentEvent, start: datetime) -> list[str]:
 class _Play:
     """One run of a scenario: the looks, clicks and checks in order of time."""
 
-    def __init__(self, scenario: Mapping[str, Any], player: Callable[[Catalogue], Player]) -> None:
+    def __init__(self, scenario: Mapping[str, Any], player: Callable[[Catalogue], Player], seed: int | None) -> None:
         self.scenario = scenario
         start = scenario.get("start", "2026-01-05T00:00:00Z")
         self.start = start if isinstance(start, datetime) else datetime.fromisoformat(str(start))
         self.start = self.start.replace(tzinfo=self.start.tzinfo or UTC)
         self.catalogue = notation.catalogue(scenario)
         self.probes = {probe.id: probe for probe in self.catalogue.probes}
+        self.world = read_world(scenario, self.catalogue) if "world" in scenario else None
+        if self.world is not None and seed is not None:
+            self.world = with_seed(self.world, seed)
         self.judge = player(self.catalogue)
-        for order in (*_maintenance(scenario, self.start), *_silences(scenario, self.start)):
+        self.words: Mapping[str, Any] = scenario.get("words", {})
+        for order in (*clicks.maintenance(scenario, self.start), *clicks.silences(scenario, self.start)):
             self.judge.command(order, "scenario", self.start)
         self.unmet: list[str] = []
         self.played: list[Result] = []
@@ -258,6 +262,8 @@ class _Play:
         todo: list[tuple[datetime, int, Any]] = []
         for number, (name, text) in enumerate(self.scenario.get("looks", {}).items()):
             todo += [(at, number, look) for at, look in self._looks(name, str(text))]
+        if self.world is not None:
+            todo += [(ended(look), 0, look) for look in draw(self.world, self.catalogue, self.start)]
         todo += [(self.at(click["at"]), -1, click) for click in self.scenario.get("clicks", ())]
         end = max((at for at, _, _ in todo), default=self.start)
         if "until" in self.scenario:
@@ -274,12 +280,17 @@ class _Play:
             self.judge.sweep(at)
         elif isinstance(what, Mapping):
             self._click(at, what)
+        elif isinstance(what, Result):
+            self._record(what)
         elif what[0] == "check":
             self._check(at, what[1], what[2])
         else:
             for result in self._results(at, *what):
-                self.played.append(result)
-                self.judge.record([result])
+                self._record(result)
+
+    def _record(self, result: Result) -> None:
+        self.played.append(result)
+        self.judge.record([result])
 
     def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[Probe, str, tuple[str, ...]]]]:
         id_, _, location = name.partition("@")
@@ -298,22 +309,15 @@ class _Play:
             word = words[min(attempt, len(words)) - 1]
             if word == ".":
                 return
-            result = Result(RunId(probe.id, location, tick, attempt), at, LOOK_S, self._observation(word))
+            result = Result(
+                RunId(probe.id, location, tick, attempt), at, LOOK_S, notation.seen(word, self.words, self.start)
+            )
             yield result
             elapsed_s = (at - tick).total_seconds() + LOOK_S
             self.paces[key], pause_s = pace.after(self.paces.get(key, pace.START), probe, result, elapsed_s)
             if pause_s is None and attempt >= len(words):
                 return
             at += timedelta(seconds=LOOK_S + (probe.policy.second_look_after_s if pause_s is None else pause_s))
-
-    def _observation(self, word: str) -> Observation:
-        own = self.scenario.get("words", {}).get(word)
-        if own is not None:
-            return notation.observation(own, self.start)
-        reason = LETTERS.get(word) or notation.BY_VALUE.get(word)
-        if reason is None:
-            raise ScenarioError(f"looks: {word!r} is no letter, no reason and none of the scenario's words")
-        return Observation(reason, detail=reason.value if reason is not Reason.OK else "")
 
     def _check(self, at: datetime, when: str, want: Mapping[str, str]) -> None:
         self.judge.sweep(at)
@@ -337,55 +341,6 @@ class _Play:
         if incident is None:
             raise ScenarioError(f"clicks: there is no incident of {click['service']} at {click['at']}")
         try:
-            self.judge.command(_order(click, incident.id), who, at)
+            self.judge.command(clicks.order(click, incident.id), who, at)
         except CommandError as error:
             raise ScenarioError(f"clicks: at {click['at']}: {error}") from None
-
-
-def _order(click: Mapping[str, Any], incident: str) -> Command:
-    """Return what a person commanded about an incident."""
-    text = str(click.get("text", ""))
-    orders: dict[EventKind, Callable[[], Command]] = {
-        EventKind.NOTE: lambda: PostUpdate(
-            incident,
-            text,
-            IncidentStatus(click["status"]) if click.get("status") else None,
-            Impact(click["impact"]) if click.get("impact") else None,
-            str(click.get("title", "")),
-        ),
-        EventKind.RESOLVED: lambda: ResolveIncident(incident),  # a text beside it would be a note of its own
-        EventKind.PUBLISHED: lambda: PublishIncident(incident),
-        EventKind.HIDDEN: lambda: HideIncident(incident),
-        EventKind.POSTMORTEM: lambda: WritePostmortem(incident, text),
-    }
-    found = orders.get(click["do"])
-    if found is None:
-        raise ScenarioError(f"clicks: a person cannot do {click['do']!r}: one of {', '.join(sorted(orders))}")
-    return found()
-
-
-def _maintenance(scenario: Mapping[str, Any], start: datetime) -> Iterator[Command]:
-    for item in scenario.get("maintenance", ()):
-        begins, ends = (start + timedelta(seconds=seconds(item[name])) for name in ("from", "to"))
-        planned = Maintenance(
-            "",
-            item["service"],
-            tuple(item.get("components", ())),
-            begins,
-            ends,
-            item.get("repeat", ""),
-            item.get("time_zone", "UTC"),
-        )
-        if why := repeat_fault(planned):
-            raise ScenarioError(f"maintenance: {why}")
-        yield ScheduleMaintenance(
-            planned.service, planned.components, "", begins, ends, "", planned.repeat, planned.time_zone
-        )
-
-
-def _silences(scenario: Mapping[str, Any], start: datetime) -> Iterator[Command]:
-    for item in scenario.get("silences", ()):
-        begins, ends = (start + timedelta(seconds=seconds(item[name])) for name in ("from", "to"))
-        about = item.get("service", ""), item.get("component", ""), item.get("rule", "")
-        if ends > max(begins, start):
-            yield Silence(ends, *about, starts_at=begins, everything=not any(about))
