@@ -19,7 +19,7 @@ from monitor.core.model.states import Health
 from monitor.core.replay import Judge
 from monitor.core.scenario import notation, play, truth
 from monitor.core.scenario.figures import summary
-from monitor.core.scenario.measure import BLIP, CHANCE, OUTAGE, OWN_SIDE, Measured, measure
+from monitor.core.scenario.measure import CHANCE, OUTAGE, OWN_SIDE, Measured, measure
 from monitor.core.scenario.notation import ScenarioError
 from monitor.core.scenario.world_reader import read_world
 
@@ -165,7 +165,8 @@ def facts(scenario: dict[str, Any]) -> list[tuple[float, float, Health]]:
     ("stretch", "health"),
     [
         ({"fails": 1}, Health.MAJOR),
-        ({"fails": 0.5}, Health.MAJOR),
+        ({"fails": 0.8}, Health.MAJOR),
+        ({"fails": 0.5}, Health.PARTIAL),
         ({"fails": 0.25}, Health.PARTIAL),
         ({"fails": 0.01}, Health.OPERATIONAL),
         ({"answers": "degraded.queued"}, Health.DEGRADED),
@@ -221,22 +222,29 @@ def test_lead_is_what_the_vendor_came_later_than_we_did() -> None:
 
 
 def test_a_notice_is_counted_by_what_it_rests_on_in_truth() -> None:
-    eager = {"offset": "0s", "policy": {"open_after_failures": 1, "confirm_at_once": False}}
-    blip = world([{"from": "10m", "to": "10m1s", "fails": 1}], probe=eager)
-    own = world(probe=eager, own_side=[{"from": "10m", "to": "10m1s"}])
-    chance = world([{"from": "10m", "to": "10m1s", "fails": 1, "truth": "operational"}], probe=eager)
+    failing = {"from": "10m", "to": "30m", "fails": 1}
+    own = world(own_side=[{"from": "10m", "to": "30m"}])
+    chance = world([{**failing, "truth": "operational"}])
     for scenario, cause in ((own, OWN_SIDE), (chance, CHANCE)):
         found = measured(scenario)
         assert {(one.cause, one.is_false) for one in found.sent} == {(cause, True)}, cause
         assert not found.found
-    found = measured(blip)
-    shortest_s = guarantee(notation.catalogue(blip).probes[0]).never_if_shorter_s
-    assert {one.cause for one in found.sent} == ({BLIP} if shortest_s > 1 else {OUTAGE})
+    assert {(one.cause, one.is_false) for one in measured(world([failing])).sent} == {(OUTAGE, False)}
+
+
+def test_what_is_shorter_than_the_promise_is_a_blip() -> None:
+    shortest_s = guarantee(notation.catalogue(world()).probes[0]).never_if_shorter_s
+    assert shortest_s > 2
+    for length_s, is_blip in ((shortest_s - 1, True), (shortest_s + 1, False)):
+        scenario = world([{"from": "10m", "to": f"{600 + length_s:g}s", "fails": 1}])
+        catalogue = notation.catalogue(scenario)
+        [episode] = truth.episodes(read_world(scenario, catalogue), catalogue, "deepseek/api")
+        assert episode.is_blip is is_blip
 
 
 def test_working_again_is_false_only_inside_the_outage() -> None:
     down = {"from": "30m", "to": "40m", "fails": 1}
-    lull = {"from": "30m", "to": "2h", "fails": 1, "truth": "major_outage"}, {"from": "50m", "to": "80m", "fails": 0}
+    lull = {"from": "30m", "to": "2h", "fails": 1, "truth": "major_outage"}, {"from": "50m", "to": "90m", "fails": 0}
     assert measured(world([down])).false_recoveries == 0
     assert measured(world(lull, until="3h")).false_recoveries == 1
 

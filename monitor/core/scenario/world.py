@@ -33,7 +33,7 @@ from monitor.core.model.states import Health, Impact, IncidentStatus
 FOREVER = float("inf")
 COUNTS_FROM = 0.05
 """A failure rate from which a stretch is an outage in truth; below it is the bad luck of a service that works."""
-MAJOR_FROM = 0.5
+MAJOR_FROM = 0.8
 """… and from which it is a major one."""
 CODES = 100
 """Tokens of an answer that does not say how many it has."""
