@@ -142,11 +142,16 @@ def test_a_foreign_chat_server_is_seen_well_then_down_for_the_right_reason_then_
         latency = wait_for("the probe is green, with a latency", 150, measured)
         assert latency.what == "ttft"
         assert latency.p50_s is not None
-        assert 0.001 < latency.p50_s < 4
+        seen = [result.observation.chat for result in reads.results(engine) if result.outcome is Outcome.OK]
+        times_s = [chat.ttft_s for chat in seen if chat is not None and chat.ttft_s is not None]
+        # What is shown is that of the looks, to the 1 % of the sketch and to the rounding of what is stored.
+        assert min(times_s) * 0.95 <= latency.p50_s <= max(times_s) * 1.05
+        killed_at = clock.now()
         target.kill()
         target.wait(60)
         bad = wait_for("the probe is red", 12 * INTERVAL_S, lambda: api(Health.MAJOR))
-        failed = {result.run.tick for result in reads.results(engine) if result.outcome is Outcome.FAILED}
+        since = [result for result in reads.results(engine) if result.started_at >= killed_at]
+        failed = {result.run.tick for result in since if result.outcome is Outcome.FAILED}
         assert len(failed) <= 2, "confirmed by the looks of two ticks at most"
         assert bad.reason is Reason.CONNECT
         programs.enter_context(proxy(tmp_path, port, key))

@@ -95,4 +95,4 @@ def test_steps_are_counted_between_turns_and_in_threads() -> None:
 
 def test_the_programs_clock_is_the_machines_again_afterwards() -> None:
     driven.run(asyncio.sleep(10**6))
-    assert abs(clock.monotonic() - time.monotonic()) < 10**5
+    assert time.monotonic() <= clock.monotonic() <= time.monotonic()

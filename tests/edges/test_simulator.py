@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -211,7 +210,7 @@ def test_a_share_of_the_requests_fails_and_the_same_ones_each_time() -> None:
         async with visit(web={"fault": "status", "share": 0.3}) as (_vendor, client):
             return [(await client.get("/")).status_code for _ in range(60)]
 
-    first, second = asyncio.run(story()), asyncio.run(story())
+    first, second = driven.run(story()), driven.run(story())
     assert first == second
     assert 8 <= first.count(503) <= 28
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -171,12 +172,14 @@ def test_connect_without_tls_tells_the_round_trip() -> None:
         async with serve(says()) as port:
             return await Wire(allow_networks=LOOPBACK).connect("127.0.0.1", port, tls=False, limits=LIMITS)
 
+    before_s = time.monotonic()
     told = driven.run(main())
+    took_s = time.monotonic() - before_s
     assert told.address == "127.0.0.1"
     assert told.certificate is None
     if dial.STAMPS:
         assert told.phases.rtt_s is not None
-        assert 0 < told.phases.rtt_s < 1
+        assert 0 < told.phases.rtt_s < took_s, "the kernel's time is the machine's, whoever drives ours"
 
 
 @pytest.mark.skipif(not dial.STAMPS, reason="only Linux tells the round trip of a handshake")
