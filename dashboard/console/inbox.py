@@ -17,6 +17,7 @@ from monitor.store import reads
 from monitor.store.reads.views import AlertView, Snapshot
 from monitor.text import alerts as text
 from monitor.text.cleaner import plain
+from monitor.text.messages import told
 
 COLUMNS = [5.2, 2.6, 2.6, 1.6]
 
@@ -114,7 +115,7 @@ def detail(session: shared.ConsoleSession, view: AlertView) -> None:
             words("col_state"): words.section("sending", notice.sending),
             words("col_sent"): shared.stamp(notice.sent_at),
             words("col_tries"): str(notice.tries),
-            words("col_error"): plain(notice.error, 200),
+            words("col_error"): told(notice.error, words, 200),
         }
         for notice in view.notices
     ]
@@ -133,7 +134,7 @@ def workers(snapshot: Snapshot, words: Words) -> None:
         ago = words("ago", duration=words.duration((snapshot.taken_at - worker.seen_at).total_seconds()))
         line, state = words("worker_line", location=plain(worker.location, 40), ago=ago), "operational"
         if worker.blind_since is not None:
-            time, reason = words.moment(worker.blind_since), plain(worker.blind_reason, 160)
+            time, reason = words.moment(worker.blind_since), told(worker.blind_reason, words, 160)
             line += " · " + words("worker_blind", time=time, reason=reason)
             state = "unknown"
         elif worker not in snapshot.watching or snapshot.stale:

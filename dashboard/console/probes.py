@@ -11,7 +11,7 @@ from dashboard.data import database_url
 from dashboard.words import Words
 from monitor.store import reads
 from monitor.store.reads.views import CostView
-from monitor.text.cleaner import plain
+from monitor.text.messages import told
 
 COSTS_EVERY_S = 60
 
@@ -77,4 +77,8 @@ def looks(session: shared.ConsoleSession) -> None:
 
 def said(session: shared.ConsoleSession, disabled: str, detail: str) -> str:
     """Return why a probe does not run, or what it saw."""
-    return session.words("disabled", why=plain(disabled, 160)) if disabled else plain(detail, 160)
+    return (
+        session.words("disabled", why=told(disabled, session.words, 160))
+        if disabled
+        else told(detail, session.words, 160)
+    )

@@ -31,6 +31,7 @@ from monitor.core.model.states import Health
 from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language
+from monitor.text.messages import told
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 STALE_AFTER_S = 90.0
@@ -134,7 +135,7 @@ def because(part: ComponentView, words: Words) -> Markup:
     since = rich(words, "since", time=time_tag(words, part.since, "long"))
     if part.reason is Reason.OK:
         return since
-    said = sentences.unusual_sentence(part.unusual, words) if part.unusual else plain(part.detail, 160)
+    said = sentences.unusual_sentence(part.unusual, words) if part.unusual else told(part.detail, words, 160)
     detail = f" ({said})" if said else ""
     return Markup("{} · {}{}").format(since, words("reason_line", reason=words.of(part.reason)), detail)
 
@@ -168,6 +169,7 @@ class Scene:
             "units": "|".join(words.unit(unit, "{n}") for unit in ("d", "h", "min", "s")),
             "svg_allowed": True,
             "plain": plain,
+            "told": lambda text: told(text, words),
             "capital": capital,
             "link": link,
             "mark": parts.mark,

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.entities import Alert
 from monitor.core.model.alerting import AlertState, Why
 from monitor.core.model.reasons import Reason
@@ -89,7 +90,7 @@ async def post(
         return
     retry = status in _RETRYABLE or status >= 500
     after = retry_after_s(answer.headers.get("retry-after", ""), now, LONGEST_RETRY_AFTER_S) if retry else None
-    raise Undeliverable(f"the receiver answered {status}", permanent=not retry, retry_after_s=after)
+    raise Undeliverable(coded(MessageCode.RECEIVER_ANSWERED, status=status), permanent=not retry, retry_after_s=after)
 
 
 async def reach(options: Any, wire: Wire) -> None:
@@ -109,7 +110,7 @@ def unreached(error: WireError) -> str:
     """Return why a receiver was not reached, without its address: that may hold a token."""
     if error.reason is not Reason.ADDRESS:
         return str(error.reason)
-    return f"address refused: {error.detail.rpartition(': ')[2]}; private networks are named under allow_networks"
+    return coded(MessageCode.ADDRESS_REFUSED, why=error.detail.rpartition(": ")[2])
 
 
 def secret(value: SecretStr | None) -> str:

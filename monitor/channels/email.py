@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from monitor.channels.base import Kind, Notice, Options, Undeliverable, secret, unreached
 from monitor.channels.words import facts, title
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.wire import Limits, MailError, Wire, WireError
 from monitor.wire.mail import MailServer
 
@@ -57,7 +58,7 @@ async def send(options: Email, notice: Notice, wire: Wire) -> None:
     except MailError as error:
         raise Undeliverable(str(error), permanent=error.permanent) from None
     except WireError as error:
-        raise Undeliverable(f"the mail server cannot be used: {unreached(error)}") from None
+        raise Undeliverable(coded(MessageCode.MAIL_UNUSABLE, why=unreached(error))) from None
 
 
 KIND = Kind("email", Email, send)

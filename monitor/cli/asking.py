@@ -24,6 +24,7 @@ from monitor.core.checks.soundness import probe_warnings
 from monitor.core.maintenance import Maintenance, windows
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 
 @click.command(epilog=example("chatwatch check --config probes.yaml"))
@@ -80,7 +81,7 @@ def _probe_row(probe: Probe) -> dict[str, Any]:
         "locations": list(probe.locations),
         "control": probe.control,
         "witness": probe.witness,
-        "disabled": probe.disabled,
+        "disabled": worded(probe.disabled, lexicon()),
     }
 
 
@@ -108,7 +109,7 @@ def _table(config: Config, expand: bool) -> None:
     )
     for channel in config.channels.values():
         if channel.disabled:
-            click.secho(f"channel {channel.id} is switched off: {channel.disabled}", fg="yellow")
+            click.secho(f"channel {channel.id} is switched off: {worded(channel.disabled, lexicon())}", fg="yellow")
     if not catalogue.routes:
         click.secho("Nobody is told of anything: there are no routes.", fg="yellow")
 
@@ -162,7 +163,7 @@ def _folded(text: str, indent: int, colour: str | None = None) -> None:
 def _told(item: Probe) -> tuple[str, str]:
     """Say what may be expected of a probe, and in which colour."""
     if item.disabled:
-        return f"off: {item.disabled}", "yellow"
+        return f"off: {worded(item.disabled, lexicon())}", "yellow"
     if item.control:
         return "tells only whether we are online ourselves", "bright_black"
     if item.witness:
@@ -193,7 +194,7 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
         hint = did_you_mean(probe_id, [item.id for item in config.catalogue.probes])
         raise Failure(f'no probe "{probe_id}" in {path}: {hint}')
     if found.id not in config.looks:
-        raise Failure(f"{found.id} is switched off: {found.disabled}")
+        raise Failure(f"{found.id} is switched off: {worded(found.disabled, lexicon())}")
     result = asyncio.run(look_once(config, found))
     if as_json:
         click.echo(json.dumps(in_json(found, result), indent=2, ensure_ascii=False))

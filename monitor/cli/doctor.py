@@ -14,6 +14,8 @@ import click
 
 from monitor.config.load import Config
 from monitor.runtime.programs import database_url, split
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 LOWEST_FREE_BYTES = 200 * 2**20
 LOWEST_FILES = 1024
@@ -113,7 +115,7 @@ def _network(config: Config) -> Iterator[Finding]:
         found = []
         for probe in controls:
             result = await look_once(config, probe)
-            seen = f"{result.reason} {result.observation.detail}".strip()
+            seen = f"{result.reason} {worded(result.observation.detail, lexicon())}".strip()
             good = not result.reason.is_network_class
             found.append(Finding(good, f"control target {probe.target}", f"cannot be reached ({seen}); choose another"))
         return found
@@ -133,7 +135,9 @@ def _channels(config: Config) -> Iterator[Finding]:
         try:
             await reach(options, wire)
         except Undeliverable as error:
-            return Finding(False, f"channel {name}", f"its receiver cannot be reached ({error})")
+            return Finding(
+                False, f"channel {name}", f"its receiver cannot be reached ({worded(str(error), lexicon())})"
+            )
         return Finding(True, f"channel {name}: its receiver can be reached")
 
     async def ask_all() -> list[Finding]:
@@ -147,8 +151,8 @@ def _channels(config: Config) -> Iterator[Finding]:
 def _switched_off(config: Config) -> Iterator[Finding]:
     for probe in config.catalogue.probes:
         if probe.disabled:
-            yield Finding(True, f"{probe.id} is switched off: {probe.disabled}")
+            yield Finding(True, f"{probe.id} is switched off: {worded(probe.disabled, lexicon())}")
     for channel in config.channels.values():
         if channel.disabled:
-            yield Finding(True, f"channel {channel.id} is switched off: {channel.disabled}")
+            yield Finding(True, f"channel {channel.id} is switched off: {worded(channel.disabled, lexicon())}")
     yield Finding(True, "running as root: a user of its own would do" if os.geteuid() == 0 else "not running as root")

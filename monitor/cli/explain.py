@@ -22,6 +22,7 @@ from monitor.core.model.reasons import Outcome, Reason
 from monitor.text.cleaner import plain
 from monitor.text.countries import country
 from monitor.text.lexicon import lexicon
+from monitor.text.messages import told
 
 WIDTH = 44
 _COLOURS = {Outcome.OK: "green", Outcome.SLOW: "yellow", Outcome.FAILED: "red"}
@@ -38,7 +39,7 @@ _PHASES = (
 def one_line(probe: Probe, result: Result) -> str:
     """Return the result in one line."""
     status = f" HTTP {result.observation.http_status}" if result.observation.http_status else ""
-    detail = f": {plain(result.observation.detail)}" if result.observation.detail else ""
+    detail = f": {told(result.observation.detail, lexicon())}" if result.observation.detail else ""
     return f"{probe.id} {result.outcome} {result.reason}{status} in {result.duration_s:.3f} s{detail}"
 
 

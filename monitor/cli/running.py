@@ -19,6 +19,8 @@ from monitor.runtime.programs import worker as worker_group
 from monitor.runtime.refusals import tell_faults, tell_refused
 from monitor.runtime.reports import tell_started
 from monitor.runtime.supervisor import Group, Supervisor
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 log = Room("supervisor")
 
@@ -40,7 +42,7 @@ def up(path: Path, location: str | None) -> None:
     click.echo(f"Prometheus       http://{settings.metrics}/metrics")
     for probe in config.catalogue.probes:
         if probe.disabled:
-            click.echo(f"Not running      {probe.id}: {probe.disabled}")
+            click.echo(f"Not running      {probe.id}: {worded(probe.disabled, lexicon())}")
     addresses: Fields = {
         "status_page": f"http://{settings.web}/",
         "live_page": f"http://{settings.live}/",

@@ -12,6 +12,7 @@ from pydantic import BaseModel, SecretStr
 from monitor.config.faults import Code, Faults
 from monitor.config.take import names_of
 from monitor.config.yamltree import Path_, Tree
+from monitor.core.alerts.message_codes import MessageCode, coded
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PLACEHOLDER = "not-set"
@@ -44,9 +45,9 @@ class Secrets:
         """Return a secret, or a placeholder after noting by name only what is wrong with it."""
         secret = self.environ.get(name, "")
         if not secret:
-            self.note(f"secret {name} is not set")
+            self.note(coded(MessageCode.SECRET_NOT_SET, name=name))
         elif secret != secret.strip() or not secret.isprintable():
-            self.note(f"secret {name} begins or ends with white space or holds a control character")
+            self.note(coded(MessageCode.SECRET_MALFORMED, name=name))
         else:
             return secret
         return _PLACEHOLDER

@@ -25,6 +25,7 @@ from monitor.core.alerts.conditions import (
     overdue,
     own_trouble,
 )
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.alerts.pipeline import WORKER_LIMIT, Pipeline
 from monitor.core.alerts.rules import Rule
 from monitor.core.alerts.warnings import noticed
@@ -253,7 +254,7 @@ class Evaluation:
         found = []
         for place, workers in sorted(places.items()):
             blind = sorted((row for row in workers if row.report.blind), key=lambda row: row.report.worker)
-            why = "; ".join(f"worker {row.report.worker} in {place}: {row.report.blind}" for row in blind)
+            why = "; ".join(_worker_blind(row.report) for row in blind)
             since = min((row.blind_since for row in blind if row.blind_since is not None), default=now)
             sees = len(workers) - len(blind)
             condition = about_us(Rule.BLIND, place, why, since, Severity.TICKET if sees else Severity.PAGE)
@@ -281,7 +282,7 @@ class Evaluation:
         self.store.put_worker(WorkerRow(report, now, since if report.blind else None))
         self.pipeline.meet(self._blindness(now, report.location), now)
         again = before is not None and before.report.spooled  # a few wait at every start: that is no news
-        waits = f"{report.spooled} results wait on disk for the database" if report.spooled and again else ""
+        waits = coded(MessageCode.RESULTS_WAIT, n=report.spooled) if report.spooled and again else ""
         self.pipeline.meet([about_us(Rule.SPOOL, report.worker, waits, now, Severity.TICKET)], now)
         self.pipeline.meet([about_us(Rule.QUARANTINE, report.worker, report.held, now, Severity.TICKET)], now)
         self.pipeline.settle(now)
@@ -301,7 +302,7 @@ class Evaluation:
 
     def on_delivery(self, channel: str, error: str, now: datetime) -> None:
         """Record how a channel's newest finished delivery ended; an empty ``error`` resolves the alert about it."""
-        why = f"channel {channel} gave up a notice: {error}" if error else ""
+        why = coded(MessageCode.NOTICE_GIVEN_UP, channel=channel, error=error) if error else ""
         self.pipeline.meet([about_us(Rule.DELIVERY, channel, why, now)], now)
         self.pipeline.settle(now)
 
@@ -392,3 +393,7 @@ def last_looks(series: Iterable[Series]) -> list[Result]:
         for one in series
         if one.state.tick is not None
     ]
+
+
+def _worker_blind(report: WorkerReport) -> str:
+    return coded(MessageCode.WORKER_BLIND, worker=report.worker, place=report.location, why=report.blind)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import service_of as named_in
 from monitor.core.model.observations import Observation, Result
 from monitor.core.model.reasons import Reason
@@ -126,5 +127,5 @@ def _error(attempt: Attempt, results: Sequence[Result]) -> Exception | None:
 
 
 def _internal(result: Result, error: Exception) -> Result:
-    detail = f"this look could not be judged ({type(error).__name__}): report it with the log of the recorder"
+    detail = coded(MessageCode.LOOK_NOT_JUDGED, error=type(error).__name__)
     return replace(result, observation=Observation(Reason.INTERNAL, detail))

@@ -17,6 +17,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import clock
 from monitor.config.load import Config
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks import pace
 from monitor.core.checks.pace import Pace
@@ -263,7 +264,13 @@ class Prober:
         except asyncio.CancelledError:
             # The task ends here in any case; APScheduler would report the cancellation as an error.
             self._keep(watched, clock.now())
-            self._hand_over(missed(RunId(name, self.config.settings.location, tick), Reason.NOT_RUNNING, "stopped"))
+            self._hand_over(
+                missed(
+                    RunId(name, self.config.settings.location, tick),
+                    Reason.NOT_RUNNING,
+                    coded(MessageCode.WORKER_STOPPED),
+                )
+            )
         finally:
             self._looking.discard(task)
             watched.looking = False
@@ -340,7 +347,7 @@ class Prober:
             return
         for gone in watched.grid.between(watched.last, tick):
             run = RunId(watched.probe.id, self.config.settings.location, gone)
-            self._skip(watched, missed(run, Reason.LATE, "the scheduler came too late"))
+            self._skip(watched, missed(run, Reason.LATE, coded(MessageCode.SCHEDULER_LATE)))
             watched.last = max(watched.last, gone)
 
     def _skip(self, watched: Watched, result: Result) -> None:
@@ -350,10 +357,10 @@ class Prober:
             self._deliver(result)
 
     def _on_missed(self, event: JobExecutionEvent) -> None:
-        self._record_missed(event.job_id, [event.scheduled_run_time], Reason.LATE, "the scheduler came too late")
+        self._record_missed(event.job_id, [event.scheduled_run_time], Reason.LATE, coded(MessageCode.SCHEDULER_LATE))
 
     def _on_overrun(self, event: JobSubmissionEvent) -> None:
-        self._record_missed(event.job_id, event.scheduled_run_times, Reason.OVERRUN, "the look before still ran")
+        self._record_missed(event.job_id, event.scheduled_run_times, Reason.OVERRUN, coded(MessageCode.LOOK_OVERRAN))
 
     def _record_missed(self, name: str, times: list[datetime], reason: Reason, detail: str) -> None:
         watched = self._watched.get(name)

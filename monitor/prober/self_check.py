@@ -12,6 +12,8 @@ from monitor.core.checks.network_doubt import is_blind, no_names
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.logs import Event, Room
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 log = Room("sight")
 FRESH = timedelta(seconds=1)
@@ -71,7 +73,8 @@ class SelfCheck:
         if bool(reason) != bool(self.reason):
             self.since = now if reason else None
             if reason:
-                log.warning(Event.BLINDNESS_BEGAN, "Own network down, judging nothing: %s", reason, error=reason)
+                why = worded(reason, lexicon())
+                log.warning(Event.BLINDNESS_BEGAN, "Own network down, judging nothing: %s", why, error=why)
             else:
                 log.info(Event.BLINDNESS_ENDED, "Own network back")
         self.reason = reason
@@ -98,5 +101,5 @@ class SelfCheck:
 
     def _unknown(self, result: Result) -> Result:
         seen = f"{result.reason}: {result.observation.detail}" if result.observation.detail else str(result.reason)
-        observation = replace(result.observation, reason=Reason.NETWORK, detail=f"{self.reason}; saw {seen}"[:300])
+        observation = replace(result.observation, reason=Reason.NETWORK, detail=f"{self.reason}; {seen}"[:300])
         return replace(result, observation=observation)

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Evidence, Observation, Phases
@@ -184,7 +185,9 @@ async def look(kind: Kind, options: Options, ctx: Context) -> Observation:
     ctx.started_s = monotonic()
     left_s = ctx.memory.get("not_before", 0.0) - ctx.now.timestamp()
     if 0 < left_s <= LONGEST_WAIT_S:  # more than that was never promised: the clock was set back meanwhile
-        return Observation(Reason.RATE_LIMIT, f"the vendor asked us to wait {left_s:.0f} s more", retry_after_s=left_s)
+        return Observation(
+            Reason.RATE_LIMIT, coded(MessageCode.ASKED_TO_WAIT, seconds=round(left_s)), retry_after_s=left_s
+        )
     secrets = tuple(secrets_of(options))
     try:
         async with asyncio.timeout(ctx.timeout_s + GRACE_S) as deadline:
@@ -205,7 +208,7 @@ async def apart(ctx: Context, work: Callable[[], Found]) -> Found:
         async with asyncio.timeout(max(ctx.remaining_s(), GRACE_S * 0.8)):
             return await asyncio.to_thread(work)
     except TimeoutError:
-        raise WireError(Reason.LAGGED, "the answer came, and reading it did not end in time") from None
+        raise WireError(Reason.LAGGED, coded(MessageCode.READING_LATE)) from None
 
 
 def _heed(observation: Observation, ctx: Context) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 
 from monitor import clock
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.observations import Evidence, Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes import base
@@ -82,14 +83,16 @@ async def run(options: Options, ctx: Context) -> Observation:
     """Judge the newest report."""
     beats = ctx.memory.get("beats")
     if not isinstance(beats, dict):
-        return Observation(Reason.UNREADABLE, "no report can be taken: the probe has no token")
+        return Observation(Reason.UNREADABLE, coded(MessageCode.HEARTBEAT_NO_TOKEN))
     allowed_s = options.every_s + options.grace_s
     now_s, last_s, since_s = ctx.now.timestamp(), beats.get("last"), float(beats.get("since", 0.0))
     in_time = last_s is not None and now_s - last_s <= allowed_s and not beats.get("failed")
     if last_s is None or (last_s < since_s and not in_time):
         last_s = since_s if last_s is None else last_s
         if now_s - since_s <= allowed_s:
-            return Observation(Reason.UNREADABLE, f"listening for {now_s - since_s:.0f} s, nothing has come yet")
+            return Observation(
+                Reason.UNREADABLE, coded(MessageCode.HEARTBEAT_LISTENING, seconds=round(now_s - since_s))
+            )
     late_s = now_s - last_s
     if late_s > allowed_s:
         return Observation(Reason.NO_HEARTBEAT, f"no report for {late_s:.0f} s, expected every {options.every_s:g} s")

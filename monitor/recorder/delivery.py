@@ -17,11 +17,13 @@ from monitor import clock
 from monitor.channels import KINDS
 from monitor.channels.base import Notice, Options, Undeliverable
 from monitor.config.settled import Settled
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.alerts.rules import Rule
 from monitor.core.model.alerting import Sending
 from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
 from monitor.logs import Event, Fields, Room
 from monitor.text.lexicon import Language, lexicon
+from monitor.text.messages import worded
 from monitor.wire import Wire
 
 log = Room("delivery")
@@ -121,7 +123,7 @@ class Dispatcher:
     async def _try(self, leased: LeasedNotice) -> tuple[Sending, str, datetime | None]:
         channel = self._config.channels.get(leased.channel)
         if channel is None or channel.options is None:
-            why = f"channel is switched off: {channel.disabled}" if channel else "there is no such channel any more"
+            why = _switched_off(channel.disabled) if channel else coded(MessageCode.CHANNEL_GONE)
             return Sending.DEAD, why, None
         try:
             async with asyncio.timeout(DEADLINE_S):
@@ -130,10 +132,10 @@ class Dispatcher:
         except Undeliverable as error:
             return self._again(leased, str(error), permanent=error.permanent, after_s=error.retry_after_s)
         except TimeoutError:
-            return self._again(leased, f"no answer within {DEADLINE_S:g} s")
+            return self._again(leased, coded(MessageCode.NO_ANSWER_WITHIN, seconds=DEADLINE_S))
         except Exception as error:
             # Its text may hold an address with a token.
-            return self._again(leased, f"our own fault: {type(error).__name__}")
+            return self._again(leased, coded(MessageCode.OWN_FAULT, error=type(error).__name__))
         return Sending.SENT, "", None
 
     def _notice(self, leased: LeasedNotice, options: object) -> Notice:
@@ -164,9 +166,13 @@ class Dispatcher:
         return Sending.RETRYING, error, now + timedelta(seconds=max(pause_s, after_s or 0.0))
 
 
+def _switched_off(why: str) -> str:
+    return coded(MessageCode.CHANNEL_OFF, why=why)
+
+
 def _tell(leased: LeasedNotice, outcome: Sending, error: str) -> None:
     """Log how a try went, once that is stored."""
-    alert = leased.alert
+    alert, error = leased.alert, worded(error, lexicon())
     fields: Fields = {
         "channel": leased.channel,
         "route": leased.route,

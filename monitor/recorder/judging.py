@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from monitor import clock, flow
 from monitor.config.settled import Settled
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import service_of
 from monitor.core.model.observations import Result
 from monitor.flow.record import Recorded
@@ -108,12 +109,10 @@ class Judging:
         if not held:
             return ""
         names = ", ".join(item.service for item in held[:NAMED])
-        more = f" and {len(held) - NAMED} more" if len(held) > NAMED else ""
-        first = held[0]
-        return (
-            f"{names}{more} cannot be judged since {first.since:%Y-%m-%d %H:%M} UTC ({first.error}):"
-            " see chatwatch quarantine list"
-        )
+        since, error, left = f"{held[0].since:%Y-%m-%d %H:%M}", held[0].error, len(held) - NAMED
+        if left > 0:
+            return coded(MessageCode.CANNOT_BE_JUDGED_MORE, names=names, n=left, since=since, error=error)
+        return coded(MessageCode.CANNOT_BE_JUDGED, names=names, since=since, error=error)
 
     def _judge_held(self, results: Sequence[Result]) -> str:
         """Judge results of one held service; returns why it cannot be done, empty if it was."""

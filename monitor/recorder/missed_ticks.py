@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
@@ -51,6 +52,6 @@ def _missed(probe: Probe, location: str, after: datetime, until: datetime) -> li
     offset_s = slot(probe.id, probe.interval_s)
     extra = count_between(probe.interval_s, offset_s, after, until) - MOST_TICKS
     start = after + timedelta(seconds=max(0, extra) * probe.interval_s)
-    seen = Observation(Reason.NOT_RUNNING, "the worker was not running")
+    seen = Observation(Reason.NOT_RUNNING, coded(MessageCode.WORKER_NOT_RUNNING))
     ticks = ticks_between(probe.interval_s, offset_s, start, until)
     return [Result(RunId(probe.id, location, tick), tick, 0.0, seen) for tick in ticks]

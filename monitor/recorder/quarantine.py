@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from monitor import __version__
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.codec import CodecError, dumps_result, loads_result, to_json
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
@@ -255,7 +256,7 @@ def as_dropped(results: Iterable[Result]) -> list[Result]:
         run = result.run
         known = last.get((run.probe, run.location, run.tick), run)
         last[run.probe, run.location, run.tick] = max(run, known, key=lambda one: one.attempt)
-    seen = Observation(Reason.DROPPED, "given up from quarantine")
+    seen = Observation(Reason.DROPPED, coded(MessageCode.GIVEN_UP_FROM_QUARANTINE))
     return [Result(run, run.tick, 0.0, seen) for run in last.values()]
 
 

@@ -13,6 +13,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health
 from monitor.text.lexicon import Lexicon
+from monitor.text.messages import worded
 from monitor.text.signup import Say, sign_up
 
 _CLOSED: Mapping[str, Iterable[StrEnum]] = {
@@ -37,7 +38,10 @@ def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, plain: 
         return words.fill("health_clause", Health.DEGRADED if slow else Health.MAJOR, name=where)
     if alert.rule is Rule.DIGEST:
         return words.section("digest", "over") if resolved else _digest(alert, words)
-    facts = {"why": plain(str(summary.get("why", ""))), "rule": plain(rule_label(str(alert.rule), words))}
+    facts = {
+        "why": plain(worded(str(summary.get("why", "")), words)),
+        "rule": plain(rule_label(str(alert.rule), words)),
+    }
     facts["warning"] = plain(said("warning", summary.get("warning", ""), words))
     facts["days_left"] = plain(str(summary.get("days_left", "?")))
     if alert.rule is Rule.REGISTRATION_CHANGED:
@@ -81,6 +85,6 @@ def said(key: str, value: object, words: Lexicon) -> str:
     """Return a fact's value in words; what is no member of a closed set stays as it is."""
     member = next((item for item in _CLOSED.get(key, ()) if item == value), None)
     if member is None:
-        return str(value)
+        return worded(str(value), words)
     word = words.of(member)
     return words("with_code", text=word, code=value) if key in _WITH_CODE else word

@@ -17,6 +17,7 @@ SECTION = {
     "Health": "health",
     "Impact": "impact",
     "IncidentStatus": "status",
+    "MessageCode": "message",
     "Method": "method",
     "Outcome": "outcome",
     "Reason": "reason",

@@ -7,6 +7,7 @@ from collections import deque
 from enum import Enum
 
 from monitor import clock
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire.model import WireError
 
@@ -19,10 +20,10 @@ MOST_LATE_BYTES = 65536
 class Step(Enum):
     """What is being waited for, and what it means when the time is up."""
 
-    RESOLVER = Reason.NETWORK, "every resolver thread is busy"
+    RESOLVER = Reason.NETWORK, coded(MessageCode.RESOLVERS_BUSY)
     DNS = Reason.DNS, "timed out resolving the name"
     CONNECT = Reason.TIMEOUT_CONNECT, "timed out connecting"
-    HANDSHAKE_SLOT = Reason.LAGGED, "no handshake slot became free in time"
+    HANDSHAKE_SLOT = Reason.LAGGED, coded(MessageCode.NO_HANDSHAKE_SLOT)
     TLS = Reason.TIMEOUT_TLS, "timed out in the TLS handshake"
     HEADERS = Reason.TIMEOUT_HEADERS, "timed out waiting for the response headers"
     BODY = Reason.TIMEOUT_TOTAL, "deadline reached while the body was arriving"

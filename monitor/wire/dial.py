@@ -14,6 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 from monitor import clock
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
 from monitor.core.model.reasons import Reason
 from monitor.wire.deadline import Deadline
@@ -208,18 +209,22 @@ def _round_trip(sock: socket.socket) -> tuple[float | None, bool]:
     return (rtt_us / 1e6 if rtt_us else None), not again
 
 
+def _out_of_sockets(error: OSError) -> str:
+    return coded(MessageCode.OUT_OF_SOCKETS, error=errno.errorcode.get(error.errno or 0, ""))
+
+
 def _refusal(failures: Sequence[tuple[str, OSError]]) -> WireError:
     """Return the error of a race that nobody won: the first address that told something of the other side counts."""
     ours = {
-        errno.ENETUNREACH: "no route from here",
-        errno.EADDRNOTAVAIL: "no free local port or address",
-        errno.EAFNOSUPPORT: "address family not supported here",
-        errno.EPERM: "a local firewall refused the connection",
-        errno.EACCES: "a local firewall refused the connection",
+        errno.ENETUNREACH: coded(MessageCode.NO_ROUTE),
+        errno.EADDRNOTAVAIL: coded(MessageCode.NO_LOCAL_PORT),
+        errno.EAFNOSUPPORT: coded(MessageCode.NO_ADDRESS_FAMILY),
+        errno.EPERM: coded(MessageCode.OWN_FIREWALL),
+        errno.EACCES: coded(MessageCode.OWN_FIREWALL),
     }
     for address, error in failures:
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-            return WireError(Reason.INTERNAL, f"out of sockets: {error.strerror}", address=address)
+            return WireError(Reason.INTERNAL, _out_of_sockets(error), address=address)
         if error.errno not in ours:
             return WireError(Reason.CONNECT, f"{error.strerror or error}".lower(), address=address)
     address, error = failures[0]

@@ -17,6 +17,7 @@ from email.policy import SMTP
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Step
@@ -53,7 +54,7 @@ class Reply(NamedTuple):
     def wanted(self, *codes: int) -> Reply:
         """Return this answer if its code is among *codes*; raises ``MailError`` otherwise."""
         if self.code not in codes:
-            raise MailError(f"the mail server answered {self.code}", permanent=500 <= self.code < 600)
+            raise MailError(coded(MessageCode.MAIL_ANSWERED, status=self.code), permanent=500 <= self.code < 600)
         return self
 
 
@@ -147,7 +148,7 @@ def _our_name(stream: Stream | TlsStream) -> str:
 
 async def _start_tls(link: Link, talk: Talk, server: MailServer, offers: Mapping[str, str]) -> Mapping[str, str]:
     if "STARTTLS" not in offers:
-        raise MailError("the mail server offers no encryption", permanent=True)
+        raise MailError(coded(MessageCode.MAIL_UNENCRYPTED), permanent=True)
     (await talk.ask(b"STARTTLS")).wanted(READY)
     if talk.has_more:  # said in clear by whoever sits between, to be taken for the server's own words (CVE-2011-0411)
         raise WireError(Reason.PROTOCOL, "more than an answer before the TLS handshake")
@@ -166,7 +167,7 @@ async def _log_in(talk: Talk, server: MailServer, offers: Mapping[str, str]) -> 
     offered = offers.get("AUTH", "").split()
     ways = [way for name, way in WAYS.items() if name in offered]
     if not ways:
-        raise MailError("the mail server offers no log-in that we know", permanent=True)
+        raise MailError(coded(MessageCode.MAIL_NO_LOGIN), permanent=True)
     reply = await ways[0](talk, server)
     for way in ways[1:]:
         if reply.code in (LOGGED_IN, LOGGED_IN_ALREADY, 421):
@@ -215,13 +216,13 @@ async def _send(
 ) -> None:
     is_ascii = "".join([sender, *recipients]).isascii()
     if not is_ascii and "SMTPUTF8" not in offers:
-        raise MailError("the mail server takes no mail for addresses beyond ASCII", permanent=True)
+        raise MailError(coded(MessageCode.MAIL_ASCII_ONLY), permanent=True)
     more = "" if is_ascii else " SMTPUTF8"
     (await talk.ask(f"MAIL FROM:<{sender}>{more}".encode())).wanted(FINE)
     codes = [(await talk.ask(f"RCPT TO:<{one}>".encode())).code for one in recipients]
     if not any(code in (FINE, FORWARDED) for code in codes):
         permanent = all(500 <= code < 600 for code in codes)
-        raise MailError("the mail server refused every recipient", permanent=permanent)
+        raise MailError(coded(MessageCode.MAIL_REFUSED_ALL), permanent=permanent)
     (await talk.ask(b"DATA")).wanted(BEGIN)
     # Seven bits, because not every server takes eight.
     data = mail.as_bytes(policy=SMTP.clone(cte_type="7bit", utf8=not is_ascii))

@@ -13,6 +13,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 
 from monitor.clock import monotonic
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire.guard import Guard
 from monitor.wire.model import WireError
@@ -74,7 +75,7 @@ def _own() -> list[NameServer]:
     try:
         addresses = Resolver().nameservers
     except NoResolverConfiguration:
-        raise WireError(Reason.CONFIG, "this machine has no resolver; name some under resolvers") from None
+        raise WireError(Reason.CONFIG, coded(MessageCode.NO_RESOLVER)) from None
     return [NameServer(address) for address in addresses if isinstance(address, str)]
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from monitor import clock
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.model import WireError
@@ -59,7 +60,7 @@ class Resolver:
         try:
             await self._slots.take(deadline)
         except BaseException:
-            self._answer(host, port, question, OSError("every resolver thread is busy"))
+            self._answer(host, port, question, OSError(coded(MessageCode.RESOLVERS_BUSY)))
             raise
         threading.Thread(
             target=self._run, args=(host, port, question, deadline.loop), name=f"resolve {host}", daemon=True

@@ -10,6 +10,8 @@ from monitor.core.components.baseline import HOURS_A_WEEK, Hour, Pace, Unusual, 
 from monitor.core.components.health import ComponentHealth
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 from .making import T0
 
@@ -129,7 +131,7 @@ def test_it_is_laid_only_over_what_works() -> None:
     found = Unusual(4.1, 0.9, 9.0, 5, "ttft", "chat", T0 + timedelta(hours=14), T0, T0)
     shown = baseline.laid_over(ComponentHealth(Health.OPERATIONAL), [found], T0)
     assert (shown.health, shown.reason) == (Health.DEGRADED, Reason.UNUSUAL)
-    assert shown.detail == "first token takes 4.1 s, usual for a Monday 14:00 UTC is 0.9 s"
+    assert worded(shown.detail, lexicon()) == "first token takes 4.1 s, usual for a Monday 14:00 UTC is 0.9 s"
     for other in (Health.MAJOR, Health.UNKNOWN, Health.DEGRADED):
         assert baseline.laid_over(ComponentHealth(other), [found], T0).health is other
     assert baseline.laid_over(ComponentHealth(Health.OPERATIONAL), [found], T0 + timedelta(hours=3)).reason is Reason.OK

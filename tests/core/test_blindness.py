@@ -4,6 +4,8 @@ from monitor.core.catalogue import Probe
 from monitor.core.checks.network_doubt import is_blind
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 from .making import at, look, probe
 
@@ -36,8 +38,8 @@ D, C, T, X, O = Reason.DNS, Reason.CONNECT, Reason.TIMEOUT_CONNECT, Reason.SERVE
         ({"deepseek": X, "openai": X, "anthropic": X}, ""),
         ({"deepseek": D, "deepseek_api": D}, ""),
         ({"deepseek": D}, ""),
-        ({"control": D}, "all 1 control targets"),
-        ({"control": C, "deepseek": D}, "all 1 control targets"),
+        ({"control": D}, "the only control target"),
+        ({"control": C, "deepseek": D}, "the only control target"),
         ({"control": D, "deepseek": D}, "none of 2 independent names resolves"),
         ({"control": D, "deepseek": O, "openai": O, "anthropic": D}, ""),
         ({"control": O, "deepseek": D, "openai": D, "anthropic": D}, ""),
@@ -47,7 +49,7 @@ D, C, T, X, O = Reason.DNS, Reason.CONNECT, Reason.TIMEOUT_CONNECT, Reason.SERVE
     ],
 )
 def test_blind_is_when_independent_targets_fail_alike(seen: dict[str, Reason], said: str) -> None:
-    assert blind(10, **seen).startswith(said)
+    assert worded(blind(10, **seen), lexicon()).startswith(said)
     assert bool(blind(10, **seen)) is bool(said)
 
 

@@ -8,6 +8,7 @@ from string import Formatter
 
 import pytest
 
+from monitor.core.alerts.message_codes import MessageCode
 from monitor.core.alerts.rules import FOREIGN_ROW, RULES, Foreign, Rule, row
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.entities import Alert
@@ -22,7 +23,13 @@ from monitor.text.lexicon import SECTION, Language, Lexicon, lexicon
 from tests.core.making import T0
 
 LANGUAGES = list(Language)
-OTHERS: dict[str, type[Enum]] = {"Cause": Cause, "EventKind": EventKind, "Rule": Rule, "WarningCode": WarningCode}
+OTHERS: dict[str, type[Enum]] = {
+    "Cause": Cause,
+    "EventKind": EventKind,
+    "MessageCode": MessageCode,
+    "Rule": Rule,
+    "WarningCode": WarningCode,
+}
 NOUNS = vars(alerting) | vars(reasons) | vars(registration) | vars(states)
 CLOSED = [OTHERS.get(name) or NOUNS[name] for name in SECTION]
 OWN_SENTENCE = {"component_down", "digest"}

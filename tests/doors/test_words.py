@@ -16,6 +16,7 @@ from dashboard.parts import weakest
 from dashboard.web import render
 from dashboard.words import capital, speak, web_address
 from monitor.core import commands
+from monitor.core.alerts.message_codes import MessageCode
 from monitor.core.alerts.rules import Rule
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import ComponentKind, Policy
@@ -33,7 +34,7 @@ from tests.doors.hostile import HOSTILE
 from tests.doors.sample_story import event, outage, registration_cut
 
 LANGUAGES = list(Language)
-OTHERS = {"Cause": Cause, "EventKind": EventKind, "Rule": Rule, "WarningCode": WarningCode}
+OTHERS = {"Cause": Cause, "EventKind": EventKind, "MessageCode": MessageCode, "Rule": Rule, "WarningCode": WarningCode}
 NOUNS = vars(alerting) | vars(reasons) | vars(registration) | vars(states)
 ENUMS: list[type[Enum]] = [OTHERS.get(name) or NOUNS[name] for name in SECTION]
 

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from monitor.config.faults import Code, ConfigError, Fault
 from monitor.config.load import Config, load
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.alerting import Severity
 from monitor.core.model.states import Health
 
@@ -62,7 +63,10 @@ def test_a_sound_file_becomes_a_catalogue_and_the_options_of_its_probes(tmp_path
 
 def test_a_missing_secret_switches_off_that_probe_alone_and_is_named(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD, {})
-    assert [probe.disabled for probe in config.catalogue.probes] == ["", "secret SHOP_KEY is not set"]
+    assert [probe.disabled for probe in config.catalogue.probes] == [
+        "",
+        coded(MessageCode.SECRET_NOT_SET, name="SHOP_KEY"),
+    ]
     assert list(config.looks) == ["shop-page"]
 
 
@@ -332,7 +336,7 @@ def test_controls_channels_and_routes_are_read(tmp_path: Path) -> None:
     control = config.catalogue.probes[-1]
     assert (control.id, control.control) == ("chatwatch-dns", True)
     assert not next(service for service in config.catalogue.services if service.id == "chatwatch").public
-    assert config.channels["chat"].disabled == "secret SLACK is not set"
+    assert config.channels["chat"].disabled == coded(MessageCode.SECRET_NOT_SET, name="SLACK")
     assert config.channels["hook"].options is not None
     route = config.catalogue.routes[0]
     assert (route.severities, route.escalate_after_s) == ((Severity.PAGE,), 600.0)

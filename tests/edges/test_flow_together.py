@@ -18,6 +18,8 @@ from monitor.core.model.states import Health
 from monitor.store import reads
 from monitor.store.engine import AWAY, open_engine
 from monitor.store.upgrade import migrate
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 
 LOCATIONS = ("berlin", "tokyo")
@@ -109,7 +111,7 @@ def test_a_location_is_blind_when_all_its_living_workers_are_and_its_alert_does_
         found = [view.alert for view in reads.alerts(engine, open_only=True) if view.alert.rule == "blind"]
         assert len({alert.id for alert in found}) <= 1
         shot = reads.snapshot(engine, now, public=True)
-        told = [f"{alert.severity}: {alert.summary['why']}" for alert in found]
+        told = [f"{alert.severity}: {worded(alert.summary['why'], lexicon())}" for alert in found]
         return told, shot.blind_since is not None
 
     one, other = (f"worker berlin-{name} in berlin: {why}" for name in "ab")

@@ -12,6 +12,8 @@ from monitor.core.model.states import Health
 from monitor.core.replay import Judge
 from monitor.store import reads
 from monitor.store.reads.views import AlertView, ComponentView
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
 
 NOW = T0 + timedelta(weeks=4, hours=6)
@@ -71,7 +73,7 @@ def test_slower_than_on_other_mondays_is_shown_with_both_numbers_and_pages_nobod
     both.play(NOW - timedelta(minutes=30), [0.9] * 6 + [4.1] * 8)
     found = part(engine, NOW + 7 * FIVE + timedelta(seconds=90))
     assert (found.health, found.reason) == (Health.DEGRADED, Reason.UNUSUAL)
-    assert found.detail == "first token takes 4.1 s, usual for a Monday 14:00 UTC is 0.9 s"
+    assert worded(found.detail, lexicon()) == "first token takes 4.1 s, usual for a Monday 14:00 UTC is 0.9 s"
     assert found.unusual is not None
     (view,) = both.alerts()
     (fired,) = (alert for alert in both.judge.fired if alert.rule == "latency_unusual")

@@ -13,6 +13,8 @@ from monitor.core.model.reasons import Reason
 from monitor.probes.chat.options import Options
 from monitor.simulator.play import serve
 from monitor.simulator.vendor import Vendor
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 from tests.edges import driven
 from tests.edges.probing import KEY, context, look_once
 
@@ -38,7 +40,7 @@ async def look(vendor: Vendor, memory: dict[str, Any] | None = None, **options: 
 def test_an_empty_account_is_told_apart_without_asking() -> None:
     seen, requests = ask(balance_amount=0.0)
     assert seen.reason is Reason.QUOTA
-    assert seen.detail == "the account is empty (0.00 USD); nothing was asked"
+    assert worded(seen.detail, lexicon()) == "the account is empty; nothing was asked (0.00 USD)"
     assert requests["chat"] == 0
 
 

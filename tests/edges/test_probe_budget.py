@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.probes.chat.budget import PROMPT_TOKENS, Ledger, Plan, Rung, choose, left
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -56,7 +57,7 @@ def test_a_spent_budget_leaves_the_edge_and_says_so() -> None:
     ledger = replace(FRESH, tokens=9_950)
     rung, spent = choose(PLAN, ledger, NOON)
     assert rung is Rung.EDGE
-    assert "9950 of 10000 tokens" in spent
+    assert spent == coded(MessageCode.BUDGET_SPENT, spent="9950 / 10000 tokens")
 
 
 def test_money_counts_as_well_as_tokens() -> None:
@@ -79,7 +80,7 @@ def test_a_failure_may_use_the_budget_at_full_pace_down_to_a_tenth() -> None:
     assert choose(PLAN, failing, after(60)).rung is Rung.SHORT
     rung, spent = choose(PLAN, replace(failing, tokens=9_050), after(60))
     assert rung is Rung.EDGE
-    assert spent.startswith("slowed down")
+    assert spent.startswith("{budget_slowed")
 
 
 def test_a_new_day_begins_at_midnight_utc_with_a_full_budget() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from monitor import clock
 from monitor.config.load import Config, load
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Probe
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason
@@ -249,7 +250,7 @@ def test_a_network_failure_is_held_until_the_controls_were_asked() -> None:
     assert asked == ["c-one", "c-two"]
     assert judged.reason is Reason.NETWORK
     assert "service.connect" in judged.observation.detail
-    assert "control targets" in eyes.reason
+    assert eyes.reason == coded(MessageCode.CONTROL_TARGETS_FAIL, n=2)
 
 
 def test_one_answering_control_makes_it_the_services_own_failure() -> None:

@@ -32,6 +32,8 @@ from monitor.store import reads
 from monitor.store.engine import begin, is_away, open_engine, reading
 from monitor.store.transaction.store import COMPONENT
 from monitor.store.upgrade import migrate
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 from tests.edges import after_kills
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish
@@ -353,7 +355,7 @@ def test_while_a_service_is_held_its_page_is_unknown_and_the_operator_is_told_wh
         assert health["deepseek/api"] is Health.UNKNOWN
         assert health["openai/api"] is Health.OPERATIONAL
         told = {view.alert.rule: view.alert for view in reads.alerts(recorder.engine, open_only=True)}
-        why = told[Rule.QUARANTINE].summary["why"]
+        why = worded(told[Rule.QUARANTINE].summary["why"], lexicon())
         assert why.startswith("deepseek cannot be judged since 2026-01-05 08:04 UTC (IntegrityError")
         assert why.endswith("): see chatwatch quarantine list")
         execute(tmp_path, "DROP TRIGGER poison")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire import Limits, MailError, Resolver, Wire, WireError
 from monitor.wire import mail as smtp
@@ -151,7 +152,7 @@ def test_words_slipped_in_before_the_handshake_are_not_believed(tmp_path: Path) 
 
 def test_without_the_encryption_that_was_asked_for_nothing_is_sent() -> None:
     server = MailServer()
-    with pytest.raises(MailError, match="offers no encryption") as caught:
+    with pytest.raises(MailError, match="mail_unencrypted") as caught:
         send(server, security="starttls", username="bot", password=PASSWORD)
     assert caught.value.permanent
     assert len(server.heard) == 1
@@ -197,27 +198,27 @@ def test_a_refused_log_in_is_told_by_its_number_alone() -> None:
     server = MailServer({"AUTH": b"535 5.7.8 AUTH PLAIN " + base64.b64encode(PASSWORD.encode())})
     with pytest.raises(MailError) as caught:
         send(server, username="bot", password=PASSWORD)
-    assert str(caught.value) == "the mail server answered 535"
+    assert str(caught.value) == coded(MessageCode.MAIL_ANSWERED, status=535)
     assert caught.value.permanent
     assert server.mails == []
 
 
 def test_a_server_without_a_log_in_that_we_know_is_told_so() -> None:
-    with pytest.raises(MailError, match="offers no log-in"):
+    with pytest.raises(MailError, match="mail_no_login"):
         send(MailServer({"EHLO": b"250-mail\r\n250 AUTH GSSAPI"}), username="bot", password=PASSWORD)
 
 
 @pytest.mark.parametrize(
     ("answers", "words", "permanent"),
     [
-        ({"": b"554 no"}, "answered 554", True),
-        ({"": b"421 busy"}, "answered 421", False),
-        ({"MAIL": b"450 later"}, "answered 450", False),
-        ({"MAIL": b"550 no"}, "answered 550", True),
-        ({"RCPT": b"550 unknown"}, "refused every recipient", True),
-        ({"RCPT": [b"550 unknown", b"451 later"]}, "refused every recipient", False),
-        ({"DATA": b"451 later"}, "answered 451", False),
-        ({"END": b"554 spam"}, "answered 554", True),
+        ({"": b"554 no"}, "mail_answered status=554", True),
+        ({"": b"421 busy"}, "mail_answered status=421", False),
+        ({"MAIL": b"450 later"}, "mail_answered status=450", False),
+        ({"MAIL": b"550 no"}, "mail_answered status=550", True),
+        ({"RCPT": b"550 unknown"}, "mail_refused_all", True),
+        ({"RCPT": [b"550 unknown", b"451 later"]}, "mail_refused_all", False),
+        ({"DATA": b"451 later"}, "mail_answered status=451", False),
+        ({"END": b"554 spam"}, "mail_answered status=554", True),
     ],
 )
 def test_refusals_for_now_and_for_good_are_told_apart(answers: dict[str, Any], words: str, permanent: bool) -> None:
@@ -248,7 +249,7 @@ def test_a_server_that_knows_no_extensions_is_greeted_the_old_way() -> None:
 
 def test_addresses_beyond_ascii_want_a_server_that_takes_them() -> None:
     to = ("дежурный@пример.example",)
-    with pytest.raises(MailError, match="beyond ASCII"):
+    with pytest.raises(MailError, match="mail_ascii_only"):
         send(MailServer(), to=to)
     server = MailServer({"EHLO": b"250-mail\r\n250 SMTPUTF8"})
     send(server, to=to)

@@ -16,6 +16,8 @@ from monitor.cli.common import Failure, counted, example, loaded, open_database,
 from monitor.core.model.observations import Result
 from monitor.logs import log_options
 from monitor.runtime.programs import DATABASE, database_url
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 COLUMNS = (
     "probe",
@@ -135,7 +137,7 @@ def _row(result: Result) -> dict[str, Any]:
         "duration_s": result.duration_s,
         "outcome": result.outcome.value,
         "reason": result.reason.value,
-        "detail": inert(seen.detail),
+        "detail": inert(worded(seen.detail, lexicon())),
         "http_status": seen.http_status,
         "http_version": inert(seen.http_version),
         "address": inert(seen.address),

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.model.observations import Result
@@ -46,11 +47,11 @@ def is_blind(recent: Sequence[Result], probes: Mapping[str, Probe], now: datetim
             services.setdefault(service_of(probes[id_].component), []).append(_cut_off(result))
     failing = sum(all(cuts) for cuts in services.values())
     if controls and all(controls) and (not services or failing * 2 >= len(services)):
-        return f"all {len(controls)} control targets fail with network errors"
+        return coded(MessageCode.CONTROL_TARGETS_FAIL, n=len(controls))
     if controls and not all(controls):
         return ""
     if len(services) >= FEWEST_SERVICES and failing >= BLIND_RATIO * len(services):
-        return f"{failing} of {len(services)} independent services fail together with network errors"
+        return coded(MessageCode.SERVICES_FAIL, failing=failing, services=len(services))
     return ""
 
 
@@ -62,7 +63,7 @@ def no_names(recent: Iterable[Result], probes: Mapping[str, Probe], now: datetim
         return ""
     failing = [id_ for id_, result in named.items() if result.reason is Reason.DNS]
     independent = {id_ if probes[id_].control else service_of(probes[id_].component) for id_ in failing}
-    return f"none of {len(independent)} independent names resolves" if len(independent) > 1 else ""
+    return coded(MessageCode.NO_NAME_RESOLVES, names=len(independent)) if len(independent) > 1 else ""
 
 
 def _answered(result: Result) -> bool:

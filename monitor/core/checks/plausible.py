@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result
 from monitor.core.model.reasons import Reason
 
@@ -42,7 +43,7 @@ def plausible(result: Result) -> Result | None:
     if not 1 <= run.attempt <= MOST_ATTEMPTS:
         return None
     if not 0 <= result.duration_s <= LONGEST_S:
-        seen = Observation(Reason.INTERNAL, f"a look cannot take {result.duration_s:g} s")
+        seen = Observation(Reason.INTERNAL, coded(MessageCode.IMPOSSIBLE_LENGTH, seconds=result.duration_s))
         result = replace(result, duration_s=0.0, observation=seen)
     if _UNWRITABLE.search(run.location + run.probe):
         result = replace(result, run=_texts(run))

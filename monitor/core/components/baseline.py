@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Policy
 from monitor.core.checks.steps import QUIET_REASONS
 from monitor.core.components import sketch
@@ -49,7 +50,6 @@ SETTLE = timedelta(seconds=60)
 """A moment is judged so long after it, when its looks are in."""
 HOLDS = timedelta(hours=1)
 """A finding that could not be looked at again for this long is given up."""
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +243,9 @@ def laid_over(seen: ComponentHealth, standing: Iterable[Unusual], now: datetime)
 
 
 def sentence(found: Unusual) -> str:
-    """Say it in one short line: "first token takes 4.1 s, usual for a Monday 14:00 UTC is 0.9 s"."""
-    what = "first token" if found.what == "ttft" else "an answer"
-    place = f"a {WEEKDAYS[found.hour.weekday()]} {found.hour:%H}:00 UTC" if found.hour else "this hour"
-    return f"{what} takes {found.now_s:.1f} s, usual for {place} is {found.usual_s:.1f} s"
+    """Return the message for it: "first token takes 4.1 s, usual for a Monday 14:00 UTC is 0.9 s"."""
+    code = MessageCode.FIRST_TOKEN_UNUSUAL if found.what == "ttft" else MessageCode.ANSWER_UNUSUAL
+    place = coded(MessageCode.THIS_HOUR)
+    if found.hour is not None:
+        place = coded(MessageCode.THAT_HOUR, day=found.hour.weekday(), hour=f"{found.hour:%H}")
+    return coded(code, now_s=f"{found.now_s:.1f}", usual_s=f"{found.usual_s:.1f}", place=place)

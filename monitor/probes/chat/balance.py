@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes.answers import evidence, parse_json
@@ -49,7 +50,7 @@ def _empty(answer: Answer, told: Mapping[str, Any]) -> Observation:
     held = ", ".join(amount for amount in amounts[:3] if amount)
     seen = Observation(
         Reason.QUOTA,
-        f"the account is empty{f' ({held})' if held else ''}; nothing was asked",
+        coded(MessageCode.ACCOUNT_EMPTY) + (f" ({held})" if held else ""),
         http_status=answer.status,
         http_version=answer.http_version,
         address=answer.address,

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from monitor.core.alerts.message_codes import MessageCode, coded
+
 SLOW_DOWN_BELOW = 0.5
 SLOW_DOWN_BELOW_WHEN_FAILING = 0.1
 PROMPT_TOKENS = 40
@@ -140,11 +142,11 @@ def choose(plan: Plan, ledger: Ledger, now: datetime) -> Choice:
     if not rung.asks:
         return Choice(rung)
     if not _affordable(plan, ledger, rung):
-        return Choice(Rung.EDGE, f"today's budget is spent: {spent(plan, ledger)}")
+        return Choice(Rung.EDGE, coded(MessageCode.BUDGET_SPENT, spent=spent(plan, ledger)))
     wait_s = _pause(plan, ledger, rung, now)
     if wait_s <= 0:
         return Choice(rung)
-    slowed = f"slowed down to make the budget last: {spent(plan, ledger)}; next question in {wait_s / 60:.0f} min"
+    slowed = coded(MessageCode.BUDGET_SLOWED, spent=spent(plan, ledger), minutes=round(wait_s / 60))
     return Choice(Rung.EDGE, "" if ledger.proven else slowed)
 
 
@@ -173,8 +175,8 @@ def left(plan: Plan, ledger: Ledger) -> float:
 
 def spent(plan: Plan, ledger: Ledger) -> str:
     """Say what was spent of what, for people."""
-    parts = [f"{ledger.tokens} of {plan.tokens_day} tokens"] if plan.tokens_day else []
-    parts += [f"${ledger.usd:.4f} of ${plan.usd_day:.2f}"] if plan.usd_day else []
+    parts = [f"{ledger.tokens} / {plan.tokens_day} tokens"] if plan.tokens_day else []
+    parts += [f"${ledger.usd:.4f} / ${plan.usd_day:.2f}"] if plan.usd_day else []
     return ", ".join(parts)
 
 
