@@ -24,7 +24,6 @@ from monitor.core.checks.probe_state import ProbeState
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.schedule import slot, ticks_between
-from monitor.recorder.sharing import LEASE_S, SHARE_EVERY_S
 from monitor.simulator.play import serve
 from monitor.store import reads, tables
 from monitor.store.engine import begin, open_engine
@@ -40,8 +39,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.postgres]
 
 PLACES = ("berlin", "tokyo")
 INTERVAL_S = 2
-MOST_LOST = (LEASE_S + SHARE_EVERY_S + 15) / INTERVAL_S
-"""Ticks of one probe until it is taken over, on a machine that takes its time to start a pair."""
+AT_HANDOVERS = 4
+"""Ticks that a probe may lose besides: at each of two handovers the look not recorded yet, and the first after."""
 PROBES = (
     """\
 allow_networks: [127.0.0.0/8]
@@ -234,7 +233,7 @@ def test_four_workers_in_two_places_survive_kills_and_stops_and_judge_as_one(tmp
     engine = open_engine(database)
     migrate(engine)
 
-    async def play() -> None:
+    async def play() -> float:
         async with (
             serve() as vendor,
             crew(tmp_path, vendor.url, database, ["berlin", "berlin", "tokyo", "tokyo"]) as crewed,
@@ -242,6 +241,7 @@ def test_four_workers_in_two_places_survive_kills_and_stops_and_judge_as_one(tmp
             for place in PLACES:
                 await shared(engine, place, 2)
             await report(crewed[2])
+            killed_s = clock.monotonic()
             send([crewed[1].children()["recorder"]], signal.SIGSTOP)
             send(crewed[0].children().values(), signal.SIGKILL)  # a pair: its supervisor starts the next one
             send(pids(crewed[3]), signal.SIGKILL)
@@ -249,6 +249,7 @@ def test_four_workers_in_two_places_survive_kills_and_stops_and_judge_as_one(tmp
             send(stopped := pids(crewed[1]), signal.SIGSTOP)
             for place in PLACES:
                 await shared(engine, place, 1)
+            alone_s = clock.monotonic() - killed_s
             vendor.set(chat={"fault": "status", "status": 503})
             await opened(engine)
             send(stopped, signal.SIGCONT)
@@ -256,18 +257,22 @@ def test_four_workers_in_two_places_survive_kills_and_stops_and_judge_as_one(tmp
             vendor.set(chat={"fault": "none"})
             await shared(engine, "berlin", 2)
             two = set(owners(engine, "berlin"))
+            told_s = clock.monotonic()
             crewed[0].process.send_signal(signal.SIGTERM)
             await shared(engine, "berlin", 1)
+            alone_s += clock.monotonic() - told_s
             await asyncio.sleep(INTERVAL_S)
             assert [await crewed[0].process.wait(), await crewed[1].stop(), await crewed[2].stop()] == [0, 0, 0]
             assert not two & present(engine, "berlin"), "given back, not run out"
+            return alone_s
 
-    asyncio.run(play())
+    alone_s = asyncio.run(play())
     results = list(reads.results(engine))
     config = load(tmp_path / "tokyo-2" / "probes.yaml", {"SIM_KEY": KEY}, "tokyo")
     lost = every_tick_once(results, config, PLACES)
     assert sum(lost.values()) > 0
-    assert max(lost.values()) <= MOST_LOST
+    gone = Counter((r.run.probe, r.run.location) for r in results if r.reason is Reason.NOT_RUNNING)
+    assert max(gone.values()) <= alone_s / INTERVAL_S + AT_HANDOVERS, "only while nobody had taken them over"
     assert {r.reason for r in results if r.run.probe.startswith("page")} <= {Reason.OK, Reason.NOT_RUNNING, Reason.LATE}
     assert len(verdicts_are_those_of_one_worker(tmp_path, engine, results, config)) == 1
     nothing_is_spent_unseen(engine, results, config)
