@@ -284,6 +284,7 @@ def own_component(part: ComponentView) -> Json:
         "since": stamp(part.since),
         "observed_at": stamp(part.observed_at),
         "reason": str(part.reason),
+        "learning": part.learning,
         "uptime": uptime(part.uptime),
         "latency": None
         if latency is None

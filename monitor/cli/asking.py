@@ -185,8 +185,8 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
     import asyncio
 
     from monitor.cli.explain import as_json as in_json
-    from monitor.cli.explain import explained, one_line
-    from monitor.cli.looking import look_once
+    from monitor.cli.explain import explained, one_line, told_of_page
+    from monitor.cli.looking import look_once, page_memory
 
     config = loaded(path, location)
     found = next((item for item in config.catalogue.probes if item.id == probe_id), None)
@@ -195,11 +195,12 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
         raise Failure(f'no probe "{probe_id}" in {path}: {hint}')
     if found.id not in config.looks:
         raise Failure(f"{found.id} is switched off: {worded(found.disabled, lexicon())}")
-    result = asyncio.run(look_once(config, found))
+    memory = page_memory(config, found)
+    result = asyncio.run(look_once(config, found, memory))
     if as_json:
         click.echo(json.dumps(in_json(found, result), indent=2, ensure_ascii=False))
     elif explain:
-        explained(found, result)
+        explained(found, result, told_of_page(config.looks[found.id], memory))
     else:
         click.echo(one_line(found, result))
     if not result.outcome.is_evidence:

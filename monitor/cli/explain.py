@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -19,6 +20,8 @@ from monitor.core.checks.steps import needs_second_look
 from monitor.core.codec import dumps_result
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result
 from monitor.core.model.reasons import Outcome, Reason
+from monitor.probes.base import shown_url
+from monitor.probes.marks import MEMORY, PageOptions
 from monitor.text.cleaner import plain
 from monitor.text.countries import country
 from monitor.text.lexicon import lexicon
@@ -43,8 +46,27 @@ def one_line(probe: Probe, result: Result) -> str:
     return f"{probe.id} {result.outcome} {result.reason}{status} in {result.duration_s:.3f} s{detail}"
 
 
-def explained(probe: Probe, result: Result) -> None:
-    """Print everything that one look tells."""
+def told_of_page(options: object, memory: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """Return what a look that opened a page found of the product's marks, and how far it is in learning them."""
+    if not isinstance(options, PageOptions) or not (options.marks or MEMORY in memory):
+        return ()
+    known = options.recall(memory)
+    if known.at:
+        at = datetime.fromtimestamp(known.at, UTC)
+        learned = f"learned {at:%Y-%m-%d %H:%M} UTC from {known.looks} good looks at {shown_url(known.url)}"
+    else:
+        judge = "the declared marks decide" if options.marks else "the status judges"
+        learned = f"learning, {known.progress()}; until then {judge}"
+        learned += f"; borne so far: {', '.join(list(known.counts)[:8])}" if known.counts else ""
+    return (
+        ("Marks found", ", ".join(known.found) or "none"),
+        ("Marks missing", ", ".join(known.missing) or "none"),
+        ("Marks", learned),
+    )
+
+
+def explained(probe: Probe, result: Result, page: Iterable[tuple[str, str]] = ()) -> None:
+    """Print everything that one look tells; ``page`` is what :func:`told_of_page` says."""
     console = Console(highlight=False)
     console.print(Text(one_line(probe, result), _COLOURS.get(result.outcome, "grey50")))
     if result.observation.phases is not None:
@@ -52,7 +74,7 @@ def explained(probe: Probe, result: Result) -> None:
     grid = Table(box=None, show_header=False, pad_edge=False)
     grid.add_column(style="bold")
     grid.add_column(overflow="fold")
-    for name, value in _facts(probe, result):
+    for name, value in (*_facts(probe, result), *page):
         grid.add_row(name, Text(plain(value, 600)))
     console.print(grid)
 

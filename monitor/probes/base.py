@@ -48,6 +48,12 @@ Seconds = Annotated[float, BeforeValidator(seconds)]
 """A duration option: text with a unit in the file, float seconds in the program."""
 
 
+def listed(value: Any) -> Any:
+    """Return the members of a list, or the one value that stands for a list; numbers become text."""
+    items = value if isinstance(value, list | tuple) else (value,)
+    return tuple(str(item) if isinstance(item, int) else item for item in items)
+
+
 class Options(BaseModel):
     """Base of every kind's options: frozen, no unknown keys, and no values (secrets) in validation errors."""
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import regex
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.components.health import LEARNING
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.probes import base
@@ -27,18 +29,14 @@ from monitor.probes.answers import (
     total_s,
 )
 from monitor.probes.base import Context, Kind, Seconds
+from monitor.probes.marks import Found, PageOptions, judge_answer, not_data
 from monitor.text.cleaner import brief
 from monitor.wire import Answer, Exchange, WireError
 
 PATTERN_LIMIT_S = 0.25
 
 
-def _listed(value: Any) -> Any:
-    items = value if isinstance(value, list | tuple) else (value,)
-    return tuple(str(item) if isinstance(item, int) else item for item in items)
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Words = Annotated[tuple[str, ...], BeforeValidator(base.listed)]
 """One text or a list of texts."""
 
 
@@ -54,7 +52,7 @@ def status_range(text: str) -> tuple[int, int]:
     return bounds
 
 
-class Options(base.Options):
+class Options(PageOptions):
     """Options of the kind ``http``."""
 
     url: str
@@ -138,10 +136,10 @@ async def run(options: Options, ctx: Context) -> Observation:
             answer = await exchange.read()
         except WireError as error:
             return _broken_off(error, exchange)
-    reason, detail = await _judged(options, answer, ctx)
+    reason, detail, *notes = await _judged(options, answer, ctx)
     return Observation(
         reason,
-        detail or f"HTTP {answer.status}",
+        detail or f"{f'{LEARNING}: ' if WarningCode.PAGE_LEARNING in notes else ''}HTTP {answer.status}",
         http_status=answer.status,
         http_version=answer.http_version,
         address=answer.address,
@@ -149,7 +147,7 @@ async def run(options: Options, ctx: Context) -> Observation:
         phases=answer.phases,
         certificate=answer.certificate,
         retry_after_s=retry_after_s(answer.headers, ctx.now) if answer.status >= 300 else None,
-        warnings=answer.warnings,
+        warnings=(*notes, *answer.warnings),
         evidence=None if reason is Reason.OK else evidence(answer.url, answer.headers, answer.body),
     )
 
@@ -165,20 +163,28 @@ def _broken_off(error: WireError, exchange: Exchange) -> Observation:
     )
 
 
-async def _judged(options: Options, answer: Answer, ctx: Context) -> tuple[Reason, str]:
+async def _judged(options: Options, answer: Answer, ctx: Context) -> tuple[Any, ...]:
+    """Return reason, detail and warnings."""
     if wall := robot_wall(answer.status, answer.headers, answer.body):
         return Reason.BLOCKED, f"{wall} turned the robot away with HTTP {answer.status}"
     if not _accepted(answer.status, options.status):
         return _refusal(answer, has_secret=bool(options.secret_headers))
+    if options.json_path and (undue := not_data(answer)):
+        return undue
     broken = next(_broken_header_rules(options, answer), "") or await _broken_body_rule(options, answer, ctx)
     if broken:
         too_slow = broken.startswith(_TOO_LONG)
         return (Reason.CONFIG if too_slow else Reason.CONTENT), broken
+    # Rules about the content are marks of the product already, and better ones than can be learned.
+    told = options.contains or options.regex or options.json_path or options.header_contains or options.header_regex
+    page = Found() if told or options.method != "GET" else await judge_answer(options, answer, options.url, ctx)
+    if page.reason is not Reason.OK:
+        return page.reason, page.detail
     if detail := expiring(answer.certificate, options.expiry_warning_s, ctx.now):
-        return Reason.CERTIFICATE_EXPIRING, detail
+        return Reason.CERTIFICATE_EXPIRING, detail, *page.warnings
     if detail := next(_slow(options, answer.phases), ""):
-        return Reason.SLOW, detail
-    return Reason.OK, ""
+        return Reason.SLOW, detail, *page.warnings
+    return Reason.OK, "", *page.warnings
 
 
 def _accepted(status: int, ranges: tuple[str, ...]) -> bool:

@@ -8,19 +8,24 @@ Sources: Open WebUI ``routers/auths.py`` (400 for wrong credentials), LibreChat 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import Proof
+from monitor.core.components.health import LEARNING
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes import base
 from monitor.probes.answers import dig, evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall, steps
 from monitor.probes.base import Context, Kind
+from monitor.probes.marks import PageOptions, judge_answer, not_data
+from monitor.probes.page import is_other_site, read_page
+from monitor.text.trouble import trouble_in, trouble_in_path
 from monitor.wire import Answer
 
 PAGE_REDIRECTS = 3
@@ -49,7 +54,7 @@ PRODUCTS = {
 }
 
 
-class Options(base.Options):
+class Options(PageOptions):
     """Options of the kind ``login``."""
 
     product: Annotated[str, AfterValidator(base.one_of(PRODUCTS))] = "edge"
@@ -60,7 +65,8 @@ class Options(base.Options):
     email_field: str = Field("email", min_length=1, max_length=100)
     password_field: str = Field("password", min_length=1, max_length=100)
     expect: str = ""
-    """``json``: dotted path that a successful answer has; ``form``: text that it contains, or none for a redirect."""
+    """``json``: dotted path that a successful answer has; ``form``: text that it or the address it leads to
+    contains, or none for a redirect away from the log-in page with a session."""
 
     @field_validator("url")
     @classmethod
@@ -111,8 +117,15 @@ async def _edge(options: Options, ctx: Context) -> Observation:
         limits=ctx.limits(),
         redirects=PAGE_REDIRECTS,
     )
-    reason, detail = _failure(answer) or (Reason.OK, f"HTTP {answer.status}; the page only, nobody signed in")
-    return _observation(reason, detail, answer, ctx, WarningCode.LOGIN_EDGE_ONLY)
+    failure = _failure(answer)
+    if failure is None and PRODUCTS[options.product].edge:
+        failure = not_data(answer)
+    if failure is not None:
+        return _observation(*failure, answer, ctx, WarningCode.LOGIN_EDGE_ONLY)
+    page = await judge_answer(options, answer, options.url, ctx)
+    learning = f"{LEARNING}: " if WarningCode.PAGE_LEARNING in page.warnings else ""
+    detail = page.detail or f"{learning}HTTP {answer.status}; the page only, nobody signed in"
+    return _observation(page.reason, detail, answer, ctx, WarningCode.LOGIN_EDGE_ONLY, *page.warnings)
 
 
 def _below(url: str, path: str) -> str:
@@ -164,11 +177,12 @@ def _json_success(options: Options, product: Product, answer: Answer) -> tuple[A
             Reason.REDIRECT,
             f"HTTP {answer.status} to {base.host_of(answer.headers.get('location', '')) or 'a path'}",
         )
+    if undue := not_data(answer):
+        return undue
     try:
         document = parse_json(answer.body)
     except ValueError:
-        found = "a web page" if is_html(answer.headers, answer.body) else "no JSON"
-        return Reason.MALFORMED, f"{found} where the sign-in's answer is due"
+        return Reason.MALFORMED, "no JSON where the sign-in's answer is due"
     try:
         value = dig(document, options.expect or product.expect)
     except KeyError:
@@ -181,12 +195,64 @@ def _json_success(options: Options, product: Product, answer: Answer) -> tuple[A
 
 
 def _form_success(options: Options, answer: Answer) -> tuple[Any, ...]:
+    """Judge the answer to a form. Success has to be shown: the declared text, or a session and a way in.
+
+    A redirect back to the log-in page or to an error page is a refusal, session or not: most frameworks keep the
+    error's words in a session. To a page of trouble it is the service's, to another site it cannot be told.
+    """
+    declared = bool(options.expect) and options.expect in f"{answer.text}\n{answer.headers.get('location', '')}"
+    if declared:
+        return Reason.OK, "signed in"
+    if 300 <= answer.status < 400:
+        if refused := _turned_back(options, answer):
+            return refused
+        if not options.expect and _has_session(answer):
+            return Reason.OK, "signed in: a redirect with a session"
+        return Reason.CONTENT, f"HTTP {answer.status} without a session; set expect to what a signed-in user sees"
+    if not answer.body.strip():
+        return Reason.EMPTY, f"HTTP {answer.status} without a word where the answer to a log-in is due"
+    page = read_page(answer.text, answer.url)
+    if page.challenge:
+        return Reason.BLOCKED, f"{page.challenge} turned the robot away with a page of its own"
+    if trouble := trouble_in(page.words):
+        return trouble.reason, f'the page says "{trouble.words}"'
+    if page.asks_password:
+        return Reason.AUTH, f"HTTP {answer.status} with the log-in form again: the test account was refused"
     if options.expect:
-        found = options.expect in answer.text
-        return (Reason.OK, "signed in") if found else (Reason.CONTENT, "the answer lacks the expected text")
-    if 300 <= answer.status < 400 and "set-cookie" in answer.headers:
-        return Reason.OK, "signed in: a redirect with a session"
+        return Reason.CONTENT, "the answer lacks the expected text"
     return Reason.CONTENT, f"HTTP {answer.status} without a session; set expect to what a signed-in user sees"
+
+
+def _turned_back(options: Options, answer: Answer) -> tuple[Reason, str] | None:
+    """Return why a redirect is no way in, or ``None``."""
+    location = answer.headers.get("location", "")
+    try:
+        target = urljoin(options.url, location)
+        path = urlsplit(target).path
+    except ValueError:
+        return Reason.CHANGED, f"HTTP {answer.status} to an address that cannot be read"
+    said = trouble_in_path("/" + target.partition("://")[2].partition("/")[2])
+    if said == "trouble":
+        return Reason.CONTENT, f"HTTP {answer.status} to a page of trouble"
+    if is_other_site(target, options.url, options.sites):
+        return (
+            Reason.CHANGED,
+            f"HTTP {answer.status} to another site, {base.host_of(target) or 'an unreadable address'}",
+        )
+    same_page = path.rstrip("/") == urlsplit(options.url).path.rstrip("/")
+    if said or same_page or _LOG_IN_PATH.search(path.casefold()):
+        where = "an error page" if said else "the log-in page"
+        return Reason.AUTH, f"HTTP {answer.status} back to {where}: the test account was refused"
+    return None
+
+
+_LOG_IN_PATH = re.compile(r"(?:^|[/_-])(?:log-?in|log_in|sign-?in|sign_in|signin|denied)(?:$|[/_.-])")
+_ENDED = re.compile(r"(?i);\s{0,9}(?:max-age\s{0,9}=\s{0,9}[0-]|expires\s{0,9}=[^;]{0,9}\b01[ -]jan[ -]1970)")
+
+
+def _has_session(answer: Answer) -> bool:
+    """Tell whether the answer sets a cookie that it does not end at once."""
+    return any(value and not _ENDED.search(value) for value in answer.headers.get_list("set-cookie"))
 
 
 def _observation(reason: Reason, detail: str, answer: Answer, ctx: Context, *warnings: WarningCode) -> Observation:

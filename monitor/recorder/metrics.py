@@ -362,6 +362,9 @@ def _component(families: Families, component: ComponentView) -> None:
         add("chatwatch_component_health", text, labels, component.health.severity)
     text = "Whether the component's state is known."
     add("chatwatch_component_known", text, labels, float(component.health is not Health.UNKNOWN))
+    if component.health is Health.UNKNOWN:
+        text = "1 with the reason why the component's state is unknown; no sample while it is known."
+        add("chatwatch_component_unknown_reason", text, {**labels, "reason": str(component.reason)}, 1.0)
     add(
         "chatwatch_component_maintenance", "Whether a maintenance window is open.", labels, float(component.maintenance)
     )

@@ -28,9 +28,11 @@ from monitor.core.model.states import Health
 
 LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
 ACCOUNT_RULE = {Scope.ACCOUNT: Rule.ACCOUNT, Scope.PROBE: Rule.CONFIGURATION}
-TRANSIENT = frozenset({Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET})
+TRANSIENT = frozenset(
+    {Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET, Reason.CHANGED}
+)
 """Reasons that end by themselves or have alerts of their own."""
-LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3}
+LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3, Reason.CHANGED: 3}
 """So many inconclusive looks in a row for one of these reasons open a ticket; a spent budget is only INFO."""
 
 

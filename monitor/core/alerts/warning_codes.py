@@ -27,6 +27,8 @@ class WarningCode(StrEnum):
     LOGIN_SECOND_FACTOR = "login.second_factor"
     MODEL_CHANGED = "model.changed"
     MODEL_NOT_LISTED = "model.not_listed"
+    PAGE_LEARNING = "page.learning"
+    """What the product's page looks like is not known yet: its status alone judges."""
     PROBE_LAGGED = "probe.lagged"
     PROTOCOL_BAD_EVENT = "protocol.bad_event"
     PROTOCOL_BAD_UTF8 = "protocol.bad_utf8"

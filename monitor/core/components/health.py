@@ -44,6 +44,8 @@ class ComponentHealth:
     """When the newest of its probes and locations changed, or fell silent: a worse verdict held until then."""
 
 
+LEARNING = "learning"
+"""How the detail of a good look begins that was judged by its status alone, as its page is not known yet."""
 UNSEEN = ComponentHealth(Health.UNKNOWN, reason=Reason.NOT_RUNNING)
 
 
@@ -95,8 +97,10 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
     good = [verdict.good_since for verdict in known]
     began = max((verdict.since for verdict in known if verdict.since is not None), default=None)
     alike = [v.since for v in known if v.health.severity == worst.health.severity and v.since is not None]
+    learning = worst.health is Health.OPERATIONAL and any(v.detail.startswith(LEARNING) for v in known)
     return replace(
         worst,
+        detail=LEARNING if learning else worst.detail,
         since=min(alike, default=None) if worst.health.severity else began,
         changed_at=changed,
         observed_at=observed,

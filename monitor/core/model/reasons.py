@@ -120,6 +120,9 @@ class Reason(Coded):
     UNREADABLE = "probe.unreadable", 100
     """A source (configuration endpoint, page, feed) could not be read, which says nothing about its content."""
 
+    CHANGED = "probe.content_changed", 101
+    """A page no longer bears the marks of the product and does not say why: a redesign, another site, a shell."""
+
     OVERRUN = "missed.overrun", 120
     """The run before was still going."""
     LATE = "missed.late", 121

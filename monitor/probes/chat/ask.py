@@ -21,7 +21,8 @@ from monitor.probes.base import Context
 from monitor.probes.chat.reply import Reply, api_error
 from monitor.probes.chat.sse import Event, LineTooLong, Parser
 from monitor.probes.chat.taxonomy import End, Seen
-from monitor.wire import Chunk, Exchange, Limits, WireError
+from monitor.probes.marks import undue_page
+from monitor.wire import Chunk, Exchange, Limits, WireError, text_of
 
 LINGER_S = 5.0
 """After the finish reason the protocol's own end is waited for no longer than this."""
@@ -122,9 +123,12 @@ async def _read(question: Question, exchange: Exchange, talk: Talk) -> None:
     finally:
         await chunks.aclose()
     body = bytes(talk.body)
+    html = is_html(exchange.headers, body) and bool(body.strip())
+    undue = html and exchange.status < 300
     talk.seen = Seen(
         status=exchange.status,
-        html=is_html(exchange.headers, body),
+        html=html,
+        page=undue_page(exchange.status, text_of(exchange.headers, body), exchange.url) if undue else None,
         wall=robot_wall(exchange.status, exchange.headers, body),
         limit_reached=limit_reached(exchange.headers),
         asked_to_wait="retry-after" in exchange.headers,

@@ -14,6 +14,7 @@ from monitor.probes.chat.budget import Choice, Rung
 from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
 from monitor.probes.chat.reply import Reply, api_error, table, word
 from monitor.probes.chat.taxonomy import Seen, classify, refusal
+from monitor.probes.marks import undue_page
 from monitor.wire import Answer
 
 
@@ -24,7 +25,10 @@ async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observ
     seen = _seen_of(answer)
     alive = answer.status < 300 or answer.status in ((404, 405) if with_key else (400, 401, 403, 404, 405))
     _, reason = classify(seen)
-    if alive and reason is not Reason.BLOCKED:
+    if answer.status < 300 and not answer.body.strip():
+        # Empty is no sign of life: the same rule as for any answer in which data is due.
+        reason = Reason.EMPTY
+    elif alive and seen.page is None and reason is not Reason.BLOCKED:
         reason = Reason.OK
     found = listed(answer, options.model) if with_key else None
     detail = f"list of models: HTTP {answer.status}" if with_key else f"edge answers HTTP {answer.status}"
@@ -36,7 +40,9 @@ async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observ
     if found is not None:
         ctx.memory["unlisted"] = not found and bool(ctx.memory.get("listed"))
         ctx.memory["listed"] = found or bool(ctx.memory.get("listed"))
-    observation = _observed(answer, reason, detail if reason in (Reason.OK, Reason.BUDGET) else refusal(seen))
+    observation = _observed(
+        answer, reason, detail if reason in (Reason.OK, Reason.BUDGET, Reason.EMPTY) else refusal(seen)
+    )
     return replace(
         observation, warnings=(*observation.warnings, *notes), retry_after_s=retry_after_s(answer.headers, ctx.now)
     )
@@ -58,9 +64,11 @@ def _seen_of(answer: Answer) -> Seen:
         error = api_error(parse_json(answer.body)) if answer.status >= 300 else None
     except ValueError:
         error = None
+    is_page = is_html(answer.headers, answer.body) and bool(answer.body.strip())
     return Seen(
         status=answer.status,
-        html=is_html(answer.headers, answer.body),
+        html=is_page,
+        page=undue_page(answer.status, answer.text, answer.url) if is_page and answer.status < 300 else None,
         wall=robot_wall(answer.status, answer.headers, answer.body),
         limit_reached=limit_reached(answer.headers),
         asked_to_wait="retry-after" in answer.headers,

@@ -50,6 +50,8 @@ class Seen:
     html: bool = False
     wall: str = ""
     """Whose robot wall answered."""
+    page: tuple[Reason, str] | None = None
+    """What a web page with a good status says of itself, where data was due (``marks.undue_page``)."""
     limit_reached: bool = False
     """A header says that nothing of our own limit remains."""
     asked_to_wait: bool = False
@@ -296,7 +298,11 @@ ROWS: tuple[Row, ...] = (
     Row(1, lambda s: s.wire is Reason.NETWORK, Reason.NETWORK),
     Row(2, lambda s: s.wire is Reason.DNS, Reason.DNS),
     Row(3, lambda s: s.wire in _UNREACHABLE, lambda s: s.wire or Reason.INTERNAL),
-    Row(4, lambda s: bool(s.wall) or (s.html and s.status in _HTML_IS_A_WALL), Reason.BLOCKED),
+    Row(
+        4,
+        lambda s: bool(s.wall) or (s.html and s.status in _HTML_IS_A_WALL),
+        lambda s: s.page[0] if s.page else Reason.BLOCKED,
+    ),
     Row(5, _auth, Reason.AUTH),
     Row(6, _region, Reason.REGION),
     Row(7, _quota, Reason.QUOTA),
@@ -347,6 +353,8 @@ def refusal(seen: Seen) -> str:
     """Say what came instead of an answer, in the vendor's words."""
     if seen.wall:
         return f"{seen.wall} turned the robot away with HTTP {seen.status}"
+    if seen.page:
+        return seen.page[1]
     if seen.html:
         return f"HTTP {seen.status} with a web page where data was due"
     error = _error(seen)

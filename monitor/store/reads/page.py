@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Row, func, select
 from monitor.core.catalogue import Catalogue, Component, Index, Probe, Service
 from monitor.core.components import registration
 from monitor.core.components.baseline import Unusual, worst
+from monitor.core.components.health import LEARNING
 from monitor.core.components.registration import RegistrationState
 from monitor.core.components.slo import PERIOD_DAYS, Budget, objective
 from monitor.core.maintenance import Window, covering
@@ -220,6 +221,7 @@ def _component(
         ),
         budget=_budget(scene.index.probes_of.get(component.id, ()), bars[-PERIOD_DAYS:]),
         unusual=_unusual(row, scene),
+        learning=health is Health.OPERATIONAL and row.detail == LEARNING,
     )
 
 

@@ -115,6 +115,8 @@ class ComponentView:
     """The error budget of the newest 30 of :attr:`days`; None where nothing is held to an objective."""
     unusual: Unusual | None = None
     """What is slower than usual for the hour of the week, while that is all there is to say against it."""
+    learning: bool = False
+    """It is operational by its status alone: what its page looks like on good days is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
