@@ -72,11 +72,13 @@ class SelfCheck:
         reason = is_blind(seen, self._trusted(controls), now) or no_names(self._newest.values(), self._probes, now)
         if bool(reason) != bool(self.reason):
             self.since = now if reason else None
+            place = next((result.run.location for result in self._newest.values()), "")
             if reason:
                 why = worded(reason, lexicon())
-                log.warning(Event.BLINDNESS_BEGAN, "Own network down, judging nothing: %s", why, error=why)
+                text = "Own network of %s down, judging nothing: %s"
+                log.warning(Event.BLINDNESS_BEGAN, text, place, why, error=why, location=place)
             else:
-                log.info(Event.BLINDNESS_ENDED, "Own network back")
+                log.info(Event.BLINDNESS_ENDED, "Own network of %s back", place, location=place)
         self.reason = reason
 
     def _controls(self) -> list[Probe]:

@@ -82,7 +82,7 @@ async def run(descriptor: int, database: str) -> int:
         asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), host, port, over)),
         asyncio.create_task(_announce(recorder, news)),
         asyncio.create_task(_open(recorder)),
-        *_chores(recorder),
+        *(asyncio.create_task(_again(name, *chore, recorder)) for name, chore in chores(recorder).items()),
     ]
     tasks.append(asyncio.create_task(_beat(writer)))
     intake = asyncio.create_task(_intake(recorder, inbox, writer, news))
@@ -221,9 +221,9 @@ def alert_intake(recorder: Recorder, environ: Mapping[str, str] = os.environ) ->
     return AlertIntake(token, take_in, (StoreError, DBAPIError))
 
 
-def _chores(recorder: Recorder) -> list[asyncio.Task[None]]:
-    """Start everything that is done again and again."""
-    every = {
+def chores(recorder: Recorder) -> dict[str, tuple[float, Callable[[], Awaitable[None]]]]:
+    """Return everything that is done again and again: name → seconds between two times, and what is done."""
+    return {
         "share": (SHARE_EVERY_S, recorder.share),
         "share_out": (0.0, recorder.shared_out),
         "replay": (REPLAY_EVERY_S, recorder.replay),
@@ -235,10 +235,9 @@ def _chores(recorder: Recorder) -> list[asyncio.Task[None]]:
         "prune": (PRUNE_EVERY_S, recorder.prune),
         "delivery": (LEASE_EVERY_S, recorder.dispatcher.step),
     }
-    return [asyncio.create_task(_again(name, period_s, recorder, chore)) for name, (period_s, chore) in every.items()]
 
 
-async def _again(name: str, period_s: float, recorder: Recorder, chore: Callable[[], Awaitable[None]]) -> None:
+async def _again(name: str, period_s: float, chore: Callable[[], Awaitable[None]], recorder: Recorder) -> None:
     await recorder.opened.wait()
     while True:
         await _tried(name, recorder, chore)

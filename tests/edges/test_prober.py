@@ -18,6 +18,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.schedule import slot
+from monitor.logs import Event
 from monitor.prober.grid import MOST_MISSED, Grid
 from monitor.prober.prober import Prober
 from monitor.prober.self_check import SelfCheck
@@ -279,9 +280,12 @@ def test_any_answer_ends_the_blindness_and_both_are_logged_once(caplog: pytest.L
         assert eyes.reason == ""
 
     driven.run_by_the_wall(play())
-    began, ended = (record.getMessage() for record in caplog.records)
-    assert "control targets" in began
-    assert ended == "Own network back"
+    began, ended = caplog.records
+    assert began.getMessage().endswith("down, judging nothing: all 2 control targets fail with network errors")
+    assert ended.getMessage().endswith("back")
+    for record, event in ((began, Event.BLINDNESS_BEGAN), (ended, Event.BLINDNESS_ENDED)):
+        assert vars(record)["event"] is event
+        assert vars(record)["fields"]["location"] == result("shop-page", Reason.CONNECT).run.location
 
 
 def test_controls_behind_a_firewall_do_not_hide_an_outage() -> None:
