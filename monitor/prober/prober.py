@@ -34,6 +34,8 @@ from monitor.wire import Wire
 AT_ONCE_PER_SERVICE = 8
 DRAIN_S = 5.0
 CLOCK_EVERY_S = 1.0
+MOVED_S = 0.001
+"""The grid moves so far when the clock is set back."""
 OUT_OF_TURN = 100
 """Looks at a control target out of turn are numbered from here on, behind all second looks of their tick."""
 LATEST_START_S = 5
@@ -224,7 +226,9 @@ class Prober:
         for watched in self._watched.values():
             since = now if watched.looking else now - timedelta(seconds=CLOCK_EVERY_S)
             if step_s < 0:
-                watched.grid.move(0.001)
+                watched.grid.move(MOVED_S)
+                if watched.looking:  # a tick that just passed moves ahead of us, and would be due beside this look
+                    since += timedelta(seconds=MOVED_S)
             watched.last = min(watched.last, since)
             if watched.runs:
                 self._schedule(watched, since)

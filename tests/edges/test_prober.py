@@ -205,7 +205,8 @@ def test_stopping_during_a_look_leaves_a_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_clock_set_during_a_look_starts_no_second_look_beside_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("behind_s", [0.1, 0.0011, 0.001, 0.0009, 0.0005, 0.000001, 0.0])
+def test_a_clock_set_during_a_look_starts_no_second_look_beside_it(tmp_path: Path, behind_s: float) -> None:
     found: list[Result] = []
 
     async def play() -> None:
@@ -214,8 +215,10 @@ def test_a_clock_set_during_a_look_starts_no_second_look_beside_it(tmp_path: Pat
             prober = Prober(config(tmp_path, vendor.url, "3s", "1500ms"), found.append)
             prober.start()
             await until(lambda: not prober.idle)
-            await asyncio.sleep(0.1)
-            prober.rearm(-7200)
+            (tick,) = (watched.last for watched in prober._watched.values())
+            back = tick + timedelta(hours=-2, seconds=behind_s) - clock.now()
+            driven.set_wall(back.total_seconds())
+            prober.rearm(back.total_seconds())
             await asyncio.sleep(0.5)
             await prober.stop()
 
