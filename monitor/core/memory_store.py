@@ -260,6 +260,10 @@ class MemoryStore:
         """Return an alert by id, open or not."""
         return self.alerts.get(alert)
 
+    def has_alert(self, alert: str) -> bool:
+        """Say whether an id is taken."""
+        return alert in self.alerts
+
     def put_alert(self, alert: Alert) -> None:
         """Keep a new version of an alert."""
         self.alerts[alert.id] = alert

@@ -202,6 +202,9 @@ class StateStore(Protocol):
     def alert(self, alert: str) -> Alert | None:
         """Return an alert by id, open or not."""
 
+    def has_alert(self, alert: str) -> bool:
+        """Say whether an id is taken, also by an alert that cannot be read."""
+
     def put_alert(self, alert: Alert) -> None:
         """Keep a new version of an alert."""
 

@@ -6,7 +6,7 @@ from monitor.flow.intake import take_in
 from monitor.flow.isolating import Unjudged
 from monitor.flow.notices import lease_notices, outbox_counts, settle_notice, take_back_notices
 from monitor.flow.prune import prune
-from monitor.flow.publish import publish_catalogue
+from monitor.flow.publish import mend_catalogue, publish_catalogue
 from monitor.flow.rebuild import rebuild
 from monitor.flow.record import Recorded, record
 from monitor.flow.rolling.roll_up import roll_up
@@ -19,6 +19,7 @@ __all__ = [
     "check_in",
     "command",
     "lease_notices",
+    "mend_catalogue",
     "outbox_counts",
     "prune",
     "publish_catalogue",

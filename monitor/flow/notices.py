@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, exists, func, or_, select, update
+from sqlalchemy import Connection, Engine, Row, Select, exists, func, or_, select, update
 
 from monitor.core.entities import Alert
 from monitor.core.evaluation import Evaluation
@@ -14,13 +14,14 @@ from monitor.core.model.alerting import Sending, Why
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell
-from monitor.store.codec import unpack, us_or_none
+from monitor.store.codec import unpack_or_none, us_or_none
 from monitor.store.engine import begin, is_postgresql, reading
 from monitor.store.transaction.alerts import OUTBOX
 from monitor.store.transaction.store import SqlStore
 
 LEASE = timedelta(seconds=60)
 """A sender that died holds a notice for no longer than this; then it is sent again under the same key."""
+UNREADABLE = "the stored notice cannot be read"
 OPEN = (Sending.DUE.value, Sending.RETRYING.value)
 
 
@@ -42,26 +43,29 @@ class LeasedNotice:
 
 
 def lease_notices(engine: Engine, owner: str, now: datetime, limit: int = 10) -> tuple[LeasedNotice, ...]:
-    """Take due deliveries for :data:`LEASE`. Of one alert and channel only the oldest: no end overtakes its start."""
+    """Take due deliveries for :data:`LEASE`. Of one alert and channel only the oldest: no end overtakes its start.
+
+    One that cannot be read is given up, which alerts the operator.
+    """
     with begin(engine) as connection:
         rows = connection.execute(_due(connection, now, limit)).all()
         ids = [row.id for row in rows]
         if ids:
             held = {"owner": owner, "leased_until_us": us(now + LEASE)}
             connection.execute(update(OUTBOX).where(OUTBOX.c.id.in_(ids)).values(held))
-    return tuple(
-        LeasedNotice(
-            row.id,
-            row.key,
-            row.channel,
-            row.route,
-            Why(row.why),
-            unpack(Alert, row.body),
-            when(row.created_us),
-            row.tries,
-        )
-        for row in rows
-    )
+    found = []
+    for row in rows:
+        alert = unpack_or_none(Alert, row.body, "notice")
+        if alert is None:  # it would come first at every lease, and hold up those behind it
+            settle_notice(engine, row.id, Sending.DEAD, now, owner=owner, error=UNREADABLE)
+        else:
+            found.append(_leased(row, alert))
+    return tuple(found)
+
+
+def _leased(row: Row[Any], alert: Alert) -> LeasedNotice:
+    created_at = when(row.created_us)
+    return LeasedNotice(row.id, row.key, row.channel, row.route, Why(row.why), alert, created_at, row.tries)
 
 
 def take_back_notices(engine: Engine, worker: str, now: datetime) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
@@ -16,31 +15,40 @@ from monitor.core.maintenance import BY_FILE, LEFT_FILE, Maintenance
 from monitor.core.schedule import micros as us
 from monitor.flow.record import Recorded
 from monitor.flow.telling import tell
+from monitor.logs import Event, Room
 from monitor.store import tables
-from monitor.store.catalogues import CATALOGUE
-from monitor.store.codec import pack, unpack
-from monitor.store.engine import begin
+from monitor.store.catalogues import CATALOGUE, digest_of, is_sound
+from monitor.store.codec import pack, unpack_or_none
+from monitor.store.engine import CatalogueDamagedError, begin, reading
 from monitor.store.maintenances import maintenance_row
 from monitor.store.transaction.session import session_on
 from monitor.store.transaction.store import COMPONENT, SERIES, SqlStore
+
+log = Room("flow")
 
 
 def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, label: str = "") -> Recorded:
     """Put a catalogue in force. Incidents of what is no longer watched are closed as removed, not as recovered.
 
-    ``label`` is shown on every page, e.g. that this is a reconstruction.
+    ``label`` is shown on every page, e.g. that this is a reconstruction. A stored catalogue that cannot be read is
+    replaced as well; what it watched beyond the new one nobody can say, so no incident is closed because of it.
     """
     done = Recorded()
     body = pack(Catalogue, catalogue)
-    digest = hashlib.sha256(f"{label}|{body}".encode()).hexdigest()[:32]
+    digest = digest_of(label, body)
     with begin(engine) as connection:
-        if connection.scalar(select(CATALOGUE.c.digest)) == digest:
+        stored = connection.execute(select(CATALOGUE.c.digest, CATALOGUE.c.label, CATALOGUE.c.body)).first()
+        if stored is not None and tuple(stored) == (digest, label, body):
             return done
-        store = SqlStore(connection, now)
-        evaluation = Evaluation(store)
-        evaluation.on_catalogue(catalogue, now)
-        store.flush()
-        done.take(store, evaluation)
+        try:
+            store = SqlStore(connection, now)
+        except CatalogueDamagedError:
+            log.error(Event.CATALOGUE_DAMAGED, "Catalogue in the database cannot be read; written again")
+        else:
+            evaluation = Evaluation(store)
+            evaluation.on_catalogue(catalogue, now)
+            store.flush()
+            done.take(store, evaluation)
         values = {"digest": digest, "at_us": us(now), "label": label, "body": body}
         if not connection.execute(update(CATALOGUE).values(values)).rowcount:
             connection.execute(insert(CATALOGUE).values(values | {"id": 1}))
@@ -49,6 +57,17 @@ def publish_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, la
         _put_planned(connection, catalogue.planned, now)
     tell(done.news)
     return done
+
+
+def mend_catalogue(engine: Engine, catalogue: Catalogue, now: datetime, *, label: str = "") -> None:
+    """Put a catalogue in force if the stored one is gone or cannot be read.
+
+    Another that can be read stays: a worker with a newer configuration published it.
+    """
+    with reading(engine) as connection:
+        if is_sound(connection):
+            return
+    publish_catalogue(engine, catalogue, now, label=label)
 
 
 def _components(connection: Connection, catalogue: Catalogue, now: datetime) -> None:
@@ -95,8 +114,9 @@ def _put_planned(connection: Connection, wanted: Iterable[Planned], now: datetim
     in_force = select_rows(tables.Maintenance).where(tables.Maintenance.by == BY_FILE)
     with session_on(connection) as session:
         for row in session.exec(in_force.with_for_update()).all():
-            window = unpack(Maintenance, row.body)
-            if known.pop(_key(Planned(replace(window, id=_id(row.id)), row.title, row.text)), None) is None:
+            window = unpack_or_none(Maintenance, row.body, "maintenance")
+            key = _key(Planned(replace(window, id=_id(row.id)), row.title, row.text)) if window else ""
+            if known.pop(key, None) is None:
                 row.by, row.cancelled_us = LEFT_FILE, row.cancelled_us or us(now)
         for item in known.values():
             window = replace(item.window, id=f"{item.window.id}.{us(now)}")

@@ -44,7 +44,7 @@ from monitor.runtime.messages import (
     Remembered,
 )
 from monitor.store import reads
-from monitor.store.engine import AWAY, JOURNAL_LIMIT_BYTES, fold_log, is_postgresql
+from monitor.store.engine import AWAY, JOURNAL_LIMIT_BYTES, CatalogueDamagedError, fold_log, is_postgresql
 from monitor.store.limits import answered_within
 from monitor.store.upgrade import migrate
 
@@ -114,7 +114,20 @@ class Recorder:
     async def database(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run a verb of the flow in the database's thread; a server that hangs is away, so that the spool is used."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: _answered(work, *arguments, **named))
+        return await loop.run_in_executor(self._thread, lambda: _answered(self._mended, work, *arguments, **named))
+
+    def _mended(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Do the work; if the catalogue in the database proves damaged, write it again and do it once more."""
+        try:
+            return work(*arguments, **named)
+        except CatalogueDamagedError:
+            self._mend()
+            return work(*arguments, **named)
+
+    def _mend(self) -> None:
+        """Put our catalogue in force if the stored one is gone or cannot be read: the configuration knows it."""
+        label = self.config.settings.label
+        flow.mend_catalogue(self.engine, self.config.catalogue, clock.now(), label=label)
 
     async def aside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run what may take long and must not hold up recording."""
@@ -288,7 +301,7 @@ class Recorder:
         went_away = False
         if self.opened.is_set() and not len(self.spool):
             try:
-                self._store(results)
+                self._mended(self._store, results)
             except AWAY as error:
                 self.contact.failed("record", kind_of(error))
                 went_away, self._spooling = not self._spooling, True
@@ -385,6 +398,7 @@ class Recorder:
         if self.seen.prober_heard_at is None:
             return
         location = self.config.settings.location
+        await self.database(self._mend)  # we keep what we once read: that it is damaged, only other programs would see
         await self.database(
             flow.check_in,
             self.engine,

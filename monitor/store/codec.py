@@ -69,6 +69,18 @@ def unpack(kind: type[T], text: str) -> T:
     return _adapter(kind).validate_json(text)
 
 
+class DamagedRowError(ValueError):
+    """A stored row cannot be read. The text says which, for the person whom it keeps from acting."""
+
+
+def unpack_row(kind: type[T], text: str, what: str) -> T:
+    """Like :func:`unpack`; raises :class:`DamagedRowError` that names the row."""
+    try:
+        return unpack(kind, text)
+    except ValueError as error:
+        raise DamagedRowError(f"{what} cannot be read from the database") from error
+
+
 def unpack_or_none(kind: type[T], text: str, what: str) -> T | None:
     """Like :func:`unpack`, for what one damaged row must not withhold from everybody: None, and a line in the log."""
     try:

@@ -30,8 +30,19 @@ _RAISED = "P0"
 """How PostgreSQL's states of PL/pgSQL begin."""
 _LIMIT = "54"
 """… and those of something too large for it, as a text for an index."""
-AWAY = (DBAPIError, ResourceClosedError, PoolTimeout)
-"""What a verb raises when the database cannot take it now: locked, full, read-only, down. Spool and try again."""
+
+
+class StoreError(Exception):
+    """The database cannot be used as it is. The text says what to do."""
+
+
+class CatalogueDamagedError(StoreError):
+    """The row that says what is watched cannot be read, so nothing can be judged until a worker writes it again."""
+
+
+AWAY = (DBAPIError, ResourceClosedError, PoolTimeout, CatalogueDamagedError)
+"""What a verb raises when the database cannot take it now: locked, full, read-only, down, or without its catalogue.
+Spool and try again."""
 REFUSED = (IntegrityError, DataError)
 """Those of :data:`AWAY` that the database raises for what it was given: tried again for ever they would hold up the
 rest."""
@@ -47,10 +58,6 @@ def is_away(error: BaseException) -> bool:
         return False
     state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
     return state in _GONE if isinstance(error, ProgrammingError) else not state.startswith((_RAISED, _LIMIT))
-
-
-class StoreError(Exception):
-    """The database cannot be used as it is. The text says what to do."""
 
 
 def open_engine(url: str, *, read_only: bool = False) -> Engine:

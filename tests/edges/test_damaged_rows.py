@@ -14,6 +14,7 @@ from monitor.core.commands import ScheduleMaintenance, Silence
 from monitor.core.incidents.events import Cause
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
+from monitor.core.model.upstream import UpstreamReading
 from monitor.store import reads
 from monitor.store.engine import begin
 from tests.edges.flowing import MINUTE, T0, look, play, publish
@@ -29,7 +30,10 @@ DAMAGE = {
     "latency": "UPDATE component SET unusual = 'garbage' WHERE id = 'deepseek/api'",
     "silence": "UPDATE silence SET body = 'garbage'",
     "planned work": "UPDATE maintenance SET body = 'garbage'",
+    "vendor's page": "UPDATE upstream SET body = 'garbage'",
+    "notice": "UPDATE outbox SET body = 'garbage' WHERE alert IN (SELECT id FROM alert WHERE service = 'deepseek')",
 }
+PAGE = UpstreamReading("statuspage", "https://status.deepseek.example", Health.OPERATIONAL)
 NOT_UTF8 = "UPDATE series SET state = CAST(x'ff7b' AS TEXT) WHERE probe = 'ds-api'"
 
 
@@ -37,6 +41,7 @@ def outage_and_more(engine: Engine) -> None:
     publish(engine)
     play(engine, range(3))
     play(engine, range(3, 6), Reason.SERVER_ERROR)
+    flow.record(engine, [look("ds-page", T0 + 5 * MINUTE, upstream=PAGE)], T0 + 5 * MINUTE)
     flow.check_in(engine, "w", "local", T0 + 5 * MINUTE)
     until = T0 + timedelta(hours=3)
     flow.command(engine, Silence(until, service="private"), "alice", T0, "quiet")

@@ -59,7 +59,7 @@ class Pipeline:
     def _named(self, alert: Alert) -> Alert:
         """Give a new alert an id that no other has: one that ended at this very moment had the same key and time."""
         name, number = alert.id, 2
-        while self.store.alert(name) is not None:
+        while self.store.has_alert(name):
             name, number = f"{alert.id}-{number}", number + 1
         return replace(alert, id=name)
 

@@ -21,7 +21,7 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
-from monitor.store.codec import unpack, unpack_or_none, when_or_none
+from monitor.store.codec import unpack_or_none, when_or_none
 from monitor.store.engine import reading
 from monitor.store.reads.looks import read_rows
 from monitor.store.reads.views import AlertView, AuditView, DecisionView, NoticeView, ProbeView, SilenceView
@@ -84,7 +84,8 @@ def silences(engine: Engine, now: datetime, *, over: bool = False) -> tuple[Sile
     if not over:
         query = query.where(silence.ends_us > us(now), col(silence.removed_us).is_(None))
     with reading(engine) as connection, session_on(connection) as session:
-        return tuple(_silence(row) for row in session.exec(query))
+        views = (_silence(row) for row in session.exec(query))
+        return tuple(view for view in views if view is not None)
 
 
 def audit(engine: Engine, *, limit: int = 200, subject: str = "") -> tuple[AuditView, ...]:
@@ -113,7 +114,7 @@ def probes(engine: Engine) -> tuple[ProbeView, ...]:
             row.location,
             newest.get(row.result_id),
             when_or_none(row.evidence_us),
-            unpack(Certificate, held[row.id]) if row.id in held else None,
+            unpack_or_none(Certificate, held[row.id], "certificate") if row.id in held else None,
         )
         for row in sorted(series, key=lambda row: (order[row.probe], row.location))
     )
@@ -180,8 +181,10 @@ def _notice(row: Row[Any]) -> NoticeView:
     )
 
 
-def _silence(row: tables.Silence) -> SilenceView:
-    window = unpack(SilenceWindow, row.body)
+def _silence(row: tables.Silence) -> SilenceView | None:
+    window = unpack_or_none(SilenceWindow, row.body, "silence")
+    if window is None:
+        return None
     return SilenceView(
         id=row.id,
         starts_at=when(row.starts_us),

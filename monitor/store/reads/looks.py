@@ -16,7 +16,7 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
-from monitor.store.codec import DAY, unpack
+from monitor.store.codec import DAY, unpack_or_none
 from monitor.store.engine import is_postgresql, reading
 from monitor.store.reads.views import LatencyPoint
 from monitor.store.results import raw
@@ -148,8 +148,8 @@ def _complete(connection: Connection, rows: list[Row[Any]], carried: dict[int, r
 def _with_evidence(seen: Observation, body: str) -> Observation:
     if not body:
         return seen
-    kept = unpack(Observation, body)
-    return replace(kept, phases=seen.phases, chat=seen.chat)
+    kept = unpack_or_none(Observation, body, "look's evidence")
+    return seen if kept is None else replace(kept, phases=seen.phases, chat=seen.chat)
 
 
 def _reading_before(connection: Connection, row: Row[Any]) -> raw.Readings:

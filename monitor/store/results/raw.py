@@ -21,7 +21,7 @@ from monitor.core.model.upstream import UpstreamReading
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.codec import pack, span_s, span_us, unpack
+from monitor.store.codec import pack, span_s, span_us, unpack_or_none
 from monitor.store.engine import is_postgresql
 from monitor.store.tables import table
 
@@ -255,10 +255,10 @@ def pack_readings(seen: Observation) -> tuple[str, str]:
 
 
 def unpack_readings(registration: str, upstream: str) -> Readings:
-    """Return what :func:`pack_readings` wrote."""
+    """Return what :func:`pack_readings` wrote; what cannot be read of it is left out."""
     return (
-        unpack(tuple[MethodReading, ...], registration),
-        unpack(UpstreamReading, upstream) if upstream else None,
+        unpack_or_none(tuple[MethodReading, ...], registration, "reading of registration") or (),
+        unpack_or_none(UpstreamReading, upstream, "reading of a status page") if upstream else None,
     )
 
 

@@ -19,7 +19,7 @@ from monitor.core.model.alerting import AlertState, Sending
 from monitor.core.schedule import micros as us
 from monitor.core.state_store import Notice
 from monitor.store import tables
-from monitor.store.codec import pack, unpack_or_none, us_or_none
+from monitor.store.codec import pack, unpack_or_none, unpack_row, us_or_none
 from monitor.store.tables import table
 from monitor.store.transaction.people import PeopleStore
 
@@ -85,7 +85,12 @@ class AlertStore(PeopleStore):
         if standing is not None:
             return standing
         body = self.connection.scalar(select(ALERT.c.body).where(ALERT.c.id == alert))
-        return unpack_or_none(Alert, body, "alert") if body else None
+        return unpack_row(Alert, body, f"alert {alert}") if body is not None else None
+
+    def has_alert(self, alert: str) -> bool:
+        """Say whether an id is taken, also by an alert that cannot be read."""
+        known = select(ALERT.c.id).where(ALERT.c.id == alert)
+        return alert in self._changed or self.connection.scalar(known) is not None
 
     def put_alert(self, alert: Alert) -> None:
         """Keep a new version of an alert."""

@@ -16,7 +16,7 @@ from monitor.core.incidents.transitions import apply, is_open
 from monitor.core.schedule import micros as us
 from monitor.core.state_store import ComponentRow
 from monitor.store import tables
-from monitor.store.codec import pack, unpack, unpack_or_none, us_or_none
+from monitor.store.codec import pack, unpack_or_none, unpack_row, us_or_none
 from monitor.store.tables import table
 from monitor.store.transaction.alerts import AlertStore
 
@@ -37,9 +37,11 @@ class IncidentStore(AlertStore):
 
     def load_open(self, services: Collection[str]) -> None:
         """Read the open incidents of these services."""
-        query = select(INCIDENT.c.body).where(INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(services))
-        for body in self.connection.scalars(query):
-            incident = unpack_or_none(Incident, body, "incident") if self.lenient else unpack(Incident, body)
+        query = select(INCIDENT.c.id, INCIDENT.c.body).where(
+            INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(services)
+        )
+        for row in self.connection.execute(query):
+            incident = unpack_or_none(Incident, row.body, "incident") if self.lenient else _incident(row.id, row.body)
             if incident is not None:
                 self._latest[incident.service, incident.cause] = incident
 
@@ -47,10 +49,11 @@ class IncidentStore(AlertStore):
         """Return the latest incident of a service and cause, open or not."""
         key = (service, cause)
         if key not in self._latest:
-            query = select(INCIDENT.c.body).where(INCIDENT.c.service == service, INCIDENT.c.cause == cause.value)
+            of_both = (INCIDENT.c.service == service, INCIDENT.c.cause == cause.value)
+            query = select(INCIDENT.c.id, INCIDENT.c.body).where(*of_both)
             newest = query.order_by(INCIDENT.c.resolved_us.is_not(None), INCIDENT.c.started_us.desc()).limit(1)
-            body = self.connection.scalar(newest)
-            self._latest[key] = unpack(Incident, body) if body else None
+            row = self.connection.execute(newest).first()
+            self._latest[key] = _incident(row.id, row.body) if row is not None else None
         return self._latest[key]
 
     def incident(self, incident: str) -> Incident | None:
@@ -58,7 +61,7 @@ class IncidentStore(AlertStore):
         if incident in self._touched:
             return self._touched[incident]
         body = self.connection.scalar(select(INCIDENT.c.body).where(INCIDENT.c.id == incident))
-        return unpack(Incident, body) if body else None
+        return _incident(incident, body) if body is not None else None
 
     def open_incident_of(self, row: ComponentRow | None) -> str:
         """Return the id of an open incident that the component is part of; empty if there is none."""
@@ -120,6 +123,10 @@ class IncidentStore(AlertStore):
             self.connection.execute(insert(INCIDENT_EVENT), [event_row(event) for event in self._events])
         for incident in self._touched.values():
             put_incident(self.connection, incident)
+
+
+def _incident(name: str, body: str) -> Incident:
+    return unpack_row(Incident, body, f"incident {name}")
 
 
 def event_row(event: IncidentEvent) -> dict[str, Any]:

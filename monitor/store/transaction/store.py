@@ -31,7 +31,7 @@ from monitor.core.schedule import micros as us
 from monitor.core.state_store import ComponentRow, Series
 from monitor.store import tables
 from monitor.store.catalogues import load_index
-from monitor.store.codec import DAY, pack, unpack, us_or_none, when_or_none
+from monitor.store.codec import DAY, DamagedRowError, pack, unpack, unpack_or_none, us_or_none, when_or_none
 from monitor.store.tables import table
 from monitor.store.transaction.incidents import IncidentStore
 from monitor.store.transaction.states import dump_state, load_state
@@ -99,7 +99,7 @@ class SqlStore(IncidentStore):
         query = select(COMPONENT).where(COMPONENT.c.service.in_(wanted)).order_by(COMPONENT.c.id).with_for_update()
         for row in self.connection.execute(query):
             if row.id in self.index.components:
-                read = self._glance(row, self._read_row) if self.lenient else self._read_row(row)
+                read = (self._glance if self.lenient else named)(row, self._read_row)
                 if read is not None:
                     self.rows[row.id] = read
                     loaded.append(row.id)
@@ -130,7 +130,7 @@ class SqlStore(IncidentStore):
         missing = {name for name, _ in self._series}
         for some in chunks([name for name in probes if name not in missing], 500):
             for row in self.connection.execute(select(SERIES).where(SERIES.c.probe.in_(some)).order_by(SERIES.c.id)):
-                series = self._glance(row, self._read_series) if self.lenient else self._read_series(row)
+                series = (self._glance if self.lenient else named)(row, self._read_series)
                 if series is not None:
                     series.changed = series.rewound  # or its evidence would be as fresh at every reading
                     self._add(series)
@@ -233,7 +233,10 @@ class SqlStore(IncidentStore):
         """Return what the vendor's own pages said last."""
         if service not in self._upstream:
             query = select(UPSTREAM.c.body).where(UPSTREAM.c.service == service).order_by(UPSTREAM.c.probe)
-            self._upstream[service] = [unpack(UpstreamReading, body) for body in self.connection.scalars(query) if body]
+            read = (
+                unpack_or_none(UpstreamReading, body, "status page") for body in self.connection.scalars(query) if body
+            )
+            self._upstream[service] = [reading for reading in read if reading is not None]
         return self._upstream[service]
 
     def keep_upstream(self, series: Series, service: str, result: Result) -> None:
@@ -314,6 +317,15 @@ class SqlStore(IncidentStore):
         where = (EVIDENCE.c.series.in_(series), EVIDENCE.c.at_us.between(us(incident.started_at), us(until)))
         unheld = EVIDENCE.c.incident == ""
         self.connection.execute(update(EVIDENCE).where(*where, unheld).values(incident=incident.id))
+
+
+def named(row: Any, read: Callable[[Any], T]) -> T:
+    """Read a row that judgement needs; one that cannot be read is named."""
+    try:
+        return read(row)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
+        what = f"the state of probe {row.probe}" if "probe" in row._fields else f"component {row.id}"
+        raise DamagedRowError(f"{what} cannot be read from the database") from error
 
 
 def days_changed(connection: Connection, component: str) -> None:
