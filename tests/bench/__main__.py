@@ -1,9 +1,13 @@
-"""Run benchmarks: ``python -m tests.bench [NAME …] [--quick]``. A benchmark is a module here with ``main(quick)``."""
+"""Run benchmarks: ``python -m tests.bench [NAME …] [--quick] [--json]``.
+
+A benchmark is a module here with ``main(quick)``; one whose ``main`` takes ``as_json`` as well can print rows.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import inspect
 import pkgutil
 from pathlib import Path
 
@@ -12,7 +16,7 @@ def names() -> list[str]:
     """Return the modules that have a ``main``, without importing them."""
     folder = Path(__file__).parent
     found = sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if not module.name.startswith("_"))
-    return [name for name in found if "\ndef main(quick: bool)" in (folder / f"{name}.py").read_text()]
+    return [name for name in found if "\ndef main(quick: bool" in (folder / f"{name}.py").read_text()]
 
 
 def run() -> None:
@@ -20,12 +24,19 @@ def run() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("name", nargs="*", help=f"one of {', '.join(names())}; all without a name")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter runs")
+    parser.add_argument("--json", action="store_true", help="print rows as JSON, where a benchmark can")
     chosen = parser.parse_args()
     unknown = set(chosen.name) - set(names())
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(names())}")
     for name in chosen.name or names():
-        importlib.import_module(f"tests.bench.{name}").main(chosen.quick)
+        main = importlib.import_module(f"tests.bench.{name}").main
+        if not chosen.json:
+            main(chosen.quick)
+        elif "as_json" in inspect.signature(main).parameters:
+            main(chosen.quick, as_json=True)
+        else:
+            parser.error(f"{name} prints no JSON")
 
 
 if __name__ == "__main__":
