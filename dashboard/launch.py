@@ -31,7 +31,7 @@ def main() -> None:
     # Streamlit calls this for every logger that it makes, and for all of them once its options are read.
     vars(theirs)["setup_formatter"] = hand_over
     theirs.update_formatter()
-    LOGGING_CONFIG["loggers"].clear()  # nor does uvicorn, which Streamlit serves by, set up handlers of its own
+    LOGGING_CONFIG["loggers"].clear()  # uvicorn, which Streamlit runs on, must not set up handlers of its own either
     from streamlit.web.cli import main as streamlit
 
     options = dict(item.removeprefix("--").split("=", 1) for item in arguments if item.startswith("--"))

@@ -134,7 +134,7 @@ def tell(teller: Teller, event: IncidentEvent) -> list[Entry]:  # noqa: C901  on
         case Opened() as what:
             return opened(teller, event, what)
         case ComponentWorse() as what:
-            return [] if beside else [worse(teller, event, what)]  # the change of registration says the same better
+            return [] if beside else [worse(teller, event, what)]  # the registration event says the same in more detail
         case Relapsed() | Reopened() as what:
             return [again(teller, event, what)]
         case ComponentBetter() as what:
@@ -152,7 +152,7 @@ def tell(teller: Teller, event: IncidentEvent) -> list[Entry]:  # noqa: C901  on
             return [person_wrote(event, sentence, text)]
         case Postmortem(text):
             return [person_wrote(event, words("event_postmortem"), text)]
-        case Published() | Hidden():  # told to insiders, on an incident that is not public
+        case Published() | Hidden():  # shown to signed-in people only: the incident is not public
             return [] if teller.incident.public else [fact(event, "note", words(f"event_{event.kind}"))]
         case ProbeRemoved(component):
             return [fact(event, "unknown", words("event_removed", name=teller.name(component)))]

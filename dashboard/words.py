@@ -39,7 +39,7 @@ class Words(Lexicon):
     def __init__(self, language: Language, zone: str = "UTC") -> None:
         super().__init__(language)
         self.zone_name = zone
-        self.zone: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)  # a bare machine may know no zones
+        self.zone: tzinfo = UTC if zone == "UTC" else ZoneInfo(zone)  # a minimal machine may have no time zone database
         self.locale = Locale.parse(language.locale)
         own: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
         self.table = self.table | {name: self.table.get(name, {}) | entries for name, entries in own.items()}
@@ -111,7 +111,7 @@ def speak(language: Language, zone: str = "UTC") -> Words:
     """Return the words of ``language`` with times in ``zone``, read once; an unknown zone is UTC."""
     try:
         return Words(language, zone)
-    except (KeyError, ValueError, OSError):  # whatever a browser may send as its zone
+    except (KeyError, ValueError, OSError):  # a browser may send any text as its zone
         return Words(language)
 
 

@@ -138,7 +138,7 @@ def workers(snapshot: Snapshot, words: Words) -> None:
             line += " · " + words("worker_blind", time=time, reason=reason)
             state = "unknown"
         elif worker not in snapshot.watching or snapshot.stale:
-            state = "unknown"  # it may have been ended, or it may be dead
+            state = "unknown"  # the worker may have been stopped on purpose, or it may have crashed
         if worker.spooled:
             line += " · " + words("worker_spool", n=worker.spooled)
         st.html(f'<p class="line dim">{mark(state)} {html.escape(line)}</p>')

@@ -101,9 +101,9 @@ class Site:
         try:
             self.reading = self.source(now)
             self.failing_since, self._told = None, False
-        except Exception as error:  # whatever the database does, the page stays
+        except Exception as error:  # the last good page is served even while the database fails
             self.failing_since = self.failing_since or now
-            # Before the worker's first start there are no tables: that is no news until it has lasted.
+            # There are no tables before the worker's first start; log it only once that has lasted.
             if not self._told and (self.reading is not None or now - self.failing_since >= PATIENCE):
                 why = type(error).__name__
                 text = "Database cannot be read; showing the last reading: %s"
@@ -113,7 +113,7 @@ class Site:
             self.keep()
         try:
             self.render(aged(self.reading or nothing(now), now))
-        except Exception:  # one reading that cannot be drawn must not end all drawing; the page grows old meanwhile
+        except Exception:  # a snapshot that cannot be rendered must not end the loop; the page turns stale meanwhile
             log.exception(Event.PAGE_FAILED, "Rendering failed; the last pages stay")
 
     def keep(self) -> None:
@@ -260,7 +260,7 @@ def main(host: str, port: int, url: str) -> None:
         host=host,
         port=port,
         http=Bounded,
-        log_config=None,  # its loggers write by ours
+        log_config=None,  # its loggers propagate to ours
         log_level="warning",
         server_header=False,
         access_log=False,

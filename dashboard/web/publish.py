@@ -55,7 +55,7 @@ def write(found: Mapping[str, bytes], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     listing = folder / WRITTEN
     before = set(listing.read_text("utf-8").splitlines()) if listing.exists() else set()
-    # Both runs' files are ours until the end, so that a run that is cut short leaves nothing behind for ever.
+    # Keep both runs' files on the list until the end, so that the run after an interrupted one removes what it left.
     put(listing, "\n".join(sorted(before | set(found))).encode())
     for name, body in found.items():
         put(folder / name, body)

@@ -24,9 +24,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 def with_who(command: F) -> F:
     """Give a command the options ``--as`` and ``--why``."""
     command = click.option("--why", default="", help="Why; kept in the audit log.")(command)
-    return click.option("--as", "who", default=current_user, show_default="your user name", help="Who does it.")(
-        command
-    )
+    return click.option(
+        "--as", "who", default=current_user, show_default="your user name", help="Name for the audit log."
+    )(command)
 
 
 def current_user() -> str:
@@ -184,7 +184,9 @@ def silence() -> None:
 @click.option("--service", default="")
 @click.option("--component", default="")
 @click.option("--rule", default="")
-@click.option("--everything", is_flag=True, help="Needed when nothing narrows it down.")
+@click.option(
+    "--everything", is_flag=True, help="Required to silence everything: without it, name a service, component or rule."
+)
 @with_who
 def silence_add(span: timedelta, service: str, component: str, rule: str, everything: bool, who: str, why: str) -> None:
     """Begin a silence now."""
@@ -225,8 +227,8 @@ def maintenance() -> None:
 @click.option("--from", "starts_at", type=Moment(), required=True, help="ISO 8601 with zone, or now.")
 @click.option("--for", "span", type=Span(), required=True, help="How long, as 1h.")
 @click.option("--repeat", default="", help='daily, weekly, monthly, "monthly on 15" or "monthly on first sunday".')
-@click.option("--zone", "time_zone", default="UTC", help="Whose clock the repeats keep, as Europe/Berlin.")
-@click.option("--until", "repeat_until", type=Moment(), default=None, help="No repeat begins later than this.")
+@click.option("--zone", "time_zone", default="UTC", help="Time zone of the repetitions, as Europe/Berlin.")
+@click.option("--until", "repeat_until", type=Moment(), default=None, help="The last repetition begins before this.")
 @with_who
 def maintenance_add(
     service: str,

@@ -35,7 +35,7 @@ def with_config(command: F) -> F:
 
 def with_location(command: F) -> F:
     """Give a command the option ``--location``."""
-    text = "Where this worker stands; one of the file's locations."
+    text = "Location of this worker; one of those in the file."
     return click.option("--location", default=None, help=text)(command)
 
 

@@ -32,7 +32,7 @@ class Finding:
 
 def examine(config: Config | None) -> bool:
     """Print the findings; True when nothing is wrong."""
-    findings = [Finding(config is not None, "configuration", "mend the faults above")]
+    findings = [Finding(config is not None, "configuration", "fix the faults above")]
     findings += _database()
     if config is not None:
         findings += _network(config)
@@ -155,4 +155,6 @@ def _switched_off(config: Config) -> Iterator[Finding]:
     for channel in config.channels.values():
         if channel.disabled:
             yield Finding(True, f"channel {channel.id} is switched off: {worded(channel.disabled, lexicon())}")
-    yield Finding(True, "running as root: a user of its own would do" if os.geteuid() == 0 else "not running as root")
+    yield Finding(
+        True, "running as root: an account without privileges is enough" if os.geteuid() == 0 else "not running as root"
+    )

@@ -54,7 +54,7 @@ def _alert(name: str, expr: str, wait: str, severity: str, summary: str, descrip
 def _services(config: Config) -> list[dict[str, Any]]:
     by, on = "max by (service, component)", "and on (service, component)"
     own = f"({by} (chatwatch_component_maintenance) == 0)"
-    # There is no sample while the health is unknown; what was down then is not back for want of one.
+    # No sample is exported while the health is unknown; a missing sample must not resolve the alert.
     silent = f"({by} (last_over_time(chatwatch_component_health[6h])) >= 2 {on} {by} (chatwatch_component_known) == 0)"
     rules = [
         _alert(

@@ -115,7 +115,7 @@ def _supervise(groups: tuple[Group, ...], path: Path, location: str | None, conf
 
     from monitor.store.engine import open_engine
 
-    open_engine(database_url()).dispose()  # an address that cannot be right is told before anything starts
+    open_engine(database_url()).dispose()  # refuse an invalid address before anything starts
     set_up("supervisor")
     settled = config.settled()
     hide(settled.secrets)

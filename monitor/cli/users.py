@@ -46,7 +46,7 @@ def user_list() -> None:
     from monitor.flow import accounts
 
     for item in read(accounts.accounts):
-        click.echo(f"{item.name}  since {item.created_at:%Y-%m-%d}{'  (shut out)' if item.disabled else ''}")
+        click.echo(f"{item.name}  since {item.created_at:%Y-%m-%d}{'  (disabled)' if item.disabled else ''}")
 
 
 @user.command("disable", epilog=example("chatwatch user disable alice"))
@@ -63,4 +63,4 @@ def user_disable(name: str) -> None:
         raise Failure(str(error)) from None
     finally:
         engine.dispose()
-    click.echo(f"{name} is shut out.")
+    click.echo(f"{name} is disabled and signed out.")

@@ -78,7 +78,9 @@ class Builder:
                 whole = given & names_of(PolicyEntry).keys() <= entry.model_fields_set
             policy = policy_of(entry, self.named["default"])
             self.named[name] = policy
-            for message in policy_faults(policy) if whole else ():  # a lost threshold contradicts nothing
+            for message in (
+                policy_faults(policy) if whole else ()
+            ):  # a threshold that was itself refused contradicts nothing
                 self.faults.add(Code.POLICY, self.tree, path, f'policy "{name}": {message}')
 
     def services(self, entries: list[Any]) -> None:

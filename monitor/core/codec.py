@@ -81,7 +81,7 @@ def _checked(kind: type) -> Convert:
     def read(value: Any) -> Any:
         if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
             raise TypeError(kind.__name__)
-        if isinstance(value, int | float) and not math.isfinite(value):  # it could not be written again
+        if isinstance(value, int | float) and not math.isfinite(value):  # such a value could not be written back
             raise ValueError(kind.__name__)
         return value
 
@@ -111,7 +111,7 @@ def _each(inner: Any) -> tuple[Convert, Convert]:
     write, read = converters(inner)
 
     def read_all(values: Any) -> tuple[Any, ...]:
-        if not isinstance(values, list):  # a text would come apart into its letters
+        if not isinstance(values, list):  # a string would be split into its letters
             raise TypeError("list")
         return tuple(read(value) for value in values)
 

@@ -96,7 +96,7 @@ class Evaluation:
             result = self._refused_key(series, self._own_network(series, result, at))
         row = store.rows.get(probe.component)
         if row is not None and result.outcome.is_evidence and not is_fresh(probe, before, result.started_at):
-            # What was known ran out before this look, and perhaps nobody was there to see it.
+            # Evidence went stale before this look, possibly while no sweep was running.
             self._changed(judge(store, row, result.started_at))
         series.state, series.changed = step(before, result, probe.policy), True
         if result.outcome is Outcome.FAILED and result.reason.is_network_class:
@@ -168,7 +168,7 @@ class Evaluation:
         told = follow(self.store, service, at, told_at) if self.store.has_open(service) or reading.incidents else []
         facts = {"indicator": reading.indicator.value, "incidents": [item.name for item in reading.incidents][:5]}
         if reading.indicator is Health.UNKNOWN:
-            return told  # a page that tells nothing takes nothing back
+            return told  # an unreadable status page withdraws no earlier statement
         holds = bool(reading.indicator.severity)
         return [*told, Condition(Rule.UPSTREAM, service, "", holds, Severity.INFO, at, series.probe.id, summary=facts)]
 
@@ -181,7 +181,7 @@ class Evaluation:
             changes = self._read_registration(row, series, result, at)
         service = row.component.service
         hot = bool(row.health.severity) or self.store.has_open(service)
-        # A look that was not made, told afterwards, is no reason to think better of a time that is known as unknown.
+        # A MISSED look that arrives late must not improve a time that is already recorded as unknown.
         unsure = row.health is Health.UNKNOWN and result.outcome is not Outcome.MISSED
         if not (moved or changes or hot or row.registration or unsure):
             return []
@@ -232,12 +232,12 @@ class Evaluation:
         since = self.store.watched_since
         for row in self.store.of_service(service):
             speaking = (s for s in row.series if not (s.probe.disabled or s.probe.witness or s.probe.control))
-            # The probe that is longest in coming: until its first turn nobody is late.
+            # The longest interval counts: before its first tick no probe can be overdue.
             series = max(speaking, key=lambda s: stale_after(s.probe), default=None)
             if series is None or series.state.tick is None:
                 continue
             if since is not None and now - since <= stale_after(series.probe):
-                continue  # its turn has not come yet
+                continue  # its first tick is still to come
             found += overdue(series.probe.id, row.component.id, row.seen(now), now)
         return found
 
@@ -281,7 +281,7 @@ class Evaluation:
         since = before.blind_since if before is not None and before.blind_since is not None else now
         self.store.put_worker(WorkerRow(report, now, since if report.blind else None))
         self.pipeline.meet(self._blindness(now, report.location), now)
-        again = before is not None and before.report.spooled  # a few wait at every start: that is no news
+        again = before is not None and before.report.spooled  # a few wait after every start, which is normal
         waits = coded(MessageCode.RESULTS_WAIT, n=report.spooled) if report.spooled and again else ""
         self.pipeline.meet([about_us(Rule.SPOOL, report.worker, waits, now, Severity.TICKET)], now)
         self.pipeline.meet([about_us(Rule.QUARANTINE, report.worker, report.held, now, Severity.TICKET)], now)
@@ -297,7 +297,7 @@ class Evaluation:
                 if row.health is not Health.UNKNOWN and now - silent > GAP:
                     set_health(self.store, row, Health.UNKNOWN, silent, now)
                     row.since, row.reason, row.detail = row.span_at, Reason.NOT_RUNNING.value, ""
-                    # What comes next begins now: a later verdict must not reach back into the time nobody saw.
+                    # The next span begins now: a later verdict must not reach back into the unobserved time.
                     set_health(self.store, row, Health.UNKNOWN, now, now)
 
     def on_delivery(self, channel: str, error: str, now: datetime) -> None:

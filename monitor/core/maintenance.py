@@ -142,7 +142,7 @@ def held(
     """Yield the windows of ``[since, until)`` that were held: what was called off counts until then."""
     for window in windows(item, since, until):
         if window.ends_at <= announced_at:
-            continue  # it repeats since before it was announced
+            continue  # the repetition began before it was announced
         if called_off_at is None or window.ends_at <= called_off_at:
             yield window
         elif window.starts_at < called_off_at:

@@ -95,7 +95,7 @@ EPISODES = (
     ),
     Episode("claude/api", 12.2, 0.5, Reason.OVERLOADED, 529, "529 overloaded"),
     Episode("claude/web", 30.2, 0.9, Reason.STATUS, 503, "503 from the web app"),
-    # Grey: nobody looked, or we were the trouble ourselves
+    # Grey: no looks, or the fault was ours
     Episode("", 44.5, 2.5, Reason.NOT_RUNNING, None, "the worker was not running"),
     Episode("claude-api-chat", 16.8, 4.0, Reason.AUTH, 401, "our key was refused: it had expired"),
     Episode("", 23.6, 2.0, Reason.NETWORK, None, "our own network was down"),

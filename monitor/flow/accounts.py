@@ -91,7 +91,7 @@ def log_in(engine: Engine, name: str, password: str, now: datetime) -> str:
     begun = tables.LoginSession(
         token_hash=_fingerprint(token),
         account=account.name,
-        epoch=account.epoch,  # as it was when the password was looked at: a change since then voids the session
+        epoch=account.epoch,  # the epoch at the time the password was checked: a change since then voids the session
         created_us=us(now),
         expires_us=us(now + SESSION_LASTS),
     )

@@ -104,7 +104,7 @@ def _old_buckets(engine: Engine, level: Table, limit_us: int) -> Iterator[int]:
             start = level.c.bucket_us
             query = select(start).where(start < limit_us).order_by(start).limit(1).offset(STEP_SMALL)
             following = connection.scalar(query)
-            # All of one bucket at least, or a large catalogue would never get on.
+            # Delete at least one whole bucket, or a large catalogue would make no progress.
             bound = start < limit_us if following is None else start <= following
             gone = connection.execute(delete(level).where(bound)).rowcount
         yield gone

@@ -118,7 +118,9 @@ def check_in(
     """Record a worker's heartbeat; see :meth:`monitor.core.evaluation.Evaluation.on_worker`."""
     done = Recorded()
     with begin(engine) as connection:
-        store = SqlStore(connection, now, lenient=True)  # no damaged row may keep a worker from saying that it lives
+        store = SqlStore(
+            connection, now, lenient=True
+        )  # a damaged row must not keep a worker from recording its heartbeat
         evaluation = Evaluation(store)
         evaluation.on_worker(WorkerReport(worker, location, blind, spooled, loop_lag_s, started_at, held), now)
         store.flush()

@@ -76,7 +76,7 @@ def _level(number: int) -> str:
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except Exception:  # a library's arguments that do not fit: its line is kept, not ours lost
+    except Exception:  # a library's arguments do not fit its format: print the format alone rather than lose the line
         return str(record.msg)
 
 

@@ -35,8 +35,8 @@ class Hidden:
 
     def line(self, text: str, longest: int = LONGEST) -> str:
         """Return a text as one harmless line."""
-        # Cleaning takes out letters that nobody sees and would put a secret together again: so redacted before and
-        # after, and cut at the very end, because the end of a cut secret looks like none.
+        # Cleaning removes invisible characters and could join a split secret again, so redact before and
+        # after it, and cut last, because a secret cut short is not recognised.
         cleaned = clean(redacted(text[:_READ], self._forms), _READ)
         line = redacted(cleaned, self._forms)
         return line if len(line) <= longest else line[: longest - 1] + "…"
@@ -61,7 +61,7 @@ def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
         password = parts.password or ""
         query = parse_qsl(parts.query)
     except ValueError:
-        yield environ.get(_DATABASE, "")  # not readable, so all of it may be a password
+        yield environ.get(_DATABASE, "")  # cannot be parsed, so all of it may be a password
         return
     yield from (password, unquote(password))
     yield from (value for name, value in query if "pass" in name.lower())

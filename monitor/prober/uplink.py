@@ -140,7 +140,7 @@ class Handover:
         await self._write(to_recorder(alive))
 
     async def _write(self, data: bytes) -> None:
-        with suppress(ConnectionError):  # the listener notices that the recorder is gone
+        with suppress(ConnectionError):  # the listener notices that the recorder disconnected
             self._writer.write(data)
             await self._writer.drain()
 

@@ -190,7 +190,7 @@ async def look(kind: Kind, options: Options, ctx: Context) -> Observation:
     """
     ctx.started_s = monotonic()
     left_s = ctx.memory.get("not_before", 0.0) - ctx.now.timestamp()
-    if 0 < left_s <= LONGEST_WAIT_S:  # more than that was never promised: the clock was set back meanwhile
+    if 0 < left_s <= LONGEST_WAIT_S:  # a longer wait was never accepted, so the clock was set back
         return Observation(
             Reason.RATE_LIMIT, coded(MessageCode.ASKED_TO_WAIT, seconds=round(left_s)), retry_after_s=left_s
         )

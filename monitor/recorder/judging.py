@@ -71,7 +71,7 @@ class Judging:
     def take(self, results: Sequence[Result]) -> None:
         """Judge and store; raises what ``AWAY`` lists, and ``OSError`` when quarantine cannot take what it must."""
         if results:
-            # In this order: were we killed in between, the others are stored twice, which is once, and nothing is lost.
+            # This order survives kill -9 in between: the others are stored twice, which is harmless (D3).
             waiting = [result for result in results if self.holds(result.run.probe)]
             self._record([result for result in results if not self.holds(result.run.probe)])
             for service, some in self._by_service(waiting).items():

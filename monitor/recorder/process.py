@@ -89,7 +89,7 @@ async def run(descriptor: int, database: str) -> int:
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({intake, stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     if stop in done and not intake.done():
-        # The prober was told to stop as well: what it still hands over is stored, then it closes the link.
+        # The prober was told to stop as well: store what it still sends until it closes the connection.
         recorder.retire()
         await asyncio.wait({intake}, timeout=LAST_BATCHES_S)
     clean = stopping.is_set() and intake.done()
@@ -260,7 +260,8 @@ async def _tried(name: str, recorder: Recorder, chore: Callable[[], Awaitable[No
 
 def main(descriptor: int, database: str) -> int:
     """Run the recorder."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # for both of a pair; what the prober then reads, it tells us
+    # Both processes get the signal; the prober reads the configuration and sends it on.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with asyncio.Runner() as runner:
         try:
             return runner.run(run(descriptor, database))

@@ -145,7 +145,7 @@ class Quarantine:
         """Yield what is held of a service from a position on; the last part ends where the file ended at the call."""
         path = self._path(service)
         data = b""
-        with suppress(FileNotFoundError), path.open("rb") as file:  # somebody may have removed it
+        with suppress(FileNotFoundError), path.open("rb") as file:  # an operator may have removed it
             file.seek(start)
             data = file.read()
         results: list[Result] = []

@@ -173,7 +173,7 @@ class Recorder:
         loop = asyncio.get_running_loop()
         location, probes = self.config.settings.location, self.config.catalogue.probes
         here = [probe for probe in probes if not probe.disabled and location in probe.locations]
-        # Without control targets a worker that gave everything up would never learn that it sees again.
+        # Without control targets a worker that gave up all its probes would never notice that its network is back.
         blind = bool(self.seen.blind) and any(probe.control for probe in here)
         renew = functools.partial(_answered, self.sharing.renew, [probe.id for probe in here], blind=blind)
         await loop.run_in_executor(self._leases, renew)

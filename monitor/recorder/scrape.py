@@ -241,7 +241,7 @@ async def serve(app: Starlette, host: str, port: int, stopping: asyncio.Event) -
         config = uvicorn.Config(
             app,
             http="h11",  # the one that bounds a request's head
-            log_config=None,  # its loggers write by ours
+            log_config=None,  # its loggers propagate to ours
             log_level="warning",
             access_log=False,
             lifespan="off",

@@ -70,7 +70,7 @@ class Spool:
             append(path, data)
         except OSError:
             if path.stat().st_size != before:
-                self._tail = None  # nothing may follow on what is left of a batch that was not acknowledged
+                self._tail = None  # nothing may be appended to the torn end of an unacknowledged batch
             raise
         self._counts[path] = self._counts.get(path, 0) + len(results)
 

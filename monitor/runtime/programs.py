@@ -36,7 +36,7 @@ def worker(config: Path, location: str | None = None, environ: Mapping[str, str]
     return Group(
         (
             Program("prober", ("-m", "monitor", "prober", "--config", str(config), *place), environ),
-            Program("recorder", ("-m", "monitor", "recorder"), environ),  # the prober tells it what it must know
+            Program("recorder", ("-m", "monitor", "recorder"), environ),  # the prober sends it what it needs
         ),
         linked=True,
         reloads=True,

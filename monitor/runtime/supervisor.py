@@ -158,7 +158,7 @@ class Supervisor:
     async def _spawn(self, program: Program, link: Sequence[int]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            "-P",  # a file in the folder that we are started in must not stand in for a library
+            "-P",  # a file in the working directory must not shadow a library
             *program.arguments,
             *map(str, link),
             env={**_inherited(program), **program.environ, LIFE_VARIABLE: str(self._life[0])},

@@ -262,7 +262,7 @@ class Vendor:
             while line.open and (request := await line.read()) is not None:
                 await self._answer(request, line)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client left, or we are closing: nobody to tell
+            pass  # the client disconnected or the server is closing: no answer is due
         except BadRequestError as error:
             await line.send_json(400, {"error": {"message": str(error)}})
         finally:

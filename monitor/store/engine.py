@@ -145,7 +145,7 @@ def _postgresql(url: URL, read_only: bool) -> Engine:
         from monitor.store.patience import Patient
     except ImportError:
         raise StoreError("PostgreSQL needs the psycopg driver: pip install 'chatwatch[postgres]'") from None
-    # Whatever another session locks, a worker's thread waits no longer for it than with SQLite.
+    # A worker's thread waits for another session's locks no longer than with SQLite.
     idle_ms = IDLE_READER_MS if read_only else IDLE_WRITER_MS
     options = f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms} -c lock_timeout={BUSY_TIMEOUT_MS}"
     if read_only:

@@ -30,7 +30,7 @@ class Patient(psycopg.Connection[Any]):
             while True:
                 ready = yield wanted
                 if not ready and clock.monotonic() > end_s:
-                    # Nothing that is still to come may be taken for the answer to the next question.
+                    # A late answer must not be read as the answer to the next statement, so the connection is dropped.
                     self.pgconn.finish()
                     raise psycopg.OperationalError("the server does not answer")
                 wanted = gen.send(ready)

@@ -40,7 +40,7 @@ def migrate(engine: Engine, target: str = "head") -> None:
     """
     with begin(engine) as connection:
         if is_postgresql(connection):
-            connection.execute(text("SET LOCAL lock_timeout = 0"))  # whoever migrates already may take long
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another process that is migrating may take long
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         found = current(connection)
         refuse_newer(found)

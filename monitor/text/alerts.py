@@ -47,7 +47,7 @@ def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, plain: 
     if alert.rule is Rule.REGISTRATION_CHANGED:
         facts["sign_up"] = sign_up(alert, resolved, words, plain)
     line = words.fill("rule", row(alert.rule).words, where=where, **facts)
-    return line.strip().rstrip(":： ")  # a rule whose facts are missing says what it can
+    return line.strip().rstrip(":： ")  # without its facts a rule still has a readable line
 
 
 def _digest(alert: Alert, words: Lexicon) -> str:

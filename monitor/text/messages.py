@@ -39,5 +39,5 @@ def _filled(found: re.Match[str], words: Lexicon, depth: int) -> str:
             values[DAY] = words.section("weekday", values[DAY])
         count = int(values.pop(COUNT)) if COUNT in values else None
         return words.fill("message", code, count, **values)
-    except (KeyError, ValueError, IndexError):  # another version's facts, or a stranger's imitation
+    except (KeyError, ValueError, IndexError):  # facts of another version, or foreign text that looks like a message
         return found[0]

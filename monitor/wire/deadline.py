@@ -164,7 +164,7 @@ class Slots:
             if waiter in self._queue:
                 self._queue.remove(waiter)
             elif not waiter.cancelled():
-                self.give()  # the place came in the moment we gave up
+                self.give()  # the slot became free at the moment we gave up
             raise
 
     def give(self) -> None:

@@ -97,7 +97,7 @@ class Guard:
         if self._is_allowed(address):
             return ""
         if isinstance(address, IPv6Address) and (address.ipv4_mapped is not None or address in NAT64):
-            return self._refusal(str(inner[0]))  # the address inside is the one that is reached: it alone counts
+            return self._refusal(str(inner[0]))  # only the embedded address is reached, so only it is checked
         refusals = (_class_of(one) for one in (address, *inner) if not self._is_allowed(one))
         return next((refusal for refusal in refusals if refusal), "")
 

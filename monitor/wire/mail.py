@@ -150,7 +150,7 @@ async def _start_tls(link: Link, talk: Talk, server: MailServer, offers: Mapping
     if "STARTTLS" not in offers:
         raise MailError(coded(MessageCode.MAIL_UNENCRYPTED), permanent=True)
     (await talk.ask(b"STARTTLS")).wanted(READY)
-    if talk.has_more:  # said in clear by whoever sits between, to be taken for the server's own words (CVE-2011-0411)
+    if talk.has_more:  # injected in clear text before TLS by a man in the middle (CVE-2011-0411)
         raise WireError(Reason.PROTOCOL, "more than an answer before the TLS handshake")
     await _secure(link, talk, server)
     link.deadline.enter(Step.MAIL)

@@ -71,10 +71,10 @@ class Resolver:
         error: Exception | None = None
         try:
             question.found = self._lookup(host, port)
-        except Exception as caught:  # the waiters hear of it; a thread has nobody to raise to
+        except Exception as caught:  # pass the error to the waiters: nothing catches what a thread raises
             error = caught
         question.took_s = clock.monotonic() - started
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, so nothing waits for the answer
             loop.call_soon_threadsafe(self._finish, host, port, question, error)
 
     def _finish(self, host: str, port: int, question: _Question, error: Exception | None) -> None:

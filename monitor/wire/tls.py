@@ -138,7 +138,7 @@ class TlsStream:
             try:
                 data = self.ssl.read(READ_BYTES)
             except ssl.SSLWantReadError:
-                if self._out.pending:  # a key update wants its answer
+                if self._out.pending:  # a key update requires an answer
                     await self.flush()
             except ssl.SSLZeroReturnError:
                 return None

@@ -232,7 +232,7 @@ def test_a_user_is_added_from_standard_input_and_listed(home: Path) -> None:
     assert short.exit_code == 1
     assert short.output.startswith("chatwatch: ")
     assert run(home, "user", "disable", "alice").exit_code == 0
-    assert "shut out" in run(home, "user", "list").output
+    assert "(disabled)" in run(home, "user", "list").output
 
 
 def test_a_silence_is_added_listed_and_ended(home: Path) -> None:
@@ -269,9 +269,9 @@ def test_a_backup_can_be_restored(home: Path) -> None:
     asked = run(home, "restore", str(home / "copy.db"))
     assert (asked.exit_code, "--force" in asked.output) == (1, True)
     assert "The database holds 0 results, 0 incidents, 0 alerts" in asked.output
-    assert "shut out" in run(home, "user", "list").output
+    assert "(disabled)" in run(home, "user", "list").output
     assert run(home, "restore", str(home / "copy.db"), "--force").exit_code == 0
-    assert "shut out" not in run(home, "user", "list").output
+    assert "(disabled)" not in run(home, "user", "list").output
     (home / "torn.db").write_bytes(b"no database at all")
     torn = run(home, "restore", str(home / "torn.db"), "--force")
     assert (torn.exit_code, torn.output.count("\n"), "damaged" in torn.output) == (1, 1, True)

@@ -79,7 +79,7 @@ def test_the_list_says_what_since_when_and_why_and_is_inert(tmp_path: Path) -> N
     for words in ("deepseek  at local", "2026-01-05 08:04:00 UTC", "4 looks in 2 batches", "a poisoned row"):
         assert words in shown.output
     assert "\x1b" not in shown.output
-    assert "notes.txt is no file of quarantine and is left alone" in shown.output
+    assert "notes.txt is not a quarantine file; ignored" in shown.output
     (row,) = json.loads(
         CliRunner()
         .invoke(

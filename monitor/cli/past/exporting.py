@@ -74,9 +74,11 @@ class Since(Moment):
 @click.command(epilog=example("chatwatch export --since 7d --format csv -o looks.csv"))
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
 @click.option("--since", type=Since(), required=True, help="From when: 7d, 2026-01-31 or a time with its zone.")
-@click.option("--until", type=Since(), default=None, help="Until when; otherwise all.")
+@click.option("--until", type=Since(), default=None, help="Until when; by default now.")
 @click.option("--probe", default="", help="One probe only.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File; otherwise printed.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; by default standard output."
+)
 def export(form: str, since: datetime, until: datetime | None, probe: str, output: Path | None) -> None:
     """Write raw results, oldest first. Times are UTC, durations seconds; empty means not measured.
 

@@ -27,7 +27,7 @@ def rebuild() -> None:
 
     engine = open_database()
     try:
-        click.echo(f"{flow.rebuild(engine)} incidents folded again")
+        click.echo(f"{flow.rebuild(engine)} incidents rebuilt from their events")
     finally:
         engine.dispose()
 

@@ -51,7 +51,7 @@ def list_(as_json: bool) -> None:
         _show(folder, item)
     for folder in folders():
         for name in strays(folder):
-            click.echo(f"chatwatch: {folder / name} is no file of quarantine and is left alone", err=True)
+            click.echo(f"chatwatch: {folder / name} is not a quarantine file; ignored", err=True)
     if found:
         raise click.exceptions.Exit(2)
 
@@ -134,7 +134,7 @@ def _carry_out(service: str | None, request: Request) -> None:
             else:
                 click.echo(f"{name}: {looks[name]:,} looks {'dropped' if request is Request.DROP else 'judged'}")
     if still:
-        raise Failure("mend what is said above, or update Chatwatch, and retry; nothing was lost")
+        raise Failure("fix the errors above or update Chatwatch, then retry; no look was lost")
 
 
 def _here(held: Quarantine, names: Sequence[str], request: Request) -> None:
@@ -142,7 +142,7 @@ def _here(held: Quarantine, names: Sequence[str], request: Request) -> None:
     from monitor.recorder.judging import Judging
     from monitor.recorder.metrics import Seen, registry_for
 
-    logging.getLogger("chatwatch").addHandler(logging.NullHandler())  # what failed is said in one line, by us
+    logging.getLogger("chatwatch").addHandler(logging.NullHandler())  # the failure is printed below in one line
     seen = Seen(clock.now)
     with _database() as engine:
         judging = Judging(engine, held, seen, registry_for(seen)[1], lambda: None)
@@ -166,5 +166,7 @@ def _by_the_worker(folder: Path, names: Sequence[str], request: Request) -> None
     until_s, pause = clock.monotonic() + ANSWER_S, Event()
     while any(path.exists() for path in asked):
         if clock.monotonic() > until_s:
-            raise Failure("the worker did not answer yet: it goes on by itself; see chatwatch quarantine list")
+            raise Failure(
+                "the worker has not answered yet and will still carry this out; see chatwatch quarantine list"
+            )
         pause.wait(ASK_EVERY_S)

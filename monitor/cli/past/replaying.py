@@ -130,7 +130,9 @@ def _played(data: Mapping[str, Any]) -> Any:
 
 @click.command("export-scenario", epilog=example("chatwatch export-scenario 20250127T040500-1f2e3d4c5b -o outage.yaml"))
 @click.argument("incident")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File; otherwise printed.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; by default standard output."
+)
 def export_scenario(incident: str, output: Path | None) -> None:
     """Turn a recorded INCIDENT into a scenario: its looks, what people did, and what came of it.
 
@@ -164,7 +166,7 @@ def recorded_scenario(engine: Any, incident_id: str) -> dict[str, Any]:
 
     view = reads.incident(engine, incident_id, public=False)
     if view is None:
-        raise Failure(f"there is no incident {incident_id}: chatwatch incident list names them")
+        raise Failure(f"there is no incident {incident_id}; see chatwatch incident list --all")
     if any(event.kind is EventKind.OPENED and event.by for event in view.events):
         raise Failure(f"{incident_id} was opened by hand: no look led to it")
     end = min(clock.now(), (view.resolved_at or clock.now()) + TAIL)

@@ -60,7 +60,7 @@ class Condition:
         return alert_key(self.service, self.component, self.rule, self.scope)
 
 
-@lru_cache(maxsize=4_096)  # asked for with every look of a component in trouble
+@lru_cache(maxsize=4_096)  # called for every look of a failing component, so it is kept cheap
 def alert_key(service: str, component: str, rule: AnyRule, scope: str = "") -> str:
     """Return sha256 over service, component, rule and scope, in hexadecimal."""
     return hashlib.sha256(f"{service}|{component}|{rule}|{scope}".encode()).hexdigest()
@@ -117,7 +117,7 @@ def registration_changed(
         return ()
     if not is_open(incident):
         return (Condition(Rule.REGISTRATION_CHANGED, service, component, False),)
-    # Neither an opening nor silence makes it louder than it was.
+    # Reopened or unknown sign-up never raises the severity.
     loud = Severity.PAGE if state in (Registration.CLOSED, Registration.RESTRICTED) else Severity.TICKET
     limited = [way for way in ways if way.state not in (Registration.OPEN, Registration.UNKNOWN)]
     facts = {"registration": state.value, "ways": [_way(way) for way in limited]}

@@ -167,7 +167,7 @@ def _inhibited(case: Case) -> Why | None:
         return None
     parents = case.around.depends_on.get(case.alert.component, ())
     if case.told.last_why is Why.INHIBITED and case.alert.component in case.around.up:
-        return Why.INHIBITED  # it came back with what it depends on
+        return Why.INHIBITED  # it recovered together with what it depends on
     return Why.INHIBITED if any(parent in case.around.down for parent in parents) else None
 
 

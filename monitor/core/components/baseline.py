@@ -218,7 +218,7 @@ def _told(pace: Pace, held: bool) -> tuple[bool, Unusual | None]:
     if pace.now is None or pace.now.looks < MIN_RECENT:
         return False, None
     if pace.now.p50_s <= MIN_EXTRA_S * (GONE if held else 1.0):
-        return True, None  # too quick to stand out, whatever is usual
+        return True, None  # too fast to matter, however fast is usual
     past = pace.past()
     if not _is_enough(pace.now, _by_place(pace.now, past)):
         return False, None

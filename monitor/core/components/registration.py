@@ -102,7 +102,7 @@ def step(
     state: RegistrationState, readings: Sequence[MethodReading], at: datetime, policy: Policy
 ) -> tuple[RegistrationState, tuple[RegistrationChange, ...]]:
     """Record the readings of one look; readings older than what is known change nothing."""
-    del policy  # the rule has no threshold that anyone may turn
+    del policy  # the threshold is fixed by the rule and not configurable
     if not readings or (state.seen_at is not None and at <= state.seen_at):
         return settle(state, at) if not readings else state, ()
     claims = {_slot(claim.reading): claim for claim in state.claims}
@@ -122,7 +122,7 @@ def step(
             if last is not None and _meaning(last) == _meaning(new):
                 new = replace(new, since=last.since)
             else:
-                if old is not None:  # a weaker source may have said so before, but it was not believed then
+                if old is not None:  # a weaker source may have said so before, but did not count then
                     new = replace(
                         new, since=max(new.since, old.since if old.state is Registration.UNKNOWN else old.read_at)
                     )

@@ -48,11 +48,11 @@ def judge(store: StateStore, row: ComponentRow, at: datetime) -> ComponentChange
         return None
     start = verdict.since or at
     if was_unusual and verdict.health is Health.OPERATIONAL:
-        start = at  # it worked all the while, but late
+        start = at  # it worked all the time, only more slowly than usual
     elif verdict.health.severity < before.severity:
-        start = max(start, seen.changed_at or start)  # better than before: not since ever, but since that ended
+        start = max(start, seen.changed_at or start)  # improved: the new state begins where the worse one ended
     if before is Health.UNKNOWN and row.known_at is not None:
-        start = max(start, row.known_at)  # nothing is known of the time before, whatever comes after it
+        start = max(start, row.known_at)  # the time before stays unknown, whatever is observed later
     set_health(store, row, verdict.health, start, at)
     row.since = row.span_at
     known = verdict.health is Health.UNKNOWN and seen_at is not None and seen_at >= row.span_at
@@ -154,6 +154,6 @@ def _append(store: StateStore, facts: Facts, at: datetime, told_at: datetime) ->
     if events and events[0].kind is EventKind.OPENED:
         incident = None
     for event in events:
-        # When it became known is ours to say; the rules only know when it happened.
+        # The caller sets when it became known; the rules only know when it happened.
         incident = store.happened(replace(event, recorded_at=told_at), incident)
     return incident

@@ -161,7 +161,7 @@ def _start(
             return tuple(draft.events)
     started = min(_began(facts, name, verdict, now) for name, verdict in new.items())
     if last is not None and last.resolved_at is not None:
-        started = max(started, last.resolved_at)  # what was before belongs to the last one
+        started = max(started, last.resolved_at)  # earlier changes belong to the previous incident
     worst = next(iter(failing.values()))
     impact = IMPACT[worst.health]
     draft = _Draft(None, incident_id(facts.service, facts.cause, started, last.id if last else ""), now)

@@ -25,7 +25,7 @@ def export(catalogue: Catalogue, results: Iterable[Result], name: str, about: st
     """
     ordered = sorted(results, key=lambda item: (item.run.tick, item.run.attempt))
     if not ordered:
-        raise ValueError("nothing was recorded in that time")
+        raise ValueError("no looks were recorded in that time")
     start = from_micros(micros(ordered[0].run.tick) // 1_000_000 * 1_000_000)
     probes = {probe.id: probe for probe in catalogue.probes}
     used = dict.fromkeys(result.run.probe for result in ordered if result.run.probe in probes)
@@ -104,7 +104,7 @@ def _word(seen: Observation, policy: Policy, words: dict[str, dict[str, Any]], s
     if not seen.registration and seen.upstream is None and not told:
         return _LETTER.get(reason, reason.value)
     meaning: dict[str, Any] = {"reason": reason.value}
-    if told:  # that the target was reached at all is not in the reason
+    if told:  # the reason alone does not say that the target was reached
         meaning["status"] = seen.http_status
     if seen.registration:
         meaning["registration"] = [_reading(item) for item in seen.registration]

@@ -49,7 +49,9 @@ def renew_latencies(engine: Engine, now: datetime) -> bool:
                 if view is not None:
                     found.append((component, pack(Latency, view)))
     with begin(engine) as connection:
-        for component_id, body in sorted(found):  # everybody locks components in this order
+        for component_id, body in sorted(
+            found
+        ):  # every writer locks components in this order, which prevents deadlocks
             connection.execute(update(COMPONENT).where(COMPONENT.c.id == component_id).values(latency=body))
         mark(connection, "latency", lock=True)
         set_mark(connection, "latency", us(now))

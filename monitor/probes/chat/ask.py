@@ -164,7 +164,7 @@ async def _events(question: Question, chunks: AsyncGenerator[Chunk, None], talk:
             Reason.TOO_LARGE, "an event longer, or more lines, than the cap", phases=_phases(talk)
         ) from None
     talk.lag_s = clock.lag_s
-    if _is_unread(reply) and talk.body.strip():  # not a stream after all, whatever its type said
+    if _is_unread(reply) and talk.body.strip():  # not a stream, although its content type says so
         question.dialect.read_body(reply, bytes(talk.body), 0.0)
     return clock.end
 

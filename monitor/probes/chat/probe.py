@@ -86,7 +86,7 @@ async def _climb(options: Options, ctx: Context, plan: Plan, ledger: Ledger, cho
 async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, rung: Rung) -> Observation:
     canary = new_canary(ctx.rng, long=rung is Rung.LONG) if options.canary or rung is Rung.LONG else None
     worst_tokens, worst_usd = plan.worst(rung)
-    # Booked before it is spent: a look that is cut from outside has cost its tokens all the same.
+    # Book the cost before asking: a cancelled look has spent its tokens, too.
     ctx.memory["ledger"] = ledger.climbed(rung, ctx.now, tokens=worst_tokens, usd=worst_usd).stored()
     talk = await ask(_prepared(options, canary, plan.long_tokens if rung is Rung.LONG else plan.short_tokens), ctx)
     seen = await _completed(options, ctx, talk, canary)

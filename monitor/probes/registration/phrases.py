@@ -214,7 +214,10 @@ def _of_clause(clause: str, start: int, sentence: str, source: Source) -> Iterat
         and ((codes := country_codes(sentence, start)) or _PERMITS(clause))
     ):
         yield hit.name, MethodReading(Method.PHONE, hit.state, source, codes)
-        yield hit.name, MethodReading(Method.ANY, hit.state, source)  # bare, so that it agrees with vaguer sources
+        yield (
+            hit.name,
+            MethodReading(Method.ANY, hit.state, source),
+        )  # without limits, so that it agrees with less precise sources
     elif about_signup and _DOMAIN_ONLY.search(clause):
         domains = tuple(dict.fromkeys(_DOMAIN.findall(sentence, start)))[:20]
         yield "email_domains", MethodReading(Method.EMAIL, Registration.RESTRICTED, source, email_domains=domains)

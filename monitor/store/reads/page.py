@@ -243,7 +243,7 @@ def _registration(text: str, scene: _Scene) -> RegistrationView | None:
         return None
     try:
         state = registration.settle(RegistrationState.from_json(json.loads(text)), scene.now)
-    except (ValueError, KeyError, TypeError) as error:  # its own component's trouble, and no reason to show no page
+    except (ValueError, KeyError, TypeError) as error:  # costs its own component only; the rest of the page is shown
         log.error("a stored registration cannot be read and is left out (%s)", type(error).__name__)
         return None
     if not state.methods:

@@ -26,7 +26,7 @@ def ensure_partitions(connection: Connection, times_us: Iterable[int]) -> None:
         name = partition_name(day)
         if connection.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-            # Somebody else may have made it while we waited. The look-up above keeps what it did not find.
+            # Another worker may have created it meanwhile. PostgreSQL remembers the miss above, so ask the catalogue.
             if connection.scalar(text("SELECT count(*) FROM pg_class WHERE relname = :name"), {"name": name}):
                 continue
             bounds = f"FROM ({day}) TO ({day + DAY})"

@@ -224,7 +224,7 @@ def settled_id(connection: Connection) -> int:
 
 def append(connection: Connection, rows: Sequence[tuple[int | None, ...]]) -> None:
     """Append rows from :func:`encode`: one prepared statement on SQLite, COPY on PostgreSQL."""
-    # The hot path, one row for every look there ever was: below SQLModel, whose objects would cost more than the rest.
+    # Hot path, one row per look: Core statements, because SQLModel objects would cost more than everything else here.
     if not rows:
         return
     if is_postgresql(connection):

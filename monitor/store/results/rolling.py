@@ -184,7 +184,7 @@ def close_level(connection: Connection, name: str, now_us: int) -> bool:
     bucket = over if first is None else first - first % size
     if bucket + size > limit:
         if over > start:
-            set_mark(connection, name, over)  # nothing is left before
+            set_mark(connection, name, over)  # no older bucket is left
         return False
     rows = connection.execute(select(lower).where(lower.c.bucket_us >= bucket, lower.c.bucket_us < bucket + size))
     pour(connection, level, merge([((row.bucket_us, row.series), read_bucket(row)) for row in rows], size))

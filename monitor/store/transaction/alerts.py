@@ -110,7 +110,7 @@ class AlertStore(PeopleStore):
     def told(self, alert: str) -> dict[str, NotificationLog]:
         """Return route id → what it was told of an alert; change in place, then :meth:`put_alert`."""
         if alert not in self._told:
-            known = self.open_alerts  # loading them fills what was told of them
+            known = self.open_alerts  # loading them also fills their notification log
             if alert not in self._told:
                 fresh = alert in self._changed and any(item.id == alert for item in known.values())
                 text = None if fresh else self.connection.scalar(select(ALERT.c.told).where(ALERT.c.id == alert))
@@ -230,7 +230,7 @@ class AlertStore(PeopleStore):
             **more,
         }
         if not self.connection.execute(update(ALERT).where(ALERT.c.id == alert.id).values(row)).rowcount:
-            # One of this key that cannot be read is still open: it would be in the way for ever.
+            # A damaged alert with this key is still open and would block the key for ever.
             open_now = (ALERT.c.key == alert.key, ALERT.c.state != AlertState.RESOLVED.value)
             over = {"state": AlertState.RESOLVED.value, "resolved_us": us(self.now)}
             self.connection.execute(update(ALERT).where(*open_now).values(over))

@@ -42,7 +42,7 @@ class PeopleStore:
 
     @cached_property
     def _silences(self) -> Sequence[SilenceWindow]:
-        # What is judged may have happened a while ago, so those that ended just now count as well.
+        # The results being judged may be older than now, so silences that have just ended count as well.
         open_ends = (SILENCE.c.ends_us > us(around(self.now)[0]), SILENCE.c.removed_us.is_(None))
         query = select(SILENCE.c.body).where(*open_ends).order_by(SILENCE.c.starts_us, SILENCE.c.id)
         read = (unpack_or_none(SilenceWindow, body, "silence") for body in self.connection.scalars(query))

@@ -125,14 +125,14 @@ class SqlStore(IncidentStore):
 
     def _load_series(self, components: Iterable[str]) -> None:
         probes = [probe.id for name in components for probe in self.index.probes_of.get(name, ())]
-        # Controls speak for no component that anybody sees.
+        # Control targets belong to no visible component.
         probes += [probe.id for probe in self.index.catalogue.probes if probe.component not in self.index.components]
         missing = {name for name, _ in self._series}
         for some in chunks([name for name in probes if name not in missing], 500):
             for row in self.connection.execute(select(SERIES).where(SERIES.c.probe.in_(some)).order_by(SERIES.c.id)):
                 series = (self._glance if self.lenient else named)(row, self._read_series)
                 if series is not None:
-                    series.changed = series.rewound  # or its evidence would be as fresh at every reading
+                    series.changed = series.rewound  # otherwise its evidence would look fresh at every read
                     self._add(series)
 
     def _read_series(self, row: Any) -> StoredSeries:
@@ -207,7 +207,7 @@ class SqlStore(IncidentStore):
         if end > row.span_at:
             closed = {"component": row.component.id, "start_us": us(row.span_at), "end_us": end_us}
             self._spans.append(closed | {"health": row.health.value})
-        if end_us < us(self.now) - us(self.now) % DAY:  # the bars of past days are worked out again
+        if end_us < us(self.now) - us(self.now) % DAY:  # the bars of past days are computed again
             self._reopened_days.append((row.component.id, end_us - end_us % DAY))
 
     def log_registration(self, changes: Sequence[RegistrationChange]) -> None:
@@ -257,7 +257,7 @@ class SqlStore(IncidentStore):
 
     def flush(self) -> None:
         """Write back what changed."""
-        # The hot path, a few times a second for every look there is: Core statements over many rows, no session.
+        # Hot path, several times a second: Core statements over many rows instead of a Session.
         self._flush_series()
         self._flush_rows()
         if self._spans:

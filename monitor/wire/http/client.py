@@ -234,7 +234,7 @@ class _Opening:
         if len(location) > LOCATION_CHARS:
             raise _refusal(exchange, f"redirect to an address of more than {LOCATION_CHARS} characters")
         try:
-            # A stranger's address, so it is not remembered among ours.
+            # The address comes from a foreign page, so it is not cached among the configured ones.
             target = parse_anew(str(httpx.URL(request.target.url).join(location)))
         except (WireError, httpx.InvalidURL, ValueError) as error:
             raise _refusal(exchange, "redirect to something that is not a web address") from error

@@ -78,7 +78,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> _Stream:
-        del host, timeout, local_address, socket_options  # the target says it all
+        del host, timeout, local_address, socket_options  # all of them are in the target
         plain = await self._link.connect(self._target.host, port, self._target.literal)
         self._link.deadline.enter(Step.HEADERS, self._link.limits.headers_s)
         self.stream = _Stream(self._link, self._target, plain)
@@ -109,7 +109,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         del max_bytes, timeout
         if self._frames is None:
             return await self._receive()
-        await asyncio.sleep(0)  # between portions others have their turn
+        await asyncio.sleep(0)  # yields to other looks between portions
         while not (portion := self._frames.portion()):
             if not (data := await self._receive()):
                 return b""

@@ -79,7 +79,7 @@ class Http1:
         try:
             timing.sent_ns = await self._stream.write(head + content)
         except OSError:
-            # The server may have answered and hung up before it had the whole request: then that answer counts.
+            # The server may have answered and closed before it read the whole request; that answer counts.
             timing.sent_ns = clock.monotonic_ns()
         timing.request_s = longer(timing.request_s, timing.sent_ns - started_ns)
         await self._read_head()

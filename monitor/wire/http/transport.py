@@ -56,7 +56,7 @@ class TimedTransport(httpx.AsyncBaseTransport):
         """Send one request over a connection of its own."""
         headers = dict(request.headers)
         if headers.get("host") == request.url.netloc.decode("ascii"):
-            del headers["host"]  # it would go along to another host
+            del headers["host"]  # the header would be sent to another host
         exchange = await self._wire.open(
             request.method,
             str(request.url),
