@@ -18,7 +18,6 @@ from dashboard.parts import with_gaps
 from dashboard.words import Words, capital
 from monitor.core.model.reasons import Reason, Scope
 from monitor.store.reads.views import LatencyPoint
-from monitor.text.lexicon import Language
 
 REASONS = {str(reason): reason for reason in Reason}
 SHOWN = 5
@@ -73,7 +72,7 @@ def local(when: datetime, words: Words) -> datetime:
 
 def dated(figure: go.Figure, points: Sequence[LatencyPoint], words: Words) -> None:
     """Label the time axis in the reader's language, few and level enough for a phone."""
-    day = "%-d %b" if words.language is Language.EN else "%-m月%-d日"
+    day = words.section("date", "axis")
     long = bool(points) and points[-1].at - points[0].at > timedelta(days=3)
     figure.update_xaxes(tickformat=day if long else f"%H:%M\n{day}", nticks=6, tickangle=0, hoverformat=f"{day} %H:%M")
 

@@ -19,7 +19,6 @@ from monitor.core.model.states import Health, Impact
 from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.countries import countries
-from monitor.text.lexicon import Language
 
 WORST_FIRST = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED, Health.UNKNOWN)
 
@@ -37,7 +36,7 @@ class Line:
 
 def name_of(part: ComponentView, words: Words) -> str:
     """Return the component's name in the reader's language."""
-    return plain(part.name_zh if words.language is Language.ZH and part.name_zh else part.name, 60)
+    return plain(part.names.get(words.language) or part.name, 60)
 
 
 def names_of(snapshot: Snapshot, words: Words) -> dict[str, str]:
@@ -255,7 +254,7 @@ def service_sentence(service: ServiceView, words: Words) -> str:
     sentence = words("headline_service", service=name, clauses=words("semicolon").join(clauses))
     if fine:
         working = capital(words.join(inline(part, service, words) for part in fine))
-        sentence += words.unit_gap * (words.language is Language.EN) + words("still_works", n=len(fine), names=working)
+        sentence += words("sentence_gap") + words("still_works", n=len(fine), names=working)
     return sentence
 
 

@@ -80,25 +80,15 @@ class Words(Lexicon):
 
     def day(self, day: date) -> str:
         """Return a day without its year: "27 Jan"."""
-        return str(format_date(day, "d MMM" if self.language is Language.EN else "M月d日", locale=self.locale))
+        return str(format_date(day, self.section("date", "day"), locale=self.locale))
 
     def month(self, day: date) -> str:
         """Return a month with its year."""
-        return str(format_date(day, "MMMM y" if self.language is Language.EN else "y年M月", locale=self.locale))
+        return str(format_date(day, self.section("date", "month"), locale=self.locale))
 
     def moment(self, when: datetime, style: str = "long") -> str:
         """Return a moment here: ``clock`` 15:31:02, ``short`` 15:31, ``long`` 27 Jan, 15:31, ``exact``, ``full``."""
-        date_part = "d MMM" if self.language is Language.EN else "M月d日"
-        year = " y" if self.language is Language.EN else ""
-        before = "" if self.language is Language.EN else "y年"
-        gap = ", " if self.language is Language.EN else " "
-        form = {
-            "clock": "HH:mm:ss",
-            "short": "HH:mm",
-            "long": f"{date_part}{gap}HH:mm",
-            "exact": f"{date_part}{gap}HH:mm:ss",
-            "full": f"{before}{date_part}{year}{gap}HH:mm",
-        }[style]
+        form = self.section("date", style)
         return str(format_datetime(when.astimezone(self.zone), form, locale=self.locale, tzinfo=self.zone))
 
     def place_in_week(self, hour: datetime) -> str:
@@ -113,6 +103,17 @@ def speak(language: Language, zone: str = "UTC") -> Words:
         return Words(language, zone)
     except (KeyError, ValueError, OSError):  # a browser may send any text as its zone
         return Words(language)
+
+
+def spoken(tag: str) -> Language | None:
+    """Return our language for a browser's tag, as ``zh-CN``; None where we do not speak it."""
+    code = tag.replace("_", "-").partition("-")[0].lower()
+    return Language(code) if code in list(Language) else None
+
+
+def others(language: Language) -> list[tuple[Language, str]]:
+    """Return every other language with its own name for itself."""
+    return [(other, speak(other)("language")) for other in Language if other is not language]
 
 
 def capital(sentence: str) -> str:

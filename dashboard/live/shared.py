@@ -14,7 +14,7 @@ import streamlit as st
 
 from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, nothing
 from dashboard.web.render import block
-from dashboard.words import Words, speak, web_address
+from dashboard.words import Words, others, speak, spoken, web_address
 from monitor import clock
 from monitor.store.reads.views import Snapshot
 from monitor.text.lexicon import Language
@@ -70,7 +70,7 @@ def words_of_visit() -> Words:
     asked, zone = st.query_params.get("lang", ""), st.context.timezone or "UTC"
     if asked in list(Language):
         return speak(Language(asked), zone)
-    return speak(Language.ZH if (st.context.locale or "").startswith("zh") else Language.EN, zone)
+    return speak(spoken(st.context.locale or "") or Language.EN, zone)
 
 
 def zone_of(words: Words) -> str:
@@ -122,10 +122,12 @@ def frame(draw: Callable[[Visit], None]) -> None:
     else:
         age = words("ago", duration=words.duration((now - as_of).total_seconds()))
         said = f"{words('as_of', time=words.moment(as_of, 'clock'))} {zone_of(words)} · {age}"
-    other = Language.EN if words.language is Language.ZH else Language.ZH
     brand = f"<b>Chatwatch</b> {words('title')}"
-    link = f'<a href="?lang={other}" lang="{other.tag}" target="_self">{words("other_language")}</a>'
-    st.html(f'<div class="age"><span>{brand}</span><span role="status">{said}</span>{link}</div>')
+    links = "".join(
+        f'<a href="?lang={other}" lang="{other.tag}" target="_self">{name}</a>'
+        for other, name in others(words.language)
+    )
+    st.html(f'<div class="age"><span>{brand}</span><span role="status">{said}</span>{links}</div>')
     if holder.failing:
         st.warning(words("cannot_read"), icon=":material/cloud_off:")
     draw(Visit(reading, words, theme_of_visit(), holder.reader))

@@ -23,7 +23,7 @@
     el.classList.toggle("old", s > Number(el.dataset.limit));
   }
   function times(scope) {
-    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone, lang = root.lang.startsWith("zh") ? "zh-CN" : "en-GB";
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone, lang = root.dataset.locale;
     const day = { day: "numeric", month: "short" }, min = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     const forms = { short: min, clock: { ...min, second: "2-digit" }, long: { ...day, ...min }, exact: { ...day, ...min, second: "2-digit" }, full: { ...day, ...min, year: "numeric" } };
     for (const el of scope.querySelectorAll("time[data-f]")) {

@@ -28,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, last_good_path, load, nothing, save
 from dashboard.web import api, feeds
 from dashboard.web.render import pages, security_policy
+from dashboard.words import spoken
 from monitor import __version__, clock
 from monitor.logs import Event, Fields, Room, log_options, set_up, shown_database
 from monitor.text.lexicon import Language
@@ -169,9 +170,15 @@ def path_of(request: Request) -> str:
     path = f"{path.rstrip('/')}/" if path in homes else path.rstrip("/") or "/"
     wanted = request.query_params.get("lang", "")
     if wanted in list(Language):
-        bare = path.removeprefix("/zh") or "/"
-        path = Language(wanted).prefix + bare if bare not in ("/", "/en/") else Language(wanted).home
+        bare = path if path == Language.EN.home else path.removeprefix(language_of(path).prefix) or "/"
+        path = Language(wanted).prefix + bare if bare not in ("/", Language.EN.home) else Language(wanted).home
     return path
+
+
+def language_of(path: str) -> Language:
+    """Return the language that a path is in: its first part, English where that is none."""
+    found = spoken(path.lstrip("/").partition("/")[0])
+    return found if found and path.startswith(f"{found.prefix}/") else Language.EN
 
 
 def preferred(accepted: str) -> Language:
@@ -180,7 +187,8 @@ def preferred(accepted: str) -> Language:
     for item in accepted.lower().replace(" ", "").split(","):
         tag, _, weight = item.partition(";q=")
         with suppress(ValueError):
-            found += [(float(weight or 1), language) for language in Language if tag.split("-")[0] == language]
+            if language := spoken(tag):
+                found.append((float(weight or 1), language))
     return max((pair for pair in found if pair[0] > 0), key=lambda pair: pair[0], default=(0.0, Language.EN))[1]
 
 
@@ -224,7 +232,7 @@ def application(site: Site) -> Starlette:
         found = site.answers.get(path)
         if found is not None and not path.endswith("/404"):
             return respond(found, request)
-        missing = site.answers["/zh/404" if path.startswith("/zh/") else "/404"]
+        missing = site.answers[f"{language_of(path).prefix}/404"]
         return respond(missing, request, 404)
 
     async def health(_: Request) -> Response:

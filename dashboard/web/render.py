@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from dashboard import parts, sentences, timeline
 from dashboard.palette import style_sheet
-from dashboard.words import Words, capital, speak, web_address
+from dashboard.words import Words, capital, others, speak, web_address
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.entities import MethodState
 from monitor.core.model.reasons import Outcome, Reason
@@ -214,11 +214,13 @@ class Scene:
 
 def page(scene: Scene, template: str, path: str, title: str, description: str, **more: Any) -> bytes:
     """Return one page as UTF-8; ``path`` is its place without the language's prefix."""
-    other = Language.EN if scene.words.language is Language.ZH else Language.ZH
     context = scene.helpers() | {
         "title": plain(title, 160),
         "description": plain(description, 300),
-        "other": other.home if path == "/" else other.prefix + path,
+        "others": [
+            (other, name, other.home if path == "/" else other.prefix + path)
+            for other, name in others(scene.words.language)
+        ],
         "css": Markup(asset("style.css")),  # noqa: S704  our own file, its hash is in the policy
         "js": Markup(asset("script.js")),  # noqa: S704  the same
     }

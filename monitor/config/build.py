@@ -177,7 +177,7 @@ class Builder:
         self.unique("component", full, scope.tree, (*path, "id"))
         depends = tuple(name if "/" in name else f"{scope.service}/{name}" for name in entry.depends_on)
         self.depends += [(name, scope.tree, (*path, "depends_on", place)) for place, name in enumerate(depends)]
-        part = Component(full, scope.service, entry.name, entry.kind, entry.public, depends, entry.name_zh)
+        part = Component(full, scope.service, entry.name, entry.kind, entry.public, depends, entry.names)
         self.component_list.append(part)
         if entry.policy:
             self.thresholds(entry.policy, scope.tree, path)

@@ -11,6 +11,7 @@ from monitor.config.settled import Settings
 from monitor.core.catalogue import ComponentKind, Policy, Publishing
 from monitor.core.model.alerting import Severity
 from monitor.probes.base import Seconds
+from monitor.text.lexicon import Language
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e]+$")]
@@ -97,16 +98,28 @@ class Parameter(Entry):
     help: str = ""
 
 
-class ComponentEntry(Entry):
-    """A part of a service."""
+class _ComponentEntry(Entry):
+    """A part of a service, but for its names in other languages."""
 
     id: Slug
     name: Name
-    name_zh: Annotated[str, StringConstraints(max_length=80)] = ""
     kind: ComponentKind = ComponentKind.OTHER
     public: bool = True
     depends_on: tuple[str, ...] = ()
     policy: str | None = None
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Code of a language → the name in it, where one is given."""
+        return {code: name for code, key in NAME_IN.items() if (name := getattr(self, key))}
+
+
+NAME_IN = {language.value: f"name_{language}" for language in Language if language is not Language.EN}
+"""Code of a language → the key of a component's name in it; ``name`` is the English one."""
+_OTHER_NAMES: dict[str, Any] = {key: (Annotated[str, StringConstraints(max_length=80)], "") for key in NAME_IN.values()}
+
+ComponentEntry = create_model("ComponentEntry", __base__=_ComponentEntry, **_OTHER_NAMES)
+"""A part of a service."""
 
 
 class ControlEntry(Entry):

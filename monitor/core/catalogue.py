@@ -147,7 +147,12 @@ class Component:
     kind: ComponentKind = ComponentKind.OTHER
     public: bool = True
     depends_on: tuple[str, ...] = ()
-    name_zh: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Code of a language → the name in it, where it differs from :attr:`name`."""
+
+    def name_in(self, language: str) -> str:
+        """Return the name for who reads *language*."""
+        return self.names.get(language) or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,16 +141,13 @@ class Dispatcher:
     def _notice(self, leased: LeasedNotice, options: object) -> Notice:
         alert, component = leased.alert, self._components.get(leased.alert.component)
         language = options.language if isinstance(options, Options) else Language.EN
-        name = component.name if component else ""
-        if component and component.name_zh and language is Language.ZH:
-            name = component.name_zh
         return Notice(
             key=leased.key,
             alert=alert,
             why=leased.why,
             at=leased.created_at,
             service_name=self._services.get(alert.service, ""),
-            component_name=name,
+            component_name=component.name_in(language) if component else "",
             tries=leased.tries,
             test=alert.rule is Rule.TEST,
             language=language,

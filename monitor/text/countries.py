@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 
 from monitor.text.cleaner import plain
-from monitor.text.lexicon import Lexicon
+from monitor.text.lexicon import Language, Lexicon
 
 LONGEST_CODE = 3
 """Digits (ITU-T E.164)."""
@@ -65,7 +65,7 @@ def is_country_code(code: str) -> bool:
 
 
 def country_codes(text: str, start: int = 0) -> tuple[str, ...]:
-    """Return the codes that a text names from *start* on: as ``+86``, ``0086`` or by country (English, Chinese)."""
+    """Return the codes that a text names from *start* on: as ``+86``, ``0086`` or by country in each language."""
     return tuple(dict.fromkeys(code for place, code in _placed(text) if place >= start))
 
 
@@ -104,8 +104,8 @@ def _name(code: str, words: Lexicon) -> str:
 @cache
 def _names() -> dict[str, str]:
     names = dict(_SPOKEN)
-    for language in ("en", "zh"):
-        territories = _territories(language)
+    for language in Language:
+        territories = _territories(language.locale.partition("_")[0])
         for code, regions in _plan().items():
             for region in regions:
                 name = str(territories.get(region, ""))

@@ -153,7 +153,7 @@ def component(service: str, row: tuple[str, str, str, ComponentKind], now: datet
     if kind is ComponentKind.API:
         calm["latency"] = latency(now, "ttft", 1.4)
     return ComponentView(
-        id=f"{service}/{slug}", service=service, name=name, name_zh=name_zh, kind=kind, **(calm | more)
+        id=f"{service}/{slug}", service=service, name=name, names={"zh": name_zh}, kind=kind, **(calm | more)
     )
 
 
@@ -340,7 +340,7 @@ def catalogue() -> Catalogue:
         Service(slug, name) for slug, name in (("deepseek", "DeepSeek"), ("chatgpt", "ChatGPT"), ("claude", "Claude"))
     )
     parts = tuple(
-        Component(f"{owner.id}/{row[0]}", owner.id, row[1], row[3], name_zh=row[2])
+        Component(f"{owner.id}/{row[0]}", owner.id, row[1], row[3], names={"zh": row[2]})
         for owner in services
         for row in KINDS
     )

@@ -6,6 +6,7 @@ import contextlib
 import http.server
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,16 +80,35 @@ services:
     probes: [{id: new, component: web, kind: KIND, options: OPTIONS}]
 """
 SPEAK = """
-from dashboard.words import Language, speak
+from dataclasses import replace
+from dashboard.sentences import name_of
+from dashboard.web.app import preferred
+from dashboard.web.render import pages
+from dashboard.words import Language, others, speak, spoken
 from monitor.core.model.states import Health
-words = speak(Language("fr"))
-print(words.of(Health.OPERATIONAL), words.number(1234.5, 1), Language("fr").home)
+from monitor.text.countries import country_codes
+from tests.doors import sample
+
+french = Language("fr")
+words = speak(french)
+assert words.of(Health.OPERATIONAL) == "Fonctionne"
+assert words.number(1234.5, 1).split() == ["1", "234,5"]
+assert [name for _, name in others(french)] == ["English", "中文"]
+assert preferred("fr-CH, en;q=0.5") is spoken("fr_FR") is french
+assert country_codes("Only numbers from Allemagne") == ("49",)
+part = sample.january().services[0].components[0]
+assert name_of(replace(part, names={"zh": "x", "fr": "Discussion"}), words) == "Discussion"
+found = pages(sample.january(), sample.catalogue())
+assert b'<html class="cw" lang="fr" data-locale="fr">' in found["/fr/method"]
+for path, links in {"/": ("/zh/", "/fr/"), "/zh/": ("/en/", "/fr/"), "/fr/method": ("/method", "/zh/method")}.items():
+    for link in links:
+        assert found[path].decode().count(f'href="{link}"') >= 2, (path, link)
 """
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for room in ("monitor", "dashboard"):
+    for room in ("monitor", "dashboard", "tests"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
@@ -146,6 +166,14 @@ def replace(file: Path, before: str, after: str) -> None:
     file.write_text(text.replace(before, after), encoding="utf-8")
 
 
+def step_3(folder: Path, what: str) -> subprocess.CompletedProcess[str]:
+    """Run the tests that a recipe's last step names."""
+    recipe = RECIPES.partition(f"## Add a {what}\n")[2].partition("\n## ")[0].partition("\n3. ")[2]
+    named = re.search(r"`pytest ([^`]+)`", recipe)
+    assert named, "the recipe's last step says what to run"
+    return run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", *named[1].split())
+
+
 @pytest.mark.parametrize(
     "what", ["probe kind", "vendor", "channel", "language", "status-page platform", "registration detector"]
 )
@@ -172,14 +200,38 @@ def test_a_channel_is_one_file(copy: Path) -> None:
     assert "colour" in wrong.stderr
 
 
-def test_a_language_is_one_member_and_two_files(copy: Path) -> None:
+@pytest.fixture
+def french(copy: Path) -> dict[str, Path]:
+    """The recipe's first two steps in a copy: the word's file by the room that speaks it."""
     replace(copy / "monitor" / "text" / "lexicon.py", '    ZH = "zh"\n', '    ZH = "zh"\n    FR = "fr"\n')
-    for folder in (copy / "monitor" / "text", copy / "dashboard" / "language"):
-        english = (folder / "en.toml").read_text(encoding="utf-8")
-        (folder / "fr.toml").write_text(english.replace('"Working"', '"Fonctionne"'), encoding="utf-8")
+    files = {room.parts[-2]: room / "fr.toml" for room in (copy / "monitor" / "text", copy / "dashboard" / "language")}
+    for file in files.values():
+        english = file.with_name("en.toml").read_text(encoding="utf-8")
+        file.write_text(english.replace('"Working"', '"Fonctionne"'), encoding="utf-8")
+    return files
+
+
+def test_a_language_is_one_member_and_two_files(copy: Path, french: dict[str, Path]) -> None:
     done = run(copy, "-c", SPEAK)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["Fonctionne", *["1", "234,5"], "/fr/"]
+    preset = PRESET.replace("name_zh: 网页", "name_zh: 网页, name_fr: Discussion")
+    (copy / "monitor" / "vendors" / "acme.yaml").write_text(preset, encoding="utf-8")
+    named = check(copy, "services: [{preset: acme}]\n")
+    assert named.returncode == 0, named.stderr
+    assert french.keys() == {"monitor", "dashboard"}
+    asked = step_3(copy, "language")
+    assert asked.returncode == 0, asked.stdout
+
+
+@pytest.mark.parametrize(("room", "key"), [("monitor", "country_world"), ("dashboard", "history")])
+def test_the_last_step_of_a_language_names_the_word_that_is_missing(
+    copy: Path, french: dict[str, Path], room: str, key: str
+) -> None:
+    whole = french[room].read_text(encoding="utf-8")
+    replace(french[room], next(line for line in whole.splitlines(keepends=True) if line.startswith(f"{key} =")), "")
+    asked = step_3(copy, "language")
+    assert asked.returncode == 1, asked.stdout
+    assert f"'{key}'" in asked.stdout
 
 
 def test_a_status_page_platform_is_one_file(copy: Path) -> None:

@@ -26,7 +26,8 @@ from tests.edges.flowing import CATALOGUE, MINUTE, look, publish
 from tests.edges.test_delivery import receiving
 
 WORLD = replace(
-    CATALOGUE, components=tuple(replace(part, name_zh="接口") for part in CATALOGUE.components if part.name == "API")
+    CATALOGUE,
+    components=tuple(replace(part, names={"zh": "接口"}) for part in CATALOGUE.components if part.name == "API"),
 )
 
 

@@ -81,7 +81,7 @@ def snapshot() -> Snapshot:
             f"shop/{name}",
             "shop",
             name,
-            "",
+            {},
             ComponentKind.WEB,
             health,
             NOW,

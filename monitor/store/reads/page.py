@@ -204,7 +204,7 @@ def _component(
         id=component.id,
         service=component.service,
         name=component.name,
-        name_zh=component.name_zh,
+        names=component.names,
         kind=component.kind,
         health=health,
         since=when_or_none(row.since_us),

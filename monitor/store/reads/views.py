@@ -94,7 +94,8 @@ class ComponentView:
     id: str
     service: str
     name: str
-    name_zh: str
+    names: Mapping[str, str]
+    """Code of a language → the name in it."""
     kind: ComponentKind
     health: Health
     since: datetime | None
