@@ -25,7 +25,7 @@ def export(catalogue: Catalogue, results: Iterable[Result], name: str, about: st
     """
     ordered = sorted(results, key=lambda item: (item.run.tick, item.run.attempt))
     if not ordered:
-        raise ValueError("no looks were recorded in that time")
+        raise ValueError("nothing was recorded in that time")
     start = from_micros(micros(ordered[0].run.tick) // 1_000_000 * 1_000_000)
     probes = {probe.id: probe for probe in catalogue.probes}
     used = dict.fromkeys(result.run.probe for result in ordered if result.run.probe in probes)
