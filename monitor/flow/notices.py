@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, exists, func, or_, select, update
 
+from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.entities import Alert
 from monitor.core.evaluation import Evaluation
 from monitor.core.model.alerting import Sending, Why
@@ -21,7 +22,6 @@ from monitor.store.transaction.store import SqlStore
 
 LEASE = timedelta(seconds=60)
 """A sender that died holds a notice for no longer than this; then it is sent again under the same key."""
-UNREADABLE = "the stored notice cannot be read"
 OPEN = (Sending.DUE.value, Sending.RETRYING.value)
 
 
@@ -57,7 +57,7 @@ def lease_notices(engine: Engine, owner: str, now: datetime, limit: int = 10) ->
     for row in rows:
         alert = unpack_or_none(Alert, row.body, "notice")
         if alert is None:  # it would come first at every lease, and hold up those behind it
-            settle_notice(engine, row.id, Sending.DEAD, now, owner=owner, error=UNREADABLE)
+            settle_notice(engine, row.id, Sending.DEAD, now, owner=owner, error=coded(MessageCode.NOTICE_UNREADABLE))
         else:
             found.append(_leased(row, alert))
     return tuple(found)

@@ -6,6 +6,7 @@ takeover or a lost acknowledgement.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -44,7 +45,9 @@ class Recorded:
     stored: int = 0
     duplicates: int = 0
     unknown_probes: int = 0
-    """Results of probes that the catalogue does not hold (any more), from the future or from no time: not stored."""
+    """Results of probes that the catalogue does not hold (any more), and those that are left out: not stored."""
+    left_out: dict[str, int] = field(default_factory=dict)
+    """Probe → results that cannot be true: of no possible time or number, or from the future. Not stored."""
     fenced: int = 0
     """Results of probes that another worker of the location has taken over: not stored."""
     rewound: set[str] = field(default_factory=set)
@@ -79,6 +82,8 @@ class Recorded:
         self.stored += other.stored
         self.duplicates += other.duplicates
         self.unknown_probes += other.unknown_probes
+        for probe, count in other.left_out.items():
+            self.left_out[probe] = self.left_out.get(probe, 0) + count
         self.fenced += other.fenced
         self.rewound |= other.rewound
         self.changes += other.changes
@@ -101,8 +106,14 @@ def record(
     With a ``claim`` only results of probes that it still covers are taken. Whatever judging raises stays with its own
     look or service (:mod:`monitor.flow.isolating`); what ``AWAY`` lists is raised, unless the database refused a row.
     """
-    takeable = [one for result in results if (one := plausible(result)) is not None]
-    done = Recorded(unknown_probes=len(results) - len(takeable))
+    takeable: list[Result] = []
+    impossible = Counter[str]()
+    for told in results:
+        if (result := plausible(told)) is None:
+            impossible[told.run.probe] += 1
+        else:
+            takeable.append(result)
+    done = Recorded(unknown_probes=impossible.total(), left_out=dict(impossible))
     ordered = sorted(takeable, key=lambda result: (ended(result), result.run.attempt))
     for start in range(0, len(ordered), BATCH):
         some = ordered[start : start + BATCH]
@@ -173,6 +184,8 @@ def _record_batch(
         probes = store.index.probes
         known = [r for r in results if r.run.probe in probes and r.run.tick <= now + FUTURE_LIMIT]
         done.unknown_probes = len(results) - len(known)
+        ahead = (result.run for result in results if result.run.tick > now + FUTURE_LIMIT)
+        done.left_out = dict(Counter(run.probe for run in ahead))
         store.load({store.index.service_of(probes[result.run.probe]) for result in known})
         evaluation, batch = Evaluation(store), _Batch(store)
         for result in known:

@@ -62,6 +62,8 @@ class Event(StrEnum):
     RESULTS_FENCED = "results_fenced"
     RESULTS_UNACKNOWLEDGED = "results_unacknowledged"
     RESULT_UNREADABLE = "result_unreadable"
+    RESULT_IMPOSSIBLE = "result_impossible"
+    """A time or number that no look can have."""
 
     # Storing and judging
     DATABASE_AWAY = "database_away"

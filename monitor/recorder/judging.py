@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -29,7 +31,9 @@ LATE = timedelta(minutes=5)
 FIRST_RETRY_S = 120.0
 LONGEST_RETRY_S = 3600.0
 NAMED = 5
-"""So many held services are named in the alert."""
+"""So many held services, or probes, are named in the alert."""
+LEFT_OUT_S = 3600.0
+"""The alert about looks that were left out ends when none was for so long: one alert, however many come."""
 
 
 class Judging:
@@ -49,6 +53,8 @@ class Judging:
         """Held service → when it is tried again, on the clock that never steps; at the start all at once."""
         self._pauses_s: dict[str, float] = {}
         self._given_up = 0
+        self._left_out = Counter[str]()
+        self._left_out_s = -math.inf
         self._tell()
 
     def apply(self, config: Settled) -> None:
@@ -104,7 +110,27 @@ class Judging:
         self._tell()
 
     def alert(self) -> str:
-        """Say for the operator's alert what is held and what to do; empty while nothing is."""
+        """Say for the operator's alert what is held or was left out, and what to do; empty while nothing is."""
+        return "; ".join(text for text in (self._said_of_held(), self._said_of_left_out()) if text)
+
+    def leave_out(self, counts: Mapping[str, int]) -> None:
+        """Tell of looks that cannot be true, or be read, by probe (or location, where the probe is not known)."""
+        for name, count in counts.items():
+            text = "Left out %d looks of %s: impossible time or number, or unreadable"
+            log.error(Event.RESULT_IMPOSSIBLE, text, count, name, probe=name, count=count)
+        self._counters.dropped.inc(sum(counts.values()))
+        self._left_out.update(counts)
+        self._left_out_s = clock.monotonic()
+
+    def _said_of_left_out(self) -> str:
+        if clock.monotonic() - self._left_out_s >= LEFT_OUT_S:
+            self._left_out.clear()
+        if not self._left_out:
+            return ""
+        names = ", ".join(sorted(self._left_out)[:NAMED]) + (", …" if len(self._left_out) > NAMED else "")
+        return coded(MessageCode.LOOKS_LEFT_OUT, n=self._left_out.total(), names=names)
+
+    def _said_of_held(self) -> str:
         held = sorted(self.quarantine.held.values(), key=lambda item: item.since)
         if not held:
             return ""
@@ -156,6 +182,8 @@ class Judging:
                 yield Recorded(unjudged={name: flow.Unjudged(tuple(some), words) for name, some in services.items()})
 
     def _count(self, done: Recorded) -> None:
+        if done.left_out:
+            self.leave_out(done.left_out)
         if done.fenced:
             self._counters.fenced.inc(done.fenced)
             text = "Fenced off %d late results of probes that another worker took over"

@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.core.catalogue import Probe
+from monitor.core.checks.plausible import plausible
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model.observations import Result
 from monitor.logs import Event, Room, hide
@@ -289,12 +290,17 @@ class Recorder:
         self._watched_since = self._watched_since or alive.since
 
     def _read(self, line: bytes) -> Result | None:
+        """Return a result as it can be judged; of one that cannot be, the operator hears."""
         try:
-            return loads_result(line)
+            told = loads_result(line)
         except CodecError as error:
             log.error(Event.RESULT_UNREADABLE, "Prober sent an unreadable result: %s", error)
-            self.counters.dropped.inc()
+            self.judging.leave_out({self.config.settings.location: 1})
             return None
+        result = plausible(told)
+        if result is None:
+            self.judging.leave_out({told.run.probe: 1})
+        return result
 
     def _persist(self, results: Sequence[Result]) -> None:
         """Store results, or put them on the spool; after a spooled one everything goes there, so that order holds."""

@@ -31,6 +31,7 @@ class MessageCode(StrEnum):
     RESULTS_WAIT = "results_wait"
     CANNOT_BE_JUDGED = "cannot_be_judged"
     CANNOT_BE_JUDGED_MORE = "cannot_be_judged_more"
+    LOOKS_LEFT_OUT = "looks_left_out"
     LOOK_NOT_JUDGED = "look_not_judged"
     IMPOSSIBLE_LENGTH = "impossible_length"
     OUT_OF_SOCKETS = "out_of_sockets"
@@ -54,6 +55,7 @@ class MessageCode(StrEnum):
 
     # Deliveries
     NOTICE_GIVEN_UP = "notice_given_up"
+    NOTICE_UNREADABLE = "notice_unreadable"
     CHANNEL_OFF = "channel_off"
     CHANNEL_GONE = "channel_gone"
     NO_ANSWER_WITHIN = "no_answer_within"
