@@ -218,6 +218,89 @@ def test_no_method_that_reaches_out_is_called_outside_the_wire() -> None:
     assert not found
 
 
+IMPORTERS = {
+    "monitor/cli/__init__.py",  # a command's file, when it is used
+    "monitor/kinds.py",  # what declares itself in a folder of equals
+    "monitor/prober/process.py",  # loads what kinds name under `imports`, and uvloop
+}
+"""Who may import by a name that is text; ruff bans what is imported by a statement."""
+
+
+def imported_round(node: ast.AST, path: str) -> list[str]:
+    """Return what an import statement brings that imports by text, or reads an address under another name."""
+    match node:
+        case ast.Import(names=named):
+            tools = [one.name for one in named if one.name.partition(".")[0] in ("importlib", "runpy")]
+            renamed = [one.name for one in named if one.name == "feedparser" and one.asname]
+            return renamed + tools * (path not in IMPORTERS)
+        case ast.ImportFrom(module=str(module), names=named):
+            if module.partition(".")[0] in ("importlib", "runpy", "pkgutil", "feedparser"):
+                return [one.name for one in named if (module, one.name) != ("importlib", "resources")]
+    return []
+
+
+def called_round(node: ast.AST, banned_names: set[str]) -> list[str]:
+    """Return what an expression imports by text, or reads from what may be an address."""
+    match node:
+        case ast.Name(id="__import__" | "exec" | "eval" as name):
+            return [name]
+        case ast.Attribute(attr="resolve_name" | "find_spec" | "spec_from_file_location" as name):
+            return [name]
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="feedparser")), args=args):
+            in_memory = bool(args) and ast.unparse(args[0]).startswith("io.BytesIO(")
+            return [] if in_memory else ["feedparser"]
+        case ast.Call(func=ast.Attribute(attr="import_module"), args=[ast.Constant(value=str(name)), *_]):
+            return [name] if name in banned_names else []
+        case ast.Subscript(value=ast.Attribute(attr="modules"), slice=ast.Constant(value=str(name))):
+            return [name] if name in banned_names else []
+    return []
+
+
+def ways_round(source: str, path: str) -> list[str]:
+    """Return what goes round the ban by name: imports by text, and readers that fetch an address by themselves."""
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["lint"]
+    names = {*ruff["flake8-tidy-imports"]["banned-api"], "socket"}
+    nodes = list(ast.walk(ast.parse(source)))
+    return [what for node in nodes for what in [*imported_round(node, path), *called_round(node, names)]]
+
+
+def test_no_name_in_text_and_no_reader_goes_round_the_ban() -> None:
+    found = {
+        name: ways
+        for path in SOURCES
+        if "wire" not in path.parts
+        if (ways := ways_round(path.read_text(encoding="utf-8"), name := str(path.relative_to(ROOT))))
+    }
+    assert not found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'import importlib; importlib.import_module("smtplib")',
+        'from importlib import import_module as fetch; fetch("smtplib")',
+        '__import__("smtplib")',
+        'import runpy; runpy.run_module("smtplib")',
+        'import pkgutil; pkgutil.resolve_name("smtplib:SMTP")',
+        "from pkgutil import resolve_name",
+        'import sys; sys.modules["smtplib"].SMTP("example.org")',
+        'exec("import smtplib")',
+        'import feedparser; feedparser.parse("https://example.org/feed")',
+        "import feedparser; feedparser.parse(body)",
+        "import feedparser as fp; fp.parse(url)",
+        "from feedparser import parse",
+    ],
+)
+def test_each_way_round_the_ban_is_found(line: str) -> None:
+    assert ways_round(line, "monitor/probes/scratch.py")
+
+
+@pytest.mark.parametrize("path", sorted(IMPORTERS))
+def test_who_may_import_by_text_may_not_import_what_is_banned(path: str) -> None:
+    assert ways_round('import importlib\nimportlib.import_module("smtplib")', path) == ["smtplib"]
+    assert ways_round('import importlib\nimportlib.import_module("uvloop")', path) == []
+
+
 def test_no_test_measures_time_or_memory() -> None:
     words = re.compile(r"perf_counter|process_time|thread_time|tracemalloc|getrusage|VmRSS|VmHWM|mark\.alone")
     found = [
