@@ -225,7 +225,7 @@ def test_an_outage_soon_after_a_pause_replays_though_nobody_was_there_to_miss_lo
 def test_what_cannot_be_exported_is_told(tmp_path: Path, engine: Engine) -> None:
     shown = run(tmp_path, "export-scenario", "nothing")
     assert shown.exit_code == 1
-    assert shown.output == "chatwatch: there is no incident nothing: chatwatch incident list names them\n"
+    assert shown.output == "chatwatch: there is no incident nothing; see chatwatch incident list --all\n"
 
 
 @pytest.mark.slow
