@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Awaitable, Callable
+from html import escape
 
 from monitor.simulator.line import HTML, Line, head
 from monitor.simulator.state import Fault, Trouble
@@ -40,6 +41,12 @@ async def _challenge(line: Line, _trouble: Trouble) -> None:
 
 async def _html(line: Line, _trouble: Trouble) -> None:
     await line.send(200, b"<html><head><title>Welcome</title></head><body>Please log in</body></html>", HTML)
+
+
+async def _notice(line: Line, trouble: Trouble) -> None:
+    said = escape(trouble.text)
+    title, body = (f"<title>{said[:60]}</title>", f"<h1>{said}</h1>") if said else ("", '<div id="root"></div>')
+    await line.send(200, f"<html><head>{title}</head><body>{body}</body></html>".encode(), HTML)
 
 
 async def _empty(line: Line, _trouble: Trouble) -> None:
@@ -127,6 +134,7 @@ BELOW: dict[Fault, Callable[[Line, Trouble], Awaitable[None]]] = {
     Fault.STATUS: _status,
     Fault.CHALLENGE: _challenge,
     Fault.HTML: _html,
+    Fault.NOTICE: _notice,
     Fault.EMPTY: _empty,
     Fault.GARBAGE: _garbage,
     Fault.BAD_JSON: _bad_json,

@@ -36,6 +36,8 @@ class Fault(StrEnum):
     """403 with the page of a bot wall."""
     HTML = "html"
     """200 with an HTML page, whatever was asked for."""
+    NOTICE = "notice"
+    """200 with a web page that says ``text`` instead of the product; without ``text`` an empty shell."""
     EMPTY = "empty"
     """200 without a body."""
     GARBAGE = "garbage"
@@ -136,6 +138,7 @@ class Trouble(Strict):
     status: int = Field(default=503, ge=200, le=599)
     after: int = Field(default=1, ge=0, le=10_000)
     to: str = ""
+    text: str = Field(default="", max_length=2000)
     size_mb: int = Field(default=8, ge=1, le=64)
 
 
