@@ -21,11 +21,13 @@ from tests.doors.running import ROOT
 RECIPES = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PRESET = """
 service: {id: acme, name: Acme, url: "https://chat.acme.example/", status_page: ""}
+parameters: {}
 components: [{id: web, name: Web chat, name_zh: 网页, kind: web}]
 probes:
   - {id: page, component: web, kind: http, interval: 1m, timeout: 10s, options: {url: "https://chat.acme.example/"}}
 sources:
-  service.url: {source: "https://acme.example/docs", date: 2026-11-30, verified: false}
+  service: {source: "https://acme.example/docs", date: 2026-11-30, verified: false}
+  probes.page.options: {source: "https://acme.example/docs", date: 2026-11-30, verified: false}
 """
 CHANNEL = """
 import json
@@ -182,13 +184,19 @@ def test_each_recipe_has_three_steps(what: str) -> None:
     assert [line[:3] for line in recipe.splitlines() if line[:1].isdigit()] == ["1. ", "2. ", "3. "]
 
 
-def test_a_vendor_is_one_file(copy: Path) -> None:
+def test_a_vendor_is_one_file_and_its_name_in_the_list(copy: Path) -> None:
     services = "services: [{preset: acme}]\n"
     assert check(copy, services).returncode == 1
     (copy / "monitor" / "vendors" / "acme.yaml").write_text(PRESET, encoding="utf-8")
     done = check(copy, services)
     assert done.returncode == 0, done.stderr
     assert "acme-page" in done.stdout
+    unnamed = step_3(copy, "vendor")
+    assert "test_the_presets_are_those_that_the_readme_promises" in unnamed.stdout
+    readme = copy / "monitor" / "vendors" / "README.md"
+    readme.write_text(readme.read_text(encoding="utf-8").replace("`librechat`.", "`librechat`, `acme`."), "utf-8")
+    asked = step_3(copy, "vendor")
+    assert asked.returncode == 0, asked.stdout
 
 
 def test_a_channel_is_one_file(copy: Path) -> None:
