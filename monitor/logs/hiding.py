@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -14,7 +13,6 @@ LONGEST = 2_000
 LONGEST_VALUE = 300
 _READ = 4 * LONGEST
 """So much of a text is looked at: whoever sends more pays no more."""
-_SCHEME = re.compile(r"^https?://")
 _NAMED_SECRETS = ("CHATWATCH_WEBHOOK_TOKEN",)
 _DATABASE = "CHATWATCH_DATABASE"
 
@@ -46,11 +44,8 @@ HIDDEN = Hidden()
 
 
 def hide(secrets: Iterable[str]) -> None:
-    """Let these secrets appear in no line of this process from now on.
-
-    Of an address its scheme is no secret: as its beginning it would take every other address out as well.
-    """
-    HIDDEN.add(_SCHEME.sub("", secret) for secret in secrets)
+    """Let these secrets appear in no line of this process from now on."""
+    HIDDEN.add(secrets)
 
 
 def of_environment(environ: Mapping[str, str]) -> Iterator[str]:

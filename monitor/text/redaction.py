@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from html import unescape
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 4
@@ -32,6 +32,7 @@ _KEY_SHAPE = re.compile(
 )
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSEEN = frozenset({"Cf", "Co", "Cn"})
+_ADDRESS = re.compile(r"(?i:https?)://\S+$")
 _PARTS = re.compile(r"[\s;,]+|(?<=\w)=(?=\w)")
 
 
@@ -46,6 +47,8 @@ class Forms(NamedTuple):
 
     whole: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
+    firm: frozenset[str] = frozenset()
+    """Those that count only in full, since they begin with what everybody may read."""
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -60,7 +63,7 @@ def redacted(text: str, forms: Forms) -> str:
     if forms.heads:
         plain = _lower(_ESCAPE.sub(_undone, text))
         if any(head in plain for head in forms.heads):
-            text = _cut_out(text, forms.whole)
+            text = _cut_out(text, forms)
     return _KEY_SHAPE.sub(REDACTED, text)
 
 
@@ -78,18 +81,26 @@ def as_seen(text: str) -> str:
 @lru_cache(maxsize=4096)
 def forms_of(secrets: tuple[str, ...]) -> Forms:
     """Return every spelling in which a secret may come back."""
-    found: set[str] = set()
+    torn: set[str] = set()
+    firm: set[str] = set()
     for secret in secrets:
         for part in _parts(secret.strip()):
-            found.update(_spellings(part))
-    bare = {_lower(_ESCAPE.sub(_undone, form)) for form in found}
-    whole = tuple(sorted((form for form in bare if len(form) >= _SHORTEST_SECRET), key=len, reverse=True))
-    return Forms(whole, tuple({form[:_TORN] for form in whole}))
+            if _ADDRESS.match(part):
+                hidden, named = _of_address(part)
+                torn.update(form for item in hidden for form in _spellings(item))
+                firm.update(form for item in named for form in _spellings(item))
+            else:
+                torn.update(_spellings(part))
+    bare, in_full = ({_lower(_ESCAPE.sub(_undone, form)) for form in forms} for forms in (torn, firm))
+    whole = tuple(sorted((form for form in bare | in_full if len(form) >= _SHORTEST_SECRET), key=len, reverse=True))
+    return Forms(whole, tuple({form[:_TORN] for form in whole}), frozenset(in_full - bare))
 
 
 def _parts(secret: str) -> Iterator[str]:
     """Yield the secret, and what is secret by itself in it: a token after its scheme, a cookie's value, a line."""
     yield secret
+    if _ADDRESS.match(secret):
+        return
     for part in _PARTS.split(secret):
         if len(part) >= _SHORTEST_PART:
             yield part
@@ -101,6 +112,22 @@ def _parts(secret: str) -> Iterator[str]:
             return
         yield pair
         yield pair.partition(":")[2]
+
+
+def _of_address(address: str) -> tuple[list[str], list[str]]:
+    """Return what is secret in an address, and what is only in full: its scheme and host are nobody's secret.
+
+    Were they part of one, its first letters would take every other address on that host out of what we say.
+    """
+    place = address.partition("://")[2]
+    host_end = min((at for mark in "/?#" if (at := place.find(mark)) >= 0), default=len(place))
+    account, _, host = place[:host_end].rpartition("@")
+    tail = place[host_end:]
+    values = [value for _, value in parse_qsl(tail.partition("?")[2]) if len(value) >= _SHORTEST_PART]
+    hidden = [*values, *([account, account.partition(":")[2]] if account else [])]
+    if len(tail) >= _SHORTEST_PART:
+        return [*hidden, tail], []
+    return hidden, [host + tail] if tail.strip("/?#") else []  # too short to be told from other words by itself
 
 
 def _spellings(part: str) -> Iterator[str]:
@@ -136,7 +163,7 @@ def _undone(escape: re.Match[str]) -> str:
     return letter if letter.isascii() or unicodedata.category(letter[0]) not in _UNSEEN else ""
 
 
-def _cut_out(text: str, forms: tuple[str, ...]) -> str:
+def _cut_out(text: str, forms: Forms) -> str:
     """Replace the parts of ``text`` that read like a secret once their escapes are undone."""
     letters, spans, at = [], [], 0
     for escape in _ESCAPE.finditer(text):
@@ -148,13 +175,13 @@ def _cut_out(text: str, forms: tuple[str, ...]) -> str:
     spans += [(place, place + 1) for place in range(at, len(text))]
     plain = _lower("".join([*letters, text[at:]]))
     parts, done = [], 0
-    for start, end in _merged(found for form in forms for found in _found(plain, form)):
+    for start, end in _merged(found for form in forms.whole for found in _found(plain, form, form in forms.firm)):
         parts += [text[done : spans[start][0]], REDACTED]
         done = spans[end - 1][1]
     return "".join([*parts, text[done:]])
 
 
-def _found(plain: str, form: str) -> Iterator[tuple[int, int]]:
+def _found(plain: str, form: str, in_full: bool) -> Iterator[tuple[int, int]]:
     """Yield where a secret stands, or begins and ends too early: somebody kept its first so many letters."""
     head = form[: min(len(form), _TORN)]
     at = plain.find(head)
@@ -162,7 +189,7 @@ def _found(plain: str, form: str) -> Iterator[tuple[int, int]]:
         end = at + len(head)
         while end < len(plain) and end - at < len(form) and plain[end] == form[end - at]:
             end += 1
-        if end - at == len(form) or end - at >= _TORN_INSIDE or end == len(plain):
+        if end - at == len(form) or (not in_full and (end - at >= _TORN_INSIDE or end == len(plain))):
             yield at, end
         at = plain.find(head, at + 1)
 

@@ -227,4 +227,7 @@ def test_a_webhooks_address_is_hidden_and_other_addresses_are_not(
 ) -> None:
     hide(["https://hooks.example/services/T01/B02/canary"])
     room.info(Event.STARTED, "POST https://hooks.example/services/T01/B02/canary; see https://status.example/")
-    assert json.loads(capsys.readouterr().err)["message"] == "POST https://[redacted]; see https://status.example/"
+    assert (
+        json.loads(capsys.readouterr().err)["message"]
+        == "POST https://hooks.example[redacted]; see https://status.example/"
+    )

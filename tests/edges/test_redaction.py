@@ -90,6 +90,38 @@ def test_the_token_inside_a_header_is_a_secret_by_itself() -> None:
     assert redact(f"wrong password {PLAIN}!", [f"Basic {basic('alice', PLAIN)}"]) == "wrong password [redacted]!"
 
 
+HOOK = "https://alice:hunter2-0@hooks.example/services/T01/canary-0123456789?key=k-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        (HOOK, "https://[redacted]@hooks.example[redacted]"),
+        ("Status page started at https://hooks.example/", "Status page started at https://hooks.example/"),
+        ("https://hooks.example is unreachable", "https://hooks.example is unreachable"),
+        ("https://hooks.example:8500/incidents", "https://hooks.example:8500/incidents"),
+        ("no hook /services/T01/canary-0123", "no hook [redacted]"),
+        ("https:\\/\\/hooks.example\\/services\\/T01\\/canary", "https:\\/\\/hooks.example\\[redacted]"),
+        (quote(HOOK, safe=""), "https%3A%2F%2F[redacted]%40hooks.example[redacted]"),
+        ("the key k-0123456789 is wrong", "the key [redacted] is wrong"),
+        ("the password hunter2-0 is wrong", "the password [redacted] is wrong"),
+    ],
+)
+def test_of_an_address_account_path_and_query_are_secret_and_the_host_is_none(said: str, left: str) -> None:
+    assert redact(said, [HOOK]) == left
+
+
+def test_a_short_path_is_secret_only_behind_its_host() -> None:
+    secret = ["https://ntfy.example/ab12"]
+    assert redact("https://ntfy.example/ab12 and https://ntfy.example/", secret) == (
+        "https://[redacted] and https://ntfy.example/"
+    )
+    assert redact("/ab12 is a page, ntfy.example/a", secret) == "/ab12 is a page, ntfy.example/a"
+    assert (
+        redact("https://ntfy.example/x", ["https://ntfy.example/", "http://ntfy.example"]) == "https://ntfy.example/x"
+    )
+
+
 @given(cut=st.integers(12, len(PLAIN)))
 def test_a_secret_that_was_cut_is_taken_out_wherever_it_stands(cut: int) -> None:
     text = redact(f'invalid key "{PLAIN[:cut]}…" given, {PLAIN[:cut]}** known', [PLAIN])
