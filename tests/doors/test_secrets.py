@@ -24,6 +24,8 @@ from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
 from monitor.store.engine import StoreError, open_engine
 from monitor.store.upgrade import migrate
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 from tests.doors.echoing import WAYS, Echo, echo, leaks, mail_server
 from tests.doors.running import ROOT, _get, free_port
 
@@ -332,7 +334,7 @@ def test_a_secret_that_cannot_be_sent_is_named_and_not_shown(tmp_path: Path, val
     config = load(tmp_path / "probes.yaml", given)
     off = [item.disabled for item in config.catalogue.probes if item.disabled]
     assert len(off) == len(WAYS)
-    assert all("OPENAI_KEY begins or ends" in why for why in off)
+    assert all("OPENAI_KEY begins or ends" in worded(why, lexicon()) for why in off)
     assert leaks(repr(config), SECRETS) == []
 
 
