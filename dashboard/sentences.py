@@ -13,7 +13,7 @@ from dashboard.words import Words, capital
 from monitor.core.catalogue import ComponentKind
 from monitor.core.components.baseline import Unusual
 from monitor.core.entities import MethodState
-from monitor.core.incidents.events import Cause, RegistrationChanged
+from monitor.core.model.incident_events import Cause, RegistrationChanged
 from monitor.core.model.registration import Method, Registration
 from monitor.core.model.states import Health, Impact
 from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot

@@ -12,7 +12,7 @@ from dashboard.sentences import Way, health_clause, registration_sentence, way_f
 from dashboard.words import Words, capital, web_address
 from monitor.core.components.registration import HEALTH
 from monitor.core.entities import IncidentEvent
-from monitor.core.incidents.events import (
+from monitor.core.model.incident_events import (
     Cause,
     ComponentBetter,
     ComponentWorse,

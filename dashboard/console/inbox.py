@@ -9,8 +9,8 @@ import streamlit as st
 from dashboard.console import shared
 from dashboard.parts import mark
 from dashboard.words import Words
-from monitor.core.alerts.rules import is_operators
 from monitor.core.commands import AcknowledgeAlert, ResolveAlert
+from monitor.core.model.alert_rules import is_operators
 from monitor.core.model.alerting import AlertState, Severity
 from monitor.core.model.states import Health
 from monitor.store import reads

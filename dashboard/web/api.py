@@ -17,7 +17,7 @@ from dashboard.parts import weakest
 from dashboard.web.render import slug
 from dashboard.words import Words, speak
 from monitor.core.incidents import transitions
-from monitor.core.incidents.events import EventKind, Note
+from monitor.core.model.incident_events import EventKind, Note
 from monitor.core.model.states import Health, IncidentStatus
 from monitor.store.reads.views import ComponentView, IncidentView, MaintenanceView, ServiceView, Snapshot, Uptime
 from monitor.text.cleaner import plain

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.entities import Alert
 from monitor.core.model.alerting import AlertState, Why
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.text.lexicon import Language
 from monitor.text.units import retry_after_s

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from monitor.channels.base import Kind, Notice, Options, Undeliverable, secret, unreached
 from monitor.channels.words import facts, title
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.wire import Limits, MailError, Wire, WireError
 from monitor.wire.mail import MailServer
 

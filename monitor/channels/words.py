@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from monitor.channels.base import Notice
-from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState
 from monitor.text.alerts import alert_line, fact_rows, rule_label
 from monitor.text.cleaner import plain

@@ -19,8 +19,8 @@ from monitor.cli.common import Failure, example, loaded, tell, with_config, with
 from monitor.config.faults import ConfigError, did_you_mean
 from monitor.config.load import Config, load
 from monitor.core.catalogue import Catalogue, Probe, Service
-from monitor.core.checks.guarantee import guarantee
-from monitor.core.checks.soundness import probe_warnings
+from monitor.core.components.guarantee import guarantee
+from monitor.core.components.soundness import probe_warnings
 from monitor.core.maintenance import Maintenance, windows
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import lexicon

@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.core.alerts.conditions import own_trouble
-from monitor.core.alerts.warning_codes import AnyWarning, code_of
 from monitor.core.alerts.warnings import ALERTS
 from monitor.core.catalogue import Probe
 from monitor.core.checks.steps import needs_second_look
 from monitor.core.codec import dumps_result
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result
 from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.warning_codes import AnyWarning, code_of
 from monitor.probes.base import shown_url
 from monitor.probes.marks import MEMORY, PageOptions
 from monitor.text.cleaner import plain

@@ -21,7 +21,7 @@ from monitor.config.secrets import Secrets
 from monitor.config.take import M, names_of, rest_of, take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Component, Policy, Probe, Service, service_of
-from monitor.core.checks.soundness import policy_faults
+from monitor.core.components.soundness import policy_faults
 from monitor.core.model.states import Health
 from monitor.probes import KINDS
 from monitor.probes.base import Options

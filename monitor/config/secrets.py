@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 from monitor.config.faults import Code, Faults
 from monitor.config.take import names_of
 from monitor.config.yamltree import Path_, Tree
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 
 REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PLACEHOLDER = "not-set"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.core.incidents.events import Cause
 from monitor.core.model.alerting import Severity, Verdict
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.states import Impact, IncidentStatus
 
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from monitor.core.alerts.rules import AnyRule
-from monitor.core.incidents.events import Cause, EventData, EventKind
+from monitor.core.model.alert_rules import AnyRule
 from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.incident_events import Cause, EventData, EventKind
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, Registration, Source
 from monitor.core.model.states import Health, Impact, IncidentStatus

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from monitor.core.alerts.budgets import LONGEST, Tally, budgets_burning
 from monitor.core.alerts.conditions import (
     Condition,
     about_us,
@@ -25,23 +26,22 @@ from monitor.core.alerts.conditions import (
     overdue,
     own_trouble,
 )
-from monitor.core.alerts.message_codes import MessageCode, coded
-from monitor.core.alerts.pipeline import WORKER_LIMIT, Pipeline
-from monitor.core.alerts.rules import Rule
 from monitor.core.alerts.warnings import noticed
 from monitor.core.catalogue import Catalogue
 from monitor.core.checks.key_doubt import confirm_auth, refusals
 from monitor.core.checks.network_doubt import clear, is_blind
 from monitor.core.checks.steps import is_duplicate, step
-from monitor.core.command_handlers import CommandContext, carry_out
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.baseline import Pace
-from monitor.core.components.budgets import LONGEST, Tally, budgets_burning
 from monitor.core.components.health import is_fresh, stale_after
-from monitor.core.components.verdicts import follow, judge, set_health, settle
 from monitor.core.entities import ComponentChange, RegistrationChange
+from monitor.core.judging.command_handlers import CommandContext, carry_out
+from monitor.core.judging.pipeline import WORKER_LIMIT, Pipeline
+from monitor.core.judging.verdicts import follow, judge, set_health, settle
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Severity
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health

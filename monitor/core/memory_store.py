@@ -9,14 +9,14 @@ from datetime import datetime
 from monitor.core import catalogue as watched
 from monitor.core.alerts.grouping import NotificationLog
 from monitor.core.alerts.routing import SilenceWindow
-from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue, Index, Probe, make_index, series_in_order
 from monitor.core.checks.probe_state import new_probe_state
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
-from monitor.core.incidents.events import Cause, UpstreamSaid
 from monitor.core.incidents.transitions import apply, is_open
 from monitor.core.maintenance import BY_FILE, LEFT_FILE, Maintenance, Window, around, held
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Verdict
+from monitor.core.model.incident_events import Cause, UpstreamSaid
 from monitor.core.model.observations import Certificate, Result
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamReading

@@ -10,19 +10,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from monitor.core.alerts.budgets import Tallies
 from monitor.core.catalogue import Catalogue
 from monitor.core.checks.network_doubt import is_blind
 from monitor.core.checks.plausible import plausible
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
-from monitor.core.components.budgets import Tallies
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.latencies import Latencies
-from monitor.core.components.verdicts import shown_health
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import Evaluation, ended, last_looks
-from monitor.core.incidents.events import Cause
+from monitor.core.judging.verdicts import shown_health
 from monitor.core.memory_store import MemoryStore
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome
 from monitor.core.model.registration import Registration

@@ -20,9 +20,9 @@ from monitor.core.components.baseline import Unusual
 from monitor.core.components.health import ComponentHealth, component_health
 from monitor.core.components.registration import RegistrationState
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
-from monitor.core.incidents.events import Cause
 from monitor.core.maintenance import Maintenance, Window
 from monitor.core.model.alerting import Verdict, Why
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Certificate, Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health

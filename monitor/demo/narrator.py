@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 
 from monitor import clock
 from monitor.core.entities import IncidentEvent
-from monitor.core.incidents.events import (
+from monitor.core.model.incident_events import (
     ComponentBetter,
     ComponentWorse,
     EventKind,

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from monitor import clock, flow
-from monitor.core.alerts.rules import AnyRule, Rule
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.commands import AcknowledgeAlert, JudgeAlert, ScheduleMaintenance, WritePostmortem
+from monitor.core.model.alert_rules import AnyRule, Rule
 from monitor.core.model.alerting import Verdict
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.states import Impact

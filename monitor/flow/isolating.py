@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine
 
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import service_of as named_in
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result
 from monitor.core.model.reasons import Reason
 from monitor.logs import Event, Room

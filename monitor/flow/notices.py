@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, Select, exists, func, or_, select, update
 
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.entities import Alert
 from monitor.core.evaluation import Evaluation
 from monitor.core.model.alerting import Sending, Why
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell

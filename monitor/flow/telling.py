@@ -9,8 +9,8 @@ from typing import assert_never
 
 from monitor import clock
 from monitor.core.entities import Alert, Incident, IncidentEvent
-from monitor.core.incidents.events import EventKind, FailedAgain
 from monitor.core.model.alerting import Severity
+from monitor.core.model.incident_events import EventKind, FailedAgain
 from monitor.logs import Event, Room
 from monitor.store.transaction.alerts import AlertStep
 from monitor.store.transaction.store import SqlStore

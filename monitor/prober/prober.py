@@ -17,10 +17,10 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import clock
 from monitor.config.load import Config
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks import pace
 from monitor.core.checks.pace import Pace
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.prober.grid import Grid, missed

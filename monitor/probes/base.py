@@ -22,11 +22,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
-from monitor.core.alerts.message_codes import MessageCode, coded
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import Proof
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Evidence, Observation, Phases
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode
 from monitor.core.scenario.durations import seconds
 from monitor.text.redaction import Forms, as_seen, forms_of, redacted
 from monitor.wire import Limits, Wire, WireError

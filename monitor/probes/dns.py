@@ -13,10 +13,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
-from monitor.core.alerts.warning_codes import WarningCode, detailed
 from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode, detailed
 from monitor.probes import base
 from monitor.probes.base import Context, Kind, Seconds, at_most
 from monitor.wire.names import NameAnswer, name_server

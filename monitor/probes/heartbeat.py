@@ -23,7 +23,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 
 from monitor import clock
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Evidence, Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes import base

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import regex
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.components.health import LEARNING
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import (
     EXPIRY_WARNING_S,

@@ -15,11 +15,11 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import Proof
 from monitor.core.components.health import LEARNING
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import dig, evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall, steps
 from monitor.probes.base import Context, Kind

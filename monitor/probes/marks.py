@@ -25,8 +25,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, field_validator
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import is_html
 from monitor.probes.base import host_of

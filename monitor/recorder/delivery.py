@@ -17,9 +17,9 @@ from monitor import clock
 from monitor.channels import KINDS
 from monitor.channels.base import Notice, Options, Undeliverable
 from monitor.config.settled import Settled
-from monitor.core.alerts.message_codes import MessageCode, coded
-from monitor.core.alerts.rules import Rule
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Sending
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, take_back_notices
 from monitor.logs import Event, Fields, Room
 from monitor.text.lexicon import Language, lexicon

@@ -11,8 +11,8 @@ from sqlalchemy import Engine
 
 from monitor import clock, flow
 from monitor.config.settled import Settled
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import service_of
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
 from monitor.flow.record import Recorded
 from monitor.logs import Event, Room

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, select
 
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Catalogue, Probe
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.schedule import count_between, slot, ticks_between

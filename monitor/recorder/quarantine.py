@@ -21,8 +21,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from monitor import __version__
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.codec import CodecError, dumps_result, loads_result, to_json
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.recorder.records import append, record, records, rewrite, sync_directory

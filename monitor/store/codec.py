@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, TypeAdapter
 
-from monitor.core.alerts.rules import rule_named
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import rule_named
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 

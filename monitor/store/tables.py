@@ -5,7 +5,7 @@ These classes describe columns and nothing else: readers get the views, never a 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Index, Table, text
+from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
 from monitor.store.results.tables import (
@@ -20,6 +20,7 @@ from monitor.store.results.tables import (
     RollupMinute,
     Series,
     Word,
+    table,
     text_column,
     us,
 )
@@ -364,8 +365,3 @@ class Beat(SQLModel, table=True):
     at_us: int = us()
     failed: bool = False
     words: str = text_column()
-
-
-def table(model: type[SQLModel]) -> Table:
-    """Return the table of a class above, for Core statements."""
-    return SQLModel.metadata.tables[str(model.__tablename__)]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
-from monitor.core.alerts.rules import Rule, row, rule_named
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Rule, row, rule_named
 from monitor.core.model.alerting import Severity
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health
+from monitor.core.model.warning_codes import WarningCode
 from monitor.text.lexicon import Lexicon
 from monitor.text.messages import worded
 from monitor.text.signup import Say, sign_up

@@ -1,11 +1,11 @@
-"""Messages about ourselves put into words: what :mod:`monitor.core.alerts.message_codes` stores without a language."""
+"""Messages about ourselves put into words: what :mod:`monitor.core.model.message_codes` stores without a language."""
 
 from __future__ import annotations
 
 import re
 from urllib.parse import unquote
 
-from monitor.core.alerts.message_codes import MessageCode
+from monitor.core.model.message_codes import MessageCode
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Lexicon
 

@@ -12,8 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
 from monitor.core.model.observations import Certificate
+from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
 
 NAME_CHARACTERS = 200
 CHAIN_LENGTH = 10

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monitor import clock
-from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
 from monitor.core.model.observations import Certificate, Phases
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Stream, dial
 from monitor.wire.guard import Guard

@@ -7,7 +7,7 @@ from collections import deque
 from enum import Enum
 
 from monitor import clock
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire.model import WireError
 

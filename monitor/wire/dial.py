@@ -14,9 +14,9 @@ from functools import cache
 from typing import NamedTuple
 
 from monitor import clock
-from monitor.core.alerts.message_codes import MessageCode, coded
-from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
 from monitor.wire.deadline import Deadline
 from monitor.wire.model import Timing, WireError, longer
 

@@ -17,7 +17,7 @@ from email.policy import SMTP
 from ipaddress import ip_address
 from typing import Literal, NamedTuple
 
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Step

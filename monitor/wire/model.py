@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import httpx
 
-from monitor.core.alerts.warning_codes import WarningText
 from monitor.core.model.observations import Certificate, Phases
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningText
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 CHARSETS = frozenset(

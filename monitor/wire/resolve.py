@@ -10,7 +10,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from monitor import clock
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.model import WireError

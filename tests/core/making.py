@@ -9,7 +9,7 @@ from typing import Any
 
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks import probe_state, steps
-from monitor.core.incidents.events import EventKind
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.observations import Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.scenario.notation import LETTERS, looks

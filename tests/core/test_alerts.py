@@ -13,15 +13,15 @@ from monitor.core.alerts import routing as alerts
 from monitor.core.alerts.conditions import Condition
 from monitor.core.alerts.grouping import NOTHING, NotificationLog
 from monitor.core.alerts.routing import SilenceWindow, Surroundings
-from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue, Component, Policy, Route
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.slo import RULES, Burning, Count
 from monitor.core.entities import Alert, Decision, Incident, MethodState
-from monitor.core.incidents.events import Cause
 from monitor.core.maintenance import Window
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, Registration, Source
 from monitor.core.model.states import Health, Impact, IncidentStatus

@@ -14,11 +14,11 @@ ROOT = Path(__file__).parents[2]
 MERGED = "@dataclass(frozen=True)\nclass Merged:\n    kind: ClassVar = EventKind.MERGED\n"
 ANOTHER = '@dataclass(frozen=True)\nclass Another:\n    kind: ClassVar = "another"\n'
 CHANGES = [
-    ("core/alerts/rules.py", '    TEST = "test"\n', '    TEST = "test"\n    NEW = "new"\n'),
-    ("core/alerts/warning_codes.py", "    UPSTREAM_UNREADABLE = ", '    NEW = "new.code"\n    UPSTREAM_UNREADABLE = '),
-    ("core/incidents/events.py", '    RELATED = "related"\n', '    RELATED = "related"\n    MERGED = "merged"\n'),
+    ("core/model/alert_rules.py", '    TEST = "test"\n', '    TEST = "test"\n    NEW = "new"\n'),
+    ("core/model/warning_codes.py", "    UPSTREAM_UNREADABLE = ", '    NEW = "new.code"\n    UPSTREAM_UNREADABLE = '),
+    ("core/model/incident_events.py", '    RELATED = "related"\n', '    RELATED = "related"\n    MERGED = "merged"\n'),
     (
-        "core/incidents/events.py",
+        "core/model/incident_events.py",
         "EventData = (\n",
         f"{MERGED}\n\nEventData = (\n    Merged |\n",
     ),
@@ -27,10 +27,10 @@ CHANGES = [
 ]
 KNOW = [
     "dashboard/timeline.py",
-    "monitor/core/incidents/events.py",
+    "monitor/core/model/incident_events.py",
     "monitor/core/incidents/transitions.py",
     "monitor/core/alerts/warnings.py",
-    "monitor/core/alerts/rules.py",
+    "monitor/core/model/alert_rules.py",
     "monitor/core/scenario/play.py",
     "monitor/demo/narrator.py",
     "monitor/prober/uplink.py",

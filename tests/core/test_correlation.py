@@ -7,9 +7,9 @@ from monitor.core.catalogue import Policy
 from monitor.core.entities import Incident
 from monitor.core.incidents import correlation
 from monitor.core.incidents.correlation import due, related, within_s
-from monitor.core.incidents.events import Cause, EventKind, Related
 from monitor.core.incidents.rules import Facts, decide
 from monitor.core.incidents.transitions import apply
+from monitor.core.model.incident_events import Cause, EventKind, Related
 from monitor.core.model.states import Impact, IncidentStatus
 
 from .making import at

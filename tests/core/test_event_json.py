@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.incidents.event_json import EventError, decode, decode_strictly, encode
-from monitor.core.incidents.events import (
+from monitor.core.model.incident_events import (
     ComponentBetter,
     ComponentWorse,
     EventData,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks import probe_state, steps
-from monitor.core.checks.guarantee import DELIVERY_S, guarantee
+from monitor.core.components.guarantee import DELIVERY_S, guarantee
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason
 

@@ -18,10 +18,10 @@ from monitor.core.evaluation import ended
 from monitor.core.incidents import rules as incidents
 from monitor.core.incidents import transitions
 from monitor.core.incidents.event_json import decode_strictly
-from monitor.core.incidents.events import Cause, ComponentWorse, EventKind, Note, Opened, UpstreamSaid
 from monitor.core.incidents.rules import Facts
 from monitor.core.incidents.transitions import IllegalTransitionError
 from monitor.core.maintenance import Window
+from monitor.core.model.incident_events import Cause, ComponentWorse, EventKind, Note, Opened, UpstreamSaid
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus

@@ -8,14 +8,14 @@ import pytest
 
 from monitor.core.alerts.conditions import LASTING, own_trouble
 from monitor.core.alerts.routing import reconcile
-from monitor.core.alerts.rules import is_operators
-from monitor.core.alerts.warning_codes import AnyWarning, WarningCode, WarningText, code_of, detailed
 from monitor.core.alerts.warnings import ALERTS, FIRM_LOOKS, RULE, noticed
 from monitor.core.codec import dumps_result, loads_result
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import is_operators
 from monitor.core.model.alerting import AlertState, Severity
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import AnyWarning, WarningCode, WarningText, code_of, detailed
 from tests.core.making import T0
 
 API = "deepseek/api"

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from monitor.core.alerts import review
-from monitor.core.alerts.review import Reviewed
-from monitor.core.alerts.rules import Rule
+from monitor.core import review
 from monitor.core.catalogue import Catalogue, Component, Policy, Route, Service
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Severity, Verdict
+from monitor.core.review import Reviewed
 
 from .making import at, probe, results
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.alerts.conditions import alert_key
-from monitor.core.alerts.rules import FROM_OUTSIDE, RULES, Audience, Foreign, Rule, is_operators, row, rule_named
+from monitor.core.model.alert_rules import FROM_OUTSIDE, RULES, Audience, Foreign, Rule, is_operators, row, rule_named
 from monitor.core.model.alerting import Severity
 
 STORED = {

@@ -12,12 +12,12 @@ from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, 
 from monitor.core.components import registration
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.registration import RegistrationState
-from monitor.core.components.verdicts import shown_health
 from monitor.core.entities import Alert, Incident, MethodState, RegistrationChange
 from monitor.core.incidents import rules as incidents
-from monitor.core.incidents.events import Cause, Opened
 from monitor.core.incidents.rules import Facts
+from monitor.core.judging.verdicts import shown_health
 from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.incident_events import Cause, Opened
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.core.model.states import Health, Impact, IncidentStatus

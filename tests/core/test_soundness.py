@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from monitor.core.catalogue import Policy
-from monitor.core.checks.soundness import policy_faults, probe_warnings
+from monitor.core.components.soundness import policy_faults, probe_warnings
 
 from .making import probe
 

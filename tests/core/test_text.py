@@ -8,16 +8,16 @@ from string import Formatter
 
 import pytest
 
-from monitor.core.alerts.message_codes import MessageCode
-from monitor.core.alerts.rules import FOREIGN_ROW, RULES, Foreign, Rule, row
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.entities import Alert
-from monitor.core.incidents.events import Cause, EventKind
 from monitor.core.model import alerting, reasons, registration, states
+from monitor.core.model.alert_rules import FOREIGN_ROW, RULES, Foreign, Rule, row
 from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.incident_events import Cause, EventKind
+from monitor.core.model.message_codes import MessageCode
 from monitor.core.model.reasons import Outcome, Scope
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health
+from monitor.core.model.warning_codes import WarningCode
 from monitor.text.alerts import alert_line, fact_rows, rule_label
 from monitor.text.lexicon import SECTION, Language, Lexicon, lexicon
 from tests.core.making import T0

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 import pytest
 
 from monitor.core.entities import Incident, IncidentEvent
-from monitor.core.incidents.events import Cause, Opened, UpstreamSaid
 from monitor.core.incidents.witness import concerns, is_quoted, lead_s, unquoted
+from monitor.core.model.incident_events import Cause, Opened, UpstreamSaid
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.core.incidents.events import EventKind
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, Registration
 from monitor.core.model.states import Health, Impact

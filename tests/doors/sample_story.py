@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.core.entities import IncidentEvent
 from monitor.core.incidents.event_json import decode_strictly
-from monitor.core.incidents.events import Cause, EventKind
+from monitor.core.model.incident_events import Cause, EventKind
 from monitor.core.model.states import Impact, IncidentStatus
 from monitor.store.reads.views import IncidentView
 

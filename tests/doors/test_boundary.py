@@ -23,7 +23,7 @@ from dashboard.web.app import Bounded, Site, application
 from monitor import clock, flow
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Service
 from monitor.core.commands import Command, HideIncident, OpenIncident, PostUpdate, ScheduleMaintenance
-from monitor.core.incidents.events import Cause
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact

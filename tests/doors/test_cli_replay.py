@@ -17,8 +17,8 @@ from sqlalchemy import Engine
 from monitor import clock, flow
 from monitor.cli import chatwatch
 from monitor.core import commands, replay
-from monitor.core.alerts.rules import row
 from monitor.core.catalogue import Catalogue
+from monitor.core.model.alert_rules import row
 from monitor.core.model.observations import Result
 from monitor.core.model.states import IncidentStatus
 from monitor.core.scenario import notation

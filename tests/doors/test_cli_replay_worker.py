@@ -17,7 +17,7 @@ from monitor.cli import chatwatch
 from monitor.core import replay
 from monitor.core.entities import IncidentEvent
 from monitor.core.incidents.event_json import encode
-from monitor.core.incidents.events import Cause
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Result
 from monitor.core.scenario import play as scenario
 from monitor.core.scenario.notation import seconds

@@ -14,10 +14,10 @@ from dashboard import serve
 from dashboard.console import act, probes, shared, tickets
 from dashboard.words import speak
 from monitor import clock
-from monitor.core.alerts.rules import Foreign, Rule
 from monitor.core.catalogue import Probe
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Foreign, Rule
 from monitor.core.model.alerting import AlertState, Severity
 from monitor.core.model.states import IncidentStatus
 from monitor.flow import accounts

@@ -13,8 +13,8 @@ from streamlit.testing.v1 import AppTest
 
 from monitor import clock, flow
 from monitor.core import commands as c
-from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Sending, Severity
 from monitor.core.model.observations import ChatTimes, Evidence, Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason

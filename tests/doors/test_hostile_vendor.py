@@ -21,8 +21,8 @@ from monitor import clock
 from monitor.channels import slack
 from monitor.channels.base import Notice
 from monitor.cli import chatwatch
-from monitor.core.alerts.rules import Foreign
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Foreign
 from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.store import reads
 from monitor.store.engine import open_engine

@@ -13,7 +13,7 @@ from dashboard import parts, sentences, timeline
 from dashboard.web import api, feeds, render
 from dashboard.words import speak
 from monitor.core.catalogue import Catalogue
-from monitor.core.incidents.events import EventKind, RegistrationChanged
+from monitor.core.model.incident_events import EventKind, RegistrationChanged
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, Registration
 from monitor.core.model.states import Health

@@ -16,14 +16,14 @@ from dashboard.parts import weakest
 from dashboard.web import render
 from dashboard.words import capital, speak, web_address
 from monitor.core import commands
-from monitor.core.alerts.message_codes import MessageCode
-from monitor.core.alerts.rules import Rule
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import ComponentKind, Policy
-from monitor.core.incidents.events import Cause, EventKind, RegistrationChanged
 from monitor.core.model import alerting, reasons, registration, states
+from monitor.core.model.alert_rules import Rule
+from monitor.core.model.incident_events import Cause, EventKind, RegistrationChanged
+from monitor.core.model.message_codes import MessageCode
 from monitor.core.model.registration import Method, Registration
 from monitor.core.model.states import Health
+from monitor.core.model.warning_codes import WarningCode
 from monitor.store.reads.views import IncidentView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.countries import countries, country

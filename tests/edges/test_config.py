@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from monitor.config.faults import Code, ConfigError, Fault
 from monitor.config.load import Config, load
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.model.alerting import Severity
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.states import Health
 
 GOOD = """\

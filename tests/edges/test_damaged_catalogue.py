@@ -14,7 +14,7 @@ from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.core.codec import dumps_result
 from monitor.core.commands import Silence
-from monitor.core.incidents.events import Cause
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.reasons import Reason
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import Quarantine

@@ -9,8 +9,8 @@ from sqlalchemy import Engine, text
 
 from monitor import flow
 from monitor.core import commands as c
-from monitor.core.incidents.events import Cause
 from monitor.core.model.alerting import Verdict
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Certificate
 from monitor.core.model.states import Impact
 from monitor.store import reads

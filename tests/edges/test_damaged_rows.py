@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 from monitor import flow
 from monitor.core.checks.probe_state import new_probe_state, rewind
 from monitor.core.commands import ScheduleMaintenance, Silence
-from monitor.core.incidents.events import Cause
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamReading

@@ -22,8 +22,8 @@ from monitor.channels.email import Email, message
 from monitor.channels.slack import body as slack_body
 from monitor.channels.webhook import Webhook
 from monitor.channels.words import facts, title
-from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.recorder.delivery import LONGEST_PAUSE_S, pause
 from monitor.text.cleaner import plain

@@ -14,8 +14,8 @@ from monitor.core import commands as c
 from monitor.core.catalogue import Catalogue, Publishing
 from monitor.core.components.health import stale_after
 from monitor.core.components.slo import Budget
-from monitor.core.incidents.events import ComponentBetter, EventKind, RegistrationChanged
 from monitor.core.model.alerting import AlertState, Sending, Verdict, Why
+from monitor.core.model.incident_events import ComponentBetter, EventKind, RegistrationChanged
 from monitor.core.model.observations import ChatTimes
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, insert
 from dashboard.web.render import pages, slug
 from monitor import flow
 from monitor.core.catalogue import Component, ComponentKind, Probe
-from monitor.core.incidents.events import Opened, RegistrationChanged
+from monitor.core.model.incident_events import Opened, RegistrationChanged
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health

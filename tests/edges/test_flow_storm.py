@@ -9,8 +9,8 @@ from monitor import flow
 from monitor.core import commands
 from monitor.core.alerts.grouping import DIGEST, GROUP_AFTER
 from monitor.core.catalogue import Catalogue, Component, Probe, Route, Service
-from monitor.core.incidents.events import EventKind, Related
 from monitor.core.model.alerting import AlertState, Sending, Severity, Why
+from monitor.core.model.incident_events import EventKind, Related
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.replay import Judge

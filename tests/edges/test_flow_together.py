@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Catalogue
-from monitor.core.incidents.events import EventKind
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health

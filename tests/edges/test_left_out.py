@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from monitor import clock
-from monitor.core.alerts.rules import Rule
 from monitor.core.codec import dumps_result
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.observations import Result
 from monitor.recorder.recorder import Recorder
 from monitor.runtime.messages import Batch

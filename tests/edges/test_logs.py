@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from monitor.core.incidents.events import EventKind
+from monitor.core.model.incident_events import EventKind
 from monitor.flow.telling import code_of, timed
 from monitor.logs import Event, Room, hide, shown_database
 from monitor.logs.form import as_json, as_text, entry

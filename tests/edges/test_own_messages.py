@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from monitor.channels.base import Notice
 from monitor.channels.words import facts, title
-from monitor.core.alerts.message_codes import MessageCode, coded
-from monitor.core.alerts.rules import RULES, Audience, Rule, row
 from monitor.core.entities import Alert
 from monitor.core.evaluation import Evaluation
 from monitor.core.memory_store import MemoryStore
+from monitor.core.model.alert_rules import RULES, Audience, Rule, row
 from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.core.state_store import WorkerReport
 from monitor.text.lexicon import Language, lexicon

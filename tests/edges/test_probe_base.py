@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydantic import Field, SecretStr, ValidationError
 
 from monitor import clock
-from monitor.core.alerts.warning_codes import WarningText
 from monitor.core.model.observations import Evidence, Observation, Phases
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.warning_codes import WarningText
 from monitor.core.scenario.durations import seconds
 from monitor.probes import KINDS, base
 from monitor.probes.base import Context, Kind, Seconds, look, tidy

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.probes.chat.budget import PROMPT_TOKENS, Ledger, Plan, Rung, choose, left
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

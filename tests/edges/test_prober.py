@@ -13,8 +13,8 @@ import pytest
 
 from monitor import clock
 from monitor.config.load import Config, load
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Probe
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.schedule import slot

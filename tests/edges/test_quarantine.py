@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor import clock, flow
 from monitor.config.settled import Settled
-from monitor.core.alerts.rules import Rule
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from monitor import flow
 from monitor.core import replay
 from monitor.core.catalogue import Component, ComponentKind, Probe
-from monitor.core.incidents.events import EventKind
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration

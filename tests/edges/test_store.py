@@ -15,12 +15,12 @@ from sqlalchemy import Engine, func, inspect, select, text
 from sqlmodel import SQLModel
 
 from monitor import flow
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.observations import Certificate, ChatTimes, Evidence, Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import reads, schema, tables

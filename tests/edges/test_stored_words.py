@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Rule
 from monitor.store.codec import pack, unpack
 
 ALERT = {

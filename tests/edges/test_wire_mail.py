@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.wire import Limits, MailError, Resolver, Wire, WireError
 from monitor.wire import mail as smtp

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from monitor.core.alerts.rules import Rule
 from monitor.core.commands import Command, CommandResult
 from monitor.core.entities import Alert, IncidentEvent
-from monitor.core.incidents.events import EventKind
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Sending, Why
+from monitor.core.model.incident_events import EventKind
 from monitor.core.state_store import Notice
 from monitor.store.codec import pack, unpack
 

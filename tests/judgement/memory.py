@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitor.core.alerts import alertmanager
+from monitor.core.alerts.budgets import Tallies
 from monitor.core.commands import Command, CommandError, CommandResult
 from monitor.core.components import baseline
-from monitor.core.components.budgets import Tallies
 from monitor.core.components.latencies import Latencies
 from monitor.core.evaluation import Evaluation
 from monitor.core.memory_store import MemoryStore

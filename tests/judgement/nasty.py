@@ -11,7 +11,6 @@ from typing import Any
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import Catalogue
 from monitor.core.checks.plausible import EARLIEST, plausible
 from monitor.core.codec import CodecError, loads_result
@@ -21,6 +20,7 @@ from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, Registration, Source
 from monitor.core.model.states import Health, Impact, IncidentStatus
+from monitor.core.model.warning_codes import WarningCode
 from tests.judgement.stories.stage import START
 from tests.judgement.worlds import world
 

@@ -23,11 +23,11 @@ from typing import get_args
 import pytest
 
 from monitor.core import commands as c
-from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Planned
-from monitor.core.incidents.events import EventKind
 from monitor.core.maintenance import Maintenance
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Why
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.states import Impact
 from tests.edges.databases import Server
 from tests.judgement.empty import postgres_databases, sqlite_files

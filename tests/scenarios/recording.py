@@ -15,12 +15,12 @@ from monitor.core.checks.network_doubt import is_blind
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.health import ComponentHealth, component_health
-from monitor.core.components.verdicts import shown_health
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import ended, last_looks
 from monitor.core.incidents.event_json import decode_strictly
-from monitor.core.incidents.events import Cause
+from monitor.core.judging.verdicts import shown_health
 from monitor.core.model.alerting import Severity, Why
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome
 from monitor.core.model.registration import Registration

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from monitor.core.checks import pace
-from monitor.core.checks.guarantee import guarantee
+from monitor.core.components.guarantee import guarantee
 from monitor.core.evaluation import ended
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason

@@ -159,7 +159,7 @@ def export_scenario(incident: str, output: Path | None) -> None:
 def recorded_scenario(engine: Any, incident_id: str) -> dict[str, Any]:
     """Return the scenario of a recorded incident."""
     from monitor import clock
-    from monitor.core.incidents.events import EventKind
+    from monitor.core.model.incident_events import EventKind
     from monitor.core.scenario.export import export
     from monitor.core.scenario.recorded import frame
     from monitor.store import reads
@@ -222,7 +222,7 @@ def _was_silent(catalogue: Catalogue, results: Sequence[Result], end: datetime) 
 
 def _past(engine: Any, view: Any, start: datetime, end: datetime, silent: bool) -> Any:
     from monitor.core.alerts.routing import SilenceWindow
-    from monitor.core.alerts.rules import row
+    from monitor.core.model.alert_rules import row
     from monitor.core.scenario.recorded import Past
     from monitor.store import reads
     from monitor.store.engine import reading
@@ -272,7 +272,7 @@ def backtest(path: Path, name: str | None, changes: tuple[str, ...], days: float
     if name is None and not changes:
         raise click.UsageError("say what to try: --policy NAME or --set FIELD=VALUE")
     from monitor import clock
-    from monitor.core.alerts.review import backtest as compare
+    from monitor.core.review import backtest as compare
     from monitor.store import reads
 
     base = _named(path, name) if name else None
@@ -306,7 +306,7 @@ def _named(path: Path, name: str) -> Policy:
 def _tried(catalogue: Catalogue, base: Policy | None, changes: Sequence[str], service: str) -> dict[str, Policy]:
     """Return the policy to try for each probe concerned."""
     from monitor.config.models import policy_of
-    from monitor.core.checks.soundness import policy_faults
+    from monitor.core.components.soundness import policy_faults
 
     if service and service not in {item.id for item in catalogue.services}:
         raise Failure(f'no service "{service}" is watched')

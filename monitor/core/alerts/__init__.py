@@ -1,1 +1,1 @@
-"""Conditions, alerts, who is notified of them, and the reason when nobody is."""
+"""Conditions, who is notified of them, and the reason when nobody is."""

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.alerts.conditions import Condition
-from monitor.core.alerts.rules import FROM_OUTSIDE, Foreign
 from monitor.core.catalogue import Catalogue, service_of
+from monitor.core.model.alert_rules import FROM_OUTSIDE, Foreign
 from monitor.core.model.alerting import Severity
 
 MOST = 200

@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from monitor.core.alerts.rules import AnyRule, Rule
 from monitor.core.catalogue import service_of
 from monitor.core.components.baseline import Unusual, sentence
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.slo import Burning
 from monitor.core.entities import Incident, MethodState
-from monitor.core.incidents.events import Cause
 from monitor.core.incidents.transitions import is_open
+from monitor.core.model.alert_rules import AnyRule, Rule
 from monitor.core.model.alerting import Severity
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.reasons import Reason, Scope
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from monitor.core.alerts.conditions import Condition
-from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert, Decision
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Severity, Why
 
 DIGEST = Rule.DIGEST

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 
 from monitor.core.alerts.conditions import LOUDNESS, Condition
 from monitor.core.alerts.grouping import DIGEST, DIGEST_HOLD_S, GROUP_AFTER, NOTHING, NotificationLog
-from monitor.core.alerts.rules import Audience, Rule, is_operators, row
 from monitor.core.catalogue import Catalogue, Policy, Route
 from monitor.core.entities import Alert, Decision
 from monitor.core.maintenance import Window, covering
+from monitor.core.model.alert_rules import Audience, Rule, is_operators, row
 from monitor.core.model.alerting import AlertState, Severity, Why
 
 

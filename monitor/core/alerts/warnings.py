@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from monitor.core.alerts.conditions import Condition, alert_key
-from monitor.core.alerts.rules import Rule
-from monitor.core.alerts.warning_codes import WarningCode, code_of
 from monitor.core.catalogue import service_of
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Severity
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome
+from monitor.core.model.warning_codes import WarningCode, code_of
 
 RULE = Rule.WARNING
 CLEAR_LOOKS = 3

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address
 
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks.probe_state import ProbeState
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 

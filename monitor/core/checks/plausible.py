@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, TypeVar
 
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result
 from monitor.core.model.reasons import Reason
 

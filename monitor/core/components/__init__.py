@@ -1,1 +1,1 @@
-"""From the states of probes to what a visitor knows by name: health, registration, latency, budgets."""
+"""From the states of probes to what a visitor knows by name: health, registration, latency, objectives."""

@@ -16,11 +16,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
-from monitor.core.alerts.message_codes import MessageCode, coded
 from monitor.core.catalogue import Policy
 from monitor.core.checks.steps import QUIET_REASONS
 from monitor.core.components import sketch
 from monitor.core.components.health import ComponentHealth, quorum
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health
 

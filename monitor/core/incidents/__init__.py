@@ -1,1 +1,1 @@
-"""What the public reads: an append-only history of events, and what it folds into."""
+"""What the public reads: when an incident opens, changes and ends, and what its events fold into."""

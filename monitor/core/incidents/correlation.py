@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from monitor.core.entities import Incident
-from monitor.core.incidents.events import Cause
 from monitor.core.incidents.transitions import is_open
+from monitor.core.model.incident_events import Cause
 
 TOGETHER_S = 300.0
 SETTLE_S = 120.0

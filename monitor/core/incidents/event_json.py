@@ -13,7 +13,7 @@ from types import NoneType
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 from monitor.core.codec import converters
-from monitor.core.incidents.events import KEPT, EventData, EventKind, class_of
+from monitor.core.model.incident_events import KEPT, EventData, EventKind, class_of
 
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError)
 

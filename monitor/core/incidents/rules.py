@@ -18,7 +18,14 @@ from monitor.core.components.health import ComponentHealth
 from monitor.core.components.registration import is_worse
 from monitor.core.entities import Incident, IncidentEvent, RegistrationChange
 from monitor.core.incidents import correlation
-from monitor.core.incidents.events import (
+from monitor.core.incidents.transitions import (
+    IMPACT,
+    RANK,
+    apply,
+    is_open,
+)
+from monitor.core.maintenance import Window
+from monitor.core.model.incident_events import (
     Cause,
     ComponentBetter,
     ComponentWorse,
@@ -36,13 +43,6 @@ from monitor.core.incidents.events import (
     Resolved,
     UpstreamSaid,
 )
-from monitor.core.incidents.transitions import (
-    IMPACT,
-    RANK,
-    apply,
-    is_open,
-)
-from monitor.core.maintenance import Window
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health, Impact
 

@@ -49,7 +49,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from monitor.core.entities import Incident, IncidentEvent
-from monitor.core.incidents.events import (
+from monitor.core.model.incident_events import (
     ComponentBetter,
     ComponentWorse,
     EventKind,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from monitor.core.entities import Incident, IncidentEvent
-from monitor.core.incidents.events import Cause, EventKind, UpstreamSaid
+from monitor.core.model.incident_events import Cause, EventKind, UpstreamSaid
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 
 BEFORE = timedelta(hours=2)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from monitor.core.alerts.warning_codes import AnyWarning
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.registration import MethodReading
 from monitor.core.model.upstream import UpstreamReading
+from monitor.core.model.warning_codes import AnyWarning
 
 
 @dataclass(frozen=True, slots=True)

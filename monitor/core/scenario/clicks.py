@@ -16,8 +16,8 @@ from monitor.core.commands import (
     Silence,
     WritePostmortem,
 )
-from monitor.core.incidents.events import EventKind
 from monitor.core.maintenance import Maintenance, repeat_fault
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.states import Impact, IncidentStatus
 from monitor.core.scenario.notation import ScenarioError, seconds
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from monitor.core.alerts.rules import Audience, row
 from monitor.core.catalogue import Catalogue, service_of
 from monitor.core.entities import Alert, ComponentChange, Decision
-from monitor.core.incidents.events import EventKind
+from monitor.core.model.alert_rules import Audience, row
 from monitor.core.model.alerting import Severity, Why
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.states import Health
 from monitor.core.replay import Judge
 from monitor.core.scenario.draw import OVER

@@ -39,7 +39,7 @@ from monitor.core.commands import (
 from monitor.core.components.health import ComponentHealth
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import ended
-from monitor.core.incidents.events import (
+from monitor.core.model.incident_events import (
     Cause,
     ComponentBetter,
     ComponentWorse,

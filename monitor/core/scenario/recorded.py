@@ -11,12 +11,12 @@ from datetime import datetime
 from typing import Any
 
 from monitor.core.alerts.routing import SilenceWindow
-from monitor.core.alerts.rules import row
 from monitor.core.catalogue import Catalogue
 from monitor.core.entities import Alert, Decision, IncidentEvent
 from monitor.core.incidents.event_json import encode
-from monitor.core.incidents.events import Cause, EventKind
 from monitor.core.maintenance import Window
+from monitor.core.model.alert_rules import row
+from monitor.core.model.incident_events import Cause, EventKind
 from monitor.core.scenario.export import exact
 from monitor.core.scenario.play import event_line, notice_line
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from monitor.core.catalogue import Catalogue, Probe
-from monitor.core.checks.guarantee import guarantee
+from monitor.core.components.guarantee import guarantee
 from monitor.core.components.health import quorum
 from monitor.core.model.states import Health
 from monitor.core.scenario.world import World

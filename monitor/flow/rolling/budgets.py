@@ -1,4 +1,4 @@
-"""Error budgets from the roll-ups: the counted looks that :mod:`monitor.core.components.budgets` judges."""
+"""Error budgets from the roll-ups: the counted looks that :mod:`monitor.core.alerts.budgets` judges."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, Table, select
 
+from monitor.core.alerts.budgets import FINE_S, LONGEST_S, SECOND_US, Bucket, Tally
 from monitor.core.catalogue import Probe
-from monitor.core.components.budgets import FINE_S, LONGEST_S, SECOND_US, Bucket, Tally
 from monitor.core.evaluation import Evaluation
 from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import micros as us

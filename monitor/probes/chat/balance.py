@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes.answers import evidence, parse_json

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from monitor.core.alerts.message_codes import MessageCode, coded
+from monitor.core.model.message_codes import MessageCode, coded
 
 SLOW_DOWN_BELOW = 0.5
 SLOW_DOWN_BELOW_WHEN_FAILING = 0.1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall
 from monitor.probes.base import Context

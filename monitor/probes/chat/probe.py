@@ -30,10 +30,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
 from monitor.probes.base import Context, Kind, Memory
 from monitor.probes.chat import budget

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.chat.canary import Verdict
 from monitor.probes.chat.reply import ApiError, Reply
 

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.answers import is_html, parse_json, robot_wall
 from monitor.probes.base import Context
 from monitor.probes.registration.phrases import EXCERPT_CHARS

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
+from monitor.core.model.warning_codes import WarningCode
 from monitor.text.cleaner import as_time, as_url, clean
 
 COMPONENTS, INCIDENTS, RESOLVED, UPDATES = 200, 20, 5, 10

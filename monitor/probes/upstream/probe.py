@@ -13,11 +13,11 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import evidence, parse_json, robot_wall
 from monitor.probes.base import Context, Kind, Seconds

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.core.model.upstream import UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import is_html, parse_json, robot_wall
 from monitor.probes.base import Context

@@ -15,7 +15,9 @@ from sqlalchemy import Connection, Engine, Row, select
 from monitor.core.catalogue import Index
 from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.incidents.event_json import decode
-from monitor.core.incidents.events import (
+from monitor.core.incidents.transitions import is_open
+from monitor.core.incidents.witness import lead_s
+from monitor.core.model.incident_events import (
     ComponentBetter,
     ComponentWorse,
     EventData,
@@ -34,8 +36,6 @@ from monitor.core.incidents.events import (
     Resolved,
     UpstreamSaid,
 )
-from monitor.core.incidents.transitions import is_open
-from monitor.core.incidents.witness import lead_s
 from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from monitor.core.alerts.pipeline import WORKER_LIMIT
 from monitor.core.catalogue import ComponentKind, Probe
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.slo import Budget
 from monitor.core.entities import Alert, IncidentEvent, MethodState
-from monitor.core.incidents.events import Cause
+from monitor.core.judging.pipeline import WORKER_LIMIT
 from monitor.core.model.alerting import Sending, Verdict, Why
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Certificate, Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus

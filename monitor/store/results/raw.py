@@ -20,10 +20,10 @@ from monitor.core.model.registration import MethodReading
 from monitor.core.model.upstream import UpstreamReading
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
-from monitor.store import tables
 from monitor.store.codec import pack, span_s, span_us, unpack_or_none
 from monitor.store.engine import is_postgresql
-from monitor.store.tables import table
+from monitor.store.results import tables
+from monitor.store.results.tables import table
 
 RESULT, WORD, EVIDENCE = table(tables.Result), table(tables.Word), table(tables.Evidence)
 READING, CERTIFICATE = table(tables.Reading), table(tables.Certificate)

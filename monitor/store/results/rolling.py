@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Row, Table, insert, select, update
 
 from monitor.core.components import sketch
 from monitor.core.model.reasons import Outcome, Reason
-from monitor.store import tables
 from monitor.store.codec import DAY
+from monitor.store.results import tables
 from monitor.store.results.raw import REASONS, RESULT
-from monitor.store.tables import table
+from monitor.store.results.tables import table
 
 MINUTE, HOUR, DAYS = table(tables.RollupMinute), table(tables.RollupHour), table(tables.RollupDay)
 MARK = table(tables.Mark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, Table, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 # A big integer that is still an alias of SQLite's rowid where it is the key.
@@ -24,6 +24,11 @@ def us(**options: Any) -> Any:
 def text_column(default: str = "") -> Any:
     """Return a column of long text."""
     return Field(default=default, sa_type=Text)
+
+
+def table(model: type[SQLModel]) -> Table:
+    """Return the table of a class, for Core statements."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
 class Series(SQLModel, table=True):

@@ -13,8 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from monitor.core.alerts.grouping import NotificationLog
-from monitor.core.alerts.rules import Rule
 from monitor.core.entities import Alert, Decision
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Sending
 from monitor.core.schedule import micros as us
 from monitor.core.state_store import Notice

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, insert, select, update
 
 from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.incidents.event_json import decode, encode
-from monitor.core.incidents.events import Cause, EventKind, UpstreamSaid
 from monitor.core.incidents.transitions import apply, is_open
+from monitor.core.model.incident_events import Cause, EventKind, UpstreamSaid
 from monitor.core.schedule import micros as us
 from monitor.core.state_store import ComponentRow
 from monitor.store import tables

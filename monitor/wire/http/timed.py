@@ -11,9 +11,9 @@ from typing import NamedTuple, Protocol
 import httpx
 
 from monitor import clock
-from monitor.core.alerts.warning_codes import WarningCode, WarningText, detailed
 from monitor.core.model.observations import Certificate, Phases
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Step
 from monitor.wire.dial import Piece, Stream

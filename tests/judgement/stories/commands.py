@@ -8,10 +8,10 @@ from random import Random
 from typing import get_args
 
 from monitor.core import commands as c
-from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue
-from monitor.core.incidents.events import Cause
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Severity, Verdict
+from monitor.core.model.incident_events import Cause
 from monitor.core.model.states import Impact, IncidentStatus
 from tests.judgement.steps import Ids, Order
 

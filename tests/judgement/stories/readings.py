@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from monitor.core.alerts.conditions import alert_key
-from monitor.core.alerts.rules import Rule
-from monitor.core.alerts.warning_codes import AnyWarning, WarningCode, detailed
 from monitor.core.alerts.warnings import ALERTS
 from monitor.core.catalogue import ComponentKind, Probe
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Severity
 from monitor.core.model.observations import Certificate, ChatTimes, Observation
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
+from monitor.core.model.warning_codes import AnyWarning, WarningCode, detailed
 from tests.judgement.steps import Foreign, Inherit, RollUp, Sweep
 from tests.judgement.stories.stage import Seen, Stage
 from tests.judgement.stories.telling import failing, told

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.registration import Source
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.base import Context
 from monitor.probes.registration.detector import Detector, Heard, Reading, unread
 from monitor.probes.registration.phrases import says_existing_users_can_log_in, settled, statements

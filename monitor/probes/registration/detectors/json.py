@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from monitor.core.alerts.warning_codes import WarningCode
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.answers import dig
 from monitor.probes.registration.detector import Detector, Heard, Reading, missing, unread
 from monitor.text.cleaner import clean

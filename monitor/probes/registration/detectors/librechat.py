@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.registration import Method
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.registration.detector import OPEN, Detector, Heard, Reading, config, missing, says, sso_or_closed
 
 

@@ -5,8 +5,8 @@ Its protocol asks with an empty POST that starts no registration; choosing this 
 
 from __future__ import annotations
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.registration import Method, MethodReading, Source
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.base import Context
 from monitor.probes.registration.detector import (
     CLOSED,

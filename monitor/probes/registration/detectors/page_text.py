@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.registration.detector import Detector, Heard, Reading
 from monitor.probes.registration.phrases import says_existing_users_can_log_in, settled, statements
 from monitor.text.cleaner import Tag, attributes, clean, scan, visible_text

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.observations import Observation
 from monitor.core.model.registration import Registration, Source
 from monitor.core.model.states import IncidentStatus
 from monitor.core.model.upstream import UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.base import Context
 from monitor.probes.registration.detector import Detector, Reading, unread
 from monitor.probes.registration.observed import observed

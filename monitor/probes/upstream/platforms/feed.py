@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.upstream.parts import (
     BODY_CHARS,
     ID_CHARS,

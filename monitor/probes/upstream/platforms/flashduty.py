@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.answers import parse_json
 from monitor.probes.upstream.parts import (
     COMPONENTS,

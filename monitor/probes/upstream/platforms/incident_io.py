@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.upstream.parts import COMPONENTS, OVER, ROWS, Look, impact_of, need, worst
 from monitor.probes.upstream.platform import Endpoints, Platform
 from monitor.text.cleaner import as_map, as_rows, clean

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.core.alerts.warning_codes import WarningCode
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.upstream.parts import COMPONENTS, ROWS, Look, impact_word, need
 from monitor.probes.upstream.platform import Endpoints, Platform, is_document
 from monitor.text.cleaner import as_map, as_rows, clean

@@ -10,9 +10,9 @@ from typing import Any
 from monitor.core.alerts.conditions import Condition, alert_key
 from monitor.core.alerts.grouping import DIGEST, NOTHING, WINDOW, Held, Lately, digests, lately, stands_for
 from monitor.core.alerts.routing import SENDS, Surroundings, after, decide_routes, just_back, parents, reconcile
-from monitor.core.alerts.rules import Rule
 from monitor.core.catalogue import Catalogue
 from monitor.core.entities import Alert, Decision
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Why
 from monitor.core.model.states import Health
 from monitor.core.state_store import Notice, StateStore

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from monitor.core.alerts.rules import AnyRule
 from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.entities import Alert
+from monitor.core.model.alert_rules import AnyRule
 from monitor.core.model.alerting import Severity, Verdict, Why
 from monitor.core.model.observations import Result
 from monitor.core.replay import Judge, run

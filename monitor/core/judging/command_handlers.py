@@ -10,17 +10,17 @@ from typing import Any
 
 from monitor.core import commands as c
 from monitor.core.alerts.conditions import alert_key
-from monitor.core.alerts.pipeline import Pipeline
 from monitor.core.alerts.routing import SilenceWindow
-from monitor.core.alerts.rules import Rule
 from monitor.core.commands import CommandError, CommandResult
-from monitor.core.components.verdicts import follow
 from monitor.core.entities import Alert, Incident, IncidentEvent
-from monitor.core.incidents.events import EventData, Hidden, Note, Opened, Postmortem, Published, Resolved
 from monitor.core.incidents.rules import incident_id
 from monitor.core.incidents.transitions import IllegalTransitionError, is_open
+from monitor.core.judging.pipeline import Pipeline
+from monitor.core.judging.verdicts import follow
 from monitor.core.maintenance import Maintenance, repeat_fault
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Severity, Verdict, Why
+from monitor.core.model.incident_events import EventData, Hidden, Note, Opened, Postmortem, Published, Resolved
 from monitor.core.state_store import Notice, StateStore
 
 LONGEST_SILENCE = timedelta(days=90)

@@ -12,9 +12,9 @@ from monitor.core.components import baseline, registration
 from monitor.core.components.health import ComponentHealth
 from monitor.core.entities import ComponentChange, Incident, RegistrationChange
 from monitor.core.incidents import correlation
-from monitor.core.incidents.events import Cause, EventKind
 from monitor.core.incidents.rules import Facts, decide
 from monitor.core.incidents.witness import is_quoted, unquoted
+from monitor.core.model.incident_events import Cause, EventKind
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.core.state_store import ComponentRow, StateStore
