@@ -100,8 +100,32 @@ def test_any_json_endpoint_can_be_asked_with_its_own_fields() -> None:
     assert sign_in("json", Page(b'{"session": {}}'), **options)[0].reason is Reason.CONTENT
 
 
+def redirected(to: str, cookie: str = "sid=1") -> Page:
+    return Page(b"", 302, {"location": to, "set-cookie": cookie})
+
+
+AGAIN = b"<form><input name=user><input type=password name=password></form>"
 FORM = [
-    (Page(b"", 302, {"location": "/home", "set-cookie": "sid=1"}), "", Reason.OK),
+    (redirected("/home"), "", Reason.OK),
+    (redirected("/"), "", Reason.OK),
+    (redirected("/home", "sid=; Max-Age=0"), "", Reason.CONTENT),
+    (redirected("/home", "sid=x; expires=Thu, 01 Jan 1970 00:00:00 GMT"), "", Reason.CONTENT),
+    (redirected("/error"), "", Reason.AUTH),
+    (redirected("/login?error=1"), "", Reason.AUTH),
+    (redirected("/session?failed"), "", Reason.AUTH),
+    (redirected("/session"), "", Reason.AUTH),
+    (redirected("/auth/sign-in"), "", Reason.AUTH),
+    (redirected("/oops/access-denied"), "", Reason.AUTH),
+    (redirected("/maintenance"), "", Reason.CONTENT),
+    (redirected("/503.html"), "", Reason.CONTENT),
+    (redirected("https://elsewhere.example/home"), "", Reason.CHANGED),
+    (redirected("/chat/welcome"), "/chat/welcome", Reason.OK),
+    (redirected("/home"), "/chat/welcome", Reason.CONTENT),
+    (Page(AGAIN, 200, HTML), "", Reason.AUTH),
+    (Page(AGAIN, 200, HTML), "Welcome", Reason.AUTH),
+    (Page(b"", 200, HTML), "", Reason.EMPTY),
+    (Page("<h1>系统维护中</h1>".encode(), 200, HTML), "", Reason.CONTENT),
+    (Page(b"<h1>We are at capacity</h1>", 200, HTML), "", Reason.OVERLOADED),
     (Page(b"<h1>Welcome</h1>", 200, HTML), "Welcome", Reason.OK),
     (Page(b"<h1>Wrong password</h1>", 200, HTML), "Welcome", Reason.CONTENT),
     (Page(b"<h1>Log in</h1>", 200, HTML), "", Reason.CONTENT),

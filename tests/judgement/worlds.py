@@ -13,6 +13,7 @@ from monitor.core.catalogue import (
     Planned,
     Policy,
     Probe,
+    Proof,
     Publishing,
     Route,
     Service,
@@ -76,7 +77,9 @@ def _probes(rng: Random, component: Component) -> list[Probe]:
     found = [first]
     if rng.random() < 0.3:
         worst = rng.choice((Health.MAJOR, Health.PARTIAL, Health.DEGRADED))
-        found.append(replace(first, id=f"{slug}-2", impact_when_down=worst, disabled=rng.choice(("", "", "no key"))))
+        proves = Proof.WORK if worst is Health.MAJOR else Proof.EDGE
+        second = replace(first, id=f"{slug}-2", impact_when_down=worst, proves=proves)
+        found.append(replace(second, disabled=rng.choice(("", "", "no key"))))
     if rng.random() < 0.4:
         found.append(replace(first, id=f"{slug}-page", kind="upstream", witness=True, locations=PLACES[:1]))
     return found

@@ -141,6 +141,16 @@ def _failing(facts: Facts, now: datetime) -> dict[str, ComponentHealth]:
     return dict(sorted(found.items(), key=lambda item: (-item[1].health.severity, item[0])))
 
 
+def _is_same_story(last: Incident, new: Mapping[str, ComponentHealth]) -> bool:
+    """Say whether new trouble reopens the incident that was just resolved.
+
+    What works, but late or wrong, does not reopen an outage: the public would read "critical" of what answers.
+    It is a milder story of its own, and an outage after it is none of it either. Registration has one story at a time.
+    """
+    is_outage = any(verdict.health.severity >= Health.PARTIAL.severity for verdict in new.values())
+    return last.cause is Cause.REGISTRATION or is_outage == (RANK[last.impact] > RANK[Impact.MINOR])
+
+
 def _start(
     last: Incident | None, facts: Facts, failing: dict[str, ComponentHealth], now: datetime, policy: Policy
 ) -> tuple[IncidentEvent, ...]:
@@ -153,7 +163,7 @@ def _start(
         return ()
     if last is not None and last.resolved_at is not None:
         window = timedelta(seconds=policy.reopen_window_s)
-        if now - last.resolved_at <= window:
+        if now - last.resolved_at <= window and _is_same_story(last, new):
             draft = _Draft(last, last.id, now)
             _relapse(draft, Reopened, facts, failing)
             _tell_registration(draft, facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from monitor.core.catalogue import Probe
+from monitor.core.catalogue import Probe, Proof
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Outcome, Reason
 from tests.judgement import worlds
@@ -76,6 +76,23 @@ def weather(stage: Stage) -> None:
     """Every look finds something else: all reasons there are, or no look at all."""
     reasons = [None, *Reason, *[Reason.OK] * 30]
     stage.rounds(stage.rng.randint(4, 12), lambda _probe, _place, _n: stage.rng.choice(reasons))
+
+
+@told
+def refused(stage: Stage) -> None:
+    """Questions are refused until their evidence is stale, beside an edge that answers; then they are answered."""
+    rng = stage.rng
+    asking = [probe for probe in stage.catalogue.probes if probe.proves is Proof.WORK]
+    if not asking:
+        return
+    stage.calm(2)
+    for _ in range(2):
+        refusal = rng.choice([reason for reason in Reason if reason.outcome is Outcome.UNKNOWN])
+        for number in range(rng.randint(4, 7)):
+            stage.round(failing(asking, refusal), number)
+            if rng.random() < 0.4:
+                stage.add(Sweep(stage.moment()))
+    stage.rounds(rng.randint(1, 4), failing([], Reason.OK))
 
 
 @told
