@@ -99,6 +99,18 @@ def test_a_timeout_lasts_as_long_as_the_probe_waits() -> None:
     assert {(result.reason, result.duration_s) for result in late} == {(Reason.TIMEOUT_HEADERS, 7.0)}
 
 
+def test_a_tick_that_comes_during_a_look_is_missed() -> None:
+    probe = {"timeout": "90s", "offset": "0s"}
+    first, second, third, *_ = looks(world([{"fails": 1, "reason": "service.timeout.total"}], probe=probe))
+    assert [one.reason for one in (first, second, third)] == [
+        Reason.TIMEOUT_TOTAL,
+        Reason.OVERRUN,
+        Reason.TIMEOUT_TOTAL,
+    ]
+    assert second.run.tick - first.run.tick == third.run.tick - second.run.tick == timedelta(seconds=60)
+    assert second.started_at == ended(first)
+
+
 def test_an_answer_is_slow_after_as_long_as_the_probe_says() -> None:
     stretches = [{"took": "1s"}, {"from": "1h", "took": "4s"}]
     drawn = looks(world(stretches, probe={"slow_after": "3s"}))

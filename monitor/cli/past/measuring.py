@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from monitor.cli.common import COUNT_EVERY
+
 COLUMNS = (
     ("detected after, s", "detected_after_s"),
     ("told after, s", "told_after_s"),
@@ -32,17 +34,36 @@ def measured(data: Mapping[str, Any], seeds: int) -> list[Any]:
     from monitor.core.scenario.play import run
 
     runs: list[Any] = []
-    shown = sys.stderr.isatty() and seeds > 1
     first: int | None = None
     while len(runs) < seeds:
-        report = run(data, Judge, None if first is None else first + len(runs))
+        progress = Progress(f"seed {len(runs) + 1} of {seeds}")
+        report = run(data, Judge, None if first is None else first + len(runs), progress.seen)
         assert report.world is not None
         assert isinstance(report.judge, Judge)
         first = report.world.seed if first is None else first
-        runs.append(measure(report.judge, report.world, report.start, len(report.played)))
-        if shown:
-            click.echo(f"\r{len(runs)} of {seeds} seeds", err=True, nl=len(runs) == seeds)
+        runs.append(measure(report.judge, report.world, report.start, progress.looks))
+    Progress.over()
     return runs
+
+
+class Progress:
+    """Counts the looks of one seed and shows them on a terminal."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.looks = what, 0
+        self.shown = sys.stderr.isatty()
+
+    def seen(self, _: object) -> None:
+        """Count one look."""
+        self.looks += 1
+        if self.shown and self.looks % COUNT_EVERY == 0:
+            click.echo(f"\r{self.what}: {self.looks:,} looks", err=True, nl=False)
+
+    @staticmethod
+    def over() -> None:
+        """End the line."""
+        if sys.stderr.isatty():
+            click.echo("", err=True)
 
 
 def print_measured(name: str, runs: Sequence[Any], *, as_json: bool) -> None:

@@ -63,7 +63,7 @@ class Series:
         self.statements = [one for one in world.statements if one.service == service] if probe.witness else []
 
     def looks(self) -> Iterator[Result]:
-        """Yield looks in order; a tick that comes while a run of early looks goes on is not looked at by itself."""
+        """Yield looks in order; a tick that comes while one is under way is missed."""
         pace, interval_s, tick_s = pacing.START, float(self.probe.interval_s), self.first_s
         while tick_s < self.world.until_s:
             at_s, attempt, tick = tick_s, 1, self.start + timedelta(seconds=tick_s)
@@ -75,7 +75,14 @@ class Series:
                 if pause_s is None or end_s + pause_s >= self.world.until_s:
                     break
                 at_s, attempt = end_s + pause_s, attempt + 1
-            tick_s += interval_s * max(1, math.ceil((end_s - tick_s) / interval_s))
+            tick_s += interval_s
+            while tick_s < end_s:  # the scheduler came to it while the prober was still looking
+                yield self._overrun(tick_s, end_s)
+                tick_s += interval_s
+
+    def _overrun(self, tick_s: float, end_s: float) -> Result:
+        tick, at = (self.start + timedelta(seconds=moment_s) for moment_s in (tick_s, end_s))
+        return Result(RunId(self.probe.id, self.location, tick), at, 0.0, Observation(Reason.OVERRUN))
 
     def _look(self, tick: datetime, at_s: float, attempt: int) -> Result:
         seen, lasts_s = self._seen(at_s)

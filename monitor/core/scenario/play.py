@@ -20,6 +20,7 @@ not repeat to the second.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -124,12 +125,18 @@ class Player(Protocol):
         """Return the word over all ways to sign up."""
 
 
-def run(scenario: Mapping[str, Any], player: Callable[[Catalogue], Player] = Judge, seed: int | None = None) -> Report:
+def run(
+    scenario: Mapping[str, Any],
+    player: Callable[[Catalogue], Player] = Judge,
+    seed: int | None = None,
+    seen: Callable[[Result], None] | None = None,
+) -> Report:
     """Play a scenario through the rules and compare what came of it with what it expects.
 
-    ``seed`` takes the place of the file's own where looks are drawn.
+    ``seed`` takes the place of the file's own where looks are drawn. ``seen`` is told of each look, and none is kept.
     """
     play = _Play(scenario, player, seed)
+    play.seen = seen or play.played.append
     play.go()
     judge, start = play.judge, play.start
     causes = {item.incident: item.what.cause for item in judge.events if isinstance(item.what, Opened)}
@@ -234,6 +241,10 @@ def _told(event: IncidentEvent, start: datetime) -> list[str]:
             assert_never(event.what)
 
 
+def _order(item: tuple[datetime, int, Any]) -> tuple[datetime, int]:
+    return item[:2]
+
+
 class _Play:
     """One run of a scenario: the looks, clicks and checks in order of time."""
 
@@ -253,6 +264,7 @@ class _Play:
             self.judge.command(order, "scenario", self.start)
         self.unmet: list[str] = []
         self.played: list[Result] = []
+        self.seen: Callable[[Result], None] = self.played.append
         self.paces: dict[tuple[str, str], Pace] = {}
 
     def at(self, text: str) -> datetime:
@@ -262,17 +274,17 @@ class _Play:
         todo: list[tuple[datetime, int, Any]] = []
         for number, (name, text) in enumerate(self.scenario.get("looks", {}).items()):
             todo += [(at, number, look) for at, look in self._looks(name, str(text))]
-        if self.world is not None:
-            todo += [(ended(look), 0, look) for look in draw(self.world, self.catalogue, self.start)]
+        drawn = draw(self.world, self.catalogue, self.start) if self.world is not None else ()
         todo += [(self.at(click["at"]), -1, click) for click in self.scenario.get("clicks", ())]
         end = max((at for at, _, _ in todo), default=self.start)
         if "until" in self.scenario:
             end = max(end, self.at(self.scenario["until"]))
         every = timedelta(seconds=seconds(self.scenario.get("sweep", "10s")))
-        todo += [(self.start + n * every, 10_000, None) for n in range(1, (end - self.start) // every + 1)]
+        sweeps = ((self.start + n * every, 10_000, None) for n in range(1, (end - self.start) // every + 1))
         checks = self.scenario.get("expect", {}).get("health", {})
         todo += [(self.at(when), 20_000, ("check", when, want)) for when, want in checks.items()]
-        for at, _, what in sorted(todo, key=lambda item: item[:2]):
+        looks_ = ((ended(look), 0, look) for look in drawn)
+        for at, _, what in heapq.merge(sorted(todo, key=_order), looks_, sweeps, key=_order):
             self._do(at, what)
 
     def _do(self, at: datetime, what: Any) -> None:
@@ -289,7 +301,7 @@ class _Play:
                 self._record(result)
 
     def _record(self, result: Result) -> None:
-        self.played.append(result)
+        self.seen(result)
         self.judge.record([result])
 
     def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[Probe, str, tuple[str, ...]]]]:
