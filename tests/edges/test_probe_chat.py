@@ -15,6 +15,8 @@ from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.probes.chat.options import Options
 from monitor.simulator.play import serve as serve_vendor
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 from tests.edges import driven
 from tests.edges.chat_shapes import (
     ANTHROPIC,
@@ -242,7 +244,7 @@ def test_a_spent_budget_is_unknown_while_the_edge_lives_and_a_failure_when_it_do
     seen = looks(vendor, [0, 1, 2], memory, **small)
     assert [one.reason for one in seen] == [Reason.OK, Reason.BUDGET, Reason.BUDGET]
     assert seen[1].outcome is Outcome.UNKNOWN
-    assert "23 of 120 tokens" in seen[1].detail
+    assert "23 / 120 tokens" in worded(seen[1].detail, lexicon())
     vendor.listing = BUSY
     assert looks(vendor, [3], memory, **small)[0].reason is Reason.OVERLOADED
     assert looks(vendor, [13 * 60], memory, **small)[0].reason is Reason.OK
