@@ -44,6 +44,11 @@ class Words(Lexicon):
         own: dict[str, dict[str, Any]] = tomllib.loads((FOLDER / f"{language}.toml").read_text("utf-8"))
         self.table = self.table | {name: self.table.get(name, {}) | entries for name, entries in own.items()}
 
+    @property
+    def zone_label(self) -> str:
+        """The zone's name as people read it: "America/New York"."""
+        return self.zone_name.replace("_", " ")
+
     def is_one(self, n: int) -> bool:
         """Say whether a count takes the singular."""
         return bool(self.locale.plural_form(n) == "one")
@@ -109,6 +114,13 @@ def spoken(tag: str) -> Language | None:
     """Return our language for a browser's tag, as ``zh-CN``; None where we do not speak it."""
     code = tag.replace("_", "-").partition("-")[0].lower()
     return Language(code) if code in list(Language) else None
+
+
+def words_for(asked: str, browser: str, zone: str) -> Words:
+    """Return the words of the language asked for, else the browser's, else English; an unknown zone is UTC."""
+    if asked in list(Language):
+        return speak(Language(asked), zone)
+    return speak(spoken(browser) or Language.EN, zone)
 
 
 def others(language: Language) -> list[tuple[Language, str]]:

@@ -10,9 +10,8 @@ import streamlit as st
 from dashboard.console import audit, inbox, incidents, probes, review, shared, silences, tickets
 from dashboard.console.act import Console
 from dashboard.data import database_url
-from dashboard.live.shared import words_of_visit, zone_of
 from dashboard.palette import DARK, variables
-from dashboard.words import Words
+from dashboard.words import Words, words_for
 from monitor import clock
 from monitor.store.engine import AWAY, StoreError
 
@@ -121,6 +120,11 @@ def page(draw: Callable[[shared.ConsoleSession], None], redrawn: bool) -> Callab
     return body
 
 
+def words_of_visit() -> Words:
+    """Return the words of this visit, with times in the browser's zone."""
+    return words_for(st.query_params.get("lang", ""), st.context.locale or "", st.context.timezone or "UTC")
+
+
 def main() -> None:
     """Draw the sign-in form or the console."""
     words = words_of_visit()
@@ -154,7 +158,7 @@ def sign_out(console: Console, who: str, words: Words) -> None:
     """Draw the way out: the session ends on our side, then in the browser."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         st.html(
-            f'<p class="line dim">{words("signed_in_as", name=who)} · {words("zone_local", zone=zone_of(words))}</p>'
+            f'<p class="line dim">{words("signed_in_as", name=who)} · {words("zone_local", zone=words.zone_label)}</p>'
         )
         if st.button(words("sign_out"), key="sign-out", type="tertiary"):
             console.sign_out(token_of_visit())

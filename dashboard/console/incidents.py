@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.console import shared
-from dashboard.live.shared import in_zone
+from dashboard.scene import block, in_zone
 from dashboard.sentences import incident_title, names_of
-from dashboard.web.render import block
 from dashboard.words import capital
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident, WritePostmortem
 from monitor.core.model.states import Impact, IncidentStatus

@@ -63,7 +63,7 @@ def figure(visit: shared.Visit, part: ComponentView, hours: int) -> None:
         config={"displaylogo": False, "modeBarButtons": [["toImage"]], "scrollZoom": False},
         key="latency",
     )
-    zone = words("zone_local", zone=shared.zone_of(words)) + words("full_stop").rstrip()
+    zone = words("zone_local", zone=words.zone_label) + words("full_stop").rstrip()
     st.html(f'<p class="age">{words("chart_hint")} {zone}</p>')
     name = f"{part.id.replace('/', '-')}-{hours}h.csv"
     st.download_button(words("csv"), charts.as_csv(points), file_name=name, mime="text/csv", key="csv")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard.live import shared
-from dashboard.web.render import by_month, slug
+from dashboard.scene import by_month, slug
 
 
 def draw(visit: shared.Visit) -> None:

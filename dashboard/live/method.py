@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dashboard.live import shared
-from dashboard.web.render import method_page
+from dashboard.method import method_page
 
 
 def draw(visit: shared.Visit) -> None:

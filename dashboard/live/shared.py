@@ -13,15 +13,13 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, nothing
-from dashboard.web.render import block
-from dashboard.words import Words, others, speak, spoken, web_address
+from dashboard.scene import block, in_zone
+from dashboard.words import Words, others, web_address, words_for
 from monitor import clock
 from monitor.store.reads.views import Snapshot
-from monitor.text.lexicon import Language
 
 TTL_S = 5
 ANY_HOST = re.compile(r"//(0\.0\.0\.0|\[::\])(?=[:/]|$)")
-MOMENT = re.compile(r'<time datetime="([0-9T:.+-]+)" data-f="(clock|short|long|exact|full)">[^<]*</time>')
 
 
 class Visit(NamedTuple):
@@ -66,26 +64,8 @@ def held(url: str) -> Held:
 
 
 def words_of_visit() -> Words:
-    """Return the language that ``?lang=`` names, else the browser's, else English; times are in the browser's zone."""
-    asked, zone = st.query_params.get("lang", ""), st.context.timezone or "UTC"
-    if asked in list(Language):
-        return speak(Language(asked), zone)
-    return speak(spoken(st.context.locale or "") or Language.EN, zone)
-
-
-def zone_of(words: Words) -> str:
-    """Return the zone's name as people read it: "Europe/Berlin"."""
-    return words.zone_name.replace("_", " ")
-
-
-def in_zone(drawn: str, words: Words) -> str:
-    """Return a block with its moments in the reader's zone, UTC in the tooltip: there is no script to do it."""
-
-    def local(found: re.Match[str]) -> str:
-        when = datetime.fromisoformat(found[1])
-        return f'<time datetime="{found[1]}" title="{when:%Y-%m-%d %H:%M:%S} UTC">{words.moment(when, found[2])}</time>'
-
-    return MOMENT.sub(local, drawn)
+    """Return the words of this visit, with times in the browser's zone."""
+    return words_for(st.query_params.get("lang", ""), st.context.locale or "", st.context.timezone or "UTC")
 
 
 def theme_of_visit() -> str:
@@ -121,7 +101,7 @@ def frame(draw: Callable[[Visit], None]) -> None:
         said = words("as_of_none")
     else:
         age = words("ago", duration=words.duration((now - as_of).total_seconds()))
-        said = f"{words('as_of', time=words.moment(as_of, 'clock'))} {zone_of(words)} · {age}"
+        said = f"{words('as_of', time=words.moment(as_of, 'clock'))} {words.zone_label} · {age}"
     brand = f"<b>Chatwatch</b> {words('title')}"
     links = "".join(
         f'<a href="?lang={other}" lang="{other.tag}" target="_self">{name}</a>'
@@ -140,7 +120,7 @@ def footer(words: Words, address: str, host: str) -> str:
     links = (("status_page", words.language.home), ("api", "/api/v2/summary.json"), ("feeds", "/feed.atom"))
     drawn = [f'<a href="{address}{path}">{words(key)}</a>' for key, path in links if address]
     stop = words("full_stop").rstrip()
-    said = f"{words('footer')} {words('zone_local', zone=zone_of(words))}{stop}"
+    said = f"{words('footer')} {words('zone_local', zone=words.zone_label)}{stop}"
     return f'<footer class="age foot"><nav aria-label="{words("links")}">{"".join(drawn)}</nav><p>{said}</p></footer>'
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from dashboard import sentences, timeline
 from dashboard.parts import weakest
-from dashboard.web.render import slug
+from dashboard.scene import slug
 from dashboard.words import Words, speak
 from monitor.core.incidents import transitions
 from monitor.core.model.incident_events import EventKind, Note

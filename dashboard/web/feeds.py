@@ -8,7 +8,7 @@ from html import escape
 
 from dashboard import sentences, timeline
 from dashboard.palette import BADGE, DARK, colour
-from dashboard.web.render import slug
+from dashboard.scene import slug
 from dashboard.words import speak, web_address
 from monitor.core.model.states import Health
 from monitor.store.reads.views import Snapshot

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import charts, serve
 from dashboard.live import shared
 from dashboard.parts import with_gaps
-from dashboard.web.render import block
+from dashboard.scene import block
 from dashboard.words import speak
 from monitor import clock
 from monitor.store.reads.views import LatencyPoint

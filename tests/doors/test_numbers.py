@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from dashboard import parts
+from dashboard import method, parts, scene
 from dashboard.web import render
 from dashboard.words import Words, speak
 from monitor.core.catalogue import Policy
@@ -103,7 +103,7 @@ def test_every_number_of_a_page_opens_to_its_counts_window_exclusions_and_formul
     snapshot, words = SHOWN[name], speak(language)
     pages = render.pages(snapshot, sample.catalogue())
     whole = {path: body.decode() for path, body in pages.items() if (path.startswith("/zh") == (language == "zh"))}
-    whole["live"] = render.block("index.html", snapshot, language, "dark")
+    whole["live"] = scene.block("index.html", snapshot, language, "dark")
     for path, body in whole.items():
         if not path.endswith("/method"):
             assert Figures(body).bare == [], path
@@ -113,11 +113,11 @@ def test_every_number_of_a_page_opens_to_its_counts_window_exclusions_and_formul
 
 def board_is_told(found: Figures, snapshot: Snapshot, words: Words) -> None:
     for service in snapshot.services:
-        name = f"{render.slug(service.id)}-figures"
+        name = f"{scene.slug(service.id)}-figures"
         least = parts.weakest(service)
         uptime_told(said(found.opened[name]), least.uptime if least else service.uptime, words)
         for part in service.components:
-            name = f"{render.slug(part.id)}-figures"
+            name = f"{scene.slug(part.id)}-figures"
             opened, summary = said(found.opened[name]), said(found.summaries[name])
             uptime_told(opened, part.uptime, words)
             budget_told(opened, part, words)
@@ -148,7 +148,7 @@ def test_the_method_page_shows_the_policy_in_force_and_whose_differs(language: L
     rows = re.findall(r'<code>(\w+)</code></td><td class="short">([^<]*)</td><td>([^<]*)</td>', body)
     assert {name for name, _, _ in rows} == {field.name for field in fields(Policy)}
     for name, value, others in rows:
-        assert value == render.policy_value(words, name, getattr(strict, name)), name
+        assert value == method.policy_value(words, name, getattr(strict, name)), name
         assert others == words(
-            "policy_probe", value=render.policy_value(words, name, getattr(usual, name)), probes=odd.id
+            "policy_probe", value=method.policy_value(words, name, getattr(usual, name)), probes=odd.id
         ), name

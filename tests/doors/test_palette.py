@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dashboard import charts, palette
+from dashboard.scene import asset
 from dashboard.web import feeds
-from dashboard.web.render import asset
 from monitor.core.model.states import Health
 from tests.doors.running import ROOT
 

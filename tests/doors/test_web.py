@@ -19,6 +19,7 @@ import httpx
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from dashboard import scene
 from dashboard.data import STALE_AFTER, Reading, aged, last_good_path, load, save
 from dashboard.web import api, feeds, render
 from dashboard.web.app import PATIENCE, Site, application
@@ -408,8 +409,8 @@ def test_a_badge_says_name_and_state(january: httpx.Client) -> None:
 
 
 def test_odd_ids_become_safe_ones() -> None:
-    assert render.slug("deepseek/web") == "deepseek-web"
-    assert re.fullmatch(r"[0-9a-f]{16}", render.slug("../../etc/passwd\n"))
+    assert scene.slug("deepseek/web") == "deepseek-web"
+    assert re.fullmatch(r"[0-9a-f]{16}", scene.slug("../../etc/passwd\n"))
 
 
 def test_health_tells_the_age_of_the_data(january: httpx.Client) -> None:

@@ -11,9 +11,8 @@ from typing import Any, get_args
 import pytest
 
 from dashboard import sentences, timeline
-from dashboard.live.shared import in_zone
 from dashboard.parts import weakest
-from dashboard.web import render
+from dashboard.scene import in_zone, time_tag
 from dashboard.words import capital, speak, web_address
 from monitor.core import commands
 from monitor.core.catalogue import ComponentKind, Policy
@@ -272,7 +271,7 @@ def test_a_moment_is_told_in_the_zone_of_whoever_reads_it() -> None:
     assert speak(Language.EN, "Asia/Shanghai").moment(when) == "27 Jan, 23:30"
     for unknown in ("Nowhere/Atall", "../../etc/passwd", "\x00", ""):
         assert speak(Language.EN, unknown).moment(when) == "27 Jan, 15:30"
-    block = f"<p>{render.time_tag(speak(Language.EN), when, 'long')}</p>"
+    block = f"<p>{time_tag(speak(Language.EN), when, 'long')}</p>"
     there = in_zone(block, speak(Language.ZH, "Asia/Shanghai"))
     assert there == f'<p><time datetime="{when.isoformat()}" title="2025-01-27 15:30:00 UTC">1月27日 23:30</time></p>'
 

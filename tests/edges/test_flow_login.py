@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, insert
 
-from dashboard.web.render import pages, slug
+from dashboard.scene import slug
+from dashboard.web.render import pages
 from monitor import flow
 from monitor.core.catalogue import Component, ComponentKind, Probe
 from monitor.core.model.incident_events import Opened, RegistrationChanged
