@@ -182,6 +182,7 @@ class Scene:
             "affected": lambda incident: sentences.affected(incident, words, names),
             "entries": lambda incident: timeline.entries(incident, words, names),
             "crowded": timeline.crowded,
+            "since_key": timeline.since_key,
             "worst_mark": sentences.worst_state,
         }
 

@@ -1,17 +1,22 @@
-"""An incident's append-only events as the entries that a reader sees, newest or oldest first."""
+"""An incident's append-only events as the entries that a reader sees, in the order in which they became known.
+
+What is only learned later stands where it was learned, and says since when it was so: a start that is dated back, or
+the vendor's word from an hour ago, never slips behind what the reader has read already.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from dashboard.sentences import Way, health_clause, registration_sentence, way_from
 from dashboard.words import Words, capital, web_address
 from monitor.core.components.registration import HEALTH
 from monitor.core.entities import IncidentEvent
+from monitor.core.incidents.transitions import statuses
 from monitor.core.model.incident_events import (
     Cause,
     ComponentBetter,
@@ -33,7 +38,7 @@ from monitor.core.model.incident_events import (
 )
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, Registration
-from monitor.core.model.states import Health, Impact
+from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.store.reads.views import IncidentView
 from monitor.text.cleaner import plain
 
@@ -47,6 +52,7 @@ class Entry:
     """One entry of a timeline. ``quote`` and ``by`` are other people's words, already made plain, never yet escaped."""
 
     at: datetime
+    """When it was known."""
     state: str
     """The mark: a drawn state, or ``note`` for words."""
     sentence: str
@@ -59,6 +65,12 @@ class Entry:
     """The reason's code, for people who want it."""
     source: str = ""
     recorded_at: datetime | None = None
+    since: datetime | None = None
+    """When it happened, where that is another minute than the one in which it was known."""
+    seq: int = 0
+    """Number of its (first) event: it stays when other entries come."""
+    status: IncidentStatus = IncidentStatus.INVESTIGATING
+    """What the incident was once this was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +108,10 @@ Change = tuple[IncidentEvent, RegistrationChanged]
 
 
 def entries(incident: IncidentView, words: Words, names: Mapping[str, str]) -> tuple[Entry, ...]:
-    """Return the timeline, oldest first. Registration changes of one moment become one entry."""
+    """Return the timeline, what was known first first. Registration changes of one moment become one entry.
+
+    Each entry bears the status that the incident had until the next one was told, so the last bears its present one.
+    """
     teller = Teller(incident, words, names)
     told: list[Entry] = []
     held: dict[Method, Way] = {}
@@ -110,9 +125,42 @@ def entries(incident: IncidentView, words: Words, names: Mapping[str, str]) -> t
             continue
         told += tell_registration(teller, group, held)
         group = []
-        told += tell(teller, event)
+        told += [placed(entry, event) for entry in tell(teller, event)]
     told += tell_registration(teller, group, held)
-    return tuple(sorted(told, key=lambda entry: entry.at))
+    return tuple(in_order(told, incident))
+
+
+def placed(entry: Entry, event: IncidentEvent) -> Entry:
+    """Return the entry at the moment when its event was known."""
+    known, happened = event.recorded_at, event.at
+    same = happened >= known or happened.replace(second=0, microsecond=0) == known.replace(second=0, microsecond=0)
+    return replace(entry, at=known, since=None if same else happened, seq=event.seq)
+
+
+def in_order(told: Sequence[Entry], incident: IncidentView) -> Iterator[Entry]:
+    """Yield the entries with their statuses, none earlier than the one before it.
+
+    Looks that come in late are judged as of their own time: what they add is known no sooner than what is told already.
+    """
+    held, latest = statuses(incident.events), datetime.min.replace(tzinfo=UTC)
+    for number, entry in enumerate(told):
+        latest = max(latest, entry.at)
+        until = told[number + 1].seq if number + 1 < len(told) else math.inf
+        status = next((status for seq, status in reversed(held) if seq < until), entry.status)
+        yield replace(entry, at=latest, status=status)
+
+
+def since_key(entry: Entry) -> str:
+    """Return how a moment is told that lies before its entry: of the vendor's words it is when they were written."""
+    return "written" if entry.voice == "vendor" else "since"
+
+
+def text_of(entry: Entry, words: Words) -> str:
+    """Return the sentence with since when it was so, for readers of plain text: their times are UTC."""
+    if entry.since is None:
+        return entry.sentence
+    since = words(since_key(entry), time=words.moment(entry.since) + " UTC")
+    return words("sentence_gap").join(part for part in (entry.sentence, f"({since})") if part)
 
 
 def together(group: Sequence[Change], event: IncidentEvent, what: RegistrationChanged) -> bool:
@@ -260,14 +308,17 @@ def tell_registration(teller: Teller, group: Sequence[Change], held: dict[Method
     usable = any(way.state is not Registration.CLOSED for way in held.values())
     state = Health.PARTIAL if worst is Health.MAJOR and usable else worst
     return [
-        Entry(
-            event.at,
-            str(state),
-            sentence + teller.login(strongest.login),
-            "rule",
-            quote=plain(strongest.excerpt, 300),
-            url=web_address(strongest.url),
-            source=words.of(strongest.source) if strongest.source else "",
-            recorded_at=event.recorded_at,
+        placed(
+            Entry(
+                event.at,
+                str(state),
+                sentence + teller.login(strongest.login),
+                "rule",
+                quote=plain(strongest.excerpt, 300),
+                url=web_address(strongest.url),
+                source=words.of(strongest.source) if strongest.source else "",
+                recorded_at=event.recorded_at,
+            ),
+            group[0][0],
         )
     ]

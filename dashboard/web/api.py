@@ -16,9 +16,8 @@ from dashboard import sentences, timeline
 from dashboard.parts import weakest
 from dashboard.scene import slug
 from dashboard.words import Words, speak
-from monitor.core.incidents import transitions
-from monitor.core.model.incident_events import EventKind, Note
-from monitor.core.model.states import Health, IncidentStatus
+from monitor.core.model.incident_events import EventKind
+from monitor.core.model.states import Health
 from monitor.store.reads.views import ComponentView, IncidentView, MaintenanceView, ServiceView, Snapshot, Uptime
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language
@@ -144,27 +143,11 @@ def component_row(part: ComponentView, group: str | None, position: int, common:
     )
 
 
-def status_at(incident: IncidentView, when: datetime) -> IncidentStatus:
-    """Return the status an incident had once everything up to ``when`` had happened."""
-    status = IncidentStatus.INVESTIGATING
-    for event in incident.events:
-        if event.at > when:
-            continue
-        if isinstance(event.what, Note) and event.what.status is not None:
-            status = event.what.status
-        moved = transitions.TRANSITIONS.get((None if event.kind is EventKind.OPENED else status, event.kind))
-        status = status if moved is None else moved
-    return status
-
-
 def incident_row(incident: IncidentView, snapshot: Snapshot, url: str, words: Words) -> Json:
     """Return an incident with its updates, newest first."""
     names = sentences.names_of(snapshot, words)
     key = slug(incident.id)
-    rows = [
-        update_row(key, index, entry, status_at(incident, entry.at))
-        for index, entry in enumerate(timeline.entries(incident, words, names), 1)
-    ]
+    rows = [update_row(key, entry, words) for entry in timeline.entries(incident, words, names)]
     watched = [event.at for event in incident.events if event.kind is EventKind.RECOVERING]
     parts = {part.id: part for service in snapshot.services for part in service.components}
     common: Json = {
@@ -191,18 +174,19 @@ def incident_row(incident: IncidentView, snapshot: Snapshot, url: str, words: Wo
     }
 
 
-def update_row(incident: str, index: int, entry: timeline.Entry, status: IncidentStatus) -> Json:
+def update_row(incident: str, entry: timeline.Entry, words: Words) -> Json:
     """Return one update; other people's words are quoted after our sentence."""
-    body = f"{entry.sentence} “{entry.quote}”".strip() if entry.quote else entry.sentence
+    sentence = timeline.text_of(entry, words)
+    body = f"{sentence} “{entry.quote}”".strip() if entry.quote else sentence
     if entry.voice == "person":
-        body = entry.quote or entry.sentence
+        body = entry.quote or sentence
     return {
-        "id": f"{incident}-{index}",
+        "id": f"{incident}-{entry.seq}",
         "incident_id": incident,
-        "status": str(status),
+        "status": str(entry.status),
         "body": body,
-        "created_at": stamp(entry.recorded_at or entry.at),
-        "updated_at": stamp(entry.recorded_at or entry.at),
+        "created_at": stamp(entry.at),
+        "updated_at": stamp(entry.at),
         "display_at": stamp(entry.at),
         "affected_components": None,
         "deliver_notifications": False,
@@ -220,7 +204,7 @@ def maintenance_row(item: MaintenanceView, snapshot: Snapshot, url: str, words: 
     common: Json = {"created_at": first, "updated_at": first, "page_id": PAGE}
     extra = {"showcase": False, "start_date": None, "only_show_if_degraded": False}
     text = plain(item.text, 2000) or words("maintenance")
-    entry = timeline.Entry(min(item.starts_at, now), "maintenance", text, "person")
+    entry = timeline.Entry(min(item.starts_at, now), "maintenance", text, "person", seq=1)
     return common | {
         "id": key,
         "name": plain(item.title, 140),
@@ -232,7 +216,7 @@ def maintenance_row(item: MaintenanceView, snapshot: Snapshot, url: str, words: 
         "started_at": stamp(item.starts_at),
         "scheduled_for": stamp(item.starts_at),
         "scheduled_until": stamp(item.ends_at),
-        "incident_updates": [update_row(key, 1, entry, IncidentStatus.INVESTIGATING) | {"status": status}],
+        "incident_updates": [update_row(key, entry, words) | {"status": status}],
         "components": [
             component_row(parts[part], slug(item.service), index, common | extra)
             for index, part in enumerate(item.components, 1)

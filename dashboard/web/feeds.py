@@ -61,7 +61,8 @@ def stories(snapshot: Snapshot, url: str) -> list[tuple[str, str, str, datetime,
     told = []
     for incident in (*snapshot.open_incidents, *snapshot.past_incidents)[:50]:
         body = "\n".join(
-            f"{words.moment(entry.at)} UTC: {entry.sentence} {words('quote', text=entry.quote) if entry.quote else ''}"
+            f"{words.moment(entry.at)} UTC: {timeline.text_of(entry, words)} "
+            f"{words('quote', text=entry.quote) if entry.quote else ''}"
             for entry in timeline.entries(incident, words, names)
         )
         title = f"{sentences.incident_title(incident, words, names)} ({words.of(incident.status).lower()})"

@@ -45,6 +45,7 @@ Deciding twice on the same facts adds no second event.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import assert_never
 
@@ -145,6 +146,21 @@ def fold(events: Iterable[IncidentEvent]) -> Incident:
     if incident is None:
         raise ValueError("an incident without events")
     return incident
+
+
+def statuses(events: Iterable[IncidentEvent]) -> list[tuple[int, IncidentStatus]]:
+    """Return (number, status after it) of each event, oldest first, whoever's word the status is.
+
+    Events that a reader may not see, or that cannot be read, may be missing: what does not fit then changes nothing.
+    """
+    found: list[tuple[int, IncidentStatus]] = []
+    incident: Incident | None = None
+    for event in events:
+        if incident is not None or event.kind is K.OPENED:
+            with suppress(IllegalTransitionError):
+                incident = apply(incident, event)
+        found.append((event.seq, incident.status if incident else INVESTIGATING))
+    return found
 
 
 def _opened(event: IncidentEvent, what: Opened) -> Incident:
