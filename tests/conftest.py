@@ -3,6 +3,11 @@
 They take the time they need: a busy machine is no failure.
 """
 
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 BUSY = [HealthCheck.too_slow]
@@ -10,3 +15,23 @@ BUSY = [HealthCheck.too_slow]
 settings.register_profile("search", deadline=None, suppress_health_check=BUSY)
 settings.register_profile("chatwatch", settings.get_profile("search"), derandomize=True)
 settings.load_profile("chatwatch")
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Take back what a command that ran in this process did to the log."""
+    loggers = [logging.getLogger(), logging.getLogger("chatwatch")]
+    levels = [logger.level for logger in loggers]
+    handlers = list(loggers[0].handlers)
+    variables = {name: os.environ.get(name) for name in ("CHATWATCH_LOG_LEVEL", "CHATWATCH_LOG_FORMAT")}
+    yield
+    for name, value in variables.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+    for handler in [item for item in loggers[0].handlers if item not in handlers]:
+        if type(handler).__module__ == "monitor.logs.handler":
+            loggers[0].removeHandler(handler)
+            handler.close()

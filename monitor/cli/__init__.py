@@ -8,6 +8,7 @@ import sys
 import click
 
 from monitor import __version__
+from monitor.logs.soon import with_log
 
 COMMANDS = {
     "up": "running",
@@ -43,6 +44,10 @@ COMMANDS = {
 """Command → file. The order is that of ``chatwatch --help``."""
 
 
+RUNNING_ON = ("running", "recording")
+"""Files of commands that set up the log by themselves, and for whatever they start."""
+
+
 class Lazy(click.Group):
     """Imports a command's file only when it is needed, so that every start is quick."""
 
@@ -57,6 +62,8 @@ class Lazy(click.Group):
         module = importlib.import_module(f"monitor.cli.{COMMANDS[cmd_name]}")
         command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
+        if COMMANDS[cmd_name] not in RUNNING_ON:
+            with_log(command, cmd_name)
         return command
 
     def resolve_command(

@@ -1,4 +1,4 @@
-"""How much is logged and in which form: two options of every program that runs on, or two variables."""
+"""How much is logged and in which form: two options of every command, or two variables."""
 
 from __future__ import annotations
 

@@ -75,6 +75,7 @@ def test_every_command_explains_itself_with_an_example(words: list[str], command
     assert shown.exit_code == 0
     assert f"chatwatch {' '.join(words)}" in shown.output.split("Example:")[1]
     assert command.help
+    assert isinstance(command, click.Group) or {"--log-level", "--log-format"} <= set(shown.output.split())
 
 
 def test_every_command_of_the_table_exists() -> None:

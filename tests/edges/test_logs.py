@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import string
 import subprocess
@@ -11,7 +12,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -22,7 +25,8 @@ from monitor.logs.form import as_json, as_text, entry
 from monitor.logs.handler import Handler
 from monitor.logs.hiding import Hidden, of_environment
 from monitor.logs.limit import Limiter
-from monitor.logs.options import Form
+from monitor.logs.options import FORM, LEVEL, Form
+from monitor.logs.soon import with_log
 from monitor.recorder.contact import Contact
 from tests.edges import driven
 
@@ -231,3 +235,41 @@ def test_a_webhooks_address_is_hidden_and_other_addresses_are_not(
         json.loads(capsys.readouterr().err)["message"]
         == "POST https://hooks.example[redacted]; see https://status.example/"
     )
+
+
+@click.group()
+def trial() -> None:
+    """A command with commands."""
+
+
+@trial.command()
+@click.argument("name")
+def say(name: str) -> None:
+    """Log two lines and print one."""
+    room.info(Event.STARTED, "Hello %s", name)
+    room.warning(Event.STOPPED, "Goodbye %s", name)
+    click.echo(name)
+
+
+with_log(trial, "trial")
+
+
+@pytest.mark.parametrize(
+    ("options", "environ", "told"),
+    [
+        ([], {}, ["warning"]),
+        (["--log-level", "info"], {}, ["info", "warning"]),
+        (["--log-level", "error"], {LEVEL: "debug"}, []),
+        ([], {LEVEL: "debug"}, ["info", "warning"]),
+    ],
+)
+def test_a_command_that_ends_soon_logs_as_its_options_say(
+    options: list[str], environ: dict[str, str], told: list[str]
+) -> None:
+    done = CliRunner().invoke(trial, ["say", "you", "--log-format", "json", *options], env=environ)
+    assert done.exit_code == 0, done.output
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["level"] for line in lines] == told
+    assert all(line["program"] == "trial" for line in lines)
+    assert done.stdout == "you\n"
+    assert {LEVEL, FORM}.isdisjoint(os.environ), "what it starts is not told"

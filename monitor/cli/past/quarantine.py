@@ -142,13 +142,29 @@ def _here(held: Quarantine, names: Sequence[str], request: Request) -> None:
     from monitor.recorder.judging import Judging
     from monitor.recorder.metrics import Seen, registry_for
 
-    logging.getLogger("chatwatch").addHandler(logging.NullHandler())  # the failure is printed below in one line
     seen = Seen(clock.now)
-    with _database() as engine:
+    with _database() as engine, _printed_below():
         judging = Judging(engine, held, seen, registry_for(seen)[1], lambda: None)
         for name in names:
             for _ in judging.retry(name, request):
                 pass
+
+
+@contextmanager
+def _printed_below() -> Iterator[None]:
+    """Keep the rooms that judge quiet: the command prints each failure in one line."""
+    rooms = [logging.getLogger(f"chatwatch.{name}") for name in ("recorder", "flow")]
+
+    def quiet(_: logging.LogRecord) -> bool:
+        return False
+
+    for room in rooms:
+        room.addFilter(quiet)
+    try:
+        yield
+    finally:
+        for room in rooms:
+            room.removeFilter(quiet)
 
 
 @contextmanager
