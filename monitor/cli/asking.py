@@ -19,7 +19,8 @@ from monitor.cli.common import Failure, example, loaded, tell, with_config, with
 from monitor.config.faults import ConfigError, did_you_mean
 from monitor.config.load import Config, load
 from monitor.core.catalogue import Catalogue, Probe, Service
-from monitor.core.components.guarantee import guarantee
+from monitor.core.checks.sequential import cost_of, rule_of
+from monitor.core.components.guarantee import guarantee, price
 from monitor.core.components.soundness import probe_warnings
 from monitor.core.maintenance import Maintenance, windows
 from monitor.text.cleaner import plain
@@ -94,7 +95,7 @@ def _table(config: Config, expand: bool) -> None:
                 click.echo(f"  {component.name}  {component.id}")
                 for item in catalogue.probes:
                     if item.component == component.id:
-                        _row(item)
+                        _row(config, item)
                         if expand:
                             _options(config, item)
         _planned(catalogue, service)
@@ -107,10 +108,16 @@ def _table(config: Config, expand: bool) -> None:
         f"{len(catalogue.services)} services, {len(catalogue.components)} components, {len(catalogue.probes)} probes"
         f" ({off} switched off),\n{len(config.channels)} channels, {len(catalogue.routes)} routes"
     )
+    _remarks(config)
+
+
+def _remarks(config: Config) -> None:
     for channel in config.channels.values():
         if channel.disabled:
             click.secho(f"channel {channel.id} is switched off: {worded(channel.disabled, lexicon())}", fg="yellow")
-    if not catalogue.routes:
+    for hint in config.hints:
+        click.secho(hint, fg="yellow")
+    if not config.catalogue.routes:
         click.secho("Nobody is told of anything: there are no routes.", fg="yellow")
 
 
@@ -131,13 +138,26 @@ def _next_window(item: Maintenance) -> str:
     return f"next {first:%Y-%m-%d %H:%M} to {last:%H:%M} {item.time_zone}{repeat}"
 
 
-def _row(item: Probe) -> None:
+def _row(config: Config, item: Probe) -> None:
     """Print one probe: its id whole and alone on its line, so that it can be copied; then what it does."""
     click.echo(f"    {item.id}")
     target = f", {item.target}" if item.target else ""
     _folded(f"{item.kind}, every {lexicon().duration(item.interval_s)}{target}", 6)
     text, colour = _told(item)
     _folded(text, 6, colour)
+    if not (item.disabled or item.control or item.witness):
+        _folded(f"{price(item)}{_money(config, item)}", 6, "bright_black")
+
+
+def _money(config: Config, item: Probe) -> str:
+    """Say what the extra questions of a chat probe cost at most, in tokens and, where prices are known, in dollars."""
+    options = config.looks.get(item.id)
+    tokens, usd = (0, 0.0) if options is None else options.most_of_a_question()
+    if not tokens:
+        return ""
+    extra = cost_of(rule_of(item)).extra_looks_per_day
+    dollars = f", ${usd * extra:.4f}" if usd else ""
+    return f" (at most {tokens * extra:.0f} tokens{dollars} a day), within its budget"
 
 
 def _options(config: Config, item: Probe) -> None:

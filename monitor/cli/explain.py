@@ -15,7 +15,9 @@ from rich.text import Text
 from monitor.core.alerts.conditions import own_trouble
 from monitor.core.alerts.warnings import ALERTS
 from monitor.core.catalogue import Probe
-from monitor.core.checks.steps import needs_second_look
+from monitor.core.checks import pace
+from monitor.core.checks.sequential import rule_of
+from monitor.core.checks.slowness import SLOW_LOOKS, WINDOW_LOOKS
 from monitor.core.codec import dumps_result
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result
 from monitor.core.model.reasons import Outcome, Reason
@@ -202,19 +204,19 @@ def _judged(probe: Probe, result: Result) -> str:
     if result.reason is Reason.THROTTLED:
         return f"counts as a failure from the {policy.throttled_after}th such answer in a row on"
     if result.outcome is Outcome.FAILED:
-        pause = f"{policy.second_look_after_s:g} s"
-        again = (
-            f"we look again after {pause}; " if needs_second_look(probe, result, elapsed_s=result.duration_s) else ""
+        rule = rule_of(probe)
+        _, pause_s = pace.after(pace.START, probe, result, result.duration_s)
+        again = "" if pause_s is None else f"we look again after {pause_s:.3g} s; "
+        return (
+            f"{again}this one alone changes nothing yet; down after {rule.fewest_failures} failures in a row that last "
+            f"{rule.span_s:g} s, or a failure rate as high; at worst {probe.impact_when_down}"
         )
-        k, n = policy.open_after_failures, policy.window_looks
-        one = "this one alone is enough" if k == 1 else "this one alone changes nothing yet"
-        return f"{again}down once {k} of the newest {n} looks failed, {one}; at worst {probe.impact_when_down}"
     if result.reason is Reason.QUALITY:
         return "a soft signal: it is shown and never pages"
     if result.outcome is Outcome.SLOW:
-        return f"degraded once {policy.open_after_failures} of the newest {policy.window_looks} looks were slow"
+        return f"degraded once {SLOW_LOOKS} of the newest {WINDOW_LOOKS} looks were slow"
     if result.outcome is Outcome.OK:
-        return f"{policy.close_after_successes} good looks in a row on different ticks end a failure"
+        return f"{rule_of(probe).up} good looks end an outage; a failed one takes most of them back"
     return "opens and ends no incident; without other evidence the component becomes unknown"
 
 

@@ -14,6 +14,7 @@ from monitor.config.models import (
     PresetRow,
     ProbeEntry,
     ServiceEntry,
+    former_of,
     policy_of,
 )
 from monitor.config.presets import expand
@@ -21,6 +22,7 @@ from monitor.config.secrets import Secrets
 from monitor.config.take import M, names_of, rest_of, take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Component, Policy, Probe, Service, service_of
+from monitor.core.checks.former import hints
 from monitor.core.components.soundness import policy_faults
 from monitor.core.model.states import Health
 from monitor.probes import KINDS
@@ -63,6 +65,8 @@ class Builder:
     """Service → facts of its preset that nobody has verified: (field, source and date)."""
     sources: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Service → all facts of its preset."""
+    hints: list[str] = field(default_factory=list)
+    """What is read although it is written otherwise today."""
     faulty: set[str] = field(default_factory=set)
     """Components, and services with all of theirs, that could not be read: a reference to them is no fault."""
 
@@ -78,6 +82,8 @@ class Builder:
                 whole = given & names_of(PolicyEntry).keys() <= entry.model_fields_set
             policy = policy_of(entry, self.named["default"])
             self.named[name] = policy
+            file, line = self.tree.place(path)
+            self.hints += [f'{file}:{line}: policy "{name}": {hint}' for hint in hints(former_of(entry))]
             for message in (
                 policy_faults(policy) if whole else ()
             ):  # a threshold that was itself refused contradicts nothing

@@ -47,6 +47,8 @@ class Config:
     """The named thresholds, ``default`` among them."""
     sources: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Service → where every field of its preset is from: (field, source and date)."""
+    hints: tuple[str, ...] = ()
+    """What is read although it is written otherwise today, with its place."""
 
     def settled(self) -> Settled:
         """Return what the recorder works by."""
@@ -85,7 +87,7 @@ def load(path: Path, environ: Mapping[str, str], location: str | None = None) ->
     parts = tuple(builder.service_list), tuple(builder.component_list), tuple(builder.probe_list)
     catalogue = Catalogue(*parts, routes, planned=work)
     known = _versioned(catalogue, builder.looks)
-    facts = dict(builder.unverified), dict(builder.named), dict(builder.sources)
+    facts = dict(builder.unverified), dict(builder.named), dict(builder.sources), tuple(builder.hints)
     return Config(known, dict(builder.looks), channels, settings, *facts)
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_mod
 
 from monitor.config.settled import Settings
 from monitor.core.catalogue import ComponentKind, Policy, Publishing
+from monitor.core.checks.former import FORMER, modern
 from monitor.core.model.alerting import Severity
 from monitor.probes.base import Seconds
 from monitor.text.lexicon import Language
@@ -171,17 +172,17 @@ class MaintenanceEntry(Entry):
 
 def _policy_fields() -> dict[str, Any]:
     """Mirror :class:`Policy`: a duration loses its ``_s``, counts and ratios keep their names; all optional."""
-    fields: dict[str, Any] = {}
-    for field in dataclasses.fields(Policy):
-        kind: Any = {"int": Annotated[int, Field(ge=1, le=1000)], "bool": bool, "Publishing": Publishing}.get(
-            str(field.type), Annotated[float, Field(ge=0)]
-        )
-        if field.name.endswith("_ratio"):
-            kind = Annotated[float, Field(gt=0, le=1)]
-        elif field.name.endswith("_s"):
-            kind = Positive
-        fields[field.name.removesuffix("_s")] = (kind | None, None)
-    return fields
+    types = {field.name: str(field.type) for field in dataclasses.fields(Policy)} | dict(FORMER)
+    return {name.removesuffix("_s"): (_kind_of(name, type_) | None, None) for name, type_ in types.items()}
+
+
+def _kind_of(name: str, type_: str) -> Any:
+    if name.endswith("_ratio"):
+        return Annotated[float, Field(gt=0, le=1)]
+    if name.endswith("_s"):
+        return Positive
+    kinds = {"int": Annotated[int, Field(ge=1, le=1000)], "bool": bool, "Publishing": Publishing}
+    return kinds.get(type_, Annotated[float, Field(ge=0)])
 
 
 PolicyEntry: type[Entry] = create_model("PolicyEntry", __base__=Entry, **_policy_fields())
@@ -189,7 +190,13 @@ PolicyEntry: type[Entry] = create_model("PolicyEntry", __base__=Entry, **_policy
 
 
 def policy_of(entry: Entry, base: Policy) -> Policy:
-    """Return ``base`` with what the entry sets."""
+    """Return ``base`` with what the entry sets; today's names go before former ones."""
     names = {field.name.removesuffix("_s"): field.name for field in dataclasses.fields(Policy)}
+    given = {names[name]: value for name, value in entry.model_dump(exclude_none=True).items() if name in names}
+    return dataclasses.replace(base, **(modern(former_of(entry)) | given))
+
+
+def former_of(entry: Entry) -> dict[str, Any]:
+    """Return the thresholds of the rules before the sequential test that an entry sets."""
     given = entry.model_dump(exclude_none=True)
-    return dataclasses.replace(base, **{names[name]: value for name, value in given.items()})
+    return {name: given[name.removesuffix("_s")] for name in FORMER if name.removesuffix("_s") in given}

@@ -59,15 +59,14 @@ class Publishing(StrEnum):
 class Policy:
     """The thresholds of the rules. Every field is printed on the method page with its unit."""
 
-    open_after_failures: int = 3
-    """Failed looks (k) among the newest ``window_looks`` (n) that confirm a failure; second looks count."""
-    close_after_successes: int = 2
-    """Good looks in a row, on different ticks, that end a failure."""
-    window_looks: int = 5
-    confirm_at_once: bool = True
-    """After a failure look again within the same tick, until it is confirmed or a look is good."""
-    second_look_after_s: float = 5.0
-    """Pause before each of these further looks: an outage shorter than all of them together is never told."""
+    false_pages_per_year: float = 0.5
+    """Pages a year that are tolerated at one probe while the service works and 1 % of all looks fail by chance."""
+    shortest_outage_s: float = 35.0
+    """An outage shorter than this pages nobody; a longer one is found this much later."""
+    failure_ratio: float = 0.10
+    """Share of failing looks from which on it counts as trouble; twice as much is found quickly."""
+    early_looks: bool = True
+    """While something is suspected look again within seconds, else on the next tick only."""
     quorum_locations: int = 1
     """Fewest locations that must agree before a component is down (``components.health.quorum``)."""
     stale_after_intervals: float = 3.0
@@ -76,11 +75,6 @@ class Policy:
     """An incident is monitored this long with good evidence only, then resolved."""
     reopen_window_s: float = 1800.0
     """A relapse within this time of the resolution reopens the incident."""
-    rate_window_s: float = 3600.0
-    """Window of the failure-rate rule for partial failures."""
-    rate_min_looks: int = 10
-    rate_open_ratio: float = 0.20
-    rate_close_ratio: float = 0.05
     flap_start_percent: float = 30.0
     flap_stop_percent: float = 20.0
     throttled_after: int = 3

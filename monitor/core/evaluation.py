@@ -98,7 +98,7 @@ class Evaluation:
         if row is not None and result.outcome.is_evidence and not is_fresh(probe, before, result.started_at):
             # Evidence went stale before this look, possibly while no sweep was running.
             self._changed(judge(store, row, result.started_at))
-        series.state, series.changed = step(before, result, probe.policy), True
+        series.state, series.changed = step(before, result, probe), True
         if result.outcome is Outcome.FAILED and result.reason.is_network_class:
             here = ((other.probe, other.state) for other in store.at_location(series.location))
             series.state = clear(probe, series.state, here)

@@ -18,7 +18,7 @@ from monitor.core.model.states import Impact
 from monitor.demo.past import FINE_S, PLANNED, Past, Planned
 from monitor.store import reads
 
-PAST_POLICY = Policy(stale_after_intervals=10, rate_min_looks=6, rate_close_ratio=0.15)
+PAST_POLICY = Policy(stale_after_intervals=10)
 """The past looks every 45 minutes where nothing happened, so its evidence holds a little longer than that."""
 UNJUDGED = timedelta(days=12)
 """Alerts younger than this are left for whoever tries the review."""

@@ -38,6 +38,8 @@ MOVED_S = 0.001
 """The grid moves so far when the clock is set back."""
 OUT_OF_TURN = 100
 """Looks at a control target out of turn are numbered from here on, behind all second looks of their tick."""
+PACE = "pace"
+"""Under this name the pace lies beside what a probe's kind remembers."""
 LATEST_START_S = 5
 """A tick that is older waits for the next one: after a sleep all probes at once would be a stampede."""
 
@@ -129,6 +131,8 @@ class Prober:
         if carried.cut_off:
             kind.memory.cut_off(found, watched.options, now)
             kind.memory.begin(found, watched.options, now)
+        if (suspected := found.pop(PACE, None)) is not None:
+            watched.pace = pace.from_json(suspected)
         memory.clear()
         memory.update(found)
         self._keep(watched, now)
@@ -166,7 +170,10 @@ class Prober:
                 owned = self._own is None or name in self._own
                 if before is not None:
                     before.hurry.set()
-                watched = Watched(probe, config.looks[name], Grid(probe), memory, clock.now(), owned=owned)
+                suspected = pace.from_json(memory.pop(PACE, None)) if before is None else before.pace
+                watched = Watched(
+                    probe, config.looks[name], Grid(probe), memory, clock.now(), pace=suspected, owned=owned
+                )
                 self._watched[name] = watched
                 if watched.runs:
                     self._schedule(watched)
@@ -296,7 +303,10 @@ class Prober:
                 result = await self.self_check.judge(await self._look(watched, run))
             self._deliver(result)
             elapsed_s = late_s + clock.monotonic() - began_s
-            watched.pace, pause_s = pace.after(watched.pace, probe, result, elapsed_s)
+            before = watched.pace
+            watched.pace, pause_s = pace.after(before, probe, result, elapsed_s)
+            if watched.pace.suspicion is not before.suspicion:
+                self._keep(watched, result.started_at)
             if pause_s is None:
                 return
             with suppress(TimeoutError):
@@ -321,8 +331,10 @@ class Prober:
         return Result(run, started_at, clock.monotonic() - started_s, observation)
 
     def _keep(self, watched: Watched, at: datetime) -> None:
-        secrets = secrets_of(watched.options)
-        self.memories.keep(watched.probe.id, watched.probe.kind, watched.memory, secrets, at.timestamp())
+        """Remember what the kind and the pace must not forget: a probe that is down has to be seen to recover."""
+        secrets, suspected = secrets_of(watched.options), pace.to_json(watched.pace)
+        memory = watched.memory if suspected is None else {**watched.memory, PACE: suspected}
+        self.memories.keep(watched.probe.id, watched.probe.kind, memory, secrets, at.timestamp())
 
     async def _ask(self, probe: Probe) -> Result:
         """Look at a control target out of turn, as a further attempt of its last tick.

@@ -71,6 +71,10 @@ class Options(BaseModel):
         """Return the host shown to people; never a path, a query or a secret."""
         return host_of(self.address())
 
+    def most_of_a_question(self) -> tuple[int, float]:
+        """Return the most tokens and dollars that one usual look costs; nothing for a kind that costs nothing."""
+        return 0, 0.0
+
 
 def one_of(kinds: Mapping[str, Any]) -> Callable[[str], str]:
     """Return a validator for an option that names one of several kinds."""

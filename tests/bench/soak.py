@@ -26,7 +26,8 @@ from sqlalchemy import Engine
 
 from monitor import flow
 from monitor.core.catalogue import Catalogue
-from monitor.core.checks.steps import needs_second_look
+from monitor.core.checks import pace
+from monitor.core.checks.pace import Pace
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.prober.grid import Grid
@@ -99,6 +100,7 @@ class World:
         self.ticks = dict.fromkeys(self.probes, 0)
         self.newest: dict[str, datetime] = {}
         self.blips: dict[str, datetime] = {}
+        self.paces: dict[str, Pace] = {}
         self.outages = self._outages(hours)
 
     def _outages(self, hours: int) -> dict[str, list[tuple[datetime, datetime]]]:
@@ -131,11 +133,17 @@ class World:
             self.blips[name] = at
         first = Result(RunId(name, "local", tick), at, 0.4, BAD if down else seen)
         yield first
-        if needs_second_look(self.probes[name], first):
-            pause_s = self.probes[name].policy.second_look_after_s
-            for attempt in range(2, self.probes[name].policy.open_after_failures + 1 if down else 3):
-                again = at + timedelta(seconds=(attempt - 1) * (0.4 + pause_s))
-                yield Result(RunId(name, "local", tick, attempt), again, 0.4, BAD if down else GOOD)
+        known, look = self.paces.get(name, pace.START), first
+        while True:
+            elapsed_s = (look.started_at - tick).total_seconds() + look.duration_s
+            known, pause_s = pace.after(known, self.probes[name], look, elapsed_s)
+            if pause_s is None:
+                break
+            again = look.started_at + timedelta(seconds=look.duration_s + pause_s)
+            run = RunId(name, "local", tick, look.run.attempt + 1)
+            look = Result(run, again, 0.4, BAD if down else GOOD)
+            yield look
+        self.paces[name] = known
 
 
 def play(folder: Path, probes: int, hours: int = HOURS, interval_s: int = INTERVAL_S) -> Soak:

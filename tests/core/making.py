@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.catalogue import Policy, Probe
-from monitor.core.checks import probe_state, steps
+from monitor.core.checks import pace, probe_state, steps
 from monitor.core.model.incident_events import EventKind
 from monitor.core.model.observations import Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
@@ -33,35 +33,45 @@ def probe(
 
 
 def look(
-    tick_s: float, reason: Reason, attempt: int = 1, probe: str = "chat", location: str = "local", lag_s: float = 0.0
+    tick_s: float,
+    reason: Reason,
+    attempt: int = 1,
+    probe: str = "chat",
+    location: str = "local",
+    lag_s: float = 0.0,
+    after_s: float | None = None,
 ) -> Result:
-    started = at(tick_s + attempt - 1)
+    """Return a look of a tick; it begins ``after_s`` after that, by default a second for each attempt before."""
+    started = at(tick_s + (attempt - 1 if after_s is None else after_s))
     phases = Phases(loop_lag_s=lag_s) if lag_s else None
     return Result(RunId(probe, location, at(tick_s), attempt), started, 0.5, Observation(reason, phases=phases))
 
 
 def results(text: str, probe: Probe, location: str = "local", start_s: float = 0.0) -> Iterator[Result]:
-    """Play the notation of scenarios for one probe, second looks included."""
-    row = 0
+    """Play the notation of scenarios for one probe, early looks included."""
+    known = pace.START
     for number, words in enumerate(looks(text)):
-        tick_s = start_s + number * probe.interval_s
+        tick_s, after_s = start_s + number * probe.interval_s, 0.0
         for attempt in itertools.count(1):
             word = words[min(attempt, len(words)) - 1]
-            result = look(tick_s, LETTERS[word], attempt, probe.id, location)
-            yield result
-            before, row = row, steps.count_failed_in_a_row(row, result)
-            if attempt >= len(words) and not steps.needs_second_look(probe, result, before):
+            if word == ".":
                 break
+            result = look(tick_s, LETTERS[word], attempt, probe.id, location, after_s=after_s)
+            yield result
+            known, pause_s = pace.after(known, probe, result, after_s + result.duration_s)
+            if attempt >= len(words) and pause_s is None:
+                break
+            after_s += pace.early_wait_s(probe) if pause_s is None else result.duration_s + pause_s
 
 
 def state(text: str, probe_: Probe | None = None, location: str = "local") -> probe_state.ProbeState:
     held = probe_ or probe()
-    return fold(probe_state.new_probe_state(held.id, location), results(text, held, location), held.policy)
+    return fold(probe_state.new_probe_state(held.id, location), results(text, held, location), held)
 
 
-def fold(state: probe_state.ProbeState, seen: Iterable[Result], policy: Policy) -> probe_state.ProbeState:
+def fold(state: probe_state.ProbeState, seen: Iterable[Result], held: Probe) -> probe_state.ProbeState:
     for result in seen:
-        state = steps.step(state, result, policy)
+        state = steps.step(state, result, held)
     return state
 
 

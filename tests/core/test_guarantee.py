@@ -9,21 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.catalogue import Policy, Probe
-from monitor.core.checks import probe_state, steps
-from monitor.core.components.guarantee import DELIVERY_S, guarantee
+from monitor.core.checks import pace, probe_state, steps
+from monitor.core.components.guarantee import DELIVERY_S, guarantee, price
 from monitor.core.model.observations import Observation, Result, RunId
-from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.reasons import Reason
 
 from .making import at, probe
 
 POLICIES = {
     "out of the box": Policy(),
-    "no pause": Policy(second_look_after_s=0.0),
-    "two of three": Policy(open_after_failures=2, window_looks=3),
-    "two ticks": Policy(open_after_failures=2, confirm_at_once=False),
-    "three of five, no second look": Policy(window_looks=5, confirm_at_once=False),
-    "five of five": Policy(open_after_failures=5, window_looks=5, second_look_after_s=2.0),
-    "one look": Policy(open_after_failures=1, window_looks=1),
+    "short": Policy(shortest_outage_s=10.0),
+    "no span": Policy(shortest_outage_s=0.001, false_pages_per_year=50.0),
+    "on the grid": Policy(early_looks=False),
+    "long": Policy(shortest_outage_s=90.0, failure_ratio=0.15),
+    "few": Policy(failure_ratio=0.05, false_pages_per_year=0.1),
 }
 WARM_S = 120
 
@@ -33,7 +32,7 @@ def looks(held: Probe, begin_s: float, end_s: float, took_s: Callable[[], float]
 
     A look that the outage covers as a whole fails after ``took_s()``; one that it only touches fails if ``unlucky``.
     """
-    row = 0
+    known = pace.START
     for tick_s in itertools.count(0, held.interval_s):
         start_s = float(tick_s)
         for attempt in itertools.count(1):
@@ -44,10 +43,10 @@ def looks(held: Probe, begin_s: float, end_s: float, took_s: Callable[[], float]
             seen = Observation(Reason.SERVER_ERROR if failed else Reason.OK)
             result = Result(RunId(held.id, "local", at(tick_s), attempt), at(start_s), length_s, seen)
             yield result
-            before, row = row, steps.count_failed_in_a_row(row, result)
-            if not steps.needs_second_look(held, result, before):
+            known, pause_s = pace.after(known, held, result, start_s + length_s - tick_s)
+            if pause_s is None:
                 break
-            start_s += length_s + held.policy.second_look_after_s
+            start_s += length_s + pause_s
         if tick_s > end_s + held.interval_s:
             return
 
@@ -58,7 +57,7 @@ def noticed_s(
     """Seconds from the beginning of an outage until the rules say so, or ``None``."""
     state = probe_state.new_probe_state(held.id, "local")
     for result in looks(held, begin_s, begin_s + length_s, took_s, unlucky):
-        state = steps.step(state, result, held.policy)
+        state = steps.step(state, result, held)
         if state.health.severity:
             return (result.started_at - at(begin_s)).total_seconds() + result.duration_s
     return None
@@ -85,10 +84,13 @@ PROBES = st.builds(
     st.one_of(
         st.sampled_from(list(POLICIES.values())),
         st.builds(
-            lambda k, more, pause: Policy(open_after_failures=k, window_looks=k + more, second_look_after_s=pause),
-            st.integers(1, 6),
-            st.integers(0, 3),
-            st.sampled_from([0.5, 2.0, 5.0, 12.0]),
+            lambda span_s, ratio, pages, early: Policy(
+                shortest_outage_s=span_s, failure_ratio=ratio, false_pages_per_year=pages, early_looks=early
+            ),
+            st.sampled_from([1.0, 5.0, 20.0, 35.0, 60.0]),
+            st.sampled_from([0.05, 0.10, 0.15]),
+            st.sampled_from([0.1, 0.5, 6.0]),
+            st.sampled_from([True, True, False]),
         ),
     ),
 )
@@ -137,33 +139,32 @@ def test_the_promise_is_tight_some_phase_needs_nearly_all_of_it(name: str, inter
     assert any(noticed_s(held, b, shorter, slow, unlucky=False) is None for b in begins)
 
 
-@pytest.mark.parametrize(("interval_s", "timeout_s"), [(10, 5.0), (30, 10.0), (60, 10.0), (10, 9.0)])
-@pytest.mark.parametrize("name", POLICIES)
-def test_an_outage_a_little_longer_than_the_shortest_can_be_told(name: str, interval_s: int, timeout_s: float) -> None:
-    held = probe(interval_s=interval_s, policy=POLICIES[name], timeout_s=timeout_s)
-    long_enough_s = guarantee(held).never_if_shorter_s + 0.02
-    found = []
-    for step in range(201):
-        slow_s = timeout_s * step / 200
-        each = itertools.chain([0.0] * (WARM_S // interval_s), [slow_s], itertools.repeat(0.0))
-        found.append(noticed_s(held, WARM_S + slow_s, long_enough_s, lambda each=each: next(each), unlucky=True))  # type: ignore[misc]  # bound now
-    assert any(at_s is not None for at_s in found)
+@pytest.mark.parametrize("name", ["out of the box", "long"])
+def test_an_outage_a_little_longer_than_the_shortest_can_be_told(name: str) -> None:
+    held = probe(interval_s=300, policy=POLICIES[name], timeout_s=10.0)
+    slow_s, long_enough_s = held.timeout_s, guarantee(held).never_if_shorter_s + 0.1
+    each = itertools.chain([0.0] * (600 // 300), [slow_s], itertools.repeat(0.0))
+    assert noticed_s(held, 600 + slow_s, long_enough_s, lambda: next(each), unlucky=True) is not None
 
 
-def test_a_hard_outage_is_confirmed_within_seconds_of_its_first_failed_look() -> None:
-    held = probe()
-    seen = looks(held, WARM_S - 1, WARM_S + 500, lambda: 0.2, unlucky=False)
-    failed = [result for result in seen if result.outcome is Outcome.FAILED][:3]
-    assert [result.run.attempt for result in failed] == [1, 2, 3]
-    assert (failed[-1].started_at - failed[0].started_at).total_seconds() == pytest.approx(10.4)
+def test_a_hard_outage_is_confirmed_thirty_five_seconds_after_its_first_failed_look() -> None:
+    held = probe(interval_s=60)
+    begin_s = WARM_S - 1
+    assert noticed_s(held, begin_s, 500, lambda: 0.2, unlucky=False) == pytest.approx(1 + 35 + 0.2)
 
 
 def test_the_sentence_names_the_numbers() -> None:
-    assert guarantee(probe()).sentence() == (
-        "every outage longer than 70 s is notified within 75 s, none shorter than 10 s ever is "
-        "(up to 30 s more if it may be our network)"
+    assert guarantee(probe(interval_s=60)).sentence() == (
+        "every outage longer than 114 s is notified within 119 s, none shorter than 25 s ever is "
+        "(up to 60 s more if it may be our network)"
     )
-    several = probe(policy=Policy(confirm_at_once=False), locations=("berlin", "osaka", "austin"))
+    several = probe(policy=POLICIES["on the grid"], locations=("berlin", "osaka", "austin"))
     assert "at 2 locations" in guarantee(several).sentence()
-    assert "none shorter than 50 s ever is" in guarantee(several).sentence()
-    assert "ever is" not in guarantee(probe(policy=POLICIES["one look"])).sentence()
+
+
+def test_the_price_is_told_for_looks_and_for_questions() -> None:
+    assert price(probe(interval_s=60)) == (
+        "if 1% of all looks fail by chance: 0.14 false pages a year, 219 extra looks a day"
+    )
+    paid = probe(interval_s=300, asks_model=True)
+    assert price(paid).endswith("false pages a year, 28 extra questions a day")

@@ -38,7 +38,7 @@ def test_a_question_that_is_refused_at_every_look_is_unknown_with_its_reason_tho
 ) -> None:
     good = results("o*20", ASKS)
     refused = (look(30 * tick, reason) for tick in range(20, 41))
-    seen = fold(state("", ASKS), (*good, *refused), ASKS.policy)
+    seen = fold(state("", ASKS), (*good, *refused), ASKS)
     told = component_health([(EDGE, state("o*41", EDGE)), (ASKS, seen)], at(LATE_S + 1))
     assert (told.health, told.reason) == (Health.UNKNOWN, reason)
     assert told.observed_at == at(30 * 19), "the edge's looks are no evidence of the question"

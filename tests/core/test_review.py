@@ -88,23 +88,23 @@ def test_rules_come_noisiest_first() -> None:
     assert found.rules[0].flapping == 1
 
 
-LOOKS = list(results("o*20 x*2 o*200 x*8 o*60", probe()))
+LOOKS = list(results("o*20 x*2 o*200 x*12 o*60", probe()))
 
 
 def test_a_stricter_policy_drops_the_short_outage_and_delays_the_long_one() -> None:
-    tried = review.backtest(WORLD, LOOKS, {"chat": Policy(open_after_failures=6, window_looks=6)})
+    tried = review.backtest(WORLD, LOOKS, {"chat": Policy(shortest_outage_s=120.0)})
     assert len(tried.before) == 2
     assert [page.started_at for page in tried.gone] == [at(600)]
     assert tried.new == ()
     ((old, new),) = tried.delayed
-    assert (new.at - old.at).total_seconds() == pytest.approx(88.0, abs=1)
+    assert (new.at - old.at).total_seconds() == pytest.approx(85.0, abs=1)
     assert tried.delay_s().n == 1
     assert tried.earlier == ()
 
 
 def test_a_looser_policy_adds_pages_and_the_same_policy_changes_nothing() -> None:
-    looks = list(results("o*20 x/o o*30", probe()))
-    loose = review.backtest(WORLD, looks, {"chat": Policy(open_after_failures=1)})
+    looks = list(results("o*20 x/x/x/x/x/o o*30", probe()))
+    loose = review.backtest(WORLD, looks, {"chat": Policy(shortest_outage_s=1.0)})
     assert (len(loose.before), len(loose.new)) == (0, 1)
     same = review.backtest(WORLD, LOOKS, {})
     assert (same.gone, same.new, same.delayed) == ((), (), ())

@@ -17,13 +17,10 @@ def test_the_policy_out_of_the_box_is_sound() -> None:
 @pytest.mark.parametrize(
     ("wrong", "word"),
     [
-        ({"open_after_failures": 6}, "window_looks"),
-        ({"open_after_failures": 0}, "window_looks"),
-        ({"window_looks": 99}, "at most 60"),
-        ({"second_look_after_s": -1.0}, "cannot be negative"),
-        ({"close_after_successes": 0}, "at least 1"),
-        ({"rate_min_looks": 40}, "rate_min_looks"),
-        ({"rate_open_ratio": 0.01}, "below rate_open_ratio"),
+        ({"false_pages_per_year": 0.0}, "between 0.001 and 10000"),
+        ({"shortest_outage_s": 4000.0}, "between 0 and 3600 s"),
+        ({"failure_ratio": 0.5}, "between 0.02 and 0.45"),
+        ({"throttled_after": 0}, "at least 1"),
         ({"flap_start_percent": 10.0}, "below flap_start_percent"),
         ({"stale_after_intervals": 0.5}, "between two looks"),
         ({"slo_target_ratio": 99.0}, "between 0 and 1"),
@@ -38,7 +35,7 @@ def test_a_window_with_hardly_a_look_is_warned_of() -> None:
     assert "window of 300 s" in probe_warnings(probe(interval_s=300))[0]
     (never,) = probe_warnings(probe(policy=Policy(slo_target_ratio=0.8)))
     assert "at 14.4, 6 can never fire" in never
-    assert probe_warnings(probe(policy=Policy(window_looks=99))) == ()
+    assert probe_warnings(probe(policy=Policy(failure_ratio=0.9))) == ()
 
 
 def test_registration_that_is_read_too_rarely_to_be_known_is_warned_of() -> None:

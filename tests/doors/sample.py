@@ -355,5 +355,5 @@ def catalogue() -> Catalogue:
         )
         for part in parts
     )
-    strict = replace(probes[1], policy=Policy(open_after_failures=4))
+    strict = replace(probes[1], policy=Policy(shortest_outage_s=60.0))
     return Catalogue(services, parts, (probes[0], strict, *probes[2:]), version="sample")

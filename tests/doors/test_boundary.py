@@ -43,7 +43,7 @@ HIDDEN = "zorblax"
 
 
 def catalogue() -> Catalogue:
-    odd = Policy(open_after_failures=2, window_looks=7)
+    odd = Policy(shortest_outage_s=20.0, failure_ratio=0.07)
     own = ("shop/web", "shop/zorblax-admin", "zorblax/web")
     return Catalogue(
         (

@@ -99,7 +99,7 @@ def test_check_shows_what_the_file_expands_to(home: Path) -> None:
 
 def test_check_prints_for_each_probe_from_which_length_on_an_outage_is_told(home: Path) -> None:
     (home / "probes.yaml").write_text(
-        "policies: {hasty: {open_after_failures: 1, window_looks: 1}}\n"
+        "policies: {hasty: {shortest_outage: 1s, failure_ratio: 0.45}}\n"
         "services: [{id: shop, name: Shop, components: [{id: b, name: B}], probes: ["
         "{id: calm, component: b, kind: tcp, interval: 30s, timeout: 10s, options: {host: a.example, port: 443}},"
         "{id: quick, component: b, kind: tcp, interval: 10s, timeout: 2s, policy: hasty,"
@@ -108,8 +108,9 @@ def test_check_prints_for_each_probe_from_which_length_on_an_outage_is_told(home
     shown = run(home, "check")
     assert shown.exit_code == 0, shown.output
     told = " ".join(shown.output.split())
-    assert "every outage longer than 70 s is notified within 75 s, none shorter than 10 s ever is" in told
-    assert "every outage longer than 12 s is notified within 17 s (up to" in told
+    assert "every outage longer than 100 s is notified within 105 s, none shorter than 25 s ever is" in told
+    assert "if 1% of all looks fail by chance: 0.098 false pages a year, 402 extra looks a day" in told
+    assert "every outage longer than 20 s is notified within 25 s" in told
 
 
 def test_check_names_faults_with_line_and_id_and_exits_with_one(home: Path) -> None:

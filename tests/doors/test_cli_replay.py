@@ -262,12 +262,12 @@ def test_live_equals_replay_on_what_was_stored(engine: Engine, name: str) -> Non
 def test_backtest_lists_pages_that_another_policy_misses_and_delays(tmp_path: Path, engine: Engine) -> None:
     catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
     live(engine, catalogue, played, end)
-    later = run(tmp_path, "backtest", "--set", "open_after_failures=5", "--days", "1")
+    later = run(tmp_path, "backtest", "--set", "shortest_outage=1m", "--days", "1")
     assert later.exit_code == 0, later.output
     assert "In force  1 pages" in later.output
     assert "Would come later" in later.output
     assert "component_down  deepseek/api" in later.output
-    words = ("--set", "open_after_failures=7", "--set", "window_looks=7", "--set", "rate_open_ratio=1")
+    words = ("--set", "shortest_outage=1h")
     missed = run(tmp_path, "backtest", *words, "--json", "--days", "1")
     found = json.loads(missed.output)
     assert (len(found["before"]), len(found["after"]), len(found["gone"])) == (1, 0, 1)
@@ -277,7 +277,7 @@ def test_backtest_takes_a_policy_of_the_configuration(tmp_path: Path, engine: En
     catalogue, played, end = shifted("hard-outage.yaml", an_hour_ago())
     live(engine, catalogue, played, end)
     (tmp_path / "probes.yaml").write_text(
-        "policies: {patient: {open_after_failures: 5, recovery_window: 10m}}\n"
+        "policies: {patient: {shortest_outage: 1m, recovery_window: 10m}}\n"
         "services: [{id: a, name: A, components: [{id: b, name: B}],"
         " probes: [{id: p, component: b, kind: tcp, interval: 30s, options: {host: a.example, port: 443}}]}]\n"
     )
@@ -290,10 +290,10 @@ def test_backtest_takes_a_policy_of_the_configuration(tmp_path: Path, engine: En
     ("words", "told"),
     [
         ([], "say what to try"),
-        (["--set", "open_after_failures"], "write FIELD=VALUE"),
-        (["--set", "open_after_failure=3"], 'did you mean "open_after_failures"?'),
+        (["--set", "shortest_outage"], "write FIELD=VALUE"),
+        (["--set", "shortest_outag=3m"], 'did you mean "shortest_outage"?'),
         (["--set", "recovery_window=30"], "recovery_window"),
-        (["--set", "open_after_failures=9"], "open_after_failures (9) must lie between 1 and window_looks (5)"),
+        (["--set", "failure_ratio=0.9"], "failure_ratio (0.9) must lie between 0.02 and 0.45"),
     ],
 )
 def test_a_policy_that_cannot_be_tried_is_told(tmp_path: Path, engine: Engine, words: list[str], told: str) -> None:

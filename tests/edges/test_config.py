@@ -94,7 +94,7 @@ def test_every_fault_is_told_in_one_run_with_its_line(tmp_path: Path) -> None:
     text = """\
 colour: blue
 policies:
-  quick: {open_after_failures: 5, window_looks: 3}
+  quick: {failure_ratio: 0.9}
 services:
   - id: Shop!
     name: Shop
@@ -134,7 +134,7 @@ routes:
 def test_nothing_below_a_faulty_level_is_left_for_a_second_run(tmp_path: Path) -> None:
     text = """\
 policies:
-  default: {open_after_failures: 5, window_looks: 3, colour: blue}
+  default: {failure_ratio: 0.9, colour: blue}
 services:
   - id: mall
     colour: red
@@ -177,7 +177,7 @@ listen: {live: "127.0.0.1:8500"}
 
 
 def test_what_was_lost_with_a_faulty_key_makes_no_faults_of_its_own(tmp_path: Path) -> None:
-    policy = "policies:\n  default: {open_after_failures: 5, window_looks: three}\n" + GOOD
+    policy = "policies:\n  default: {failure_ratio: 0.9, throttled_after: three}\n" + GOOD
     only(tmp_path, policy, Code.WRONG_TYPE, 2)
     only(tmp_path, GOOD.replace("interval: 5m", "interval: 5"), Code.DURATION, 12)
     only(tmp_path, GOOD.replace("name: Shop", "nam: Shop\n    name: Shop"), Code.UNKNOWN_KEY, 3)
@@ -265,7 +265,7 @@ def test_what_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
 def test_tags_and_merge_keys_are_refused(tmp_path: Path) -> None:
     evil = "label: !!python/object/apply:os.system ['true']\n"
     assert Code.TAG in {fault.id for fault in faults(tmp_path, evil)}
-    merged = GOOD + "policies:\n  a: &a {window_looks: 4}\n  b: {<<: *a}\n"
+    merged = GOOD + "policies:\n  a: &a {throttled_after: 4}\n  b: {<<: *a}\n"
     assert only(tmp_path, merged, Code.SYNTAX, 17)
 
 
@@ -319,11 +319,11 @@ def test_policies_inherit_from_the_default_and_the_nearest_wins(tmp_path: Path) 
         GOOD.replace("name: Shop\n", "name: Shop\n    policy: calm\n").replace(
             "kind: http, interval", "kind: http, policy: quick, interval"
         )
-        + "policies:\n  default: {recovery_window: 5m}\n  calm: {window_looks: 9}\n  quick: {confirm_at_once: false}\n"
+        + "policies:\n  default: {recovery_window: 5m}\n  calm: {throttled_after: 9}\n  quick: {early_looks: false}\n"
     )
     page, chat = read(tmp_path, text).catalogue.probes
-    assert (page.policy.recovery_window_s, page.policy.confirm_at_once, page.policy.window_looks) == (300.0, False, 5)
-    assert (chat.policy.recovery_window_s, chat.policy.window_looks) == (300.0, 9)
+    assert (page.policy.recovery_window_s, page.policy.early_looks, page.policy.throttled_after) == (300.0, False, 3)
+    assert (chat.policy.recovery_window_s, chat.policy.throttled_after) == (300.0, 9)
 
 
 def test_controls_channels_and_routes_are_read(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ EVERYTHING = """
 locations: [frankfurt, tokyo]
 label: from two places
 allow_networks: [127.0.0.0/8]
-policies: {strict: {open_after_failures: 2, publish_major: review}}
+policies: {strict: {shortest_outage: 10s, publish_major: review}}
 services:
   - id: shop
     name: Shop

@@ -77,7 +77,7 @@ def test_repeating_a_batch_in_any_cut_and_order_equals_recording_it_once(engine:
 def test_batches_cut_anywhere_give_the_same_incidents(engine: Engine) -> None:
     """Judgement follows event time, so how results were packed does not matter."""
     publish(engine)
-    reasons = [Reason.OK] * 4 + [Reason.SERVER_ERROR] * 4 + [Reason.OK] * 6
+    reasons = [Reason.OK] * 4 + [Reason.SERVER_ERROR] * 4 + [Reason.OK] * 9
     stream = [look("ds-api", T0 + i * MINUTE, reason) for i, reason in enumerate(reasons)]
     flow.record(engine, stream, T0 + 20 * MINUTE)
     whole = [(event.kind, event.at) for event in the_incident(engine).events]
@@ -85,8 +85,8 @@ def test_batches_cut_anywhere_give_the_same_incidents(engine: Engine) -> None:
         assert flow.record(engine, [result], T0 + 20 * MINUTE).duplicates == 1
     assert whole == [
         (EventKind.OPENED, T0 + 4 * MINUTE),
-        (EventKind.RECOVERING, T0 + 8 * MINUTE),
-        (EventKind.RESOLVED, T0 + 10 * MINUTE + timedelta(seconds=0.3)),
+        (EventKind.RECOVERING, T0 + 7.5 * MINUTE),
+        (EventKind.RESOLVED, T0 + 14 * MINUTE + timedelta(seconds=0.3)),
     ]
 
 
@@ -163,9 +163,9 @@ def test_every_second_of_the_wall_is_in_one_part(engine: Engine) -> None:
     up = shown.uptime
     parts = (up.up_s, up.degraded_s, up.down_s, up.maintenance_s, up.unknown_s)
     assert sum(parts) == up.window_s == 2400.0
-    # The newest evidence of the outage is the last second look of minute 19; it holds for 190 s.
-    assert up.down_s == 9 * 60 + 2 + 190
-    assert up.unknown_s == 30 * 60 - (19 * 60 + 2 + 190)
+    # The newest evidence of the outage is the look of minute 19; it holds for 190 s.
+    assert up.down_s == 9 * 60 + 190
+    assert up.unknown_s == 30 * 60 - (19 * 60 + 190)
 
 
 @pytest.mark.parametrize("missed", [False, True])
@@ -331,7 +331,7 @@ def test_a_changed_threshold_keeps_the_state_of_an_open_incident(engine: Engine)
     publish(engine)
     play(engine, range(3))
     play(engine, range(3, 6), Reason.SERVER_ERROR)
-    flow.publish_catalogue(engine, with_policy(open_after_failures=3, window_looks=5), T0 + 6 * MINUTE)
+    flow.publish_catalogue(engine, with_policy(shortest_outage_s=2.0), T0 + 6 * MINUTE)
     play(engine, range(6, 9), Reason.SERVER_ERROR)
     assert kinds(the_incident(engine)) == [EventKind.OPENED]
 
@@ -713,7 +713,7 @@ def test_ageing_out_keeps_what_pages_and_incidents_need(engine: Engine) -> None:
     flow.record(engine, [look("ds-api", later)], later)
     flow.roll_up(engine, later)
     evidence = table(tables.Evidence)
-    assert flow.prune(engine, later) == 18
+    assert flow.prune(engine, later) == 19
     assert len(list(reads.results(engine))) == 1
     with reading(engine) as connection:
         kept = connection.scalars(select(evidence.c.incident).where(evidence.c.incident != "")).all()
@@ -722,7 +722,7 @@ def test_ageing_out_keeps_what_pages_and_incidents_need(engine: Engine) -> None:
 
 
 def test_a_budget_that_burns_too_fast_alerts_and_stops(engine: Engine) -> None:
-    publish(engine, with_policy(rate_open_ratio=0.9, slo_target_ratio=0.99, open_after_failures=4))
+    publish(engine, with_policy(shortest_outage_s=3600.0, slo_target_ratio=0.99))
     now = T0
     for minute in range(180):
         now = T0 + minute * MINUTE

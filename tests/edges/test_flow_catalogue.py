@@ -12,7 +12,8 @@ from monitor.store import reads
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, play, publish
 
 WITHOUT_API = replace(CATALOGUE, probes=tuple(probe for probe in CATALOGUE.probes if probe.id != "ds-api"), version="2")
-PATIENT = Policy(close_after_successes=4, recovery_window_s=300.0)
+PATIENT = Policy(shortest_outage_s=1.0, failure_ratio=0.33, false_pages_per_year=1000.0, recovery_window_s=300.0)
+"""Nine good looks end an outage."""
 PATIENTLY = replace(CATALOGUE, probes=tuple(replace(probe, policy=PATIENT) for probe in CATALOGUE.probes), version="3")
 
 

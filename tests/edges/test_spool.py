@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.core.catalogue import Policy
+from monitor.core.catalogue import Probe
+from monitor.core.checks.sequential import rule_of
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.recorder.spool import CONFIRMING_LOOKS, Spool, SpoolError, turning_points
@@ -156,7 +157,7 @@ def test_when_it_is_full_the_oldest_routine_looks_go_first_and_are_counted(tmp_p
 
 def test_an_outage_is_still_confirmed_by_what_a_thinning_leaves() -> None:
     failed, well = looks(20, 3, Reason.SERVER_ERROR), looks(20, 23)
-    assert Policy().open_after_failures < CONFIRMING_LOOKS
+    assert rule_of(Probe("p", "a/b", "http", 60, 10.0)).fewest_failures < CONFIRMING_LOOKS
     assert turning_points([*looks(3), *failed, *well]) == [
         *looks(3),
         *failed[:CONFIRMING_LOOKS],
@@ -228,15 +229,15 @@ def test_a_locked_database_is_spooled_for_and_caught_up_without_paging(sqlite_en
     raw.driver_connection.execute("PRAGMA busy_timeout=50")  # type: ignore[union-attr]  # the driver's own
     raw.close()
     spool = Spool(tmp_path / "spool")
-    away = looks(6, 3, Reason.SERVER_ERROR) + looks(6, 9)
+    away = looks(6, 3, Reason.SERVER_ERROR) + looks(10, 9)
     with begin(sqlite_engine):
         for result in away:
             with pytest.raises(AWAY):
                 flow.record(hurried, [result], result.run.tick + timedelta(seconds=1))
             spool.append([result])
     now = T0 + 20 * MINUTE
-    assert spool.replay(lambda batch: flow.record(hurried, batch, now, backfill=True)) == 12
-    assert [item.run.tick for item in reads.results(hurried)] == [T0 + i * MINUTE for i in range(15)]
+    assert spool.replay(lambda batch: flow.record(hurried, batch, now, backfill=True)) == 16
+    assert [item.run.tick for item in reads.results(hurried)] == [T0 + i * MINUTE for i in range(19)]
     (incident,) = reads.incidents(hurried, public=True)
     assert incident.started_at == T0 + 3 * MINUTE
     assert incident.resolved_at is not None

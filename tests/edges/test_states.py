@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.catalogue import Policy
+from monitor.core.catalogue import Probe
 from monitor.core.checks.probe_state import new_probe_state
 from monitor.core.checks.steps import step
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
+from monitor.core.model.states import Health
 from monitor.core.schedule import micros as us
 from monitor.store.transaction import states
 from monitor.store.transaction.states import dump_state, load_state
-from tests.core import making
 from tests.edges.flowing import MINUTE, T0
 
-AFTERWARDS = (Reason.OK, Reason.SLOW, Reason.OK, Reason.SERVER_ERROR, Reason.NOT_RUNNING, Reason.OK, Reason.OK)
+PROBE = Probe("p", "a/b", "http", 60, 10.0)
 LOOKS = st.lists(st.tuples(st.sampled_from(list(Reason)), st.sampled_from(["", "HTTP 200", "late"])), max_size=40)
 
 
@@ -29,7 +29,7 @@ def test_a_state_reads_back_as_it_was_written(looks: list[tuple[Reason, str]]) -
     for number, (reason, detail) in enumerate(looks):
         at = T0 + number * MINUTE
         result = Result(RunId("p", "local", at), at + timedelta(milliseconds=7), 0.5, Observation(reason, detail, 200))
-        state = step(state, result, Policy())
+        state = step(state, result, PROBE)
         text = dump_state(state)
         states._PARSED.clear()
         assert load_state(text, "p", "local", us(at), 1) == state
@@ -38,12 +38,7 @@ def test_a_state_reads_back_as_it_was_written(looks: list[tuple[Reason, str]]) -
 def test_a_text_of_before_the_twins_is_still_read() -> None:
     old = '{"n":10,"f":9,"si":90,"gs":90,"gt":0,"gr":10,"e":-6,"de":"HTTP 200","lr":0,"ld":"HTTP 200","k":-6}'
     state = load_state(old, "p", "local", us(T0), 1)
-    assert (state.mask_looks, state.looks_since_recovery, state.slowness.fast_in_a_row, state.answered_at) == (
-        10,
-        9,
-        0,
-        None,
-    )
+    assert (state.good_in_a_row, state.slowness.fast_in_a_row, state.answered_at) == (10, 0, None)
     assert load_state(dump_state(state), "p", "local", us(T0), 1) == state
 
 
@@ -55,17 +50,22 @@ OLD = {
     "o*9 x*5 o": '2{"r":24,"l":2,"n":11,"f":17,"fa":[150000000],"bad_at":1767571590000000,"ca":148000000,"d":true,'
     '"si":150000000,"su":150000000,"gs":0,"gr":1,"i":63,"e":0,"lr":0}',
 }
-"""Looks → what the program wrote after them before the fields of a state had the names that they have now."""
+"""Looks → what the program wrote after them when k of n looks and a failure rate were its rules."""
+HEALTH = (Health.PARTIAL, Health.DEGRADED, Health.MAJOR)
 
 
-@pytest.mark.parametrize("looks", OLD)
-def test_a_state_in_the_old_spelling_is_read_and_judged_on_as_if_nothing_had_changed(looks: str) -> None:
-    own = making.state(looks)
-    assert own.tick is not None
-    stored = load_state(OLD[looks], "chat", "local", us(own.tick), own.attempt)
-    assert stored == own
-    later = [making.look((own.tick - making.T0).seconds + 30 * n, reason) for n, reason in enumerate(AFTERWARDS, 1)]
-    assert making.fold(stored, later, Policy()) == making.fold(own, later, Policy())
+@pytest.mark.parametrize(("text", "health"), list(zip(OLD.values(), HEALTH, strict=True)))
+def test_an_outage_that_an_older_version_recorded_goes_on_until_it_recovers(text: str, health: Health) -> None:
+    stored = load_state(text, "chat", "local", us(T0), 1)
+    assert (stored.health, stored.evidence_at) == (health, T0)
+    assert stored.since is not None
+    assert load_state(dump_state(stored), "chat", "local", us(T0), 1) == stored
+    state = stored
+    for number in range(1, 29):
+        assert (state.health, state.since) == (health, stored.since) or health is Health.DEGRADED
+        at = T0 + timedelta(seconds=10 * number)
+        state = step(state, Result(RunId("chat", "local", at), at, 0.1, Observation(Reason.OK)), PROBE)
+    assert state.health is Health.OPERATIONAL
 
 
 def test_a_name_from_before_a_field_had_a_code_is_read_with_its_time_as_it_stands() -> None:
@@ -82,5 +82,5 @@ def test_a_probe_that_is_well_takes_few_bytes() -> None:
     for number in range(100):
         at = T0 + number * MINUTE
         started = at + timedelta(milliseconds=1)
-        state = step(state, Result(RunId("p", "local", at), started, 0.1, Observation(Reason.OK, "HTTP 200")), Policy())
+        state = step(state, Result(RunId("p", "local", at), started, 0.1, Observation(Reason.OK, "HTTP 200")), PROBE)
     assert len(dump_state(state)) < 70

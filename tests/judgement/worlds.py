@@ -31,12 +31,13 @@ KINDS = {
 PLACES = ("berlin", "tokyo")
 POLICIES = (
     Policy(),
-    Policy(open_after_failures=2, window_looks=3, recovery_window_s=60.0, reopen_window_s=300.0, repeat_page_s=300.0),
-    Policy(open_after_failures=1, close_after_successes=1, recovery_window_s=30.0, repeat_page_s=120.0),
-    Policy(rate_open_ratio=0.9, slo_target_ratio=0.999, repeat_page_s=600.0),
+    Policy(shortest_outage_s=10.0, recovery_window_s=60.0, reopen_window_s=300.0, repeat_page_s=300.0),
+    Policy(false_pages_per_year=10_000.0, recovery_window_s=30.0, repeat_page_s=120.0),
+    Policy(early_looks=False, slo_target_ratio=0.999, repeat_page_s=600.0),
     Policy(
-        open_after_failures=2,
-        close_after_successes=1,
+        shortest_outage_s=5.0,
+        failure_ratio=0.45,
+        false_pages_per_year=100.0,
         recovery_window_s=30.0,
         publish_minor=Publishing.REVIEW,
         publish_major=Publishing.REVIEW,
@@ -45,7 +46,10 @@ POLICIES = (
     ),
     Policy(publish_critical=Publishing.REVIEW, quorum_locations=2, throttled_after=2, flap_start_percent=20.0),
     Policy(
-        open_after_failures=1, close_after_successes=1, flap_start_percent=15.0, flap_stop_percent=5.0, repeat_page_s=60
+        false_pages_per_year=10_000.0,
+        flap_start_percent=15.0,
+        flap_stop_percent=5.0,
+        repeat_page_s=60,
     ),
 )
 

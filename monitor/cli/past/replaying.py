@@ -252,7 +252,7 @@ def _past(engine: Any, view: Any, start: datetime, end: datetime, silent: bool) 
 
 @click.command(
     epilog=example(
-        "chatwatch backtest --set open_after_failures=5 --days 30",
+        "chatwatch backtest --set shortest_outage=1m --days 30",
         "chatwatch backtest --policy patient --service deepseek",
     )
 )
@@ -331,7 +331,7 @@ def _entry(changes: Sequence[str]) -> Any:
     for change in changes:
         field, equals, value = change.partition("=")
         if not equals:
-            raise click.UsageError(f"--set {change}: write FIELD=VALUE, as in open_after_failures=3")
+            raise click.UsageError(f"--set {change}: write FIELD=VALUE, as in shortest_outage=1m")
         if field not in PolicyEntry.model_fields:
             raise click.UsageError(f"--set {change}: {did_you_mean(field, PolicyEntry.model_fields)}")
         try:

@@ -106,6 +106,8 @@ class Surroundings:
     """Components that are down now, or came back just now (:func:`just_back`)."""
     up: frozenset[str] = frozenset()
     """Components that are known not to be down although their alert may not be over yet."""
+    returning: frozenset[str] = frozenset()
+    """Components that work again although that is not proven yet, or were not looked at since what they need does."""
     depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     late: bool = False
     """True while the past is being recorded."""
@@ -166,8 +168,8 @@ def _inhibited(case: Case) -> Why | None:
     if case.alert.rule is not Rule.COMPONENT_DOWN:
         return None
     parents = case.around.depends_on.get(case.alert.component, ())
-    if case.told.last_why is Why.INHIBITED and case.alert.component in case.around.up:
-        return Why.INHIBITED  # it recovered together with what it depends on
+    if case.told.last_why is Why.INHIBITED and case.alert.component in case.around.up | case.around.returning:
+        return Why.INHIBITED  # it recovered together with what it depends on, or is about to
     return Why.INHIBITED if any(parent in case.around.down for parent in parents) else None
 
 

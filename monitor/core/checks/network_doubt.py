@@ -127,7 +127,7 @@ def clear(probe: Probe, state: ProbeState, here: Iterable[tuple[Probe, ProbeStat
     ``here`` are the probes of its location. Only a look that fails after that counts: else a network that came back
     would make an outage of the last thing that it broke.
     """
-    start = state.since if state.partial else state.failing_since
+    start = state.suspicion.began_at if state.partial else state.failing_since
     if (
         state.network_worked_at is not None
         or start is None

@@ -6,18 +6,40 @@ Prober, scenarios and benchmarks ask :func:`after` at the end of every look and 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from monitor.core.catalogue import Probe
-from monitor.core.checks.steps import count_failed_in_a_row, needs_second_look
+from monitor.core.checks import suspicion
+from monitor.core.checks.sequential import Rule, rule_of
+from monitor.core.checks.steps import counted, is_gap
+from monitor.core.checks.suspicion import CALM, Suspicion
 from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.schedule import from_micros, micros
+
+NO_EARLY_LOOK = frozenset({Reason.THROTTLED})
+"""Looking again at once would be part of the trouble."""
+SHORTEST_PAUSE_S = 1.0
+"""Between the end of a look and the start of the next, however long the look took."""
+KEY_TRUST = timedelta(hours=1)
+ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What is kept of a probe at one location between looks to choose the moment of the next."""
+    """What is kept of a probe at one location between looks to choose the moment of the next.
 
-    failed_in_a_row: int = 0
-    """A failure that is confirmed needs no further look."""
+    The prober cannot know what the recorder makes of a look. Where the two may differ, as with a refused key that a
+    second witness may confirm, it counts the look as failed: the worst that comes of it are a few looks too many.
+    """
+
+    suspicion: Suspicion = CALM
+    throttled_in_a_row: int = 0
+    worked_at: datetime | None = None
+    """Start of the newest good look."""
+    seen_at: datetime | None = None
+    """Start of the newest look that told something."""
 
 
 START = Pace()
@@ -29,7 +51,66 @@ def after(pace: Pace, probe: Probe, result: Result, elapsed_s: float) -> tuple[P
     ``elapsed_s`` is the time from the look's tick to its end. A look that might not be over in time for the next
     tick is left to that tick.
     """
-    before = pace.failed_in_a_row
-    known = replace(pace, failed_in_a_row=count_failed_in_a_row(before, result))
-    again = needs_second_look(probe, result, before, elapsed_s)
-    return known, probe.policy.second_look_after_s if again else None
+    rule = rule_of(probe)
+    known, failed = _folded(pace, probe, rule, result)
+    if failed is None or result.reason in NO_EARLY_LOOK:
+        return known, None
+    wait_s = suspicion.next_look_s(known.suspicion, rule, failed=failed, at=result.started_at)
+    return known, pause_before(probe, wait_s, result.duration_s, elapsed_s)
+
+
+def pause_before(probe: Probe, wait_s: float | None, took_s: float, elapsed_s: float) -> float | None:
+    """Return the pause before a look that should begin ``wait_s`` after this one, which ``took_s`` long, began."""
+    if wait_s is None:
+        return None
+    pause_s = max(SHORTEST_PAUSE_S, wait_s - took_s)
+    return pause_s if elapsed_s + pause_s + probe.timeout_s <= probe.interval_s + ROUNDING_S else None
+
+
+def early_wait_s(probe: Probe) -> float:
+    """Return the seconds from a look to an early one that somebody wrote down although none was due."""
+    return rule_of(probe).early_s
+
+
+def _folded(pace: Pace, probe: Probe, rule: Rule, result: Result) -> tuple[Pace, bool | None]:
+    """Return the pace with a look folded in, and whether it failed; ``None`` if it told nothing."""
+    reason, at = counted(result.observation, probe.policy), result.started_at
+    if is_gap(probe, pace.seen_at, at):
+        pace = replace(pace, suspicion=suspicion.interrupted(pace.suspicion), seen_at=None)
+    if reason is Reason.THROTTLED:
+        row = pace.throttled_in_a_row + 1
+        pace = replace(pace, throttled_in_a_row=row)
+        if row < probe.policy.throttled_after:
+            return pace, None
+        return replace(pace, suspicion=suspicion.failed(pace.suspicion, rule, at), seen_at=at), True
+    refused = reason is Reason.AUTH and pace.worked_at is not None and at - pace.worked_at <= KEY_TRUST
+    refused = refused or (reason is Reason.AUTH and pace.suspicion.began_at is not None)
+    if reason.outcome is Outcome.FAILED or refused:
+        return Pace(suspicion.failed(pace.suspicion, rule, at), 0, pace.worked_at, at), True
+    if reason.outcome in (Outcome.OK, Outcome.SLOW):
+        return Pace(suspicion.good(pace.suspicion, rule), 0, at, at), False
+    return pace, None
+
+
+def to_json(pace: Pace) -> dict[str, Any] | None:
+    """Return what a prober that starts again has to know; ``None`` while nothing is suspected."""
+    known = pace.suspicion
+    if known is CALM or known.began_at is None:
+        return None
+    return {
+        "score": known.score,
+        "began": micros(known.began_at),
+        "down": known.down,
+        "worked": micros(pace.worked_at) if pace.worked_at is not None else None,
+        "seen": micros(pace.seen_at) if pace.seen_at is not None else None,
+    }
+
+
+def from_json(data: Any) -> Pace:
+    """Inverse of :func:`to_json`; what makes no sense is a fresh start."""
+    try:
+        worked, seen = (from_micros(data[name]) if data[name] is not None else None for name in ("worked", "seen"))
+        known = Suspicion(int(data["score"]), from_micros(data["began"]), bool(data["down"]))
+    except (TypeError, KeyError, ValueError, OverflowError):
+        return START
+    return Pace(known if known.score >= 0 else CALM, 0, worked, seen)

@@ -12,6 +12,7 @@ from typing import Any
 
 from monitor.core.checks.flapping import STEADY, Flapping
 from monitor.core.checks.slowness import NOT_SLOW, Slowness
+from monitor.core.checks.suspicion import CALM, Suspicion
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros, micros
@@ -29,30 +30,16 @@ class ProbeState:
     """Watermark (D3): the newest run folded in is ``(tick, attempt)``."""
     attempt: int = 0
 
-    failed_mask: int = 0
-    """Newest evidence as bits, newest lowest, 1 for failed. A confirmed outage leaves one bit, however long it was: to
-    the failure-rate rule it is one episode."""
-    mask_looks: int = 0
-    """How many looks the mask holds, at most 64."""
-    looks_since_recovery: int = 0
-    """Older ones cannot confirm a new failure."""
+    suspicion: Suspicion = CALM
+    """The sequential test: what speaks against the service, and whether it is down."""
     failed_in_a_row: int = 0
     failing_since: datetime | None = None
     """Start of the failed looks in a row up to the newest; ``None`` when that was good."""
-    failed_at: tuple[datetime, ...] = ()
-    """Starts of the newest failed looks in the mask, oldest first."""
     last_failed_at: datetime | None = None
     """Start of the newest failed look of all."""
     network_worked_at: datetime | None = None
     """When our own network was known to work while the failures lasted; later ones are the vendor's (D6). ``None``
     without such a proof, and once the failures are over."""
-    suspect_since: datetime | None = None
-    """First failed look of those that are not confirmed yet."""
-
-    down: bool = False
-    """An outage is confirmed."""
-    partial: bool = False
-    """The failure rate is too high."""
     slowness: Slowness = NOT_SLOW
     flaps: Flapping = STEADY
     since: datetime | None = None
@@ -66,6 +53,8 @@ class ProbeState:
     inconclusive_in_a_row: int = 0
     throttled_in_a_row: int = 0
     """429s in a row that do not count as failures yet, or that do."""
+    throttled_since: datetime | None = None
+    """Start of the first of them."""
     key_refusals: int = 0
     """Looks that found our key refused since the newest evidence."""
 
@@ -83,6 +72,16 @@ class ProbeState:
     last_detail: str = ""
 
     @property
+    def down(self) -> bool:
+        """Nearly every look fails: an outage is confirmed."""
+        return self.suspicion.down and self.suspicion.major
+
+    @property
+    def partial(self) -> bool:
+        """A partial outage is confirmed."""
+        return self.suspicion.down and not self.suspicion.major
+
+    @property
     def degraded(self) -> bool:
         """Too many of the newest looks were slow."""
         return self.slowness.degraded
@@ -95,7 +94,7 @@ class ProbeState:
     @property
     def health(self) -> Health:
         """Verdict of this probe alone, as of its newest evidence; how old that is, is the reader's business."""
-        if not self.mask_looks:
+        if self.evidence_at is None:
             return Health.UNKNOWN
         if self.down:
             return Health.MAJOR
@@ -115,15 +114,24 @@ class ProbeState:
         data = _filled(self, _OWN)
         if self.slowness is not NOT_SLOW:
             data |= _filled(self.slowness, _OF_SLOWNESS)
+        if self.suspicion is not CALM:
+            data |= _filled(self.suspicion, _OF_SUSPICION)
         if self.flaps is not STEADY:
             data |= _filled(self.flaps, _OF_FLAPS)
         return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> ProbeState:
-        """Inverse of :meth:`to_json`; keys it does not know are left out."""
-        slowness, flaps = _kept(data, _OF_SLOWNESS), _kept(data, _OF_FLAPS)
+        """Inverse of :meth:`to_json`; keys it does not know are left out.
+
+        What a version before the sequential test wrote keeps its outage, hard or partial, and forgets its suspicions.
+        """
+        slowness, flaps, suspicion = _kept(data, _OF_SLOWNESS), _kept(data, _OF_FLAPS), _kept(data, _OF_SUSPICION)
         own = _kept(data, _OWN)
+        if data.get("partial") or (data.get("down") and "began_at" not in data):
+            began_at, hard = own.get("since") or own.get("tick"), bool(data.get("down"))
+            suspicion = {"down": True, "major": hard, "began_at": began_at, "mask": 1, "looks": 1}
+        own["suspicion"] = Suspicion(**suspicion) if suspicion else CALM
         own["slowness"] = Slowness(**slowness) if slowness else NOT_SLOW
         own["flaps"] = Flapping(**flaps) if flaps else STEADY
         return cls(**own)
@@ -131,18 +139,19 @@ class ProbeState:
 
 Blanks = tuple[tuple[str, Any], ...]
 """Names of fields with their defaults."""
-_PARTS = ("slowness", "flaps")
+_PARTS = ("slowness", "flaps", "suspicion")
 _OWN: Blanks = tuple((field.name, field.default) for field in fields(ProbeState) if field.name not in _PARTS)
 _OF_SLOWNESS: Blanks = tuple((field.name, field.default) for field in fields(Slowness))
+_OF_SUSPICION: Blanks = tuple((field.name, field.default) for field in fields(Suspicion))
 _OF_FLAPS: Blanks = tuple((field.name, field.default) for field in fields(Flapping))
 _TIME_ENDINGS = ("since", "_at", "tick")
 
 
 def _times(blanks: Blanks) -> frozenset[str]:
-    return frozenset(name for name, _ in blanks if name.endswith(_TIME_ENDINGS) and name != "failed_at")
+    return frozenset(name for name, _ in blanks if name.endswith(_TIME_ENDINGS))
 
 
-_TIMES = _times(_OWN) | _times(_OF_SLOWNESS)
+_TIMES = _times(_OWN) | _times(_OF_SLOWNESS) | _times(_OF_SUSPICION)
 _REASONS = frozenset({"reason", "last_reason"})
 _REASON_BY_CODE = {reason.code: reason for reason in Reason}
 
@@ -158,14 +167,10 @@ def _kept(data: Mapping[str, Any], blanks: Blanks) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Reason):
         return value.code
-    if isinstance(value, datetime):
-        return micros(value)
-    return [micros(at) for at in value] if isinstance(value, tuple) else value
+    return micros(value) if isinstance(value, datetime) else value
 
 
 def _read(name: str, value: Any) -> Any:
-    if name == "failed_at":
-        return tuple(from_micros(at) for at in value)
     if name in _TIMES:
         return from_micros(value)
     return _REASON_BY_CODE[value] if name in _REASONS else value
@@ -182,7 +187,8 @@ def rewind(state: ProbeState, now: datetime) -> ProbeState:
     if not ahead and (state.evidence_at is None or state.evidence_at - now <= CLOCK_SLACK):
         return state
     slowness = replace(state.slowness, **_clipped(state.slowness, _OF_SLOWNESS, now))
-    own = _clipped(state, _OWN, now) | {"slowness": slowness}
+    suspicion = replace(state.suspicion, **_clipped(state.suspicion, _OF_SUSPICION, now))
+    own = _clipped(state, _OWN, now) | {"slowness": slowness, "suspicion": suspicion}
     if ahead:
         own |= {"tick": None, "good_tick": None, "attempt": 0}
     return replace(state, **own)

@@ -1,7 +1,6 @@
 """Is the service slower than it may be? k of the newest n looks degrade a probe, looks that are not slow end it.
 
-The same k-of-n rule as for failures (``open_after_failures`` of ``window_looks``), with a memory of its own: a slow
-look is good evidence, so slowness neither opens nor closes an outage. An episode that is over is forgotten, and the
+A slow look is good evidence: slowness neither opens nor closes an outage. An episode that is over is forgotten, and the
 next one has to be confirmed anew.
 """
 
@@ -10,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from monitor.core.catalogue import Policy
 from monitor.core.checks.masks import MASK, MASK_BITS, newest
+
+SLOW_LOOKS, WINDOW_LOOKS = 3, 5
+"""So many of the newest looks were slow: degraded."""
+FAST_TICKS = 2
+"""Good looks in a row that were not slow, on different ticks, end it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,18 +35,18 @@ class Slowness:
 NOT_SLOW = Slowness()
 
 
-def step(before: Slowness, *, slow: bool, new_tick: bool, at: datetime, policy: Policy) -> Slowness:
+def step(before: Slowness, *, slow: bool, new_tick: bool, at: datetime) -> Slowness:
     """Record a good look that began at ``at``; ``new_tick`` says that it is the first good one of its tick."""
     mask = (before.slow_mask << 1 | slow) & MASK
     if slow:
-        late = newest(mask, policy.window_looks).bit_count() >= policy.open_after_failures
+        late = newest(mask, WINDOW_LOOKS).bit_count() >= SLOW_LOOKS
         return Slowness(before.degraded or late, mask, before.slow_since or at)
     row = before.fast_in_a_row + new_tick
     fast_since = before.fast_since or at
     degraded, slow_since = before.degraded, before.slow_since
-    if degraded and row >= policy.close_after_successes:
+    if degraded and row >= FAST_TICKS:
         degraded, mask, slow_since = False, 0, None
-    elif not degraded and not newest(mask, policy.window_looks):
+    elif not degraded and not newest(mask, WINDOW_LOOKS):
         slow_since = None
     return Slowness(degraded, mask, slow_since, min(row, MASK_BITS), fast_since)
 

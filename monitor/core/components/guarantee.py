@@ -1,22 +1,26 @@
 """What a probe's policy promises: which outages are always noticed, how soon, and which never are.
 
 An outage is a stretch in which every look fails that lies in it as a whole; a look that it only touches may end
-either way. Looks begin every interval and last up to the timeout; a failed one is repeated after a pause until k
-failed in a row, where that fits before the next tick (:func:`monitor.core.checks.steps.needs_second_look`).
+either way. Looks begin every interval and last up to the timeout; while something is suspected they come early, where
+one fits before the next tick (:func:`monitor.core.checks.pace.after`).
 
-* Longest: one interval until the first look that lies in the outage, then k looks that all last up to their timeout.
-* Shortest: an outage that touches the end of one look and the beginning of the k-th, all between them being as quick
-  as can be. Nothing shorter is ever told, unless failures of another outage lie within the same window of looks.
+* Longest: one interval until the first look that lies in the outage, then as many looks as reach the limit after the
+  span, all of them as slow as can be.
+* Shortest: the span, less a first look that hung until its timeout before the outage began. Nothing shorter is ever
+  told, unless it falls into a suspicion that something else began.
 
-Proven over all phase offsets against :func:`monitor.core.checks.steps.step` in the tests.
+Proven over all phase offsets against the real rules in the tests.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from monitor.core.catalogue import Probe
-from monitor.core.checks.steps import ROUNDING_S
+from monitor.core.checks import suspicion
+from monitor.core.checks.pace import pause_before
+from monitor.core.checks.sequential import P0, cost_of, rule_of
 from monitor.core.components.health import quorum
 
 DELIVERY_S = 5.0
@@ -47,7 +51,7 @@ class Guarantee:
 def guarantee(probe: Probe, *, delivery_s: float = DELIVERY_S) -> Guarantee:
     """Work out the promise of a probe."""
     policy, interval, timeout = probe.policy, float(probe.interval_s), probe.timeout_s
-    longest = interval + _last_begins_s(probe, timeout, timeout) + timeout
+    longest = interval + _decided_s(probe) + timeout
     return Guarantee(
         noticed_if_longer_s=longest,
         told_within_s=longest + delivery_s,
@@ -57,35 +61,41 @@ def guarantee(probe: Probe, *, delivery_s: float = DELIVERY_S) -> Guarantee:
     )
 
 
-def _latest_s(probe: Probe) -> float:
-    """Seconds after its tick until which a look must have ended to be repeated before the next tick."""
-    if not probe.policy.confirm_at_once:
-        return -1.0
-    return probe.interval_s - probe.timeout_s - 2 * probe.policy.second_look_after_s
+def price(probe: Probe) -> str:
+    """Say what the rule costs while the service works and 1 % of all looks fail by chance."""
+    cost = cost_of(rule_of(probe))
+    looks = "questions" if probe.asks_model else "looks"
+    return (
+        f"if {P0:.0%} of all looks fail by chance: {cost.false_pages_per_year:.2g} false pages a year, "
+        f"{cost.extra_looks_per_day:.0f} extra {looks} a day"
+    )
 
 
-def _last_begins_s(probe: Probe, first_s: float, other_s: float) -> float:
-    """Seconds from a tick to the beginning of its k-th failing look, if the first and the others last so long."""
-    begin, tick, length = 0.0, 0.0, first_s
-    for _ in range(probe.policy.open_after_failures - 1):
-        end = begin + length
-        if end - tick <= _latest_s(probe) + ROUNDING_S:
-            begin = end + probe.policy.second_look_after_s
-        else:
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def _decided_s(probe: Probe) -> float:
+    """Seconds from a tick to the beginning of the look that decides, if every look fails at its timeout."""
+    rule, known, tick, begin = rule_of(probe), suspicion.CALM, 0.0, 0.0
+    while True:
+        at = _START + timedelta(seconds=begin)
+        known = suspicion.failed(known, rule, at)
+        if known.down:
+            return begin
+        wait_s, end = suspicion.next_look_s(known, rule, failed=True, at=at), begin + probe.timeout_s
+        pause_s = pause_before(probe, wait_s, probe.timeout_s, end - tick)
+        if pause_s is None:
             tick += probe.interval_s
-            begin = tick
-        length = other_s
-    return begin
+        begin = tick if pause_s is None else end + pause_s
 
 
 def _shortest_s(probe: Probe) -> float:
-    """Least time between the end of a first failing look and the beginning of the k-th.
+    """Least time between the end of a first failing look and the beginning of the one that decides.
 
-    The later the first look ends the less time is left to the k-th, until one look more is left to the next tick: so
-    the least is at the timeout, or at the last moment at which a look of the same tick is still repeated.
+    Two looks lie one early pause apart, or less where the second is that of the next tick, but never less than the
+    timeout that is kept free before it. The first pause may be over with the slow look, the last cut short by the end
+    of the span.
     """
-    pause, k = probe.policy.second_look_after_s, probe.policy.open_after_failures
-    if k < 2:
-        return 0.0
-    ends = {0.0, probe.timeout_s} | {_latest_s(probe) - number * pause for number in range(k)}
-    return max(0.0, min(_last_begins_s(probe, end, 0.0) - end for end in ends if 0 <= end <= probe.timeout_s))
+    rule = rule_of(probe)
+    between = max(0, rule.fewest_failures - 3) * min(rule.early_s, probe.timeout_s)
+    return max(0.0, rule.span_s - probe.timeout_s, between)

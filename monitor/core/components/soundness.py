@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from monitor.core.catalogue import Policy, Probe
+from monitor.core.checks.sequential import EAGER_PAGES
 from monitor.core.components import slo
 from monitor.core.components.registration import AGE_LIMIT_S
 
-MOST_LOOKS = 60
-"""The state of a probe remembers no more looks than this."""
+LONGEST_S = 3600.0
+FEWEST_PAGES, MOST_PAGES = 0.001, EAGER_PAGES
+LEAST_RATIO, MOST_RATIO = 0.02, 0.45
 SHORTEST_AGE_S = min(AGE_LIMIT_S.values())
 
 
@@ -19,17 +21,15 @@ def policy_faults(policy: Policy) -> tuple[str, ...]:
 
 
 def _faults(policy: Policy) -> Iterator[str]:
-    k, n = policy.open_after_failures, policy.window_looks
-    if not 1 <= k <= n <= MOST_LOOKS:
-        yield f"open_after_failures ({k}) must lie between 1 and window_looks ({n}), which is at most {MOST_LOOKS}"
-    if policy.close_after_successes < 1 or policy.throttled_after < 1 or policy.quorum_locations < 1:
-        yield "close_after_successes, throttled_after and quorum_locations are at least 1"
-    if policy.second_look_after_s < 0:
-        yield f"second_look_after ({policy.second_look_after_s:g} s) is a pause and cannot be negative"
-    if not 3 <= policy.rate_min_looks <= MOST_LOOKS // 2:
-        yield f"rate_min_looks ({policy.rate_min_looks}) must lie between 3 and {MOST_LOOKS // 2}"
-    if not 0 <= policy.rate_close_ratio < policy.rate_open_ratio <= 1:
-        yield "rate_close_ratio must be below rate_open_ratio, both between 0 and 1"
+    if not FEWEST_PAGES <= policy.false_pages_per_year <= MOST_PAGES:
+        given = f"{policy.false_pages_per_year:g}"
+        yield f"false_pages_per_year ({given}) must lie between {FEWEST_PAGES:g} and {MOST_PAGES:g}"
+    if not 0 <= policy.shortest_outage_s <= LONGEST_S:
+        yield f"shortest_outage ({policy.shortest_outage_s:g} s) must lie between 0 and {LONGEST_S:g} s"
+    if not LEAST_RATIO <= policy.failure_ratio <= MOST_RATIO:
+        yield f"failure_ratio ({policy.failure_ratio:g}) must lie between {LEAST_RATIO:g} and {MOST_RATIO:g}"
+    if policy.throttled_after < 1 or policy.quorum_locations < 1:
+        yield "throttled_after and quorum_locations are at least 1"
     if not 0 < policy.flap_stop_percent < policy.flap_start_percent <= 100:
         yield "flap_stop_percent must be below flap_start_percent, both between 0 and 100"
     if policy.stale_after_intervals < 1:

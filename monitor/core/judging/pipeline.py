@@ -157,6 +157,7 @@ class Pipeline:
         depends_on = self._depends_on()
         down: set[str] = set()
         up: set[str] = set()
+        back_at: list[datetime] = []
         for name in (own, *depends_on.get(own, ())):
             row = store.component(name) if name else None
             if row is None:
@@ -165,6 +166,7 @@ class Pipeline:
                 down.add(name)
             elif row.since is not None and row.health is not Health.UNKNOWN:
                 up.add(name)
+                back_at.append(row.since)
                 held = store.open_alerts.get(alert_key(row.component.service, name, Rule.COMPONENT_DOWN))
                 if held is not None:
                     down |= just_back([held], {name: row.since}, at, store.index.policy)
@@ -176,10 +178,19 @@ class Pipeline:
             blind=self._blind(at),
             down=frozenset(down),
             up=frozenset(up),
+            returning=frozenset({own} if self._returns(own, max(back_at, default=at), at) else ()),
             depends_on=depends_on,
             late=late,
             lately=self._lately(at),
         )
+
+    def _returns(self, name: str, back_at: datetime, at: datetime) -> bool:
+        """Say whether a component that is down works again, not proven yet, or was not looked at since ``back_at``."""
+        row = self.store.component(name) if name else None
+        if row is None or not row.is_down:
+            return False
+        seen = row.seen(at)
+        return seen.good_since is not None or (seen.observed_at is not None and seen.observed_at < back_at < at)
 
     def _depends_on(self) -> Mapping[str, tuple[str, ...]]:
         catalogue = self.store.index.catalogue

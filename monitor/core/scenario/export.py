@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from monitor.core.catalogue import Catalogue, Policy, Probe
+from monitor.core.checks import pace
 from monitor.core.checks.steps import ANSWERS, counted
+from monitor.core.checks.suspicion import CALM
 from monitor.core.model.observations import Observation, Result
 from monitor.core.model.reasons import Outcome
 from monitor.core.model.registration import MethodReading
@@ -80,22 +82,23 @@ def _looks(
         number = round((run.tick - first[run.probe]).total_seconds() / probes[run.probe].interval_s)
         series.setdefault(f"{run.probe}@{run.location}", {}).setdefault(number, []).append(result)
     return {
-        name: compress([_tick(by_tick.get(n, []), probes, words, start) for n in range(max(by_tick) + 1)])
+        name: compress(list(_ticks(probes[name.rpartition("@")[0]], by_tick, words, start)))
         for name, by_tick in series.items()
     }
 
 
-def _tick(
-    results: Sequence[Result], probes: Mapping[str, Probe], words: dict[str, dict[str, Any]], start: datetime
-) -> str:
-    """Return the looks of one tick; ``/.`` says that no more followed where one might have."""
-    if not results:
-        return "-"
-    policy = probes[results[0].run.probe].policy
-    spoken = [_word(result.observation, policy, words, start) for result in results]
-    enough = policy.open_after_failures
-    more = results[-1].outcome is Outcome.FAILED and (len(results) == 1 or len(results) < enough)
-    return "/".join([*spoken, *(["."] if more else [])])
+def _ticks(
+    probe: Probe, by_tick: Mapping[int, Sequence[Result]], words: dict[str, dict[str, Any]], start: datetime
+) -> Iterator[str]:
+    """Yield the looks of each tick; ``/.`` says that no more followed where one might have."""
+    known = pace.START
+    for number in range(max(by_tick) + 1):
+        results = by_tick.get(number, ())
+        for result in results:
+            known, _ = pace.after(known, probe, result, 0.0)
+        more = known.suspicion is not CALM or (bool(results) and results[-1].outcome is Outcome.FAILED)
+        spoken = [_word(result.observation, probe.policy, words, start) for result in results]
+        yield "/".join([*spoken, *(["."] if more else [])]) if spoken else "-"
 
 
 def _word(seen: Observation, policy: Policy, words: dict[str, dict[str, Any]], start: datetime) -> str:

@@ -27,6 +27,7 @@ from monitor.core.catalogue import (
     Service,
     service_of,
 )
+from monitor.core.checks.former import FORMER, modern
 from monitor.core.model.alerting import Severity
 from monitor.core.model.observations import ChatTimes, Observation, Phases
 from monitor.core.model.reasons import Reason
@@ -141,13 +142,14 @@ def _probe(id_: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) ->
         control=bool(options.get("control", False)),
         impact_when_down=Health(options.get("impact_when_down", Health.MAJOR.value)),
         proves=Proof(options.get("proves", Proof.WORK if options.get("kind") == "chat" else Proof.EDGE)),
+        asks_model=options.get("kind") == "chat",
     )
 
 
 def policy(options: Mapping[str, Any]) -> Policy:
-    """Return a policy with the given fields; seconds may be written as durations."""
-    known = {item.name: item.type for item in fields(Policy)}
-    unknown = set(options) - set(known)
+    """Return a policy with the given fields, former ones too; seconds may be written as durations."""
+    known = {item.name for item in fields(Policy)}
+    unknown = set(options) - known - set(FORMER)
     if unknown:
         raise ScenarioError(f"policy: no field named {', '.join(sorted(unknown))}")
     kept: dict[str, Any] = {
@@ -155,7 +157,7 @@ def policy(options: Mapping[str, Any]) -> Policy:
         for name, value in options.items()
     }
     kept |= {name: Publishing(str(value)) for name, value in kept.items() if name.startswith("publish_")}
-    return replace(Policy(), **kept)
+    return replace(Policy(), **(modern(kept) | {name: value for name, value in kept.items() if name in known}))
 
 
 def observation(word: Mapping[str, Any], start: datetime) -> Observation:

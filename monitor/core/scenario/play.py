@@ -23,12 +23,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, assert_never
 
-from monitor.core.catalogue import Catalogue, Probe
+from monitor.core.catalogue import Catalogue
 from monitor.core.checks import pace
 from monitor.core.checks.pace import Pace
 from monitor.core.commands import (
@@ -284,10 +284,28 @@ class _Play:
         checks = self.scenario.get("expect", {}).get("health", {})
         todo += [(self.at(when), 20_000, ("check", when, want)) for when, want in checks.items()]
         looks_ = ((ended(look), 0, look) for look in drawn)
-        for at, _, what in heapq.merge(sorted(todo, key=_order), looks_, sweeps, key=_order):
-            self._do(at, what)
+        self._all(heapq.merge(sorted(todo, key=_order), looks_, sweeps, key=_order))
 
-    def _do(self, at: datetime, what: Any) -> None:
+    def _all(self, given: Iterable[tuple[datetime, int, Any]]) -> None:
+        """Do everything in order of time, with what follows from it."""
+        counter, waiting = itertools.count(), list[tuple[datetime, int, int, Any]]()
+
+        def do(at: datetime, number: int, what: Any) -> None:
+            for again_at, more in self._do(at, what):
+                heapq.heappush(waiting, (again_at, number, next(counter), more))
+
+        def until(moment: tuple[datetime, int] | None) -> None:
+            while waiting and (moment is None or waiting[0][:2] < moment):
+                at, number, _, what = heapq.heappop(waiting)
+                do(at, number, what)
+
+        for at, number, what in given:
+            until((at, number))
+            do(at, number, what)
+        until(None)
+
+    def _do(self, at: datetime, what: Any) -> Iterator[tuple[datetime, Any]]:
+        """Do what is due; yields what follows from it."""
         if what is None:
             self.judge.sweep(at)
         elif isinstance(what, Mapping):
@@ -297,14 +315,13 @@ class _Play:
         elif what[0] == "check":
             self._check(at, what[1], what[2])
         else:
-            for result in self._results(at, *what):
-                self._record(result)
+            yield from self._look(at, *what)
 
     def _record(self, result: Result) -> None:
         self.seen(result)
         self.judge.record([result])
 
-    def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[Probe, str, tuple[str, ...]]]]:
+    def _looks(self, name: str, text: str) -> Iterator[tuple[datetime, tuple[RunId, tuple[str, ...]]]]:
         id_, _, location = name.partition("@")
         probe = self.probes.get(id_)
         if probe is None:
@@ -312,24 +329,21 @@ class _Play:
         options = self.scenario["probes"][id_]
         first = self.start + timedelta(seconds=seconds(options.get("offset", "0s")))
         for number, words in enumerate(looks(text)):
-            yield first + timedelta(seconds=number * probe.interval_s), (probe, location or probe.locations[0], words)
+            tick = first + timedelta(seconds=number * probe.interval_s)
+            yield tick, (RunId(id_, location or probe.locations[0], tick), words)
 
-    def _results(self, tick: datetime, probe: Probe, location: str, words: tuple[str, ...]) -> Iterator[Result]:
-        """Yield the look of a tick and its second looks: those that are written down, else those that are needed."""
-        at, key = tick, (probe.id, location)
-        for attempt in itertools.count(1):
-            word = words[min(attempt, len(words)) - 1]
-            if word == ".":
-                return
-            result = Result(
-                RunId(probe.id, location, tick, attempt), at, LOOK_S, notation.seen(word, self.words, self.start)
-            )
-            yield result
-            elapsed_s = (at - tick).total_seconds() + LOOK_S
-            self.paces[key], pause_s = pace.after(self.paces.get(key, pace.START), probe, result, elapsed_s)
-            if pause_s is None and attempt >= len(words):
-                return
-            at += timedelta(seconds=LOOK_S + (probe.policy.second_look_after_s if pause_s is None else pause_s))
+    def _look(self, at: datetime, run: RunId, words: tuple[str, ...]) -> Iterator[tuple[datetime, Any]]:
+        """Make one look; yields the next of its tick: the one that is written down, else one that is needed."""
+        word, key, probe = words[min(run.attempt, len(words)) - 1], (run.probe, run.location), self.probes[run.probe]
+        if word == ".":
+            return
+        result = Result(run, at, LOOK_S, notation.seen(word, self.words, self.start))
+        self._record(result)
+        elapsed_s = (at - run.tick).total_seconds() + LOOK_S
+        self.paces[key], pause_s = pace.after(self.paces.get(key, pace.START), probe, result, elapsed_s)
+        if pause_s is not None or run.attempt < len(words):
+            wait_s = pace.early_wait_s(probe) if pause_s is None else LOOK_S + pause_s
+            yield at + timedelta(seconds=wait_s), (replace(run, attempt=run.attempt + 1), words)
 
     def _check(self, at: datetime, when: str, want: Mapping[str, str]) -> None:
         self.judge.sweep(at)

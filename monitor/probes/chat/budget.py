@@ -132,11 +132,11 @@ class Choice(NamedTuple):
     spent: str = ""
 
 
-def choose(plan: Plan, ledger: Ledger, now: datetime) -> Choice:
-    """Choose the rung for the look at *now*."""
+def choose(plan: Plan, ledger: Ledger, now: datetime, *, early: bool = False) -> Choice:
+    """Choose the rung for the look at *now*; an ``early`` one asks again, as the edge cannot tell what it is about."""
     if not plan.has_key:
         return Choice(Rung.EDGE)
-    rung = _due(plan, ledger, now)
+    rung = Rung.SHORT if early else _due(plan, ledger, now)
     if rung is Rung.LONG and not _affordable(plan, ledger, rung):
         rung = Rung.SHORT
     if not rung.asks:

@@ -11,7 +11,7 @@ from monitor.probes.base import Seconds
 from monitor.probes.chat import anthropic as chat_anthropic
 from monitor.probes.chat import openai as chat_openai
 from monitor.probes.chat.ask import Dialect
-from monitor.probes.chat.budget import PROMPT_TOKENS, Plan
+from monitor.probes.chat.budget import PROMPT_TOKENS, Plan, Rung
 
 DIALECTS: dict[str, Dialect] = {"openai": chat_openai, "anthropic": chat_anthropic}
 
@@ -86,6 +86,10 @@ class Options(base.Options):
     def address(self) -> str:
         """Return the address below which everything is asked."""
         return self.base_url
+
+    def most_of_a_question(self) -> tuple[int, float]:
+        """Return the most tokens and dollars that a short question costs; nothing without a key to ask with."""
+        return self.plan().worst(Rung.SHORT) if key_of(self) else (0, 0.0)
 
     def plan(self) -> Plan:
         """Return the budget's view of these options."""

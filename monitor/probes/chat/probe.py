@@ -67,7 +67,7 @@ def join(newer: dict[str, Any], older: dict[str, Any], now: datetime) -> dict[st
 async def run(options: Options, ctx: Context) -> Observation:
     """Climb the rung that is due."""
     plan, ledger = options.plan(), Ledger.read(ctx.memory.get("ledger"), ctx.now)
-    choice = budget.choose(plan, ledger, ctx.now)
+    choice = budget.choose(plan, ledger, ctx.now, early=ctx.attempt > 1)
     seen = await _climb(options, ctx, plan, ledger, choice)
     # The list is read rarely: what it said holds for the looks in between.
     return (

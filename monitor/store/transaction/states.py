@@ -2,7 +2,8 @@
 
 Times are kept as microseconds before the watermark and names as short codes. A field without a code would be written
 in full, its times as they are. The codes are the format of every database there is: a field may be renamed, its code
-may not.
+may not. What the rules before the sequential test kept (``failed_mask``, ``mask_looks``, ``looks_since_recovery``,
+``failed_at``, ``suspect_since``, ``partial``) is only read any more.
 """
 
 from __future__ import annotations
@@ -46,6 +47,12 @@ CODES = {
     "failing_since": "rs",
     "network_worked_at": "ca",
     "last_failed_at": "lf",
+    "score": "sc",
+    "began_at": "sb",
+    "major": "mj",
+    "mask": "sm",
+    "looks": "sl",
+    "throttled_since": "ts",
 }
 _NAMES = {code: name for name, code in CODES.items()}
 _FORMER_NAMES = {

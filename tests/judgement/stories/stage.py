@@ -98,7 +98,7 @@ class Stage:
         """Return a look of this tick, and its second looks."""
         observation = seen if isinstance(seen, Observation) else Observation(seen, _detail(seen))
         lasts = self.rng.choice((0.3, 0.3, 0.3, 1.0))
-        again = observation.outcome is Outcome.FAILED and probe.policy.confirm_at_once and self.rng.random() < 0.6
+        again = observation.outcome is Outcome.FAILED and probe.policy.early_looks and self.rng.random() < 0.6
         return [
             Result(
                 RunId(probe.id, place, self.now, attempt),
