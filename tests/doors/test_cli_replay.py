@@ -87,11 +87,11 @@ def test_replay_plays_a_shipped_scenario_as_expected(tmp_path: Path) -> None:
 def test_replay_names_what_differs_and_exits_with_one(tmp_path: Path) -> None:
     file = tmp_path / "story.yaml"
     text = (SCENARIOS / "hard-outage.yaml").read_text(encoding="utf-8")
-    file.write_text(text.replace('"+9m resolved"', '"+8m resolved"'), encoding="utf-8")
+    file.write_text(text.replace('"+9m40s resolved"', '"+8m resolved"'), encoding="utf-8")
     shown = run(tmp_path, "replay", str(file), "--quiet")
     assert shown.exit_code == 1
     assert "expected '+8m resolved', which did not come" in shown.output
-    assert "not expected: '+9m resolved'" in shown.output
+    assert "not expected: '+9m40s resolved'" in shown.output
 
 
 @pytest.mark.parametrize(
