@@ -23,7 +23,7 @@ from monitor.store import reads, tables
 from monitor.store.engine import begin, open_engine
 from monitor.store.tables import table
 from monitor.store.upgrade import migrate
-from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish, readings
+from tests.edges.flowing import CATALOGUE, MINUTE, POLICY, T0, look, publish, readings
 
 LOGIN = "deepseek/login"
 
@@ -39,7 +39,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 def watched(engine: Engine, *, public: bool = True) -> None:
     """Put a world in force that has a log-in beside API and registration."""
     component = Component(LOGIN, "deepseek", "Log-in", ComponentKind.LOGIN, public=public)
-    probe = Probe("ds-login", LOGIN, "login", 60, 10.0)
+    probe = Probe("ds-login", LOGIN, "login", 60, 10.0, policy=POLICY)
     catalogue = replace(
         CATALOGUE, components=(*CATALOGUE.components, component), probes=(*CATALOGUE.probes, probe), version="2"
     )

@@ -18,7 +18,7 @@ from monitor.flow.notices import LeasedNotice
 from monitor.store import reads
 from monitor.store.engine import reading
 from monitor.store.transaction.alerts import DECISION
-from tests.edges.flowing import MINUTE, T0, look, publish
+from tests.edges.flowing import MINUTE, POLICY, T0, look, publish
 
 SERVICES, PARTS = 60, 5
 COMPONENTS = SERVICES * PARTS
@@ -26,14 +26,14 @@ NAMES = [f"s{service:02}/c{part}" for service in range(SERVICES) for part in ran
 STORM = Catalogue(
     tuple(Service(f"s{number:02}", f"Service {number}", public=number != 3) for number in range(SERVICES)),
     tuple(Component(name, name[:3], name) for name in NAMES),
-    tuple(Probe(name.replace("/", "-"), name, "http", 60, 10.0) for name in NAMES),
+    tuple(Probe(name.replace("/", "-"), name, "http", 60, 10.0, policy=POLICY) for name in NAMES),
     (Route("oncall", ("pager",)),),
     "storm",
 )
 
 
 def looks(minute: int, names: list[str], reason: Reason) -> list[Result]:
-    """Return the looks of a minute, each probe at its place in it, with second looks where they failed."""
+    """Return the looks of a minute, each probe at its place in it, with early looks where they failed."""
     found = []
     for name in names:
         at = T0 + minute * MINUTE + timedelta(milliseconds=200 * NAMES.index(name))
@@ -118,7 +118,7 @@ def began_together(engine: Engine) -> None:
 def came_back(world: World) -> None:
     """A resolve reaches whoever got the trigger, after it; the digest ends with the last of its alerts."""
     before = len(world.notices)
-    for minute in (4, 5, 6, 7):
+    for minute in range(4, 11):
         world.play(minute, NAMES)
     ends = world.notices[before:]
     assert all(notice.why is Why.RESOLVED for notice in ends if notice.alert.state is AlertState.RESOLVED)

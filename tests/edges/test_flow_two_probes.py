@@ -32,20 +32,20 @@ def play(engine: Engine, story: str, edge: str | None = None) -> None:
 
 def test_downtime_seen_by_one_of_two_probes_is_counted(engine: Engine) -> None:
     publish(engine, BOTH)
-    play(engine, "ooooxxxxxxoooooo")
-    api = reads.snapshot(engine, T0 + 16 * MINUTE, public=True).services[0].components[0]
+    play(engine, "ooooxxxxxxoooooooo")
+    api = reads.snapshot(engine, T0 + 18 * MINUTE, public=True).services[0].components[0]
     assert api.health is Health.OPERATIONAL
-    assert api.uptime.down_s == 6 * 60
+    assert api.uptime.down_s == 5.5 * 60  # to midway between its last failed look and the next
     assert api.since is not None
-    assert api.since >= T0 + 10 * MINUTE
+    assert api.since >= T0 + 9.5 * MINUTE
 
 
 def test_a_component_that_was_slow_before_it_went_down_was_down_in_between(engine: Engine) -> None:
     publish(engine, BOTH)
-    play(engine, "ooooooxxxxxxoooooo", edge="oossssssssssssssss")
-    api = reads.snapshot(engine, T0 + 18 * MINUTE, public=True).services[0].components[0]
+    play(engine, "ooooooxxxxxxoooooooo", edge="oo" + "s" * 18)
+    api = reads.snapshot(engine, T0 + 20 * MINUTE, public=True).services[0].components[0]
     assert api.health is Health.DEGRADED
-    assert api.uptime.down_s == 6 * 60
+    assert api.uptime.down_s == 5.5 * 60  # to midway between its last failed look and the next
 
 
 def test_a_worker_that_starts_after_a_pause_gives_every_probe_its_turn_before_it_calls_it_overdue(

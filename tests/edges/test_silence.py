@@ -80,19 +80,19 @@ def ended(result: Result) -> datetime:
 
 
 CHAT = Probe("ds-api", "deepseek/api", "chat", 300, 60.0)
-STORY = "o*20 x/o o x o*4 x/o o*4 x/o o*5"
-"""A look that fails once, an outage, and later a failure rate that began with that first look."""
+STORY = "o*20 x/o o x o*10 x/o/x/x/x/x o*5"
+"""A look that fails once, an outage, and later a partial one whose likely start is earlier than its first failure."""
 
 
 @pytest.mark.parametrize(("reopen_window_s", "second"), [(7200.0, EventKind.REOPENED), (1800.0, EventKind.OPENED)])
-def test_a_failure_rate_that_began_before_an_outage_that_is_over_holds_up_no_service(
+def test_a_partial_outage_whose_start_is_estimated_holds_up_no_service(
     engine: Engine, reopen_window_s: float, second: EventKind
 ) -> None:
     chat = replace(CHAT, policy=replace(CHAT.policy, reopen_window_s=reopen_window_s))
     probes = tuple(chat if probe.id == chat.id else probe for probe in CATALOGUE.probes)
     publish(engine, replace(CATALOGUE, probes=probes))
     played = list(results(STORY, chat, start_s=(T0 - making.T0).total_seconds()))
-    others = [look("oa-api", T0 + minute * MINUTE) for minute in range(5 * 38)]
+    others = [look("oa-api", T0 + minute * MINUTE) for minute in range(5 * 40)]
     for result in sorted([*played, *others], key=ended):
         recorded = flow.record(engine, [result], ended(result))
         assert recorded.stored == 1
