@@ -7,6 +7,7 @@ import io
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -21,7 +22,17 @@ from monitor.store.reads.views import LatencyPoint
 
 REASONS = {str(reason): reason for reason in Reason}
 SHOWN = 5
+STACKED = (1, 3, 2, 4, 0)
+"""Which tints the reasons get, the commonest first: neighbours differ, and the page's ink is the last one's."""
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif'
+
+
+class Window(NamedTuple):
+    """What the time axis shows, whole, and how long one point's bucket is."""
+
+    start: datetime
+    end: datetime
+    step: timedelta
 
 
 class Span(NamedTuple):
@@ -34,10 +45,13 @@ class Span(NamedTuple):
 
 
 def latency_figure(
-    points: Sequence[LatencyPoint], spans: Sequence[Span], what: str, words: Words, theme: str
+    points: Sequence[LatencyPoint], spans: Sequence[Span], window: Window, what: str, words: Words, theme: str
 ) -> go.Figure:
-    """Return p50 with its band to p95 above, failures by reason below, on one time axis."""
-    points = with_gaps(points)
+    """Return p50 with its band to p95 above, failures by reason below, on one time axis.
+
+    A point stands in the middle of its bucket, a bar covers it: drawn where it begins, trouble would lie before itself.
+    """
+    points = [replace(point, at=point.at + window.step / 2) for point in with_gaps(points)]
     figure = make_subplots(
         rows=2,
         cols=1,
@@ -47,7 +61,7 @@ def latency_figure(
         subplot_titles=(words(f"chart_{what}"), words("chart_failures")),
     )
     draw_latency(figure, points, words, theme)
-    draw_failures(figure, points, words, theme)
+    draw_failures(figure, points, window.step, words, theme)
     for span in spans:
         figure.add_vrect(
             x0=local(span.start, words),
@@ -58,7 +72,7 @@ def latency_figure(
             layer="below",
         )
     style(figure, theme)
-    dated(figure, points, words)
+    dated(figure, window, words)
     if decade(points):
         figure.update_yaxes(type="log", row=1, col=1, dtick=1)
     figure.update_yaxes(ticksuffix=" s", row=1, col=1)
@@ -70,11 +84,17 @@ def local(when: datetime, words: Words) -> datetime:
     return when.astimezone(words.zone).replace(tzinfo=None)
 
 
-def dated(figure: go.Figure, points: Sequence[LatencyPoint], words: Words) -> None:
+def dated(figure: go.Figure, window: Window, words: Words) -> None:
     """Label the time axis in the reader's language, few and level enough for a phone."""
     day = words.section("date", "axis")
-    long = bool(points) and points[-1].at - points[0].at > timedelta(days=3)
-    figure.update_xaxes(tickformat=day if long else f"%H:%M\n{day}", nticks=6, tickangle=0, hoverformat=f"{day} %H:%M")
+    long = window.end - window.start > timedelta(days=3)
+    figure.update_xaxes(
+        range=[local(window.start, words), local(window.end, words)],
+        tickformat=day if long else f"%H:%M\n{day}",
+        nticks=6,
+        tickangle=0,
+        hoverformat=f"{day} %H:%M",
+    )
 
 
 def decade(points: Sequence[LatencyPoint]) -> bool:
@@ -144,7 +164,7 @@ def stretches(points: Sequence[LatencyPoint]) -> list[tuple[int, int]]:
     return found
 
 
-def draw_failures(figure: go.Figure, points: Sequence[LatencyPoint], words: Words, theme: str) -> None:
+def draw_failures(figure: go.Figure, points: Sequence[LatencyPoint], step: timedelta, words: Words, theme: str) -> None:
     """Add stacked counts of what failed; what says nothing about the service is hatched."""
     totals: Counter[str] = Counter()
     for point in points:
@@ -156,9 +176,10 @@ def draw_failures(figure: go.Figure, points: Sequence[LatencyPoint], words: Word
         figure.add_bar(
             x=[local(point.at, words) for point in points],
             y=[point.failures.get(reason, 0) for point in points],
+            width=step.total_seconds() * 1000,
             name=name,
             marker={
-                "color": colour("hatch", theme) if ours else tints(theme)[index],
+                "color": colour("hatch", theme) if ours else tints(theme)[STACKED[index]],
                 "pattern": {"shape": "/" if ours else "", "fgcolor": colour("hatch", theme), "size": 5},
                 "line": {"width": 0},
             },
@@ -192,7 +213,6 @@ def style(figure: go.Figure, theme: str) -> None:
     figure.update_layout(
         height=460,
         barmode="stack",
-        bargap=0.1,
         margin={"l": 8, "r": 44, "t": 36, "b": 8},
         paper_bgcolor=colour("paper", theme),
         plot_bgcolor=colour("paper", theme),

@@ -60,7 +60,7 @@ class Reader:
         """Return a component's latency over the last ``hours`` in about a hundred buckets."""
         if self._engine is None:
             self._engine = open_engine(self.url, read_only=True)
-        step_s = max(60, hours * 3600 // 120 // 60 * 60) if hours <= 24 else 3600 * max(1, hours // 120)
+        step_s = int(bucket(hours).total_seconds())
         return reads.latency(self._engine, component, until - timedelta(hours=hours), until, step_s)
 
     def close(self) -> None:
@@ -71,6 +71,12 @@ class Reader:
 
 
 ADAPTER = TypeAdapter(Reading)
+
+
+def bucket(hours: int) -> timedelta:
+    """Return how long the buckets of a series over ``hours`` are."""
+    seconds = max(60, hours * 3600 // 120 // 60 * 60) if hours <= 24 else 3600 * max(1, hours // 120)
+    return timedelta(seconds=seconds)
 
 
 def database_url() -> str:

@@ -100,8 +100,12 @@ def agreement(service: ServiceView, words: Words) -> str:
     state = sentences.service_state(service)
     if state in ("unknown", "maintenance"):
         return ""
-    same = (state == Health.OPERATIONAL) == (seen.reading.indicator is Health.OPERATIONAL)
-    return " · " + words("vendor_agrees" if same else "vendor_disagrees")
+    theirs = str(seen.reading.indicator)
+    if state == theirs:
+        return words("vendor_agrees")
+    if Health.OPERATIONAL in (state, theirs):
+        return words("vendor_disagrees")
+    return words("vendor_nearly", state=sentences.state_word(state, words))
 
 
 def because(part: ComponentView, words: Words) -> Markup:
@@ -188,9 +192,10 @@ class Scene:
 
 
 def by_month(incidents: Iterable[IncidentView], words: Words) -> list[tuple[str, list[IncidentView]]]:
-    """Return incidents by the month they began in, newest first."""
+    """Return incidents by the month they began in where the reader is, newest first."""
     ordered = sorted(incidents, key=lambda item: item.started_at, reverse=True)
-    return [(name, list(items)) for name, items in groupby(ordered, lambda item: words.month(item.started_at.date()))]
+    months = groupby(ordered, lambda item: words.month(item.started_at.astimezone(words.zone).date()))
+    return [(name, list(items)) for name, items in months]
 
 
 def block(template: str, snapshot: Snapshot, language: Language, theme: str, **more: Any) -> str:

@@ -134,12 +134,13 @@ def main() -> None:
         console = open_console(database_url())
         who = console.who(token_of_visit(), clock.now())
         pages = [
-            st.Page(page(inbox.draw, True), title=words("inbox"), url_path="inbox", default=True),
+            st.Page(page(inbox.draw, True), title=words("inbox"), default=True),
             st.Page(page(incidents.draw, False), title=words("incidents"), url_path="incidents"),
             st.Page(page(silences.draw, False), title=words("silences"), url_path="silences"),
             st.Page(page(review.draw, False), title=words("review_page"), url_path="review"),
             st.Page(page(probes.draw, True), title=words("probes"), url_path="probes"),
             st.Page(page(audit.draw, False), title=words("audit"), url_path="audit"),
+            st.Page(page(inbox.draw, True), title=words("inbox"), url_path="inbox", visibility="hidden"),
         ]
         chosen = st.navigation(pages, position="top" if who else "hidden")
         if st.session_state.pop("fresh", False):  # in the run after: a rerun drops what was drawn just before it

@@ -26,10 +26,11 @@ def main() -> None:
     words = shared.words_of_visit()
     st.set_page_config(page_title=f"Chatwatch · {words('title')}", layout="wide", initial_sidebar_state="collapsed")
     pages = [
-        st.Page(page(overview.draw), title=words("overview"), url_path="overview", default=True),
+        st.Page(page(overview.draw), title=words("overview"), default=True),
         st.Page(page(charts.draw), title=words("charts"), url_path="charts"),
         st.Page(page(history.draw), title=words("history"), url_path="history"),
         st.Page(page(method.draw), title=words("method"), url_path="method"),
+        st.Page(page(overview.draw), title=words("overview"), url_path="overview", visibility="hidden"),
     ]
     shared.style()
     st.navigation(pages, position="top").run()

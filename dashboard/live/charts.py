@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from dashboard import charts
+from dashboard.data import bucket
 from dashboard.live import shared
 from dashboard.sentences import name_of, worst_state
 from monitor.core.catalogue import ComponentKind
@@ -44,7 +45,7 @@ def draw(visit: shared.Visit) -> None:
 def figure(visit: shared.Visit, part: ComponentView, hours: int) -> None:
     """Draw the figure of one component."""
     words, now = visit.words, visit.snapshot.taken_at
-    points = series(visit, part, now, hours)
+    points, step = series(visit, part, now, hours)
     if not any(point.looks for point in points):
         st.info(words("chart_none"))
         return
@@ -56,7 +57,7 @@ def figure(visit: shared.Visit, part: ComponentView, hours: int) -> None:
         if part.id in item.components and (item.resolved_at or now) > since
     ]
     st.plotly_chart(
-        charts.latency_figure(points, spans, what, words, visit.theme),
+        charts.latency_figure(points, spans, charts.Window(since, now, step), what, words, visit.theme),
         width="stretch",
         theme=None,
         alt=words("chart_alt", what=words(what), name=name_of(part, words)),
@@ -69,9 +70,11 @@ def figure(visit: shared.Visit, part: ComponentView, hours: int) -> None:
     st.download_button(words("csv"), charts.as_csv(points), file_name=name, mime="text/csv", key="csv")
 
 
-def series(visit: shared.Visit, part: ComponentView, now: datetime, hours: int) -> tuple[LatencyPoint, ...]:
-    """Return the component's series; if the database is away, the last 24 hours of the snapshot."""
+def series(
+    visit: shared.Visit, part: ComponentView, now: datetime, hours: int
+) -> tuple[tuple[LatencyPoint, ...], timedelta]:
+    """Return the component's series and its step; if the database is away, the snapshot's 24 hours by the hour."""
     try:
-        return visit.reader.latency(part.id, now, hours)
+        return visit.reader.latency(part.id, now, hours), bucket(hours)
     except Exception:  # the page says already that the database cannot be read
-        return part.latency.recent if part.latency else ()
+        return part.latency.recent if part.latency else (), timedelta(hours=1)

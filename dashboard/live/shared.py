@@ -81,6 +81,9 @@ def style() -> None:
         '[data-testid="stHeader"]{border-bottom:1px solid color-mix(in srgb,currentcolor 12%,transparent)}'
         '@media(max-width:760px){[data-testid="stMainBlockContainer"]{padding:4rem 1rem 3rem}}'
         ".age{display:flex;gap:4px 20px;flex-wrap:wrap;font-size:13px;line-height:20px}"
+        ".pages{display:none;flex-basis:100%;flex-wrap:wrap;gap:0 20px}"
+        ".pages a{display:flex;align-items:center;min-height:44px}"
+        "@media(max-width:760px){.age .pages{display:flex}}"
         '[data-testid="stButtonGroup"] button{color:inherit!important}'
         ".age span:first-child{margin-right:auto}.age a{color:inherit}"
         ".foot{display:block;margin-top:2rem;padding-top:1rem;"
@@ -107,11 +110,22 @@ def frame(draw: Callable[[Visit], None]) -> None:
         f'<a href="?lang={other}" lang="{other.tag}" target="_self">{name}</a>'
         for other, name in others(words.language)
     )
-    st.html(f'<div class="age"><span>{brand}</span><span role="status">{said}</span>{links}</div>')
+    st.html(f'<div class="age"><span>{brand}</span><span role="status">{said}</span>{links}{page_links(words)}</div>')
     if holder.failing:
         st.warning(words("cannot_read"), icon=":material/cloud_off:")
     draw(Visit(reading, words, theme_of_visit(), holder.reader))
     st.html(footer(words, os.environ.get(ADDRESS, ""), urlsplit(st.context.url or "").hostname or ""))
+
+
+def page_links(words: Words) -> str:
+    """Return the views in one line for a phone, where Streamlit hides its own navigation behind a sign."""
+    asked = st.query_params.get("lang", "")
+    query = f"?lang={words.language}" if asked else ""
+    drawn = [
+        f'<a href="{path}{query}" target="_self">{words(key)}</a>'
+        for path, key in (("./", "overview"), ("charts", "charts"), ("history", "history"), ("method", "method"))
+    ]
+    return f'<nav class="pages" aria-label="{words("views")}">{"".join(drawn)}</nav>'
 
 
 def footer(words: Words, address: str, host: str) -> str:

@@ -31,7 +31,25 @@
       el.title = el.dateTime.slice(0, 19).replace("T", " ") + " UTC";
       el.textContent = new Intl.DateTimeFormat(lang, { ...forms[el.dataset.f], timeZone: zone }).format(when);
     }
+    months(scope, new Intl.DateTimeFormat(lang, { year: "numeric", month: "long", timeZone: zone }));
     for (const el of scope.querySelectorAll("[data-zone]")) el.textContent = el.dataset.zone.replace("{zone}", zone.replaceAll("_", " "));
+  }
+  // A row that began in another month where the reader is moves under that month's heading.
+  function months(scope, form) {
+    const old = [...scope.querySelectorAll("section.month")];
+    const rows = old.flatMap((section) => [...section.querySelectorAll(".rows > li")]);
+    let last;
+    for (const row of rows) {
+      const name = form.format(new Date(row.querySelector("time").dateTime));
+      if (last?.firstElementChild.textContent !== name) {
+        last = old[0].cloneNode(true);
+        last.firstElementChild.textContent = name;
+        last.querySelector(".rows").replaceChildren();
+        old[0].before(last);
+      }
+      last.querySelector(".rows").append(row);
+    }
+    for (const section of old) section.remove();
   }
   async function refresh() {
     if (document.hidden) return;

@@ -186,6 +186,24 @@ def test_hostile_text_runs_nothing_and_loads_nothing(browser: Any) -> None:
         assert {address for address in asked if not address.startswith(url)} == set()
 
 
+def test_the_history_is_grouped_by_the_months_of_the_reader(browser: Any) -> None:
+    """Half past five in the afternoon of a last day of January in London is the first of February in Tokyo."""
+    whole = sample.january()
+    late = datetime.fromisoformat("2025-01-31T17:30:00+00:00")
+    first, *rest = whole.past_incidents
+    moved = replace(first, started_at=late, resolved_at=late + timedelta(hours=1))
+    with site(replace(whole, past_incidents=(moved, *rest))) as url, visit(browser) as (page, _, complaints):
+        page.goto(f"{url}/history", wait_until="load")
+        headed = page.eval_on_selector_all(
+            "section.month", "all => all.map(one => [one.querySelector('h2').innerText, one.innerText])"
+        )
+    assert not complaints
+    assert headed[0][0] == "February 2025"
+    assert "1 Feb, 02:30" in headed[0][1]
+    assert [name for name, _ in headed[1:]] == ["January 2025"]
+    assert "1 Feb" not in headed[1][1]
+
+
 def test_the_theme_can_be_chosen_and_is_kept(browser: Any) -> None:
     with site(sample.calm()) as url, visit(browser, color_scheme="light") as (page, _, _):
         page.goto(f"{url}/")

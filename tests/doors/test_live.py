@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from dashboard import charts, serve
 from dashboard.live import shared
 from dashboard.parts import with_gaps
-from dashboard.scene import block
+from dashboard.scene import block, by_month
 from dashboard.words import speak
 from monitor import clock
 from monitor.store.reads.views import LatencyPoint
@@ -95,11 +95,33 @@ def test_the_block_stays_the_same_while_only_seconds_pass() -> None:
     assert block("index.html", later, Language.EN, "light") == first
 
 
+def window(now: datetime) -> charts.Window:
+    return charts.Window(now - timedelta(hours=24), now, timedelta(minutes=15))
+
+
+def test_failures_are_drawn_over_the_bucket_in_which_they_happened() -> None:
+    start = sample.NOW - timedelta(minutes=30)
+    points = [LatencyPoint(start, None, None, 15, {"service.overloaded": 5})]
+    span = charts.Span(start, start + timedelta(minutes=15), "major_outage", "outage")
+    figure = charts.latency_figure(points, [span], window(sample.NOW), "ttft", speak(Language.EN), "light")
+    bar = next(trace for trace in figure.data if trace.type == "bar")
+    half = timedelta(milliseconds=bar.width / 2)
+    shade = figure.layout.shapes[0]
+    assert (bar.x[0] - half, bar.x[0] + half) == (shade.x0, shade.x1)
+
+
+def test_a_chart_of_a_day_shows_the_day_however_little_of_it_is_known() -> None:
+    points = [LatencyPoint(sample.NOW - timedelta(minutes=30), 1.0, 2.0, 15, {})]
+    figure = charts.latency_figure(points, [], window(sample.NOW), "ttft", speak(Language.EN), "light")
+    first, last = figure.layout.xaxis.range
+    assert last - first == timedelta(hours=24)
+
+
 def test_charts_show_percentiles_failures_and_incidents() -> None:
     now = sample.NOW
     points = sample.latency(now, "ttft", 1.5, 18.0).recent
     span = charts.Span(now - timedelta(hours=4), now, "partial_outage", "outage")
-    figure = charts.latency_figure(points, [span], "ttft", speak(Language.EN), "dark")
+    figure = charts.latency_figure(points, [span], window(now), "ttft", speak(Language.EN), "dark")
     names = {trace.name for trace in figure.data if trace.name}
     assert {"p50", "p95", "It says that it is overloaded"} <= names
     assert figure.layout.yaxis.type == "log"
@@ -107,9 +129,16 @@ def test_charts_show_percentiles_failures_and_incidents() -> None:
     assert len(figure.layout.shapes) == 2
 
 
+def test_the_history_is_grouped_by_the_months_of_the_reader() -> None:
+    incident, *_ = sample.january().past_incidents
+    late = replace(incident, started_at=datetime.fromisoformat("2026-01-31T17:30:00+00:00"))
+    assert [name for name, _ in by_month([late], speak(Language.EN))] == ["January 2026"]
+    assert [name for name, _ in by_month([late], speak(Language.EN, "Asia/Tokyo"))] == ["February 2026"]
+
+
 def test_a_chart_without_failures_says_so() -> None:
     points = sample.latency(sample.NOW, "response", 0.4).recent
-    figure = charts.latency_figure(points, [], "response", speak(Language.ZH), "light")
+    figure = charts.latency_figure(points, [], window(sample.NOW), "response", speak(Language.ZH), "light")
     assert any(note.text == "此时间窗内没有问题。" for note in figure.layout.annotations)
 
 

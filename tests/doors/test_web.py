@@ -23,10 +23,13 @@ from dashboard import scene
 from dashboard.data import STALE_AFTER, Reading, aged, last_good_path, load, save
 from dashboard.web import api, feeds, render
 from dashboard.web.app import PATIENCE, Site, application
+from dashboard.words import speak
 from monitor import clock
 from monitor.core.catalogue import Policy
 from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.states import Health
 from monitor.store.reads.views import Snapshot
+from monitor.text.lexicon import Language
 from tests.doors import sample
 from tests.doors.hostile import hostile
 from tests.doors.serving import served
@@ -95,6 +98,27 @@ def test_every_page_is_whole_without_script_and_without_other_hosts(january: htt
     assert not [
         tag for tag, attributes in page.tags if "style" in attributes or any(k.startswith("on") for k in attributes)
     ]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "said"),
+    [
+        (Health.OPERATIONAL, Health.OPERATIONAL, "We measure the same."),
+        (Health.MAJOR, Health.MAJOR, "We measure the same."),
+        (Health.DEGRADED, Health.PARTIAL, "We measure trouble too: Slow or unstable."),
+        (Health.MAJOR, Health.OPERATIONAL, "We measure something else."),
+        (Health.OPERATIONAL, Health.MAJOR, "We measure something else."),
+        (Health.UNKNOWN, Health.MAJOR, ""),
+        (Health.MAJOR, Health.UNKNOWN, ""),
+    ],
+)
+def test_a_vendor_agrees_only_where_it_says_the_same(ours: Health, theirs: Health, said: str) -> None:
+    service = next(view for view in sample.calm().services if view.upstream and view.upstream.reading)
+    assert service.upstream is not None
+    assert service.upstream.reading is not None
+    seen = replace(service.upstream, reading=replace(service.upstream.reading, indicator=theirs))
+    parts = tuple(replace(part, health=ours, maintenance=False) for part in service.components)
+    assert scene.agreement(replace(service, components=parts, upstream=seen), speak(Language.EN)) == said
 
 
 def test_the_page_says_who_can_still_do_what(january: httpx.Client) -> None:
