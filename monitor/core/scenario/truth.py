@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from monitor.core.catalogue import Catalogue, Probe
-from monitor.core.components.guarantee import guarantee
 from monitor.core.components.health import quorum
 from monitor.core.model.states import Health
 from monitor.core.scenario.world import World
@@ -34,7 +33,7 @@ class Episode:
     health: Health
     """The worst of it."""
     is_blip: bool
-    """Shorter than what the probes of the component promise to tell of: whoever is paged for it is paged for a blip."""
+    """Shorter than the shortest outage that may page by its probes' policy: whoever is paged is paged for a blip."""
 
 
 def pieces(world: World, catalogue: Catalogue, component: str) -> list[Piece]:
@@ -58,7 +57,7 @@ def pieces(world: World, catalogue: Catalogue, component: str) -> list[Piece]:
 
 def episodes(world: World, catalogue: Catalogue, component: str) -> list[Episode]:
     """Return the outages of a component, oldest first; one that only changes its severity is one."""
-    shortest_s = min((guarantee(probe).never_if_shorter_s for probe in _speaking(catalogue, component)), default=0.0)
+    shortest_s = min((probe.policy.shortest_outage_s for probe in _speaking(catalogue, component)), default=0.0)
     found: list[Episode] = []
     for piece in pieces(world, catalogue, component):
         if piece.health not in RED:
