@@ -8,11 +8,14 @@ from __future__ import annotations
 import logging
 import sys
 
+import uvicorn
 from uvicorn.config import LOGGING_CONFIG
 
 from dashboard.data import database_url
+from dashboard.starting import telling
 from monitor import __version__
 from monitor.logs import Event, Fields, Room, set_up, shown_database
+from monitor.runtime.listening import must_be_free
 
 
 def hand_over(logger: logging.Logger) -> None:
@@ -26,6 +29,7 @@ def main() -> None:
     """Set up the log, then be ``streamlit``."""
     door, *arguments = sys.argv[1:]
     set_up(door)
+    log = Room(door)
     from streamlit import logger as theirs
 
     # Streamlit calls this for every logger that it makes, and for all of them once its options are read.
@@ -35,14 +39,20 @@ def main() -> None:
     from streamlit.web.cli import main as streamlit
 
     options = dict(item.removeprefix("--").split("=", 1) for item in arguments if item.startswith("--"))
-    address = f"http://{options['server.address']}:{options['server.port']}/"
+    host, port = options["server.address"], int(options["server.port"])
+    must_be_free(log, door, host, port)
+    address = f"http://{host}:{port}/"
     fields: Fields = {"version": __version__, "database": shown_database(database_url())}
     if door == "console":
         fields["console"] = address
     else:
         fields["live_page"] = address
     name = "Console" if door == "console" else "Live page"
-    Room(door).info(Event.STARTED, "%s %s started at %s", name, __version__, address, **fields)
+
+    def tell() -> None:
+        log.info(Event.STARTED, "%s %s started at %s", name, __version__, address, **fields)
+
+    vars(uvicorn)["Server"] = telling(tell)  # Streamlit takes it from there when it begins to serve
     streamlit(args=arguments, prog_name="streamlit")
 
 

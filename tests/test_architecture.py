@@ -24,7 +24,7 @@ SOCKETS = {
     "monitor/cli/doctor.py": {"socket.socket"},
     "monitor/demo/program.py": {"socket.socket"},
     "monitor/runtime/frames.py": {"asyncio.open_connection", "socket.socket"},
-    "monitor/recorder/scrape.py": {"socket.socket"},
+    "monitor/runtime/listening.py": {"socket.socket"},
 }
 """What is banned outside the wire, and who may use which part of it all the same."""
 CONNECTING = {

@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import hashlib
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -26,11 +27,13 @@ from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, last_good_path, load, nothing, save
+from dashboard.starting import telling
 from dashboard.web import api, feeds
 from dashboard.web.render import pages, security_policy
 from dashboard.words import spoken
 from monitor import __version__, clock
 from monitor.logs import Event, Fields, Room, log_options, set_up, shown_database
+from monitor.runtime.listening import must_be_free
 from monitor.text.lexicon import Language
 
 EVERY_S = 5.0
@@ -261,9 +264,9 @@ def main(host: str, port: int, url: str) -> None:
     set_up("web")
     address, database = f"http://{host}:{port}/", shown_database(database_url())
     fields: Fields = {"version": __version__, "status_page": address, "database": database}
-    log.info(Event.STARTED, "Status page %s started at %s", __version__, address, **fields)
+    must_be_free(log, "web", host, port)
     site = Site(Reader(database_url()).read, url or f"http://{host}:{port}", last_good_path(database_url()))
-    uvicorn.run(
+    config = uvicorn.Config(
         application(site),
         host=host,
         port=port,
@@ -273,6 +276,14 @@ def main(host: str, port: int, url: str) -> None:
         server_header=False,
         access_log=False,
     )
+
+    def tell() -> None:
+        log.info(Event.STARTED, "Status page %s started at %s", __version__, address, **fields)
+
+    server = telling(tell)(config)
+    server.run()
+    if not server.started:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Event(StrEnum):
     PEER_SILENT = "peer_silent"
     BAD_FRAME = "bad_frame"
     CRASHED = "crashed"
+    CANNOT_LISTEN = "cannot_listen"
     CLOCK_STEPPED = "clock_stepped"
     RELOADED = "reloaded"
     RELOAD_REFUSED = "reload_refused"

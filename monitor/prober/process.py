@@ -23,7 +23,7 @@ from monitor.prober.uplink import BATCH_EVERY_S, Handover
 from monitor.probes import KINDS
 from monitor.probes.memory import Memories, memory_path
 from monitor.runtime.configured import told
-from monitor.runtime.frames import open_link, watch_parent
+from monitor.runtime.frames import PEER_GONE, open_link, watch_parent
 from monitor.runtime.heap import give_back
 from monitor.runtime.messages import ProberAlive, Refused, Remembered
 from monitor.runtime.refusals import tell_refused
@@ -83,7 +83,8 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     ]
     ending = [asyncio.create_task(stopping.wait()), asyncio.create_task(_recorder_hangs(handover)), listening]
     await asyncio.wait([*ending, *chores], return_when=asyncio.FIRST_COMPLETED)
-    clean = handover.ending = stopping.is_set()
+    handover.ending = stopping.is_set()
+    code = 0 if stopping.is_set() else PEER_GONE if listening.done() else 1
     await prober.stop()
     await remember(prober.memories)
     if not listening.done():
@@ -94,11 +95,11 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             log.error(Event.CRASHED, "Prober failed", exc_info=outcome, error=type(outcome).__name__)
-            clean = False
+            code = 1
     if not stopping.is_set() and listening.done():
         log.warning(Event.PEER_DISCONNECTED, "Recorder disconnected; restarting")
     log.info(Event.STOPPED, "Prober stopped")
-    return 0 if clean else 1
+    return code
 
 
 def warm(config: Config) -> None:

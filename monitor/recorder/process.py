@@ -23,7 +23,8 @@ from monitor.recorder.scrape import AlertIntake, Beats, application, serve
 from monitor.recorder.sharing import SHARE_EVERY_S
 from monitor.recorder.spool import Spool, SpoolError
 from monitor.runtime.configured import heard
-from monitor.runtime.frames import Inbox, from_prober, open_link, to_prober, watch_parent
+from monitor.runtime.frames import PEER_GONE, Inbox, from_prober, open_link, to_prober, watch_parent
+from monitor.runtime.listening import listener
 from monitor.runtime.messages import (
     Ack,
     Batch,
@@ -54,14 +55,14 @@ WEBHOOK_TOKEN = "CHATWATCH_WEBHOOK_TOKEN"  # noqa: S105  # the variable's name
 
 
 async def run(descriptor: int, database: str) -> int:
-    """Be the recorder process: 0 after a clean stop, 1 when the prober is gone without one."""
+    """Be the recorder process: 0 after a clean stop, :data:`PEER_GONE` when the prober is gone without one."""
     reader, writer = await open_link(descriptor)
     inbox, stopping, over = from_prober(reader), asyncio.Event(), asyncio.Event()
     _when_told_to_end(stopping.set)
     config = await _first(inbox, stopping)
     if config is None:
         writer.close()
-        return 0 if stopping.is_set() else 1
+        return 0 if stopping.is_set() else PEER_GONE
     hide(config.secrets)
     seen = Seen(clock.now)
     registry, counters = registry_for(seen)
@@ -70,16 +71,16 @@ async def run(descriptor: int, database: str) -> int:
     quarantine = Quarantine(quarantine_home(database) / config.settings.location)
     for name in strays(quarantine.directory):
         log.warning(Event.QUARANTINE_STRAY, "Not a quarantine file, ignored: %s", quarantine.directory / name)
+    at = listener("metrics", *split(config.settings.metrics))
     recorder = Recorder(config, open_engine(database), spool, quarantine, seen, counters)
     recorder.apply(config)
     recorder.tell = lambda message: writer.write(to_prober(message))
     _when_told_to_end(partial(_end, recorder, stopping))
     tell_started(log, "Recorder", config, database=shown_database(database), worker=recorder.worker)
-    host, port = split(config.settings.metrics)
     news = asyncio.Event()
     beats = Beats(lambda: recorder.config.tokens, recorder.report)
     tasks = [
-        asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), host, port, over)),
+        asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), at, over)),
         asyncio.create_task(_announce(recorder, news)),
         asyncio.create_task(_open(recorder)),
         *(asyncio.create_task(_again(name, *chore, recorder)) for name, chore in chores(recorder).items()),
@@ -92,18 +93,18 @@ async def run(descriptor: int, database: str) -> int:
         # The prober was told to stop as well: store what it still sends until it closes the connection.
         recorder.retire()
         await asyncio.wait({intake}, timeout=LAST_BATCHES_S)
-    clean = stopping.is_set() and intake.done()
+    code = (0 if stopping.is_set() else PEER_GONE) if intake.done() else 1
     over.set()
     for task in (intake, stop, *tasks[1:]):
         task.cancel()
     for outcome in await asyncio.gather(intake, stop, *tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             _tell(outcome)
-            clean = False
+            code = 1
     writer.close()
     await recorder.close()
     log.info(Event.STOPPED, "Recorder stopped")
-    return 0 if clean else 1
+    return code
 
 
 def _when_told_to_end(end: Callable[[], None]) -> None:

@@ -24,6 +24,7 @@ from starlette.routing import Route
 from monitor import clock
 from monitor.core.catalogue import Probe, service_of
 from monitor.recorder.metrics import Kept, OneProbe, Seen
+from monitor.runtime.listening import Listener
 from monitor.runtime.messages import JobReport
 
 READY_LIMIT = timedelta(seconds=30)
@@ -230,14 +231,9 @@ class Server(uvicorn.Server):
         yield
 
 
-async def serve(app: Starlette, host: str, port: int, stopping: asyncio.Event) -> None:
-    """Serve until ``stopping`` is set. Raises ``OSError`` when the address is taken."""
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
+async def serve(app: Starlette, listener: Listener, stopping: asyncio.Event) -> None:
+    """Serve at a bound socket, which is closed afterwards, until ``stopping`` is set."""
+    with listener:
         config = uvicorn.Config(
             app,
             http="h11",  # the one that bounds a request's head

@@ -40,7 +40,10 @@ class Spool:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock.close()
-            raise SpoolError(f"{directory} is in use by another worker: give each its own directory") from None
+            raise SpoolError(
+                f"{directory} is in use by another worker: end it, or start this one with another --location "
+                "(or with another database: results wait beside it)"
+            ) from None
         for left in directory.glob("*.new"):
             left.unlink()  # a thinning that was cut off: the segment it was made from is still there
         self._counts = {path: sum(1 for _ in self._read(path)) for path in self._segments()}

@@ -26,6 +26,8 @@ from monitor.runtime.messages import (
 log = Room("link")
 
 LONGEST_FRAME_BYTES = 32 * 2**20
+PEER_GONE = 75
+"""Exit code of a program that ends because its peer did: whoever ended first is to blame."""
 LIFE_VARIABLE = "CHATWATCH_LIFE_FD"
 _LENGTH = struct.Struct("!I")
 

@@ -19,11 +19,13 @@ from dataclasses import dataclass, field
 
 from monitor.clock import monotonic
 from monitor.logs import Event, Room
-from monitor.runtime.frames import LIFE_VARIABLE
+from monitor.runtime.frames import LIFE_VARIABLE, PEER_GONE
 
 STOP_S = 10.0
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
+PEER_S = 2.0
+"""So long a program may take to end after its peer has noticed that it does."""
 CALM_S = 60.0
 """After so long without a death the next restart is quick again."""
 ORDINARY = frozenset(
@@ -130,14 +132,13 @@ class Supervisor:
             started_s = monotonic()
             processes = await self._start(group)
             await self._first_end(processes)
-            if not self._stopping.is_set():
-                ended = [
-                    f"{name} ({_how(code)})" for name, p in processes.items() if (code := p.returncode) is not None
-                ]
-                log.error(Event.PROGRAM_ENDED, "Restarting %s: %s ended", group.name, " and ".join(ended))
-            await self._end(processes)
             if monotonic() - started_s > CALM_S:
                 pause_s = FIRST_PAUSE_S
+            if not self._stopping.is_set():
+                blamed = " and ".join(await self._blamed(processes))
+                text = "Restarting %s in %g s: %s ended"
+                log.error(Event.PROGRAM_ENDED, text, group.name, pause_s, blamed, seconds=pause_s)
+            await self._end(processes)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stopping.wait()
@@ -176,6 +177,19 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*waits, stop, return_exceptions=True)
 
+    async def _blamed(self, processes: Mapping[str, asyncio.subprocess.Process]) -> list[str]:
+        """Return who ended and how. One that only lost its peer may be gone before that peer is: it is waited for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PEER_S):
+                while all(process.returncode in (None, PEER_GONE) for process in processes.values()):
+                    left = {name: process for name, process in processes.items() if process.returncode is None}
+                    if not left or self._stopping.is_set():
+                        break
+                    await self._first_end(left)
+        ended = {name: process.returncode for name, process in processes.items() if process.returncode is not None}
+        first = {name: code for name, code in ended.items() if code != PEER_GONE}
+        return [f"{name} ({_how(code)})" for name, code in (first or ended).items()]
+
     async def _end(self, processes: Mapping[str, asyncio.subprocess.Process]) -> None:
         """End the rest of a group: politely, then after the time is up by force."""
         for process in processes.values():
@@ -211,4 +225,6 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
 
 
 def _how(code: int) -> str:
+    if code == PEER_GONE:
+        return "lost its peer"
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit {code}"

@@ -66,7 +66,7 @@ def test_a_new_process_finds_what_the_old_one_kept(tmp_path: Path) -> None:
 
 
 def test_two_workers_cannot_share_a_spool(spool: Spool) -> None:
-    with pytest.raises(SpoolError, match="its own directory"):
+    with pytest.raises(SpoolError, match="end it, or start this one with another --location"):
         Spool(spool.directory)
 
 
