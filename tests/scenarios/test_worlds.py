@@ -233,6 +233,19 @@ def test_lead_is_what_the_vendor_came_later_than_we_did() -> None:
     assert silent.lead_s is None
 
 
+def test_words_about_an_outage_that_was_over_are_no_words_about_the_next() -> None:
+    stretches = [{"from": "30m", "to": "1h", "fails": 1}, {"from": "90m", "to": "2h", "fails": 1}]
+    says = [{"at": "43m", "status": "investigating"}, {"at": "65m", "status": "resolved"}]
+    first, second = measured(world(stretches, until="3h", vendor_says=says)).found
+    assert first.lead_s is not None
+    assert second.lead_s is None
+
+
+def test_minutes_of_a_blip_make_no_share_of_red_minutes() -> None:
+    runs = [measured(world([{"from": "30m", "to": "30m5s", "fails": 1}], sweep="1m"), seed) for seed in (1, 2)]
+    assert summary(runs)["red_minutes_percent"]["count"] == 0
+
+
 def test_a_notice_is_counted_by_what_it_rests_on_in_truth() -> None:
     failing = {"from": "10m", "to": "30m", "fails": 1}
     own = world(own_side=[{"from": "10m", "to": "30m"}])

@@ -70,7 +70,8 @@ def summary(runs: Sequence[Measured]) -> dict[str, Any]:
     """Return medians and extremes over all seeds; of outages, over each outage of each seed."""
     outages = [item for run in runs for item in run.found if not item.episode.is_blip]
     pages = [[one for one in run.sent if one.is_page] for run in runs]
-    red = [(run.red(name), name) for run in runs for name in run.minutes]
+    # Of a component that had but a blip no share of minutes means anything.
+    red = [run.red(name) for run in runs for name in {i.episode.component for i in run.found if not i.episode.is_blip}]
     figures: dict[str, Sequence[float | None]] = {
         "detected_after_s": [item.seen_after_s for item in outages],
         "told_after_s": [item.told_after_s for item in outages],
@@ -84,7 +85,7 @@ def summary(runs: Sequence[Measured]) -> dict[str, Any]:
         "false_pages": [sum(one.is_false for one in sent) for sent in pages],
         "notices": [len(run.sent) for run in runs],
         "false_notices": [sum(one.is_false for one in run.sent) for run in runs],
-        "red_minutes_percent": [100 * (shown / true - 1) for (shown, true), _ in red if true],
+        "red_minutes_percent": [100 * (shown / true - 1) for shown, true in red],
     }
     missed = sum(item.seen_after_s is None for item in outages)
     return {"outages": len(outages), "missed": missed} | {name: _spread(of) for name, of in figures.items()}

@@ -149,14 +149,7 @@ def _found(
     about = [one for one in sent if one.component == episode.component and one.why is not Why.RESOLVED]
     told_s = next((one.at_s for one in about if begin_s <= one.at_s < end_s and one.cause == _cause(episode)), None)
     red = [piece for piece in shown if piece.health in RED and piece.end_s > begin_s and piece.start_s < end_s]
-    said = [
-        one.at_s
-        for one in world.statements
-        if one.service == service_of(episode.component)
-        and one.status not in OVER
-        and (not one.components or episode.component in one.components)
-        and begin_s - SAID_BEFORE_S <= one.at_s <= end_s + SAID_AFTER_S
-    ]
+    said = _said(episode, world)
     is_over = bool(red) and red[-1].end_s < world.until_s
     return Found(
         episode,
@@ -167,6 +160,20 @@ def _found(
         recoveries,
         min(said) - seen_s if said and seen_s is not None else None,
     )
+
+
+def _said(episode: Episode, world: World) -> list[float]:
+    """Return when the vendor spoke of an outage; what it called over when the outage began was about another."""
+    mine = [one for one in world.statements if one.service == service_of(episode.component)]
+    over = {one.incident for one in mine if one.status in OVER and one.at_s <= episode.start_s}
+    return [
+        one.at_s
+        for one in mine
+        if one.status not in OVER
+        and one.incident not in over
+        and (not one.components or episode.component in one.components)
+        and episode.start_s - SAID_BEFORE_S <= one.at_s <= episode.end_s + SAID_AFTER_S
+    ]
 
 
 def _less(at_s: float | None, begin_s: float) -> float | None:
