@@ -10,7 +10,7 @@ from typing import assert_never
 from monitor import clock
 from monitor.core.entities import Alert, Incident, IncidentEvent
 from monitor.core.model.alerting import Severity
-from monitor.core.model.incident_events import EventKind, FailedAgain
+from monitor.core.model.incident_events import ComponentBetter, EventKind, FailedAgain, RegistrationChanged
 from monitor.logs import Event, Room
 from monitor.store.transaction.alerts import AlertStep
 from monitor.store.transaction.store import SqlStore
@@ -74,22 +74,26 @@ def timed(what: str) -> Iterator[None]:
 
 def _tell_incident(event: IncidentEvent, incident: Incident) -> None:
     words, what = lexicon(), event.what
-    named = what.component if isinstance(what, FailedAgain) else ", ".join(incident.components)
+    parts = incident.components
+    if isinstance(what, FailedAgain | ComponentBetter | RegistrationChanged):
+        parts = (what.component,)
     by = f" by {event.by}" if event.by else ""
     code = code_of(event.kind)
     loud = code in (Event.INCIDENT_OPENED, Event.INCIDENT_WORSE, Event.INCIDENT_RELAPSED, Event.INCIDENT_REOPENED)
     say = log.warning if loud else log.info
-    if code is Event.INCIDENT_CHANGED and not event.by:
+    unsaid = isinstance(what, ComponentBetter) and what.unsaid
+    if unsaid or (code is Event.INCIDENT_CHANGED and not event.by):
         say = log.debug
     say(
         code,
         "%s: %s%s, impact %s",
-        named or incident.service,
+        ", ".join(parts) or incident.service,
         words.of(event.kind),
         by,
         words.of(incident.impact),
         service=incident.service,
-        component=named,
+        component=parts[0] if len(parts) == 1 else "",
+        components=parts if len(parts) > 1 else (),
         incident=incident.id,
         impact=incident.impact.value,
     )
@@ -102,6 +106,8 @@ def code_of(kind: EventKind) -> Event:
             return Event.INCIDENT_OPENED
         case EventKind.COMPONENT_WORSE:
             return Event.INCIDENT_WORSE
+        case EventKind.COMPONENT_BETTER:
+            return Event.INCIDENT_BETTER
         case EventKind.RELAPSED:
             return Event.INCIDENT_RELAPSED
         case EventKind.RECOVERING:
@@ -113,8 +119,7 @@ def code_of(kind: EventKind) -> Event:
         case EventKind.PROBE_REMOVED:
             return Event.INCIDENT_CLOSED
         case (
-            EventKind.COMPONENT_BETTER
-            | EventKind.IMPACT_CHANGED
+            EventKind.IMPACT_CHANGED
             | EventKind.REGISTRATION_CHANGED
             | EventKind.UPSTREAM_SAID
             | EventKind.NOTE

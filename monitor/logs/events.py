@@ -30,6 +30,8 @@ class Event(StrEnum):
     # Incidents
     INCIDENT_OPENED = "incident_opened"
     INCIDENT_WORSE = "incident_worse"
+    INCIDENT_BETTER = "incident_better"
+    """One component of it fails less, or works again, while others may still fail."""
     INCIDENT_RELAPSED = "incident_relapsed"
     INCIDENT_RECOVERING = "incident_recovering"
     INCIDENT_RESOLVED = "incident_resolved"
@@ -102,6 +104,9 @@ class Fields(TypedDict, total=False):
 
     service: str
     component: str
+    """One id, never several."""
+    components: tuple[str, ...]
+    """Several ids, where a line is about all of them; then there is no :attr:`component`."""
     incident: str
     alert: str
     channel: str

@@ -36,6 +36,9 @@ def entry(record: logging.LogRecord, program: str, hidden: Hidden) -> dict[str, 
     for name, value in fields.items() if isinstance(fields, Mapping) else ():
         if isinstance(value, int | float):
             found[name] = value
+        elif isinstance(value, tuple):
+            if value:
+                found[name] = [hidden.line(str(item), LONGEST_VALUE) for item in value]
         elif value:
             found[name] = hidden.line(str(value), LONGEST_VALUE)
     if record.exc_info and record.exc_info[1] is not None:
@@ -87,5 +90,5 @@ def _traceback(error: BaseException, hidden: Hidden) -> list[str]:
 
 
 def _value(value: object) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else ",".join(value) if isinstance(value, list) else str(value)
     return text if _BARE.fullmatch(text) else json.dumps(text, ensure_ascii=False)

@@ -118,6 +118,7 @@ def test_an_incident_that_grows_ends_and_comes_back_is_told_with_all_its_fields(
     assert [event for event, _ in told if event.startswith("incident_")] == [
         "incident_opened",
         "incident_worse",
+        "incident_better",
         "incident_recovering",
         "incident_resolved",
         "incident_reopened",
@@ -138,3 +139,27 @@ def test_an_incident_that_grows_ends_and_comes_back_is_told_with_all_its_fields(
         "critical",
     ]
     assert [fields["severity"] for event, fields in told if event == "alert_changed"] == ["page"]
+
+
+def test_a_part_that_works_again_while_others_fail_is_told_and_each_line_names_one_part_or_lists_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path / 'test.db'}")
+    migrate(engine)
+    publish(engine)
+    failed = Reason.SERVER_ERROR
+    courses = {"ds-api": range(5, 12), "ds-reg": range(5, 25)}
+    with caplog.at_level(logging.INFO, "chatwatch"):
+        for minute in range(50):
+            for probe, failing in courses.items():
+                play(engine, [minute], failed if minute in failing else Reason.OK, probe=probe)
+    engine.dispose()
+    lines = [(vars(record)["event"], vars(record)["fields"]) for record in caplog.records if "fields" in vars(record)]
+    told = [(event, fields) for event, fields in lines if event.startswith("incident_")]
+    better = [fields["component"] for event, fields in told if event == Event.INCIDENT_BETTER]
+    assert better[0] == "deepseek/api"
+    events = [event for event, _ in told]
+    assert events.index(Event.INCIDENT_BETTER) < events.index(Event.INCIDENT_RESOLVED)
+    assert all("," not in fields["component"] for _, fields in told)
+    (over,) = (fields for event, fields in told if event == Event.INCIDENT_RESOLVED)
+    assert (over["component"], set(over["components"])) == ("", {"deepseek/api", "deepseek/registration"})

@@ -221,6 +221,20 @@ def test_every_kind_of_incident_event_has_its_code(kind: EventKind) -> None:
     assert code_of(kind).value.startswith("incident_")
 
 
+@pytest.mark.parametrize("handler", [Form.JSON, Form.TEXT], indirect=True)
+def test_a_line_names_one_component_or_lists_several(
+    handler: Handler, capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
+    room.info(Event.INCIDENT_RESOLVED, "Over", component="", components=("shop/api", "shop/web"))
+    line = capsys.readouterr().err
+    if line.startswith("{"):
+        found = json.loads(line)
+        assert found["components"] == ["shop/api", "shop/web"]
+        assert "component" not in found
+    else:
+        assert line.endswith("event=incident_resolved components=shop/api,shop/web\n")
+
+
 def test_every_event_has_a_code_of_its_own_in_small_letters() -> None:
     assert all(re.fullmatch(r"[a-z]+(_[a-z]+)*", event) for event in Event)
     assert [event.name.lower() for event in Event] == [event.value for event in Event]
