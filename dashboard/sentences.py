@@ -151,8 +151,11 @@ def restriction(ways: Sequence[Way], words: Words, limited: str, plain_word: str
 def registration_clause(view: RegistrationView, words: Words) -> str:
     """Return what a new user can do now: "sign-up is limited to phone numbers from China (+86)"."""
     known = [way_of(state) for state in view.methods if state.state is not Registration.UNKNOWN]
-    if not known:
-        return words("signup_unknown")
+    return sign_up_clause(known, words) if known else words("signup_unknown")
+
+
+def sign_up_clause(known: Sequence[Way], words: Words) -> str:
+    """Return the clause for ways whose states are known: the same in the headline and in an incident's title."""
     usable = pick(known, Registration.OPEN, Registration.DELAYED)
     limited = pick(known, Registration.RESTRICTED)
     closed = pick(known, Registration.CLOSED)
@@ -310,6 +313,10 @@ def incident_state(incident: IncidentView) -> str:
     """Return the state whose mark stands beside an incident."""
     if incident.resolved_at is not None:
         return str(Health.OPERATIONAL)
+    if incident.cause is Cause.REGISTRATION:
+        states = {way.state for way in incident_ways(incident).values()}
+        if Registration.DELAYED in states and not states & {Registration.CLOSED, Registration.RESTRICTED}:
+            return str(Health.DEGRADED)
     return worst_state(incident)
 
 
@@ -335,8 +342,9 @@ def incident_title(incident: IncidentView, words: Words, names: Mapping[str, str
         return plain(incident.title, 140)
     service = plain(incident.service_name, 60)
     if incident.cause is Cause.REGISTRATION:
-        worst = worst_registration(incident)
-        return words("title_outage", service=service, clause=registration_clause_of(worst, words))
+        ways = incident_ways(incident)
+        clause = sign_up_clause(list(ways.values()), words) if ways else words("signup_partly")
+        return words("title_outage", service=service, clause=clause)
     health = (
         "major" if incident.impact is Impact.CRITICAL else "partial" if incident.impact is Impact.MAJOR else "degraded"
     )
@@ -345,32 +353,26 @@ def incident_title(incident: IncidentView, words: Words, names: Mapping[str, str
     )
 
 
-def worst_registration(incident: IncidentView) -> dict[Method, Way]:
-    """Return the ways as they stood when fewest of them were open."""
+def incident_ways(incident: IncidentView) -> dict[Method, Way]:
+    """Return the ways that name an incident: as they stand while it is open, so that it says what the page says.
+
+    Afterwards, or while they are open again and watched, as they stood when fewest of them were open.
+    """
     held: dict[Method, Way] = {}
     worst: dict[Method, Way] = {}
+    shut = (Registration.CLOSED, Registration.RESTRICTED)
     for event in incident.events:
         if not isinstance(event.what, RegistrationChanged):
             continue
         way = way_from(event.what)
-        held[way.method] = way
-        if len(pick(held.values(), Registration.CLOSED, Registration.RESTRICTED)) >= len(
-            pick(worst.values(), Registration.CLOSED, Registration.RESTRICTED)
-        ):
+        if way.state is Registration.UNKNOWN:
+            held.pop(way.method, None)
+        else:
+            held[way.method] = way
+        if len(pick(held.values(), *shut)) >= len(pick(worst.values(), *shut)):
             worst = dict(held)
-    return worst
-
-
-def registration_clause_of(ways: Mapping[Method, Way], words: Words) -> str:
-    """Return the clause of a title; without readable events just "sign-up is restricted"."""
-    limited = pick(ways.values(), Registration.RESTRICTED)
-    if limited:
-        return restriction(limited, words, "signup_limited", "signup_partly", "signup")
-    closed = pick(ways.values(), Registration.CLOSED)
-    if closed:
-        some = pick(ways.values(), Registration.OPEN, Registration.DELAYED)
-        return words("signup_methods_closed", methods=methods(closed, words)) if some else words("signup_closed")
-    return words("signup_delayed") if pick(ways.values(), Registration.DELAYED) else words("signup_partly")
+    troubled = pick(held.values(), *shut, Registration.DELAYED)
+    return held if troubled and incident.resolved_at is None else worst
 
 
 def lead_sentence(incident: IncidentView, words: Words) -> str:

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from monitor.core.catalogue import ComponentKind
 from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.incidents.witness import concerns, is_quoted, lead_s, unquoted
 from monitor.core.model.incident_events import Cause, Opened, UpstreamSaid
@@ -17,6 +18,9 @@ OUTAGE, REGISTRATION = (
 )
 
 
+KINDS = {ComponentKind.API}
+
+
 def said(name: str, body: str = "", ours: tuple[str, ...] = ()) -> UpstreamIncident:
     update = UpstreamUpdate(T0, IncidentStatus.INVESTIGATING, body)
     return UpstreamIncident("u", name, None, Impact.MINOR, T0, updates=(update,), ours=ours)
@@ -29,7 +33,11 @@ def said(name: str, body: str = "", ours: tuple[str, ...] = ()) -> UpstreamIncid
         (said("Elevated errors"), True, False),
         (said("Sign-up is restricted"), False, True),
         (said("DeepSeek 注册受限"), False, True),
-        (said("Registration and log-in are slow"), True, True),
+        (said("Problems with sign-up and log-in"), False, True),
+        (said("Log-in fails"), False, False),
+        (said("网页对话不可用"), False, False),
+        (said("Registration and API are slow"), True, True),
+        (said("Some models answer slowly"), True, False),
         (said("Large-scale attacks on the API", "Registration may be busy. Existing users can log in."), True, True),
         (said("Sign-up is restricted", ours=("deepseek/api",)), True, False),
         (said("Elevated errors", ours=("deepseek/registration",)), False, True),
@@ -40,7 +48,26 @@ def said(name: str, body: str = "", ours: tuple[str, ...] = ()) -> UpstreamIncid
 def test_the_vendors_words_are_quoted_where_they_concern_the_component(
     item: UpstreamIncident, outage: bool, registration: bool
 ) -> None:
-    assert (concerns(item, OUTAGE), concerns(item, REGISTRATION)) == (outage, registration)
+    assert (concerns(item, OUTAGE, KINDS), concerns(item, REGISTRATION, KINDS)) == (outage, registration)
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "quoted"),
+    [
+        ("Problems with sign-up and log-in", {ComponentKind.LOGIN}, True),
+        ("Problems with sign-up and log-in", {ComponentKind.WEB, ComponentKind.LOGIN}, True),
+        ("Problems with sign-up and log-in", {ComponentKind.WEB, ComponentKind.API}, False),
+        ("Sign-up page does not load", {ComponentKind.REGISTRATION}, True),
+        ("Chat is slow", {ComponentKind.WEB}, True),
+        ("Chat is slow", {ComponentKind.OTHER}, True),
+        ("Chat is slow", set(), True),
+        ("Chat is slow", {ComponentKind.API}, False),
+        ("Sign-up is closed", {ComponentKind.OTHER}, False),
+        ("Elevated errors", {ComponentKind.OTHER}, True),
+    ],
+)
+def test_a_word_about_other_parts_is_no_lead(name: str, kinds: set[ComponentKind], quoted: bool) -> None:
+    assert concerns(said(name), OUTAGE, kinds) is quoted
 
 
 def told(id_: str, *moments: float, over: float | None = None) -> UpstreamIncident:
@@ -69,14 +96,14 @@ def test_which_words_of_the_vendor_belong_to_an_incident(
 ) -> None:
     incident = replace(OUTAGE, resolved_at=at(over_s) if over_s is not None else None)
     page = UpstreamReading("statuspage", "", Health.MAJOR, incidents=(item,))
-    found = unquoted(page, incident, [])
+    found = unquoted(page, incident, KINDS, [])
     assert [said.said_at for said in found] == [at(moment) for moment in quoted]
-    assert unquoted(page, incident, [(said.incident, said.said_at) for said in found]) == []
+    assert unquoted(page, incident, KINDS, [(said.incident, said.said_at) for said in found]) == []
 
 
 def test_words_of_several_incidents_are_quoted_oldest_first() -> None:
     page = UpstreamReading("statuspage", "", Health.MAJOR, incidents=(told("A", 100, 300), told("B", 200)))
-    assert [said.incident for said in unquoted(page, OUTAGE, [])] == ["A", "B", "A"]
+    assert [said.incident for said in unquoted(page, OUTAGE, KINDS, [])] == ["A", "B", "A"]
 
 
 def test_words_are_listened_for_until_an_hour_after_the_end() -> None:

@@ -319,7 +319,7 @@ def test_the_method_page_has_every_reason_outcome_and_threshold(january: httpx.C
     for name in [*(str(item) for item in (*Reason, *Outcome)), *(field.name for field in fields(Policy))]:
         if name != "ok":
             assert f"<code>{name}</code>" in body, name
-    assert "4 for deepseek-api" in body
+    assert "1 min for deepseek-api" in body
 
 
 # --- programs ---------------------------------------------------------------------------------------------------------

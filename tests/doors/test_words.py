@@ -297,3 +297,45 @@ def test_every_order_has_words_for_the_audit(language: Language) -> None:
     orders = {order.__name__ for order in get_args(commands.Command)}
     assert len(orders) > 10
     assert orders <= speak(language).table["action"].keys()
+
+
+def opened_ways(*changes: tuple[Method, Registration], over: bool = False) -> IncidentView:
+    """An incident of sign-up in which these ways changed, one after the other."""
+    whole = registration_cut()
+    sample_event = next(event for event in whole.events if isinstance(event.what, RegistrationChanged))
+    events = []
+    for number, (method, state) in enumerate(changes, 2):
+        assert isinstance(sample_event.what, RegistrationChanged)
+        codes = ("86",) if state is Registration.RESTRICTED else ()
+        what = replace(sample_event.what, method=method, after=state, country_codes=codes)
+        events.append(replace(sample_event, seq=number, what=what))
+    return replace(whole, events=(whole.events[0], *events), resolved_at=whole.updated_at if over else None)
+
+
+CUT = ((Method.PHONE, Registration.RESTRICTED), (Method.EMAIL, Registration.CLOSED))
+EASED = (*CUT, (Method.PHONE, Registration.DELAYED), (Method.EMAIL, Registration.OPEN))
+ENDED = (*EASED, (Method.PHONE, Registration.OPEN))
+
+
+@pytest.mark.parametrize(
+    ("changes", "over", "title", "state"),
+    [
+        (CUT, False, "DeepSeek: sign-up is limited to phone numbers from China (+86)", "partial_outage"),
+        (EASED, False, "DeepSeek: sign-up works with delays", "degraded_performance"),
+        (ENDED, False, "DeepSeek: sign-up is limited to phone numbers from China (+86)", "partial_outage"),
+        (ENDED, True, "DeepSeek: sign-up is limited to phone numbers from China (+86)", "operational"),
+        (CUT[1:], True, "DeepSeek: sign-up is closed", "operational"),
+        (
+            (*CUT, (Method.GOOGLE, Registration.OPEN)),
+            False,
+            "DeepSeek: sign-up is restricted; sign-up by e-mail is closed",
+            "partial_outage",
+        ),
+    ],
+)
+def test_an_open_incident_of_sign_up_is_named_by_what_holds_now(
+    changes: tuple[tuple[Method, Registration], ...], over: bool, title: str, state: str
+) -> None:
+    incident = opened_ways(*changes, over=over)
+    assert sentences.incident_title(incident, speak(Language.EN), {}) == title
+    assert sentences.incident_state(incident) == state

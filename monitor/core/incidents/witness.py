@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from datetime import datetime, timedelta
 
+from monitor.core.catalogue import ComponentKind
 from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.model.incident_events import Cause, EventKind, UpstreamSaid
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
@@ -15,20 +16,29 @@ AFTERWARDS = timedelta(minutes=30)
 
 
 _SIGN_UP = re.compile(r"sign(ing)?[ -]?ups?\b|regist|new (users|accounts)|注册|註冊", re.IGNORECASE)
-_OTHERS = re.compile(r"\b(api|web|chat|app|log[ -]?in|sign[ -]?in|models?)\b|服务|网页|登录|接口", re.IGNORECASE)
+_NAMED: Mapping[ComponentKind, re.Pattern[str]] = {
+    ComponentKind.REGISTRATION: _SIGN_UP,
+    ComponentKind.LOGIN: re.compile(r"\blog(ging)?[ -]?ins?\b|\bsign(ing)?[ -]?ins?\b|登录|登錄|登入", re.IGNORECASE),
+    ComponentKind.API: re.compile(r"\bapis?\b|\bmodels?\b|接口", re.IGNORECASE),
+    ComponentKind.WEB: re.compile(r"\b(web(site)?|chat|apps?|models?)\b|网页|網頁", re.IGNORECASE),
+}
+"""What a vendor's title may name, by the kind of our component that it is."""
 
 
-def concerns(item: UpstreamIncident, incident: Incident) -> bool:
-    """Say whether the vendor's incident is about what ours is about.
+def concerns(item: UpstreamIncident, incident: Incident, kinds: Set[ComponentKind]) -> bool:
+    """Say whether the vendor's incident is about what ours is about; ``kinds`` are those of our incident's components.
 
     Where its components are mapped to ours, they decide; else its words do: only what speaks of sign-up is about
-    registration, and what is named after nothing but sign-up is not about an outage.
+    registration, and a title that names other parts alone is not about an outage of these. One that names none is.
     """
     if item.ours:
         return bool(set(item.ours) & set(incident.components))
     if incident.cause is Cause.REGISTRATION:
         return any(_SIGN_UP.search(text) for text in (item.name, *(update.body for update in item.updates)))
-    return not _SIGN_UP.search(item.name) or bool(_OTHERS.search(item.name))
+    named = {kind for kind, pattern in _NAMED.items() if pattern.search(item.name)}
+    if not kinds or ComponentKind.OTHER in kinds:  # nobody said what it is: it may be anything but sign-up
+        return named != {ComponentKind.REGISTRATION}
+    return not named or bool(named & kinds)
 
 
 def is_quoted(incident: Incident | None, now: datetime) -> bool:
@@ -37,7 +47,9 @@ def is_quoted(incident: Incident | None, now: datetime) -> bool:
     return incident is not None and (over is None or now - over <= 2 * AFTERWARDS)
 
 
-def unquoted(page: UpstreamReading, incident: Incident, quoted: Iterable[tuple[str, datetime]]) -> list[UpstreamSaid]:
+def unquoted(
+    page: UpstreamReading, incident: Incident, kinds: Set[ComponentKind], quoted: Iterable[tuple[str, datetime]]
+) -> list[UpstreamSaid]:
     """Return the vendor's words about an incident that its timeline does not quote yet, oldest first.
 
     ``quoted`` are (incident, said_at) pairs. Words from shortly before ours until shortly after its end belong to it,
@@ -47,7 +59,7 @@ def unquoted(page: UpstreamReading, incident: Incident, quoted: Iterable[tuple[s
     found = [
         UpstreamSaid(page.provider, item.id, item.name, update.status, update.body, item.url, update.at)
         for item in page.incidents
-        if concerns(item, incident) and (item.resolved_at is None or item.resolved_at >= incident.started_at)
+        if concerns(item, incident, kinds) and (item.resolved_at is None or item.resolved_at >= incident.started_at)
         for update in item.updates
         if (item.id, update.at) not in known
         and update.at >= incident.started_at - BEFORE

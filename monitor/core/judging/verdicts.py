@@ -143,7 +143,9 @@ def _decide(store: StateStore, facts: Facts, at: datetime, told_at: datetime) ->
     readings = store.upstream_readings(facts.service)
     if readings:
         heard = store.quoted(incident.id)
-        said = tuple(item for reading in readings for item in unquoted(reading, incident, heard))
+        ours = [store.index.components.get(component) for component in incident.components]
+        kinds = {component.kind for component in ours if component is not None}
+        said = tuple(item for reading in readings for item in unquoted(reading, incident, kinds, heard))
         if said:
             _append(store, replace(facts, upstream=said, registration=()), at, told_at)
 
