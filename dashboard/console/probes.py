@@ -8,7 +8,9 @@ import streamlit as st
 
 from dashboard.console import shared
 from dashboard.data import database_url
-from dashboard.words import Words
+from dashboard.words import Words, capital
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 from monitor.store import reads
 from monitor.store.reads.views import CostView
 from monitor.text.messages import told
@@ -68,17 +70,18 @@ def looks(session: shared.ConsoleSession) -> None:
                 words("target"): view.probe.target,
                 words("interval"): words.duration(view.probe.interval_s),
                 words("last_look"): shared.stamp(seen.started_at) if seen else "–",
-                words("status"): str(seen.outcome) if seen else "–",
-                words("reason_head"): said(session, view.probe.disabled, seen.observation.detail if seen else ""),
+                words("status"): words.of(seen.outcome) if seen else "–",
+                words("reason_head"): said(words, view.probe.disabled, seen),
             }
         )
     shared.table(rows, words("no_probes"))
 
 
-def said(session: shared.ConsoleSession, disabled: str, detail: str) -> str:
-    """Return why a probe does not run, or what it saw."""
-    return (
-        session.words("disabled", why=told(disabled, session.words, 160))
-        if disabled
-        else told(detail, session.words, 160)
-    )
+def said(words: Words, disabled: str, seen: Result | None) -> str:
+    """Return why a probe does not run, or what its newest look saw: the reason in words, and the detail."""
+    if disabled:
+        return words("disabled", why=told(disabled, words, 160))
+    if seen is None:
+        return ""
+    reason = "" if seen.observation.reason is Reason.OK else capital(words.of(seen.observation.reason))
+    return words("comma").join(text for text in (reason, told(seen.observation.detail, words, 160)) if text)

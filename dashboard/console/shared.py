@@ -43,16 +43,17 @@ def answer() -> None:
         st.toast(said)
 
 
-def where(view: AlertView) -> str:
-    """Return "DeepSeek API"."""
-    named = (view.service_name or view.alert.service, view.component_name or view.alert.component.partition("/")[2])
+def where(view: AlertView, words: Words) -> str:
+    """Return "DeepSeek API", the component by its name in the reader's language."""
+    component = view.component_names.get(words.language) or view.component_name
+    named = (view.service_name or view.alert.service, component or view.alert.component.partition("/")[2])
     return " ".join(plain(name, 60) for name in named if name) or "Chatwatch"
 
 
 def alert_line(view: AlertView, words: Words) -> str:
     """Return an alert in one line, as a pager says it: "DeepSeek API is down"."""
     resolved = view.alert.state is AlertState.RESOLVED
-    return plain(text.alert_line(view.alert, where(view), resolved, words, short))
+    return plain(text.alert_line(view.alert, where(view, words), resolved, words, short))
 
 
 def short(said: str) -> str:

@@ -42,7 +42,8 @@ def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, plain: 
         "why": plain(worded(str(summary.get("why", "")), words)),
         "rule": plain(rule_label(str(alert.rule), words)),
     }
-    facts["warning"] = plain(said("warning", summary.get("warning", ""), words))
+    warning = next((code for code in WarningCode if code == summary.get("warning")), None)
+    facts["warning"] = plain(words.of(warning) if warning else worded(str(summary.get("warning", "")), words))
     facts["days_left"] = plain(str(summary.get("days_left", "?")))
     if alert.rule is Rule.REGISTRATION_CHANGED:
         facts["sign_up"] = sign_up(alert, resolved, words, plain)
@@ -53,7 +54,7 @@ def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, plain: 
 def _digest(alert: Alert, words: Lexicon) -> str:
     count, services = (alert.summary.get(key, 0) for key in ("count", "services"))
     key = "many_services" if services and services != 1 else "many"
-    return words.fill("digest", key, count=count, services=services)
+    return words.fill("digest", key, int(count), services=services)
 
 
 def rule_label(word: str, words: Lexicon) -> str:

@@ -25,7 +25,7 @@ def sign_up(alert: Alert, resolved: bool, words: Lexicon, plain: Say) -> str:
     if resolved and state == Registration.OPEN:
         return words.section("signup", "open")
     tense = "signup_was" if resolved else "signup_is"
-    ways = [way for way in alert.summary.get("ways", ()) if isinstance(way, Mapping)]
+    ways = _telling([way for way in alert.summary.get("ways", ()) if isinstance(way, Mapping)], words, plain)
     said = [clause for word in _WORST_FIRST for clause in _clauses(word, ways, words, tense, plain)]
     if said:
         return words.fill("signup", "start", clauses=words.section("signup", "between").join(said))
@@ -35,6 +35,12 @@ def sign_up(alert: Alert, resolved: bool, words: Lexicon, plain: Say) -> str:
     if resolved:
         return words.section("signup", "was_restricted")
     return words.section("signup", "open_and_watched" if state == Registration.OPEN else "unknown")
+
+
+def _telling(ways: Sequence[Mapping[str, Any]], words: Lexicon, plain: Say) -> list[Mapping[str, Any]]:
+    """Leave out sign-up as a whole where a single way says the same of itself, and for whom."""
+    single = {way.get("after") for way in ways if _name(way, words)}
+    return [way for way in ways if _name(way, words) or _limit(way, words, plain) or way.get("after") not in single]
 
 
 def _clauses(

@@ -12,13 +12,15 @@ from streamlit.testing.v1 import AppTest
 
 from dashboard import serve
 from dashboard.console import act, probes, shared, tickets
-from dashboard.words import speak
+from dashboard.words import capital, speak
 from monitor import clock
 from monitor.core.catalogue import Probe
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident
 from monitor.core.entities import Alert
 from monitor.core.model.alert_rules import Foreign, Rule
 from monitor.core.model.alerting import AlertState, Severity
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.model.states import IncidentStatus
 from monitor.flow import accounts
 from monitor.store import reads
@@ -222,6 +224,16 @@ def test_hostile_text_in_an_alert_is_inert(tmp_path: Path) -> None:
     with_console(tmp_path, body)
 
 
+def test_a_probe_that_cannot_tell_says_why_in_words() -> None:
+    words = speak(Language.EN)
+    when = clock.now()
+    seen = Result(RunId("p", "a", when), when, 1.0, Observation(Reason.NETWORK))
+    assert probes.said(words, "", seen) == capital(words.of(Reason.NETWORK))
+    assert probes.said(words, "", None) == ""
+    detailed = replace(seen, observation=Observation(Reason.OVERLOADED, "HTTP 503"))
+    assert probes.said(words, "", detailed) == "It says that it is overloaded, HTTP 503"
+
+
 def test_an_alert_about_sign_up_names_the_way_and_the_country() -> None:
     way = {"method": "phone", "after": "restricted", "country_codes": ["86"]}
     at = clock.now()
@@ -237,7 +249,9 @@ def test_an_alert_about_sign_up_names_the_way_and_the_country() -> None:
         at,
     )
     summary = {"registration": "restricted", "ways": [way, "nonsense", {"method": "pigeon"}]}
-    view = AlertView(replace(alert, summary=summary), "DeepSeek", "Registration", (), (), None)
+    view = AlertView(replace(alert, summary=summary), "DeepSeek", "Registration", {"zh": "注册"}, (), (), None)
     line = shared.alert_line(view, speak(Language.EN))
-    assert line == "DeepSeek Registration sign-up by phone is restricted to China (+86)"
-    assert "+86" in shared.alert_line(view, speak(Language.ZH))
+    assert line == "DeepSeek Registration: sign-up by phone is restricted to China (+86)"
+    chinese = shared.alert_line(view, speak(Language.ZH))
+    assert chinese.startswith("DeepSeek 注册：")
+    assert "+86" in chinese

@@ -71,12 +71,14 @@ def test_a_digest_names_the_count_and_the_first_and_where_the_rest_is() -> None:
     digest = replace(base.alert, rule=Rule.DIGEST, service="", component="", summary=summary)
     told = replace(base, alert=digest, service_name="", component_name="")
     assert title(told) == "Page: 295 more alerts of 290 services at once"
+    one = replace(told, alert=replace(digest, summary=summary | {"count": 1, "services": 1}))
+    assert title(one) == "Page: 1 more alert at once"
     rows = dict(facts(told))
     assert rows["Among them"] == "a/api, b/api and 293 more"
     assert rows["Rules"] == "295 × component down"
     assert "inbox" in rows["All of them"]
     over = replace(told, alert=replace(digest, state=AlertState.RESOLVED, resolved_at=NOW), why=Why.RESOLVED)
-    assert title(over) == "Resolved: the last of the alerts that were told of together"
+    assert title(over) == "Resolved: all alerts that were told together are over"
 
 
 @dataclass
@@ -168,7 +170,7 @@ def test_a_title_tells_slowness_from_an_outage_and_names_the_state_of_sign_up() 
     was_down = replace(slow, severity=Severity.PAGE)
     assert title(replace(down, alert=was_down)) == "Page: Shop Web is down"
     sign_up = replace(down.alert, rule=Rule.REGISTRATION_CHANGED, summary={"registration": "restricted"})
-    assert title(replace(down, alert=sign_up)) == "Page: Shop Web sign-up is restricted"
+    assert title(replace(down, alert=sign_up)) == "Page: Shop Web: sign-up is restricted"
 
 
 def way(method: str, after: str, *codes: str, **more: object) -> dict[str, object]:
@@ -181,27 +183,39 @@ def way(method: str, after: str, *codes: str, **more: object) -> dict[str, objec
         (
             "restricted",
             [way("phone", "restricted", "86"), way("email", "closed"), way("google", "closed")],
-            "Page: Shop Web sign-up by phone is restricted to China (+86); by e-mail and Google is closed",
-            "Resolved: Shop Web sign-up by phone was restricted to China (+86); by e-mail and Google was closed",
+            "Page: Shop Web: sign-up by phone is restricted to China (+86); by e-mail and Google is closed",
+            "Resolved: Shop Web: sign-up by phone was restricted to China (+86); by e-mail and Google was closed",
+        ),
+        (
+            "restricted",
+            [way("any", "restricted"), way("phone", "restricted", "86"), way("email", "closed")],
+            "Page: Shop Web: sign-up by phone is restricted to China (+86); by e-mail is closed",
+            "Resolved: Shop Web: sign-up by phone was restricted to China (+86); by e-mail was closed",
+        ),
+        (
+            "restricted",
+            [way("any", "restricted", "86"), way("email", "restricted")],
+            "Page: Shop Web: sign-up is restricted to China (+86); by e-mail is restricted",
+            "Resolved: Shop Web: sign-up was restricted to China (+86); by e-mail was restricted",
         ),
         (
             "restricted",
             [way("any", "restricted", invite_required=True)],
-            "Page: Shop Web sign-up is restricted to invited people",
-            "Resolved: Shop Web sign-up was restricted to invited people",
+            "Page: Shop Web: sign-up is restricted to invited people",
+            "Resolved: Shop Web: sign-up was restricted to invited people",
         ),
-        ("closed", [], "Page: Shop Web sign-up is closed", "Resolved: Shop Web sign-up was closed"),
+        ("closed", [], "Page: Shop Web: sign-up is closed", "Resolved: Shop Web: sign-up was closed"),
         (
             "delayed",
             [way("email", "delayed")],
-            "Page: Shop Web sign-up by e-mail works with delays",
-            "Resolved: Shop Web sign-up by e-mail worked with delays",
+            "Page: Shop Web: sign-up by e-mail works with delays",
+            "Resolved: Shop Web: sign-up by e-mail worked with delays",
         ),
         (
             "open",
             [],
-            "Page: Shop Web sign-up is open again, and watched for a while",
-            "Resolved: Shop Web sign-up is open again",
+            "Page: Shop Web: sign-up is open again, and watched for a while",
+            "Resolved: Shop Web: sign-up is open again",
         ),
     ],
 )

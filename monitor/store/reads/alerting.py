@@ -161,6 +161,7 @@ def _view(
         alert=item,
         service_name=service.name if service else item.service,
         component_name=component.name if component else item.component,
+        component_names=component.names if component else {},
         decisions=tuple(decisions),
         notices=tuple(notices),
         verdict=verdict,

@@ -261,6 +261,8 @@ class AlertView:
     alert: Alert
     service_name: str
     component_name: str
+    component_names: Mapping[str, str]
+    """Its name in other languages, by their codes."""
     decisions: tuple[DecisionView, ...]
     """Oldest first: answers *why was I (not) paged?*."""
     notices: tuple[NoticeView, ...]
