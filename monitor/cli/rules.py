@@ -146,6 +146,14 @@ def _ourselves() -> list[dict[str, Any]]:
 def _disks() -> list[dict[str, Any]]:
     return [
         _alert(
+            "ChatwatchDatabaseUnusable",
+            "chatwatch_store_fault == 1",
+            "",
+            "page",
+            "The database of {{ $labels.instance }} must not be used: {{ $labels.fault }}",
+            "Results wait on disk. /-/ready and the log of the worker say what to do, as chatwatch restore.",
+        ),
+        _alert(
             "ChatwatchKeepsNothing",
             "chatwatch_spool_up == 0",
             "1m",

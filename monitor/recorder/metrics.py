@@ -26,6 +26,7 @@ from monitor.core.model.reasons import Outcome
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health, Impact
 from monitor.logs import Event, Room
+from monitor.store.proof import Fault
 from monitor.store.reads.views import ComponentView, Snapshot
 
 log = Room("metrics")
@@ -64,6 +65,10 @@ class Seen:
     stored_at: datetime | None = None
     """When the database last took something."""
     kept: Kept = Kept.DATABASE
+    store_fault: Fault | None = None
+    """What is wrong with the database, as far as we can name it."""
+    store_todo: str = ""
+    """What a person is to do about that."""
     spool_bytes: int = 0
     log_bytes: int | None = None
     """Size of SQLite's write-ahead log."""
@@ -232,6 +237,9 @@ def _storage(families: Families, seen: Seen) -> None:
     add("chatwatch_quarantined_results", "Looks held on disk until they can be judged.", {}, seen.held_looks)
     text = "Whether the database took the newest results (1), or they wait elsewhere (0)."
     add("chatwatch_database_up", text, {}, float(seen.kept is Kept.DATABASE))
+    text = "What is wrong with the database (1); all 0 while nothing is, or nothing that can be named."
+    for fault in Fault:
+        add("chatwatch_store_fault", text, {"fault": fault.value}, float(seen.store_fault is fault))
     text = "Whether what the database did not take could be kept on disk; 0 while it can be kept nowhere."
     add("chatwatch_spool_up", text, {}, float(seen.kept is not Kept.NOWHERE))
     text = "Size of SQLite's write-ahead log; grows while somebody reads for long. No sample with PostgreSQL."

@@ -16,12 +16,14 @@ from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.logs import Event, Room, hide, shown_database
 from monitor.recorder.delivery import LEASE_EVERY_S
+from monitor.recorder.guarding import PROVE_EVERY_S
 from monitor.recorder.metrics import Kept, Seen, registry_for
 from monitor.recorder.quarantine import BusyError, Quarantine, strays
 from monitor.recorder.recorder import RETRY_S, Recorder, kind_of
 from monitor.recorder.scrape import AlertIntake, Beats, application, serve
 from monitor.recorder.sharing import SHARE_EVERY_S
 from monitor.recorder.spool import Spool, SpoolError
+from monitor.recorder.spool import strays as spool_strays
 from monitor.runtime.configured import heard
 from monitor.runtime.frames import PEER_GONE, Inbox, from_prober, open_link, to_prober, watch_parent
 from monitor.runtime.listening import listener
@@ -69,6 +71,8 @@ async def run(descriptor: int, database: str) -> int:
     spool = Spool(spool_directory(database, config.settings.location))
     seen.spooled = len(spool)
     quarantine = Quarantine(quarantine_home(database) / config.settings.location)
+    for name in spool_strays(spool.directory):
+        log.warning(Event.SPOOL_STRAY, "Not a file of the spool, ignored: %s", spool.directory / name)
     for name in strays(quarantine.directory):
         log.warning(Event.QUARANTINE_STRAY, "Not a quarantine file, ignored: %s", quarantine.directory / name)
     at = listener("metrics", *split(config.settings.metrics))
@@ -86,6 +90,7 @@ async def run(descriptor: int, database: str) -> int:
         *(asyncio.create_task(_again(name, *chore, recorder)) for name, chore in chores(recorder).items()),
     ]
     tasks.append(asyncio.create_task(_beat(writer)))
+    tasks.append(asyncio.create_task(_again("proof", PROVE_EVERY_S, recorder.guard.step, recorder, at_once=True)))
     intake = asyncio.create_task(_intake(recorder, inbox, writer, news))
     stop = asyncio.create_task(stopping.wait())
     done, _ = await asyncio.wait({intake, stop, *tasks}, return_when=asyncio.FIRST_COMPLETED)
@@ -128,9 +133,11 @@ def _tell(error: Exception) -> None:
 
 
 async def _open(recorder: Recorder) -> None:
-    """Open the database and then stay: a task that ends would end the process."""
-    await recorder.open()
-    await asyncio.Event().wait()
+    """Open the database, and once more after each loss of it."""
+    while True:
+        await recorder.open()
+        await recorder.guard.adopted.wait()
+        recorder.guard.adopted.clear()
 
 
 async def _beat(writer: asyncio.StreamWriter) -> None:
@@ -238,8 +245,11 @@ def chores(recorder: Recorder) -> dict[str, tuple[float, Callable[[], Awaitable[
     }
 
 
-async def _again(name: str, period_s: float, chore: Callable[[], Awaitable[None]], recorder: Recorder) -> None:
-    await recorder.opened.wait()
+async def _again(
+    name: str, period_s: float, chore: Callable[[], Awaitable[None]], recorder: Recorder, *, at_once: bool = False
+) -> None:
+    if not at_once:
+        await recorder.opened.wait()
     while True:
         await _tried(name, recorder, chore)
         await asyncio.sleep(period_s)

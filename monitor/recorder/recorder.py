@@ -22,9 +22,11 @@ from monitor.core.catalogue import Probe
 from monitor.core.checks.plausible import plausible
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model.observations import Result
+from monitor.core.schedule import micros
 from monitor.logs import Event, Room, hide
 from monitor.recorder.contact import Contact
 from monitor.recorder.delivery import Dispatcher
+from monitor.recorder.guarding import Guard
 from monitor.recorder.judging import Judging
 from monitor.recorder.metrics import Counters, Kept, Seen
 from monitor.recorder.missed_ticks import missed_since, newest_ticks
@@ -45,8 +47,16 @@ from monitor.runtime.messages import (
     Remembered,
 )
 from monitor.store import reads
-from monitor.store.engine import AWAY, JOURNAL_LIMIT_BYTES, CatalogueDamagedError, fold_log, is_postgresql
+from monitor.store.engine import (
+    AWAY,
+    JOURNAL_LIMIT_BYTES,
+    CatalogueDamagedError,
+    StoreError,
+    fold_log,
+    is_postgresql,
+)
 from monitor.store.limits import answered_within
+from monitor.store.proof import Fault
 from monitor.store.upgrade import migrate
 
 log = Room("recorder")
@@ -56,6 +66,7 @@ T = TypeVar("T")
 _DONE = object()
 
 RETRY_S = 1.0
+NEWER_RETRY_S = 5.0
 ANSWER_S = 10.0
 """A statement that PostgreSQL leaves unanswered for so long ends; longer than any of them waits for a lock."""
 WARN_EVERY_S = 60.0
@@ -95,6 +106,8 @@ class Recorder:
         self.worker = worker_id(location, own_name(spool.directory) if self._shared else "")
         self.sharing = Sharing(engine, self.worker, location)
         self._memory_sync = ProbeMemorySync(engine, self.sharing)
+        self.guard = Guard(engine, spool, seen, counters, self._in_thread)
+        self.guard.opened, self.guard.on_loss = self.opened.is_set, self._lost
         self.judging = Judging(engine, quarantine, seen, counters, lambda: self.sharing.claim if self._shared else None)
         self.tell: Callable[[FromRecorder], None] = lambda _: None
         """Sends a message to the prober."""
@@ -117,13 +130,28 @@ class Recorder:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, lambda: _answered(self._mended, work, *arguments, **named))
 
+    async def _in_thread(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        """Run in the database's thread what must be done also while the database is lost."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: _answered(work, *arguments, **named))
+
     def _mended(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Do the work; if the catalogue in the database proves damaged, write it again and do it once more."""
+        self.guard.admit()
         try:
-            return work(*arguments, **named)
-        except CatalogueDamagedError:
-            self._mend()
-            return work(*arguments, **named)
+            try:
+                return work(*arguments, **named)
+            except CatalogueDamagedError:
+                self._mend()
+                return work(*arguments, **named)
+        except AWAY as error:
+            self.guard.failed(error)
+            raise
+
+    def _lost(self) -> None:
+        """Open the database again before anything is stored, and take what waits then for the end of an absence."""
+        self.opened.clear()
+        self._spooling = True
 
     def _mend(self) -> None:
         """Put our catalogue in force if the stored one is gone or cannot be read: the configuration knows it."""
@@ -132,6 +160,7 @@ class Recorder:
 
     async def aside(self, work: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Run what may take long and must not hold up recording."""
+        self.guard.admit()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._side, lambda: work(*arguments, **named))
 
@@ -153,13 +182,26 @@ class Recorder:
                 await self.publish()
                 await self.share()
                 await self.share_out()
+                await self.database(self._take_up)
             except AWAY as error:
+                await self._in_thread(self.guard.failed, error)
                 self.contact.failed("open", kind_of(error))
                 await asyncio.sleep(RETRY_S)
+            except StoreError as error:
+                await self._in_thread(self.guard.name, Fault.NEWER, str(error))
+                await asyncio.sleep(NEWER_RETRY_S)
             else:
+                self.guard.answered()
                 self.contact.answered("open")
                 self.opened.set()
                 return
+
+    def _take_up(self) -> None:
+        """Store what an earlier process had stored and not proven, or, after a loss, begin with what waits."""
+        if self._spooling and (oldest := self.spool.oldest) is not None:
+            self._watched_since, self._gaps_filled = oldest.run.tick, False
+        elif not self.spool.untaken:
+            self.spool.replay(self._store)
 
     async def publish(self) -> None:
         """Put the configuration's catalogue in force."""
@@ -273,13 +315,13 @@ class Recorder:
         self.counters.count(results)
         for result in results:
             self.seen.take(result)
-        await self.database(self._persist, results)
+        await self._in_thread(self._persist, results)
         if batch.memories:
-            await self.database(self._remember, batch.memories)
+            await self._in_thread(self._remember, batch.memories)
         if batch.ending:
             self.retire()
         if batch.left:
-            await self.database(self._give_back, batch.left)
+            await self._in_thread(self._give_back, batch.left)
 
     def _on_heartbeat(self, alive: ProberAlive) -> None:
         self.seen.prober_heard_at = clock.now()
@@ -312,6 +354,8 @@ class Recorder:
                 self.contact.failed("record", kind_of(error))
                 went_away, self._spooling = not self._spooling, True
             else:
+                self.guard.answered()
+                self._keep(results)
                 self.seen.kept = Kept.DATABASE
                 return
         self.spool.append(results)
@@ -319,6 +363,12 @@ class Recorder:
             log.warning(Event.SPOOL_BEGAN, "Storing results on disk until the database takes them")
         self.seen.kept = Kept.DISK
         self._tell_of_spool()
+
+    def _keep(self, results: Sequence[Result]) -> None:
+        try:
+            self.spool.keep(results)
+        except OSError:  # no room for a second copy is no reason to refuse the first
+            self.counters.failures.labels("keep").inc()
 
     def _tell_of_spool(self) -> None:
         """Bring the metrics of the spool up to date; once nothing waits, the database takes results again."""
@@ -331,6 +381,7 @@ class Recorder:
             log.error(Event.SPOOL_DAMAGED, text, given_up, torn, count=given_up + torn)
             self._given_up = self.spool.dropped, self.spool.torn
         if not self.seen.spooled and self.opened.is_set():
+            self.guard.answered()
             self.seen.kept = Kept.DATABASE
             if self._spooling:
                 self._spooling = False
@@ -405,18 +456,20 @@ class Recorder:
             return
         location = self.config.settings.location
         await self.database(self._mend)  # we keep what we once read: that it is damaged, only other programs would see
+        now = clock.now()
         await self.database(
             flow.check_in,
             self.engine,
             self.worker,
             location,
-            clock.now(),
+            now,
             blind=self.seen.blind,
-            spooled=len(self.spool),
+            spooled=self.spool.untaken,
             loop_lag_s=self.seen.prober_lag_s,
             held=self.judging.alert(),
             started_at=self.started_at,
         )
+        self.guard.signed(self.worker, micros(now))
         self.seen.stored_at = clock.now()
 
     def _sent(self, channel: str, ended: str) -> None:
@@ -430,6 +483,7 @@ class Recorder:
         if self.opened.is_set() and self._shared:
             await self.database(self._remember, {})
             await self.database(self.sharing.end)
+        self.guard.close()
         self._thread.shutdown()
         self._side.shutdown()
         self.spool.close()

@@ -30,14 +30,18 @@ def records(data: bytes) -> Iterator[tuple[bytes | None, int]]:
         yield body, at
 
 
-def append(path: Path, data: bytes) -> None:
-    """Append to a file; after an ``OSError`` nothing of ``data`` is left behind."""
+def append(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Append to a file; after an ``OSError`` nothing of ``data`` is left behind.
+
+    Without ``sync`` a death of the process loses nothing, a loss of power may.
+    """
     # Unbuffered: a buffer that failed to go out would be tried again on closing, in front of the next batch.
     with path.open("ab", buffering=0) as out:
         before = out.tell()
         try:
             write_all(out.fileno(), data)
-            os.fsync(out.fileno())
+            if sync:
+                os.fsync(out.fileno())
         except OSError:
             os.ftruncate(out.fileno(), before)
             raise

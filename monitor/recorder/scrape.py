@@ -192,6 +192,8 @@ def not_ready(seen: Seen) -> str:
     """Say what keeps the worker from doing its work now, or ``""``."""
     if seen.kept is Kept.NOWHERE:
         return "Neither the database nor the disk takes results; they wait in memory. Make room on the disk."
+    if seen.store_fault is not None:
+        return f"The database cannot be used ({seen.store_fault}); results are kept on disk. To do: {seen.store_todo}."
     limit = seen.now() - READY_LIMIT
     if seen.prober_heard_at is None or seen.prober_heard_at < limit:
         return "The prober does not report."

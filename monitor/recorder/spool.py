@@ -1,14 +1,18 @@
 """Results on disk while the database is away: appended, checksummed, bounded, replayed once and in order.
 
 A spool is a directory of segments of records (``records.py``), one result each. Every append is flushed to the disk
-before it returns. A segment is deleted after everything in it was taken; what is taken twice because we were killed in
+before it returns. A segment is given up after everything in it was taken; what is taken twice because we were killed in
 between is a repetition to the flow.
+
+What the database has taken stays as well until somebody proved that the database still holds it: :meth:`Spool.keep`
+adds what went there directly, :meth:`Spool.proven` lets go, and after :meth:`Spool.unprove` all of it waits again.
 """
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from monitor.core.codec import CodecError, dumps_result, loads_result
@@ -18,6 +22,10 @@ from monitor.recorder.records import append, record, records, rewrite, sync_dire
 
 CONFIRMING_LOOKS = 10
 """Looks of one row that survive a thinning; a policy that wants more failures may miss an outage then."""
+
+
+WAITS, KEPT = ".spool", ".kept"
+"""How the names of segments end that no database has taken, and of those that one took when they were written."""
 
 
 class SpoolError(Exception):
@@ -31,6 +39,8 @@ class Spool:
         self.directory, self.max_bytes, self.segment_bytes = directory, max_bytes, segment_bytes
         self.dropped = 0
         """Results given up since the start because the spool was full."""
+        self.proves = False
+        """Whether somebody proves the database, so that what it took is to be kept meanwhile."""
         self.torn = 0
         """Records skipped since the start because they were cut short or damaged."""
         directory.mkdir(parents=True, exist_ok=True)
@@ -44,11 +54,14 @@ class Spool:
                 f"{directory} is in use by another worker: end it, or start this one with another --location "
                 "(or with another database: results wait beside it)"
             ) from None
-        for left in directory.glob("*.new"):
+        for left in (path for path in directory.glob("*.new") if path.stem.isdigit() and path.is_file()):
             left.unlink()  # a thinning that was cut off: the segment it was made from is still there
         self._counts = {path: sum(1 for _ in self._read(path)) for path in self._segments()}
         self._damage_counted = True
+        self._kept: dict[Path, int] = {}
+        """Segments that were taken and are not proven → results in them; each is older than all that waits."""
         self._tail: Path | None = None
+        self._keeping: Path | None = None
         self._thin: set[Path] = set()
         self._number = max((int(path.stem) for path in self._counts), default=0)
 
@@ -57,9 +70,19 @@ class Spool:
         return sum(self._counts.values())
 
     @property
+    def untaken(self) -> int:
+        """How many of them no database had taken."""
+        return sum(count for path, count in self._counts.items() if path.suffix == WAITS)
+
+    @property
+    def oldest(self) -> Result | None:
+        """The first result that waits."""
+        return next((result for path in _in_order(self._counts) for result in self._read(path)), None)
+
+    @property
     def size_bytes(self) -> int:
         """Bytes on disk."""
-        return sum(path.stat().st_size for path in self._counts)
+        return _bytes(self._counts)
 
     def append(self, results: Sequence[Result]) -> None:
         """Keep results; they are on the disk when this returns. Makes room by dropping the oldest routine ones."""
@@ -67,6 +90,7 @@ class Spool:
             return
         data = b"".join(record(dumps_result(result)) for result in results)
         self._make_room(len(data))
+        self._keeping = None
         path = self._open_segment(len(data))
         before = path.stat().st_size
         try:
@@ -80,36 +104,83 @@ class Spool:
     def replay(self, take: Callable[[Sequence[Result]], object], batch: int = 500) -> int:
         """Hand everything over, oldest first; returns how many. What ``take`` raises ends the replay."""
         done = 0
-        for path in self._segments():
+        for path in _in_order(self._counts):
             self._tail = None if path == self._tail else self._tail
             taken = 0
             for results in _batches(self._read(path), batch):
                 take(results)
                 taken += len(results)
             self.torn += max(0, self._counts.get(path, 0) - taken)
-            self._remove(path)
+            if self.proves:
+                self._kept[path], self._keeping = self._counts.pop(path), None
+            else:
+                self._remove(path)
             done += taken
         return done
+
+    def keep(self, results: Sequence[Result]) -> None:
+        """Keep what the database has just taken; nothing may wait. Not flushed: against a loss of the store only."""
+        if not results or not self.proves:
+            return
+        assert not self._counts
+        data = b"".join(record(dumps_result(result)) for result in results)
+        if self._keeping is None or self._kept_bytes > self.max_bytes / 2:
+            self._number += 1
+            self._keeping = self.directory / f"{self._number:012d}{KEPT}"
+        while self._kept and self._kept_bytes + len(data) > self.max_bytes:
+            self._let_go(_in_order(self._kept)[0])
+        append(self._keeping, data, sync=False)
+        self._kept[self._keeping] = self._kept.get(self._keeping, 0) + len(results)
+
+    def turn(self) -> frozenset[Path]:
+        """Return the segments of all that was taken until now; what comes goes into others."""
+        self._keeping = None
+        return frozenset(self._kept)
+
+    def proven(self, segments: Iterable[Path]) -> None:
+        """Let go of what is proven to be in the database."""
+        for path in segments:
+            if path in self._kept:
+                self._let_go(path)
+
+    def unprove(self) -> int:
+        """Let all that is not proven wait again, in front of the rest; returns how many results."""
+        count = sum(self._kept.values())
+        self._counts |= self._kept
+        self._kept, self._keeping, self._tail = {}, None, None
+        return count
 
     def close(self) -> None:
         """Let go of the directory; what waits stays."""
         self._lock.close()
 
+    @property
+    def _kept_bytes(self) -> int:
+        return _bytes(self._kept)
+
+    def _let_go(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        self._kept.pop(path, None)
+        self._keeping = None if path == self._keeping else self._keeping
+
     def _segments(self) -> list[Path]:
-        return sorted(self.directory.glob("*.spool"), key=lambda path: int(path.stem))
+        return _in_order(path for path in self.directory.iterdir() if _is_segment(path))
 
     def _open_segment(self, coming: int) -> Path:
         """Return the segment to append to: never one that an earlier process left, its end may be torn."""
         if self._tail is None or self._tail.stat().st_size + coming > self.segment_bytes:
             self._number += 1
-            self._tail = self.directory / f"{self._number:012d}.spool"
+            self._tail = self.directory / f"{self._number:012d}{WAITS}"
             self._tail.touch()
             sync_directory(self.directory)
         return self._tail
 
     def _read(self, path: Path) -> Iterator[Result]:
         """Yield the sound records of a segment; what lies between them is damaged, at its end it is torn."""
-        for body, _ in records(path.read_bytes()):
+        data = b""
+        with suppress(FileNotFoundError):  # somebody removed it; what was in it is counted as damaged
+            data = path.read_bytes()
+        for body, _ in records(data):
             if body is None:
                 self._damaged()
                 continue
@@ -124,8 +195,10 @@ class Spool:
 
     def _make_room(self, coming: int) -> None:
         """Thin out the oldest segment that still holds routine looks; once none does, drop the oldest."""
+        while self._kept and self.size_bytes + self._kept_bytes + coming > self.max_bytes:
+            self._let_go(_in_order(self._kept)[0])
         while len(self._counts) and self.size_bytes + coming > self.max_bytes:
-            segments = self._segments()
+            segments = _in_order(self._counts)
             path = next((path for path in segments if path not in self._thin and path != self._tail), None)
             if path is None:
                 self.dropped += self._counts[segments[0]]
@@ -143,12 +216,34 @@ class Spool:
         self._counts[path] = len(results)
 
     def _remove(self, path: Path) -> None:
-        path.unlink()
+        path.unlink(missing_ok=True)
         sync_directory(self.directory)
         self._counts.pop(path, None)
         self._thin.discard(path)
         if self._tail == path:
             self._tail = None
+
+
+def _bytes(paths: Iterable[Path]) -> int:
+    found = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            found += path.stat().st_size
+    return found
+
+
+def _in_order(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: int(path.stem))
+
+
+def _is_segment(path: Path) -> bool:
+    return path.suffix in (WAITS, KEPT) and path.stem.isascii() and path.stem.isdigit() and path.is_file()
+
+
+def strays(directory: Path) -> list[str]:
+    """Return the names in a spool's directory that are none of ours."""
+    found = (path for path in directory.iterdir() if not _is_segment(path) and path.name != "lock")
+    return sorted(path.name for path in found)
 
 
 def turning_points(results: Sequence[Result]) -> list[Result]:

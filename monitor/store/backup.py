@@ -15,10 +15,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, func, inspect, select, text, update
 
+from monitor import clock
 from monitor.core.model.alerting import Sending
 from monitor.core.schedule import from_micros as when
 from monitor.store import tables
 from monitor.store.engine import AWAY, StoreError, begin, is_postgresql, open_engine, parsed_url, reading
+from monitor.store.proof import Fault, fault_of
 from monitor.store.schema import check_schema, migrate, refuse_newer
 from monitor.store.tables import table
 
@@ -36,8 +38,12 @@ class Holdings:
     """When the newest look was recorded."""
     incidents: int
     alerts: int
+    damaged: bool = False
+    """Nothing of it can be read."""
 
     def __str__(self) -> str:
+        if self.damaged:
+            return "nothing that can be read, for it is damaged"
         until = f" up to {self.newest:%Y-%m-%d %H:%M:%S} UTC" if self.newest else ""
         return f"{self.results:,} results{until}, {self.incidents:,} incidents, {self.alerts:,} alerts"
 
@@ -88,6 +94,8 @@ def holdings_at(url: str) -> Holdings | None:
     try:
         return holdings(engine)
     except AWAY as error:
+        if fault_of(error) is Fault.DAMAGED:
+            return Holdings(0, None, 0, 0, damaged=True)
         raise StoreError(f"the database cannot be read ({type(error).__name__}): start it, or move it away") from error
     finally:
         engine.dispose()
@@ -115,6 +123,7 @@ def restore(path: Path, url: str, *, replace: bool = False) -> Holdings | None:
         migrate(engine)
         check_schema(engine)
         _forget_notices(engine)
+        _stamp(engine)
         return holdings(engine)
     finally:
         engine.dispose()
@@ -144,6 +153,13 @@ def _forget_notices(engine: Engine) -> None:
         connection.execute(
             update(outbox).where(due).values(sending=Sending.DEAD.value, error="of a restored backup: not sent again")
         )
+
+
+def _stamp(engine: Engine) -> None:
+    """Tell a worker that lost the file that a person put this one in its place."""
+    if not is_postgresql(engine):
+        with begin(engine) as connection:
+            connection.exec_driver_sql(f"PRAGMA user_version = {int(clock.now().timestamp())}")
 
 
 def _restore_file(path: Path, target: Path) -> None:
@@ -202,7 +218,9 @@ def _close_file(target: Path) -> None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
         except sqlite3.Error as error:
-            raise StoreError(f"{target} is in use or damaged ({error}): stop every program that uses it") from error
+            if fault_of(error) is Fault.DAMAGED:
+                return  # kept as it is
+            raise StoreError(f"{target} is in use ({error}): stop every program that uses it") from error
     if mode != "delete":
         raise StoreError(f"{target} is in use: stop every program that uses it")
 

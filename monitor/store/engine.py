@@ -15,6 +15,8 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from monitor.store.identity import StoreChangedError, follow_file, follow_server
+
 BUSY_TIMEOUT_MS = 5_000
 IDLE_WRITER_MS = 10_000
 """A worker that is stopped in the midst of a transaction keeps its rows from the others for so long."""
@@ -23,6 +25,7 @@ CHECKPOINT_PAGES = 4_000
 JOURNAL_LIMIT_BYTES = 64 * 2**20
 FOLD_WAIT_MS = 500
 _READING = "chatwatch_reading"
+_FILE = "chatwatch_file"
 _READ_ONLY_SQLSTATE = "25006"
 _GONE = ("3F000", "42501", "42703", "42P01")
 """PostgreSQL's states for a schema, a right, a column and a table that is not there."""
@@ -40,8 +43,8 @@ class CatalogueDamagedError(StoreError):
     """The row that says what is watched cannot be read, so nothing can be judged until a worker writes it again."""
 
 
-AWAY = (DBAPIError, ResourceClosedError, PoolTimeout, CatalogueDamagedError)
-"""What a verb raises when the database cannot take it now: locked, full, read-only, down, or without its catalogue.
+AWAY = (DBAPIError, ResourceClosedError, PoolTimeout, CatalogueDamagedError, StoreChangedError)
+"""What a verb raises when the database cannot take it now: locked, full, read-only, down, lost, without its catalogue.
 Spool and try again."""
 REFUSED = (IntegrityError, DataError)
 """Those of :data:`AWAY` that the database raises for what it was given: tried again for ever they would hold up the
@@ -93,16 +96,21 @@ def _sqlite(url: URL, read_only: bool) -> Engine:
         raise StoreError("a database in memory is lost with its process: name a file, as in sqlite:///var/chatwatch.db")
     if not read_only:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+    # A file that was there and is gone is never made anew: an empty one in its place would look like a first start.
     mode = "ro" if read_only else "rwc"
-    address = f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(
+        nonlocal mode
+        address = f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
+        connection = sqlite3.connect(
             address, uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
         )
+        mode = mode.removesuffix("c")
+        return connection
 
     engine = create_engine("sqlite://", creator=connect, pool_size=5, max_overflow=15, poolclass=_queue_pool())
-    engine = engine.execution_options(**{_READING: read_only})
+    engine = engine.execution_options(**{_READING: read_only, _FILE: Path(path).absolute()})
+    follow_file(engine, Path(path).absolute())
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -165,6 +173,8 @@ def _postgresql(url: URL, read_only: bool) -> Engine:
     def _connect(_dialect: Any, _record: Any, _arguments: Any, named: dict[str, Any]) -> Any:
         return Patient.connect(**named)
 
+    follow_server(engine)
+
     @event.listens_for(engine, "handle_error")
     def _moved(context: ExceptionContext) -> None:
         # A standby, or a database closed to writers, refuses for as long as the session lives: ask for another one.
@@ -212,6 +222,13 @@ def fold_log(engine: Engine) -> int | None:
             driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
         return path.stat().st_size
+
+
+def file_of(engine: Engine) -> Path | None:
+    """Return the file of an SQLite database, None for PostgreSQL."""
+    path = engine.get_execution_options().get(_FILE)
+    assert path is None or isinstance(path, Path)
+    return path
 
 
 def is_postgresql(engine: Engine | Connection) -> bool:

@@ -10,6 +10,11 @@ HEAD = "0005"
 """The schema version this program was written for: the newest migration's."""
 
 
+def is_known(version: str) -> bool:
+    """Say whether this program can use a schema, once it is brought up to date."""
+    return "" < version <= HEAD
+
+
 def migrate(engine: Engine) -> None:
     """Bring the schema up to date; see :func:`monitor.store.schema.migrate`."""
     with reading(engine) as connection:

@@ -162,6 +162,7 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
     "ChatwatchWorkerDown": ({f"up{{{OWN}}}": "0+0x60"}, "30m"),
     "ChatwatchProberSilent": ({f"chatwatch_prober_heard_timestamp_seconds{{{OWN}}}": "0+0x60"}, "30m"),
     "ChatwatchStoresNothing": ({f"chatwatch_stored_timestamp_seconds{{{OWN}}}": "0+0x60"}, "30m"),
+    "ChatwatchDatabaseUnusable": ({f'chatwatch_store_fault{{{OWN},fault="vanished"}}': "1+0x60"}, "30m"),
     "ChatwatchKeepsNothing": ({f"chatwatch_spool_up{{{OWN}}}": "0+0x60"}, "30m"),
     "ChatwatchSpoolOverflows": ({f"chatwatch_spool_dropped_results_total{{{OWN}}}": "0+5x60"}, "30m"),
     "ChatwatchCannotJudge": ({f"chatwatch_quarantined_services{{{OWN}}}": "1+0x60"}, "30m"),
@@ -171,6 +172,7 @@ CASES: dict[str, tuple[dict[str, str], str]] = {
     "ChatwatchLooksMissed": ({f'chatwatch_missed_total{{{OWN},reason="missed.overrun"}}': "0+5x60"}, "30m"),
 }
 CALM = {
+    f'chatwatch_store_fault{{{OWN},fault="vanished"}}': "0+0x60",
     f"chatwatch_component_health{{{PART},{OWN}}}": "3+0x60",
     f"chatwatch_component_maintenance{{{PART},{OWN}}}": "1+0x60",
     f'chatwatch_registration_state{{{PART},method="phone",state="restricted",{OWN}}}': "0+0x60",

@@ -1,0 +1,267 @@
+"""Whether the database is the one that took our results: proven again and again, and left alone when it is not.
+
+What the database took stays on the spool until a proof. An SQLite file that vanished, was swapped, cut, damaged or
+rolled back is *lost*: nothing is written to it any more, everything waits on disk, and the worker goes on looking until
+a sound file is back, put there by ``chatwatch restore`` or holding all that was proven. PostgreSQL needs nobody: when
+another server answers, what is not proven is stored again, which changes nothing where it was stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sqlite3
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Engine, text
+
+from monitor import clock
+from monitor.logs import Event, Room
+from monitor.recorder.metrics import Counters, Kept, Seen
+from monitor.recorder.spool import Spool
+from monitor.store.engine import file_of, reading
+from monitor.store.identity import Expected, StoreChangedError, file_identity
+from monitor.store.proof import Facts, Fault, UnsoundError, examined, fault_of, is_cut, misplaced
+from monitor.store.upgrade import is_known
+
+log = Room("recorder")
+
+PROVE_EVERY_S = 10.0
+DEEP_SHARE = 20.0
+"""Reading the whole file takes at most one part in so many of the time: a large one is proven less often."""
+SAY_EVERY_S = 600.0
+_WHAT = {
+    Fault.VANISHED: "the file is gone",
+    Fault.SWAPPED: "another file lies under its name",
+    Fault.CUT: "the file was cut",
+    Fault.DAMAGED: "the file is damaged",
+    Fault.ROLLED_BACK: "the file is an older copy",
+    Fault.READ_ONLY: "it is read-only",
+    Fault.NEWER: "its schema is newer than this program",
+}
+
+
+class Guard:
+    """See the module. What changes the spool runs in the database's thread (``run``), as all that stores."""
+
+    def __init__(
+        self, engine: Engine, spool: Spool, seen: Seen, counters: Counters, run: Callable[..., Awaitable[Any]]
+    ) -> None:
+        self._engine, self._spool, self._seen, self._counters, self._run = engine, spool, seen, counters, run
+        self.path = file_of(engine)
+        self.adopted = asyncio.Event()
+        """A store is back after a loss and is to be opened."""
+        self.lost = False
+        self.opened: Callable[[], bool] = lambda: False
+        self.on_loss: Callable[[], None] = lambda: None
+        self._expected = Expected(engine)
+        self._thread = ThreadPoolExecutor(1, "proof")
+        self._signed: tuple[str, int] | None = None
+        self._facts: Facts | None = None
+        self._deep_due_s = -math.inf
+        self._turned: frozenset[Path] = frozenset()
+        self._anchor: sqlite3.Connection | None = None
+        self._logs: dict[Path, str] = {}
+        self._said_s = -math.inf
+        self.rescued: Path | None = None
+        spool.proves = True
+
+    def admit(self) -> None:
+        """Raise :class:`StoreChangedError` while nothing may reach the store."""
+        if self.lost:
+            raise StoreChangedError("the database is lost: restore it")
+
+    def signed(self, worker: str, at_us: int) -> None:
+        """Note the sign of life that the store has just taken: an older copy does not hold it."""
+        self._signed = worker, at_us
+
+    def failed(self, error: BaseException) -> None:
+        """Learn from an error of the database's thread, in that thread."""
+        if self.lost:
+            return
+        if self.path is None:
+            if isinstance(error, StoreChangedError):
+                self._moved()
+            return
+        fault = misplaced(self.path, self._expected.store) if self._expected.store else None
+        if isinstance(error, StoreChangedError):
+            fault = fault or Fault.SWAPPED
+        self.name(fault or fault_of(error))
+
+    def name(self, fault: Fault | None, why: str = "") -> None:
+        """Say what is wrong with the store, once and then every few minutes; lose it if it is no good any more."""
+        if fault is None:
+            return
+        if fault.is_loss and not self.lost:
+            self._lose(fault)
+        if self._seen.store_fault is not fault or clock.monotonic() - self._said_s > SAY_EVERY_S:
+            todo = why or self._todo(fault)
+            self._seen.store_fault, self._seen.store_todo, self._said_s = fault, todo, clock.monotonic()
+            log.error(
+                Event.STORE_LOST, "Database unusable, %s; results wait on disk: %s", _WHAT[fault], todo, error=fault
+            )
+
+    def answered(self) -> None:
+        """Note that the store took results again."""
+        if self._seen.store_fault is not None and not self.lost:
+            self._seen.store_fault = None
+
+    def _todo(self, fault: Fault) -> str:
+        """Say what a person is to do."""
+        if fault is Fault.READ_ONLY:
+            return f"make {self.path} and its folder writable again"
+        if fault is Fault.NEWER:
+            return (
+                "install the version that wrote it, or stop the worker and run chatwatch restore with an older backup"
+            )
+        if self.rescued is not None:
+            return f"run chatwatch restore {self.rescued} --force (all of it was saved there)"
+        return "run chatwatch restore BACKUP --force with the newest backup"
+
+    async def step(self) -> None:
+        """Prove the store, or look whether a lost one is back."""
+        if self.lost:
+            await self._look_for_it()
+        elif self.opened():
+            await self._prove()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._thread.shutdown()
+        self._drop_anchor()
+
+    async def _prove(self) -> None:
+        turned = await self._run(self._spool.turn)
+        loop = asyncio.get_running_loop()
+        try:
+            deep = await loop.run_in_executor(self._thread, self._examine)
+        except UnsoundError as error:
+            await self._run(self.name, error.fault)
+            return
+        except sqlite3.Error:  # busy: proven next time
+            self._counters.failures.labels("proof").inc()
+            return
+        if self.path is None:
+            # A server that follows another may lack its newest moments, so what is proven stays for one more turn.
+            await self._run(self._spool.proven, self._turned & turned)
+            self._turned = turned
+        elif deep:
+            await self._run(self._spool.proven, turned)
+
+    def _examine(self) -> bool:
+        """Read the store; returns whether all of it was read."""
+        if self.path is None:
+            with reading(self._engine) as connection:
+                connection.execute(text("SELECT 1"))
+            return True
+        began_s, signed = clock.monotonic(), self._signed
+        deep = began_s >= self._deep_due_s or _seems_cut(self.path)
+        facts = examined(self.path, self._expected.store, worker=signed[0] if signed else "", deep=deep)
+        if signed is not None and (facts.signed_us or 0) < signed[1] and facts.signed_us != (self._signed or signed)[1]:
+            raise UnsoundError(Fault.ROLLED_BACK)
+        self._facts = facts
+        logs = (self.path.with_name(self.path.name + ending) for ending in ("-wal", "-shm"))
+        self._logs = {path: file_identity(path) for path in logs}
+        if deep:
+            took_s = clock.monotonic() - began_s
+            self._deep_due_s = clock.monotonic() + took_s * DEEP_SHARE
+        if self._anchor is None:
+            self._anchor = _anchored(self.path)
+        return deep
+
+    def _lose(self, fault: Fault) -> None:
+        self.lost, self._seen.kept = True, Kept.DISK
+        self.on_loss()
+        count = self._spool.unprove()
+        self._seen.spooled = len(self._spool)
+        if fault in (Fault.VANISHED, Fault.SWAPPED):
+            self._rescue()
+            self._part_from_log()
+        self._drop_anchor()
+        self._engine.dispose()
+        if count:
+            log.info(Event.SPOOL_BEGAN, "%d results that the database had taken wait on disk again", count, count=count)
+
+    def _rescue(self) -> None:
+        """Copy the file that lost its name while we still have it open: it holds everything."""
+        if self._anchor is None or self.path is None:
+            return
+        rescued = self.path.with_name(f"{self.path.name}.rescued-{clock.now():%Y%m%dT%H%M%S}")
+        with suppress(sqlite3.Error, OSError):
+            self._anchor.execute("VACUUM INTO ?", (str(rescued),))
+            rescued.chmod(0o600)
+            self.rescued = rescued
+
+    def _part_from_log(self) -> None:
+        """Take the lost file's log aside: SQLite would read it as the log of whatever file lies there next."""
+        for path, identity in self._logs.items():
+            if identity and file_identity(path) == identity:
+                with suppress(OSError):
+                    path.replace(path.with_name(f"{path.name}.lost"))
+
+    async def _look_for_it(self) -> None:
+        loop = asyncio.get_running_loop()
+        if await loop.run_in_executor(self._thread, self._is_back):
+            await self._run(self._adopt)
+        elif self._seen.store_fault is not None:
+            await self._run(self.name, self._seen.store_fault)
+
+    def _is_back(self) -> bool:
+        """Say whether a sound file is there that was restored, or holds all that we know of."""
+        assert self.path is not None
+        signed, known = self._signed, self._facts
+        try:
+            facts = examined(self.path, worker=signed[0] if signed else "")
+        except (UnsoundError, sqlite3.Error, OSError):
+            return False
+        whole = signed is None or (facts.signed_us or 0) >= signed[1]
+        restored = facts.stamp != (known.stamp if known else 0)
+        return is_known(facts.version) and (whole or restored)
+
+    def _adopt(self) -> None:
+        self._expected.forget()
+        self._signed = self._facts = self.rescued = None
+        self._deep_due_s = -math.inf
+        self.lost, self._seen.store_fault = False, None
+        log.info(Event.DATABASE_BACK, "Database is back: storing there what waits")
+        self.adopted.set()
+
+    def _moved(self) -> None:
+        """Store again, on the server that answers now, what the one before may not have passed on."""
+        count = self._spool.unprove()
+        self._seen.spooled = len(self._spool)
+        self._expected.forget()
+        text = (
+            "Another database server answers, or it was restarted: %d results are stored again, in case it lacks them"
+        )
+        log.warning(Event.STORE_MOVED, text, count, count=count)
+
+    def _drop_anchor(self) -> None:
+        if self._anchor is not None:
+            self._anchor.close()
+            self._anchor = None
+
+
+def _seems_cut(path: Path) -> bool:
+    try:
+        return is_cut(path)
+    except OSError:
+        return False
+
+
+def _anchored(path: Path) -> sqlite3.Connection | None:
+    """Return a connection that keeps a file, and its log, reachable should its name be taken away."""
+    before = file_identity(path)
+    with suppress(sqlite3.Error):
+        address = f"file:{quote(str(path))}?mode=rw"
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        connection.execute("SELECT count(*) FROM alembic_version").fetchone()
+        if before and file_identity(path) == before:
+            return connection
+        connection.close()
+    return None

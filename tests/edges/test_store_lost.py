@@ -1,0 +1,187 @@
+"""An SQLite file that is taken away, swapped or damaged under a running recorder: noticed, named, and nothing lost."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from monitor import clock
+from monitor.core.schedule import next_tick, slot
+from monitor.recorder.recorder import Recorder
+from monitor.recorder.scrape import not_ready
+from monitor.store.backup import backup, restore
+from monitor.store.proof import Fault
+from tests.edges.flowing import CATALOGUE, look
+from tests.edges.test_recorder import alive, batch, recording, stored
+
+
+def vanish(file: Path) -> None:
+    for path in file.parent.glob(f"{file.name}*"):
+        path.unlink()
+
+
+def swap(file: Path) -> None:
+    other = file.with_name("other")
+    with sqlite3.connect(other) as made:
+        made.execute("CREATE TABLE stranger (x)")
+    made.close()
+    other.replace(file)
+
+
+def swap_for_an_older_copy(file: Path) -> None:
+    shutil.copyfile(file.with_name("older.db"), file.with_name("copied"))
+    file.with_name("copied").replace(file)
+
+
+def cut(file: Path) -> None:
+    _folded(file)
+    os.truncate(file, file.stat().st_size // 2)
+
+
+def empty(file: Path) -> None:
+    _folded(file)
+    os.truncate(file, 0)
+
+
+def flip(file: Path) -> None:
+    _folded(file)
+    with file.open("r+b") as out:
+        for page in range(1, file.stat().st_size // 4096):
+            out.seek(page * 4096 + 3)
+            byte = out.read(1)[0]
+            out.seek(page * 4096 + 3)
+            out.write(bytes([byte ^ 0x40]))
+
+
+def overwrite_with_an_older_copy(file: Path) -> None:
+    _folded(file)
+    shutil.copyfile(file.with_name("older.db"), file)
+
+
+def overwrite_with_noise(file: Path) -> None:
+    _folded(file)
+    file.write_bytes(os.urandom(file.stat().st_size))
+
+
+def _folded(file: Path) -> None:
+    """Fold the log back, so that nothing of it hides what is done to the file."""
+    folding = sqlite3.connect(file, isolation_level=None)
+    folding.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    folding.close()
+
+
+@pytest.mark.parametrize(
+    ("harm", "fault"),
+    [
+        (vanish, Fault.VANISHED),
+        (swap, Fault.SWAPPED),
+        (swap_for_an_older_copy, Fault.SWAPPED),
+        (cut, Fault.CUT),
+        (empty, Fault.CUT),
+        (flip, Fault.DAMAGED),
+        (overwrite_with_noise, Fault.DAMAGED),
+        (overwrite_with_an_older_copy, Fault.ROLLED_BACK),
+    ],
+)
+def test_a_lost_file_is_named_at_the_next_proof_and_a_restore_brings_everything_back(
+    harm: Callable[[Path], None], fault: Fault, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    probe = next(probe for probe in CATALOGUE.probes if probe.id == "oa-api")
+    start = next_tick(probe.interval_s, slot(probe.id, probe.interval_s), clock.now() - timedelta(minutes=6))
+    minute = timedelta(seconds=probe.interval_s)
+    file, url = tmp_path / "test.db", f"sqlite:///{tmp_path / 'test.db'}"
+
+    async def play(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        await recorder.open()
+        await recorder.on_frame(batch(1, look("oa-api", start)))
+        await recorder.sign_of_life()
+        await recorder.guard.step()
+        backup(recorder.engine, tmp_path / "older.db")
+        await recorder.on_frame(batch(2, look("oa-api", start + minute), look("oa-api", start + 2 * minute)))
+        await recorder.sign_of_life()
+
+        harm(file)
+        await recorder.guard.step()
+        assert recorder.seen.store_fault is fault
+        assert "chatwatch restore" in not_ready(recorder.seen)
+        assert fault.value in not_ready(recorder.seen)
+
+        await recorder.on_frame(batch(3, look("oa-api", start + 3 * minute)))
+        await recorder.guard.step()
+        assert not recorder.guard.adopted.is_set()
+
+        restore(tmp_path / "older.db", url, replace=True)
+        await recorder.guard.step()
+        assert recorder.guard.adopted.is_set()
+        await recorder.open()
+        await recorder.replay()
+        assert not_ready(recorder.seen) == ""
+
+    recording(tmp_path, play)
+    told = [vars(record)["event"] for record in caplog.records if vars(record).get("event") == "store_lost"]
+    assert told == ["store_lost"]
+    assert [result.run.tick for result in stored(tmp_path, "oa-api")] == [start + n * minute for n in range(4)]
+
+
+@pytest.mark.parametrize("harm", [vanish, swap, swap_for_an_older_copy])
+def test_a_file_that_lost_its_name_is_saved_whole_beside_it_and_the_log_says_where(
+    harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    start = clock.now() - timedelta(minutes=1)
+    url = f"sqlite:///{tmp_path / 'test.db'}"
+    saved: list[str] = []
+
+    async def play(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        await recorder.open()
+        await recorder.on_frame(batch(1, look("oa-api", start)))
+        await recorder.sign_of_life()
+        await recorder.guard.step()
+        backup(recorder.engine, tmp_path / "older.db")
+        await recorder.on_frame(batch(2, look("oa-api", start + timedelta(seconds=1))))
+        harm(tmp_path / "test.db")
+        await recorder.guard.step()
+        saved.append(not_ready(recorder.seen))
+
+    recording(tmp_path, play)
+    (rescued,) = tmp_path.glob("*.rescued-*")
+    assert f"chatwatch restore {rescued} --force" in saved[0]
+    held = restore(rescued, url, replace=True)
+    assert held is not None
+    assert held.results == 2
+
+
+def test_what_was_proven_leaves_the_spool_and_what_was_not_is_stored_again_by_the_next_process(tmp_path: Path) -> None:
+    start = clock.now() - timedelta(minutes=1)
+    kept: list[int] = []
+
+    def waiting() -> int:
+        return len(list((tmp_path / "spool" / "local").glob("*.kept")))
+
+    async def play(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        await recorder.open()
+        await recorder.on_frame(batch(1, look("oa-api", start)))
+        kept.append(waiting())
+        await recorder.guard.step()
+        kept.append(waiting())
+        await recorder.on_frame(batch(2, look("oa-api", start + timedelta(seconds=1))))
+        kept.append(waiting())
+
+    async def again(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        await recorder.open()
+        await recorder.guard.step()
+        kept.append(waiting())
+
+    recording(tmp_path, play)
+    recording(tmp_path, again)
+    assert kept == [1, 0, 1, 0]
+    assert len(stored(tmp_path, "oa-api")) == 2
