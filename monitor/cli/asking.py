@@ -22,6 +22,7 @@ from monitor.core.catalogue import Catalogue, Probe, Service
 from monitor.core.checks.sequential import cost_of, rule_of
 from monitor.core.components.guarantee import guarantee, price
 from monitor.core.components.soundness import probe_warnings
+from monitor.core.doubt.network import can_doubt
 from monitor.core.maintenance import Maintenance, windows
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import lexicon
@@ -166,8 +167,18 @@ def _options(config: Config, item: Probe) -> None:
     given: dict[str, Any] = {} if options is None else options.model_dump(mode="json", exclude_defaults=True)
     for name, value in given.items():
         _folded(f"{name}: {json.dumps(value, ensure_ascii=False)}", 8)
-    for warning in () if item.disabled or item.control or item.witness else probe_warnings(item):
+    if item.disabled or item.control or item.witness:
+        return
+    for warning in probe_warnings(item):
         _folded(warning, 8, "yellow")
+    if not can_doubt(item, config.catalogue):
+        _folded(ALONE, 8, "yellow")
+
+
+ALONE = (
+    "nothing else here gets as far as an answer: its failures cannot be told from our own; add a control of kind http, "
+    "as in controls: [{id: captive-check, kind: http, options: {url: https://www.gstatic.com/generate_204}}]"
+)
 
 
 def _folded(text: str, indent: int, colour: str | None = None) -> None:

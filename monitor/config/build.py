@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import SecretStr
+
 from monitor.config.faults import Code, Faults, did_you_mean
 from monitor.config.models import (
     ComponentEntry,
@@ -56,6 +58,8 @@ class Builder:
     service_list: list[Service] = field(default_factory=list)
     component_list: list[Component] = field(default_factory=list)
     probe_list: list[Probe] = field(default_factory=list)
+    key_names: dict[str, str] = field(default_factory=dict, repr=False)
+    """Key → a name for it; never shown, and gone with the builder."""
     looks: dict[str, Options] = field(default_factory=dict)
     seen: dict[str, tuple[str, int]] = field(default_factory=dict)
     depends: list[tuple[str, Tree, Path_]] = field(default_factory=list)
@@ -244,6 +248,8 @@ class Builder:
                 model=getattr(options, "model", "") if kind.asks_model else "",
                 budget_tokens_day=getattr(options, "budget_tokens_day", None),
                 budget_usd_day=getattr(options, "budget_usd_day", None),
+                key=self.key_name(options),
+                reach=kind.reach_of(options),
                 speaks_http=kind.speaks_http,
                 reports_in=kind.take_report is not None,
                 asks_model=kind.asks_model,
@@ -253,6 +259,13 @@ class Builder:
         )
         if not disabled:
             self.looks[full] = options
+
+    def key_name(self, options: Options) -> str:
+        """Return a name that tells which probes share a key, and nothing else of it; empty without a key."""
+        key = getattr(options, "key", None)
+        if not isinstance(key, SecretStr) or not key.get_secret_value():
+            return ""
+        return self.key_names.setdefault(key.get_secret_value(), f"key {len(self.key_names) + 1}")
 
     def options(self, entry: ProbeEntry, scope: Scope, path: Path_) -> tuple[Options | None, str]:
         """Return the options of a probe's kind, and which secrets are missing."""

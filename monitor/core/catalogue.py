@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from monitor.core.maintenance import Maintenance
 from monitor.core.model.alerting import Severity
+from monitor.core.model.depth import Reach
 from monitor.core.model.states import Health
 from monitor.core.schedule import slot
 
@@ -119,6 +120,10 @@ class Probe:
     budget_tokens_day: int | None = None
     """What a chat probe may use in a UTC day, at each location; None without limit."""
     budget_usd_day: float | None = None
+    key: str = ""
+    """Which of our keys it uses: a name that tells keys apart and says nothing else; empty if that is not known."""
+    reach: Reach = Reach.HTTP
+    """How far its good look gets: what it proves of our own side."""
     speaks_http: bool = False
     reports_in: bool = False
     """True if a job reports to the worker instead of being asked."""

@@ -11,7 +11,7 @@ Everything is judged as of the moment it happened, not of its writing: how looks
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -28,27 +28,29 @@ from monitor.core.alerts.conditions import (
 )
 from monitor.core.alerts.warnings import noticed
 from monitor.core.catalogue import Catalogue
-from monitor.core.checks.key_doubt import confirm_auth, refusals
-from monitor.core.checks.network_doubt import clear, is_blind
 from monitor.core.checks.steps import is_duplicate, step
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.baseline import Pace
 from monitor.core.components.health import is_fresh, stale_after
+from monitor.core.doubt.network import clear
 from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.judging.command_handlers import CommandContext, carry_out
+from monitor.core.judging.doubts import Doubts
 from monitor.core.judging.pipeline import WORKER_LIMIT, Pipeline
 from monitor.core.judging.verdicts import follow, judge, set_health, settle
 from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Severity
 from monitor.core.model.message_codes import MessageCode, coded
-from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health
 from monitor.core.state_store import ComponentRow, Series, StateStore, WorkerReport, WorkerRow
 
 GAP = timedelta(seconds=60)
 """Without a heartbeat of any worker for longer than this nobody watched, and the time is unknown."""
+BLIND_AFTER = timedelta(seconds=30)
+"""Blindness that is over sooner wakes nobody: two vendors may have a blip at the same time."""
 MOST_FOREIGN = 500
 """Alerts from outside that may be open at once; more are dropped until some end."""
 
@@ -73,6 +75,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         self.pipeline = Pipeline(self.store)
+        self.doubts = Doubts(self.store)
 
     # Looks
 
@@ -93,15 +96,15 @@ class Evaluation:
         at = ended(result)
         told_at = at if late_at is None else late_at
         if result.reason is not Reason.OK:
-            result = self._refused_key(series, self._own_network(series, result, at))
+            result = self._doubted(series, result, at)
         row = store.rows.get(probe.component)
         if row is not None and result.outcome.is_evidence and not is_fresh(probe, before, result.started_at):
             # Evidence went stale before this look, possibly while no sweep was running.
             self._changed(judge(store, row, result.started_at))
         series.state, series.changed = step(before, result, probe), True
-        if result.outcome is Outcome.FAILED and result.reason.is_network_class:
-            here = ((other.probe, other.state) for other in store.at_location(series.location))
-            series.state = clear(probe, series.state, here)
+        if series.state.is_doubtful:
+            here = ((other.probe.id, other.state) for other in store.at_location(series.location))
+            series.state = clear(probe, series.state, here, self.doubts.targets, at)
         plain = result.reason is Reason.OK and not result.observation.warnings and self.pipeline.is_quiet
         conditions = [] if plain and result.observation.certificate is None else self._about_ourselves(series, result)
         if probe.witness:
@@ -118,29 +121,12 @@ class Evaluation:
         if change is not None:
             self.changes.append(change)
 
-    def _own_network(self, series: Series, result: Result, at: datetime) -> Result:
-        """Turn a network failure into UNKNOWN while the whole location fails alike: then it is our network."""
-        if not result.reason.is_network_class or result.outcome is not Outcome.FAILED:
-            return result
-        others = (other for other in self.store.at_location(series.location) if other is not series)
-        why = is_blind([*last_looks(others), result], self.store.index.probes, at)
-        if not why:
-            return result
-        self.blind[series.location] = why
-        seen = replace(result.observation, reason=Reason.NETWORK, detail=f"{result.reason}: {why}")
-        return replace(result, observation=seen)
-
-    def _refused_key(self, series: Series, result: Result) -> Result:
-        """Tell a vendor that refuses good keys from a key of ours that is bad."""
-        if result.reason is not Reason.AUTH:
-            return result
-        service = self.store.index.service_of(series.probe)
-        peers = [other.state for other in self.store.peers(service) if other.probe.id != series.probe.id]
-        admits = any(
-            reading.indicator.severity or any(not item.resolved_at for item in reading.incidents)
-            for reading in self.store.upstream_readings(service)
-        )
-        return confirm_auth(result, series.state, peers, vendor_admits=admits)
+    def _doubted(self, series: Series, result: Result, at: datetime) -> Result:
+        """Return a look as it may count: our own side's failures and our own key's are no evidence."""
+        result, why = self.doubts.own_side(series, result, at)
+        if why:
+            self.blind[series.location] = why
+        return self.doubts.refused_key(series, result)
 
     def _about_ourselves(self, series: Series, result: Result) -> list[Condition]:
         """Return conditions for the operator: our key, money or configuration, and certificates that end."""
@@ -150,8 +136,8 @@ class Evaluation:
         found: list[Condition] = []
         if seen.reason is not Reason.OK or seen.warnings or not pipeline.is_quiet:
             scope = f"{probe.id}@{series.location}"
-            unclear, refused = series.state.inconclusive_in_a_row, refusals(series.state)
-            found += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, unclear, refused)
+            unclear, key = series.state.inconclusive_in_a_row, self.doubts.key(series, result)
+            found += own_trouble(scope, probe.component, seen.reason, result.run.tick, seen.detail, unclear, key)
             if seen.warnings or pipeline.may_end_warnings:
                 found += noticed(scope, probe.component, result, unclear, self.store.open_alerts, self.store.muted)
         if seen.certificate is not None:
@@ -257,6 +243,8 @@ class Evaluation:
             why = "; ".join(_worker_blind(row.report) for row in blind)
             since = min((row.blind_since for row in blind if row.blind_since is not None), default=now)
             sees = len(workers) - len(blind)
+            if why and now - since < BLIND_AFTER:
+                continue
             condition = about_us(Rule.BLIND, place, why, since, Severity.TICKET if sees else Severity.PAGE)
             facts = {"location": place, "blind_workers": len(blind), "seeing_workers": sees} if why else {}
             found.append(replace(condition, summary={**condition.summary, **facts}))
@@ -379,20 +367,6 @@ class Evaluation:
 def ended(result: Result) -> datetime:
     """Return when a look was over: the moment from which it can be judged."""
     return result.started_at + timedelta(seconds=result.duration_s)
-
-
-def last_looks(series: Iterable[Series]) -> list[Result]:
-    """Return the newest look of each series as a bare result, as the blindness rule takes them."""
-    return [
-        Result(
-            RunId(one.probe.id, one.location, one.state.tick, one.state.attempt),
-            one.state.tick,
-            0.0,
-            Observation(one.state.last_reason),
-        )
-        for one in series
-        if one.state.tick is not None
-    ]
 
 
 def _worker_blind(report: WorkerReport) -> str:

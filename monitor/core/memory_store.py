@@ -60,7 +60,7 @@ class MemoryStore:
     spans: list[Span] = field(default_factory=list)
     registration_log: list[RegistrationChange] = field(default_factory=list)
     certificates: dict[tuple[str, str], tuple[datetime, Certificate]] = field(default_factory=dict)
-    pages: dict[str, tuple[str, UpstreamReading]] = field(default_factory=dict)
+    pages: dict[str, tuple[str, UpstreamReading, datetime]] = field(default_factory=dict)
     """Witness probe → (service, the vendor's page as last read)."""
     incidents: dict[str, Incident] = field(default_factory=dict)
     events: list[IncidentEvent] = field(default_factory=list)
@@ -192,14 +192,18 @@ class MemoryStore:
         """Keep the certificate that a series saw last."""
         self.certificates[series.probe.id, series.location] = at, found
 
-    def upstream_readings(self, service: str) -> Sequence[UpstreamReading]:
-        """Return what the vendor's own pages said last."""
-        return [reading for name, (owner, reading) in sorted(self.pages.items()) if owner == service]
+    def upstream_readings(self, service: str, since: datetime | None = None) -> Sequence[UpstreamReading]:
+        """Return what the vendor's own pages said last; with ``since`` only what was read at that moment or later."""
+        return [
+            reading
+            for _, (owner, reading, at) in sorted(self.pages.items(), key=lambda item: item[0])
+            if owner == service and (since is None or at >= since)
+        ]
 
     def keep_upstream(self, series: Series, service: str, result: Result) -> None:
         """Keep what the vendor's own page says; a failed read leaves the last reading."""
         if result.observation.upstream is not None:
-            self.pages[series.probe.id] = service, result.observation.upstream
+            self.pages[series.probe.id] = service, result.observation.upstream, result.started_at
 
     # Incidents
 

@@ -12,19 +12,18 @@ from datetime import datetime, timedelta
 
 from monitor.core.alerts.budgets import Tallies
 from monitor.core.catalogue import Catalogue
-from monitor.core.checks.network_doubt import is_blind
 from monitor.core.checks.plausible import plausible
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.latencies import Latencies
+from monitor.core.doubt.network import Lookout
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
-from monitor.core.evaluation import Evaluation, ended, last_looks
+from monitor.core.evaluation import Evaluation, ended
 from monitor.core.judging.verdicts import shown_health
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Result
-from monitor.core.model.reasons import Outcome
 from monitor.core.model.registration import Registration
 from monitor.core.schedule import EPOCH
 from monitor.core.state_store import WorkerReport
@@ -46,7 +45,7 @@ class Judge:
     def __post_init__(self) -> None:
         self.store.publish(self.catalogue, EPOCH)
         self.evaluation = Evaluation(self.store)
-        self._blind: dict[str, str] = {}
+        self._lookouts: dict[str, Lookout] = {}
         self._tallies = Tallies()
         self._compare_at: datetime | None = None
         self._budgets_at: datetime | None = None
@@ -73,7 +72,8 @@ class Judge:
             if result is None:
                 continue
             at = ended(result)
-            if result.run.location not in self._blind:
+            if result.run.location not in self._lookouts:
+                self._lookouts[result.run.location] = Lookout()
                 self._report(result.run.location, "", at)
             self._compare(at)
             judged = self.evaluation.on_look(result, late_at)
@@ -136,16 +136,12 @@ class Judge:
 
     def _look_around(self, result: Result, at: datetime) -> None:
         """Report to be blind, or to see again, as the worker of that location does."""
-        here = result.run.location
-        if result.outcome is Outcome.MISSED or not (result.reason.is_network_class or self._blind[here]):
-            return
-        why = is_blind(last_looks(self.store.at_location(here)), self.store.index.probes, at)
-        if bool(why) != bool(self._blind[here]):
-            self._report(here, why, at)
+        lookout = self._lookouts[result.run.location]
+        if lookout.look(result, self.evaluation.doubts.targets, at):
+            self._report(result.run.location, lookout.blindness.why, at)
 
     def _report(self, location: str, blind: str, at: datetime) -> None:
         self._sign_of_life(at)
-        self._blind[location] = blind
         self.evaluation.on_worker(WorkerReport(location, location, blind), at)
 
     def _sign_of_life(self, at: datetime) -> None:

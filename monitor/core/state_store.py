@@ -157,8 +157,8 @@ class StateStore(Protocol):
     def keep_certificate(self, series: Series, found: Certificate, at: datetime) -> None:
         """Keep the certificate that a series saw last."""
 
-    def upstream_readings(self, service: str) -> Sequence[UpstreamReading]:
-        """Return what the vendor's own pages said last."""
+    def upstream_readings(self, service: str, since: datetime | None = None) -> Sequence[UpstreamReading]:
+        """Return what the vendor's own pages said last; with ``since`` only what was read at that moment or later."""
 
     def keep_upstream(self, series: Series, service: str, result: Result) -> None:
         """Keep the result of a look at the vendor's own page, also that it failed."""

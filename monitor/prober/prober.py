@@ -182,7 +182,7 @@ class Prober:
             hooks, anew = KINDS[probe.kind].memory, self._watched[name] is not before
             (hooks.begin if anew else hooks.go_on)(self._watched[name].memory, config.looks[name], clock.now())
         self.memories.forget(wanted)
-        self.self_check.watch(wanted)
+        self.self_check.watch(replace(config.catalogue, probes=tuple(wanted.values())))
 
     def _memory(self, probe: Probe, before: Watched | None) -> dict[str, Any]:
         """Return what a probe remembers: of this process if its kind is the same, else of the one before."""

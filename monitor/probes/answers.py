@@ -107,6 +107,19 @@ def limit_reached(headers: Mapping[str, str]) -> bool:
     )
 
 
+def is_own_limit(headers: Mapping[str, str]) -> bool:
+    """Tell whether a 429 is about our own limit: it is used up, or we shall wait and nothing shows room in it."""
+    if limit_reached(headers):
+        return True
+    return "retry-after" in headers and not has_room(headers)
+
+
+def has_room(headers: Mapping[str, str]) -> bool:
+    """Tell whether the vendor says that more than a tenth of our tightest limit is left."""
+    allowance = tightest(headers)
+    return allowance is not None and not allowance.is_low
+
+
 class Allowance(NamedTuple):
     """What is left of one of our limits."""
 

@@ -23,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
 from monitor.core.catalogue import Proof
+from monitor.core.model.depth import Reach
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Evidence, Observation, Phases
 from monitor.core.model.reasons import Reason
@@ -163,6 +164,8 @@ class Kind:
     imports: tuple[str, ...] = ()
     """Modules that its looks use and that are imported only where there is such a probe."""
     speaks_http: bool = False
+    reach: Reach = Reach.HTTP
+    """What its good look proves of our own side."""
     asks_model: bool = False
     """It asks a model, which costs tokens: its options have ``model`` and the day's budgets."""
     tells_registration: bool = False
@@ -176,6 +179,10 @@ class Kind:
     memory: Memory = Memory()
     take_report: TakeReport | None = None
     """Set if a job reports in to the worker, which holds the report against the option ``token``."""
+
+    def reach_of(self, options: Options) -> Reach:
+        """Return how far a good look with these options gets."""
+        return Reach.PLAIN if self.reach is Reach.HTTP and options.address().startswith("http://") else self.reach
 
     def wanted(self, options: Options) -> Iterator[str]:
         """Yield the modules that looks with these options import, so that it is done before the first one."""

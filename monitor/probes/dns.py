@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator
 
 from monitor.core.catalogue import Proof
+from monitor.core.model.depth import Reach
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode, detailed
@@ -110,4 +111,4 @@ def _broken(options: Options, said: NameAnswer) -> str:
     return f"{unwanted[0][:60]} must not be there" if unwanted else ""
 
 
-KIND = Kind("dns", Options, run, imports=("dns.asyncresolver",), proves=at_most(Proof.NAME))
+KIND = Kind("dns", Options, run, reach=Reach.DNS, imports=("dns.asyncresolver",), proves=at_most(Proof.NAME))

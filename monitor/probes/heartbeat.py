@@ -23,6 +23,7 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 
 from monitor import clock
+from monitor.core.model.depth import Reach
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Evidence, Observation
 from monitor.core.model.reasons import Reason
@@ -103,4 +104,6 @@ async def run(options: Options, ctx: Context) -> Observation:
     return Observation(Reason.OK, f"reported {max(0.0, late_s):.0f} s ago")
 
 
-KIND = Kind("heartbeat", Options, run, memory=Memory(begin=begin, go_on=go_on, kept="beats"), take_report=take)
+KIND = Kind(
+    "heartbeat", Options, run, reach=Reach.NONE, memory=Memory(begin=begin, go_on=go_on, kept="beats"), take_report=take
+)

@@ -21,7 +21,7 @@ from monitor.probes.answers import (
     evidence,
     expiring,
     is_html,
-    limit_reached,
+    is_own_limit,
     parse_json,
     retry_after_s,
     robot_wall,
@@ -195,7 +195,7 @@ def _refusal(answer: Answer, *, has_secret: bool) -> tuple[Reason, str]:
     """Name a status that is not accepted. 401, 403 and 429 first of all say something of us, not of the service."""
     status, detail = answer.status, f"HTTP {answer.status}"
     if status == 429:
-        ours = limit_reached(answer.headers) or "retry-after" in answer.headers
+        ours = is_own_limit(answer.headers)
         return (Reason.RATE_LIMIT if ours else Reason.THROTTLED), detail
     if status == 403 and not has_secret:
         return Reason.BLOCKED, f"{detail} without a known challenge" if is_html(answer.headers, answer.body) else detail

@@ -21,7 +21,7 @@ from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
-from monitor.probes.answers import dig, evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall, steps
+from monitor.probes.answers import dig, evidence, is_html, is_own_limit, parse_json, retry_after_s, robot_wall, steps
 from monitor.probes.base import Context, Kind
 from monitor.probes.marks import PageOptions, judge_answer, not_data
 from monitor.probes.page import is_other_site, read_page
@@ -160,7 +160,7 @@ def _failure(answer: Answer) -> tuple[Reason, str] | None:
     if wall := robot_wall(status, answer.headers, answer.body):
         return Reason.BLOCKED, f"{wall} turned the robot away with HTTP {status}"
     if status == 429:
-        ours = limit_reached(answer.headers) or "retry-after" in answer.headers
+        ours = is_own_limit(answer.headers)
         return (Reason.RATE_LIMIT if ours else Reason.THROTTLED), "HTTP 429"
     if status >= 500:
         return (Reason.OVERLOADED if status in (503, 529) else Reason.SERVER_ERROR), f"HTTP {status}"

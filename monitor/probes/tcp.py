@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from monitor.core.catalogue import Proof
+from monitor.core.model.depth import Reach
 from monitor.core.model.observations import Observation
 from monitor.probes import base
 from monitor.probes.answers import connected
@@ -29,4 +30,4 @@ async def run(options: Options, ctx: Context) -> Observation:
     return connected(connection, f"port {options.port} accepts", options.slow_s)
 
 
-KIND = Kind("tcp", Options, run, proves=at_most(Proof.CONNECTION))
+KIND = Kind("tcp", Options, run, reach=Reach.TCP, proves=at_most(Proof.CONNECTION))

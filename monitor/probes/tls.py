@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from monitor.core.catalogue import Proof
+from monitor.core.model.depth import Reach
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes import base
@@ -45,4 +46,4 @@ async def run(options: Options, ctx: Context) -> Observation:
     return observed(connection, reason, detail)
 
 
-KIND = Kind("tls", Options, run, imports=(CERTIFICATES,), proves=at_most(Proof.CONNECTION))
+KIND = Kind("tls", Options, run, reach=Reach.TLS, imports=(CERTIFICATES,), proves=at_most(Proof.CONNECTION))

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from monitor.core.catalogue import Policy, Probe
+from monitor.core.catalogue import Catalogue, Policy, Probe
 from monitor.core.checks import pace, probe_state, steps
+from monitor.core.doubt import network
 from monitor.core.model.incident_events import EventKind
 from monitor.core.model.observations import Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.scenario.notation import LETTERS, looks
 
+ALONE = network.make_targets(Catalogue())
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
 
 
@@ -72,6 +74,8 @@ def state(text: str, probe_: Probe | None = None, location: str = "local") -> pr
 def fold(state: probe_state.ProbeState, seen: Iterable[Result], held: Probe) -> probe_state.ProbeState:
     for result in seen:
         state = steps.step(state, result, held)
+        if state.is_doubtful:  # nothing else to look at, so there is no telling
+            state = network.clear(held, state, (), ALONE, result.started_at)
     return state
 
 

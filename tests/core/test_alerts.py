@@ -17,6 +17,7 @@ from monitor.core.catalogue import Catalogue, Component, Policy, Route
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.slo import RULES, Burning, Count
+from monitor.core.doubt.keys import Key
 from monitor.core.entities import Alert, Decision, Incident, MethodState
 from monitor.core.maintenance import Window
 from monitor.core.model.alert_rules import Rule
@@ -303,11 +304,20 @@ def test_a_registration_alert_names_the_ways_and_their_country_codes() -> None:
     assert told == [("phone", "restricted", ["86"]), ("email", "closed", [])]
 
 
-@pytest.mark.parametrize(("refused", "held"), [(0, True), (1, False), (2, True), (9, True)])
-def test_one_refusal_of_a_key_that_just_worked_is_no_ticket_yet(refused: int, held: bool) -> None:
-    """0 is a key that did not work within the hour: nothing speaks for it."""
-    found = conditions.own_trouble("chat", API, Reason.AUTH, at(0), "401", refused, refused)
-    assert bool(found) is held
+@pytest.mark.parametrize(
+    ("key", "loud"),
+    [
+        (Key.NEW, [Severity.TICKET]),
+        (Key.TRUSTED, []),
+        (Key.SPARE, [Severity.TICKET]),
+        (Key.ONLY, [Severity.PAGE]),
+    ],
+)
+def test_a_refused_key_pages_only_if_it_worked_lately_and_nothing_else_sees_the_service(
+    key: Key, loud: list[Severity]
+) -> None:
+    found = conditions.own_trouble("chat", API, Reason.AUTH, at(0), "401", 9, key)
+    assert [condition.severity for condition in found] == loud
 
 
 def test_a_notice_after_a_silence_says_so() -> None:

@@ -2,7 +2,7 @@
 
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.catalogue import Policy
-from monitor.core.checks import flapping, key_doubt, network_doubt, probe_state, steps
+from monitor.core.catalogue import Catalogue, Policy, Probe
+from monitor.core.checks import flapping, probe_state, steps
 from monitor.core.checks.flapping import FLAP_STATES, flap_percent
-from monitor.core.checks.network_doubt import answers_at
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components import health
+from monitor.core.doubt import keys, network
+from monitor.core.doubt.network import make_targets
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health
@@ -230,12 +231,14 @@ def cleared(texts: str, answered_s: float | None, reason: str = "openai/web") ->
     """Return the verdicts after each look since it may be an outage; something else answered once at that moment."""
     held, other = probe(), probe("web", reason)
     seen, found = probe_state.new_probe_state(held.id, "local"), []
-    beside = probe_state.new_probe_state(other.id, "local")
+    beside, targets = probe_state.new_probe_state(other.id, "local"), make_targets(Catalogue(probes=(held, other)))
     for result in results(texts, held):
         seen = steps.step(seen, result, held)
+        beside = replace(beside, tick=result.started_at, last_reason=Reason.LAGGED)  # looked at, and no wiser
         if answered_s is not None and result.started_at >= at(answered_s):
             beside = replace(beside, answered_at=at(answered_s))
-        seen = network_doubt.clear(held, seen, [(held, seen), (other, beside)])
+        here = [(held.id, seen), (other.id, beside)]
+        seen = network.clear(held, seen, here, targets, result.started_at)
         if result.started_at >= at(335):
             found.append(health.component_health([(held, seen)], result.started_at).health)
     return found
@@ -254,40 +257,44 @@ def test_a_broken_looking_network_is_believed_only_when_it_goes_on_after_somethi
 def test_an_outage_that_is_believed_stays_so_whatever_answers_later() -> None:
     held, other = probe(), probe("web", "openai/web")
     seen, beside = probe_state.new_probe_state(held.id, "local"), probe_state.new_probe_state(other.id, "local")
+    targets = make_targets(Catalogue(probes=(held, other)))
     for result in results("o*10 c*20 x*3 c*20", held):
         seen = steps.step(seen, result, held)
-        seen = network_doubt.clear(held, seen, [(held, seen), (other, beside)])
-        beside = replace(beside, answered_at=result.started_at + timedelta(seconds=0.3))
+        here = [(held.id, seen), (other.id, beside)]
+        seen = network.clear(held, seen, here, targets, result.started_at)
+        beside = replace(beside, answered_at=result.started_at + timedelta(seconds=0.3), tick=result.started_at)
+        beside = replace(beside, last_reason=Reason.LAGGED)
         later = result.started_at + timedelta(seconds=20)
         if result.started_at >= at(335):
             assert health.component_health([(held, seen)], later).health is Health.MAJOR
 
 
+def stepped(found: ProbeState, seen: Iterable[Result], held: Probe) -> ProbeState:
+    """Fold looks without asking whether anything else answered."""
+    for result in seen:
+        found = steps.step(found, result, held)
+    return found
+
+
 def test_every_failure_is_doubted_anew_after_a_recovery() -> None:
     held, other = probe(), probe("web", "openai/web")
-    seen = state("o*10 c*2", held)
-    beside = replace(probe_state.new_probe_state(other.id, "local"), answered_at=at(310))
-    seen = network_doubt.clear(held, seen, [(held, seen), (other, beside)])
+    seen = stepped(probe_state.new_probe_state(held.id, "local"), results("o*10 c*2", held), held)
+    beside = replace(probe_state.new_probe_state(other.id, "local"), tick=at(310), answered_at=at(310))
+    targets = make_targets(Catalogue(probes=(held, other)))
+    seen = network.clear(held, seen, [(held.id, seen), (other.id, beside)], targets, at(340))
     assert seen.network_worked_at == at(310)
-    again = fold(seen, results("o*10 c*2 o*8 c*3", held), held)
+    again = stepped(seen, results("o*10 c*2 o*8 c*3", held), held)
     assert again.network_worked_at is None
-    again = network_doubt.clear(held, again, [(held, again), (other, beside)])
+    beside = replace(beside, tick=at(690), last_reason=Reason.LAGGED)
+    again = network.clear(held, again, [(held.id, again), (other.id, beside)], targets, at(700))
     assert again.is_doubtful
-
-
-def test_what_a_location_can_see_comes_from_its_states() -> None:
-    mine, other, control = probe(), probe("web", "openai/web"), probe("one", "control/one", control=True)
-    pairs = [(mine, state("o*10 c", mine)), (other, state("o*3 x*2", other)), (control, state("o*4", control))]
-    eyes = answers_at([*pairs, (probe("off", disabled="no"), state(""))])
-    assert eyes.watched == {"deepseek", "openai", ""}
-    assert eyes.answered == {"deepseek": at(270), "openai": at(125), "": at(90)}
 
 
 def refused(text: str, peer: str = "", *, admits: bool = False) -> Reason:
     held = state(text)
     result = look(3600, Reason.AUTH)
     peers = [state(peer, probe("second"))] if peer else []
-    return key_doubt.confirm_auth(result, held, peers, vendor_admits=admits).reason
+    return keys.confirm_auth(result, held, peers, vendor_admits=admits).reason
 
 
 def test_a_refused_key_is_ours_unless_it_worked_and_somebody_confirms() -> None:
@@ -296,13 +303,13 @@ def test_a_refused_key_is_ours_unless_it_worked_and_somebody_confirms() -> None:
     assert refused("o*119", "o*119 a") is Reason.AUTH_BROKEN
     assert refused("o*119", "o*120") is Reason.AUTH
     assert refused("a*119", admits=True) is Reason.AUTH
-    assert key_doubt.confirm_auth(look(0, Reason.QUOTA), state(""), [], vendor_admits=True).reason is Reason.QUOTA
+    assert keys.confirm_auth(look(0, Reason.QUOTA), state(""), [], vendor_admits=True).reason is Reason.QUOTA
 
 
 def test_a_proven_refusal_goes_on_longer_than_the_hour() -> None:
     held = state("o*5")
     for tick in range(5, 300):
-        result = key_doubt.confirm_auth(look(30 * tick, Reason.AUTH), held, [], vendor_admits=tick < 10)
+        result = keys.confirm_auth(look(30 * tick, Reason.AUTH), held, [], vendor_admits=tick < 10)
         held = steps.step(held, result, probe())
     assert held.health is Health.MAJOR
     assert held.reason is Reason.AUTH_BROKEN

@@ -13,7 +13,7 @@ import pytest
 
 from monitor import clock
 from monitor.config.load import Config, load
-from monitor.core.catalogue import Probe
+from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason
@@ -247,7 +247,7 @@ def sight(answers: dict[str, Reason]) -> tuple[SelfCheck, list[str]]:
         Probe("c-one", "chatwatch/controls", "http", 30, 5.0, control=True, target="one.example"),
         Probe("c-two", "chatwatch/controls", "http", 30, 5.0, control=True, target="two.example"),
     ]
-    made.watch({probe.id: probe for probe in probes})
+    made.watch(Catalogue(probes=tuple(probes)))
     return made, asked
 
 
@@ -267,10 +267,24 @@ def test_one_answering_control_makes_it_the_services_own_failure() -> None:
     assert eyes.reason == ""
 
 
-def test_an_http_answer_is_judged_without_asking_anybody() -> None:
-    eyes, asked = sight({})
+@pytest.mark.parametrize("control", [Reason.OK, Reason.CONNECT, Reason.SLOW])
+def test_a_bad_answer_is_the_services_own_unless_the_controls_get_such_answers_too(control: Reason) -> None:
+    eyes, asked = sight({"c-one": control, "c-two": control})
     assert driven.run_by_the_wall(eyes.judge(result("shop-page", Reason.SERVER_ERROR))).reason is Reason.SERVER_ERROR
-    assert asked == []
+    assert asked == ["c-one", "c-two"]
+    eyes, _ = sight({"c-one": Reason.SERVER_ERROR, "c-two": Reason.STATUS})
+    assert driven.run_by_the_wall(eyes.judge(result("shop-page", Reason.SERVER_ERROR))).reason is Reason.NETWORK
+
+
+def test_the_controls_are_asked_once_while_a_failure_goes_on() -> None:
+    eyes, asked = sight({"c-one": Reason.OK, "c-two": Reason.OK})
+
+    async def play() -> None:
+        for number in range(5):
+            await eyes.judge(result("shop-page", Reason.SERVER_ERROR, NOW - timedelta(seconds=5 - number)))
+
+    driven.run_by_the_wall(play())
+    assert asked == ["c-one", "c-two"]
 
 
 def test_any_answer_ends_the_blindness_and_both_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:

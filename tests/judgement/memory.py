@@ -205,5 +205,5 @@ class InMemory:
             },
             "registration": store.registration_log,
             "certificates": {key: found for key, (_, found) in store.certificates.items()},
-            "pages": store.pages,
+            "pages": {name: (owner, reading) for name, (owner, reading, _) in store.pages.items()},
         }

@@ -11,18 +11,17 @@ from sqlalchemy import Engine, select, text
 
 from monitor import flow
 from monitor.core.catalogue import Catalogue
-from monitor.core.checks.network_doubt import is_blind
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.health import ComponentHealth, component_health
+from monitor.core.doubt.network import Lookout, make_targets
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
-from monitor.core.evaluation import ended, last_looks
+from monitor.core.evaluation import ended
 from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.judging.verdicts import shown_health
 from monitor.core.model.alerting import Severity, Why
 from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Result
-from monitor.core.model.reasons import Outcome
 from monitor.core.model.registration import Registration
 from monitor.core.schedule import EPOCH
 from monitor.core.schedule import from_micros as when
@@ -46,8 +45,8 @@ class Recording:
 
     catalogue: Catalogue
     engine: Engine
-    blind: dict[str, str] = field(default_factory=dict)
-    """Location → why its worker is blind; a location that has none yet has no worker."""
+    lookouts: dict[str, Lookout] = field(default_factory=dict)
+    """Location → what its worker sees; a location that has none yet has no worker."""
     published: bool = False
     compared_at: datetime | None = None
 
@@ -58,12 +57,14 @@ class Recording:
         for result in results:
             at, here = ended(result), result.run.location
             self._publish(result.started_at)
-            if here not in self.blind:
+            if here not in self.lookouts:
+                self.lookouts[here] = Lookout()
                 self._report(here, "", at)
             self._compare(at)
             assert flow.record(self.engine, [result], at).unjudged == {}
-            if result.outcome is not Outcome.MISSED and (result.reason.is_network_class or self.blind[here]):
-                self._look_around(here, at)
+            lookout = self.lookouts[here]
+            if lookout.look(result, make_targets(self.catalogue), at):
+                self._report(here, lookout.blindness.why, at)
 
     def sweep(self, now: datetime) -> None:
         """Let time pass without a look."""
@@ -82,16 +83,8 @@ class Recording:
             self.published = True
             flow.publish_catalogue(self.engine, self.catalogue, at)
 
-    def _look_around(self, here: str, at: datetime) -> None:
-        with reading(self.engine) as connection:
-            store = SqlStore(connection, at)
-            why = is_blind(last_looks(store.at_location(here)), store.index.probes, at)
-        if bool(why) != bool(self.blind[here]):
-            self._report(here, why, at)
-
     def _report(self, here: str, why: str, at: datetime) -> None:
         self._sign_of_life(at)
-        self.blind[here] = why
         flow.check_in(self.engine, here, here, at, blind=why)
 
     def _sign_of_life(self, at: datetime) -> None:

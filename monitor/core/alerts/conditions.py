@@ -17,6 +17,7 @@ from monitor.core.catalogue import service_of
 from monitor.core.components.baseline import Unusual, sentence
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.slo import Burning
+from monitor.core.doubt.keys import Key
 from monitor.core.entities import Incident, MethodState
 from monitor.core.incidents.transitions import is_open
 from monitor.core.model.alert_rules import AnyRule, Rule
@@ -29,15 +30,19 @@ from monitor.core.model.states import Health
 LOUDNESS = {Severity.INFO: 0, Severity.TICKET: 1, Severity.PAGE: 2}
 ACCOUNT_RULE = {Scope.ACCOUNT: Rule.ACCOUNT, Scope.PROBE: Rule.CONFIGURATION}
 TRANSIENT = frozenset(
-    {Reason.NETWORK, Reason.LAGGED, Reason.RATE_LIMIT, Reason.UNREADABLE, Reason.BUDGET, Reason.CHANGED}
+    {
+        Reason.NETWORK,
+        Reason.CLOCK,
+        Reason.LAGGED,
+        Reason.RATE_LIMIT,
+        Reason.UNREADABLE,
+        Reason.BUDGET,
+        Reason.CHANGED,
+    }
 )
 """Reasons that end by themselves or have alerts of their own."""
 LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3, Reason.CHANGED: 3}
 """So many inconclusive looks in a row for one of these reasons open a ticket; a spent budget is only INFO."""
-
-
-REFUSALS = 2
-"""So many looks in a row must find a key refused that worked within the hour before it is the operator's trouble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,24 +142,25 @@ def _way(way: MethodState) -> dict[str, Any]:
 
 
 def own_trouble(
-    probe: str, component: str, reason: Reason, since: datetime, detail: str = "", unclear: int = 0, refused: int = 0
+    probe: str, component: str, reason: Reason, since: datetime, detail: str = "", unclear: int = 0, key: Key = Key.NEW
 ) -> tuple[Condition, ...]:
     """Return the operator's conditions from a probe's newest look: our key, money, region, configuration or bug.
 
-    ``unclear`` is how many looks in a row were inconclusive, ``refused`` how many of the newest found a key refused
-    that had worked shortly before (0 for a key without such a past): a vendor at its peak refuses good keys, too, so
-    one such look is not believed. Only an answer that worked ends the conditions; a missed look says nothing.
+    ``unclear`` is how many looks in a row were inconclusive, ``key`` what is known of a key that is refused. Only an
+    answer that worked ends the conditions; a missed look says nothing.
     """
     service = service_of(component)
     if reason.outcome.is_evidence:
         return tuple(Condition(rule, service, component, False, scope=probe) for rule in ACCOUNT_RULE.values())
     rule = ACCOUNT_RULE.get(reason.scope)
     passes = reason in TRANSIENT and not 0 < LASTING.get(reason, 0) <= unclear
-    passes |= reason is Reason.AUTH and 0 < refused < REFUSALS
+    passes |= reason is Reason.AUTH and key is Key.TRUSTED
     if rule is None or passes or reason.value.startswith("missed"):
         return ()
     facts = {"reason": reason.value, "detail": detail, "probe": probe}
     loud = Severity.INFO if reason is Reason.BUDGET else Severity.TICKET
+    if reason is Reason.AUTH and key is Key.ONLY:
+        loud = Severity.PAGE  # it worked a while ago: we see nothing of this service, and nobody else will tell
     return (Condition(rule, service, component, True, loud, since, probe, summary=facts),)
 
 

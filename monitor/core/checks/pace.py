@@ -37,7 +37,7 @@ class Pace:
     suspicion: Suspicion = CALM
     throttled_in_a_row: int = 0
     worked_at: datetime | None = None
-    """Start of the newest good look."""
+    """Start of the newest good look that used our key, if there is one."""
     seen_at: datetime | None = None
     """Start of the newest look that told something."""
 
@@ -88,7 +88,8 @@ def _folded(pace: Pace, probe: Probe, rule: Rule, result: Result) -> tuple[Pace,
     if reason.outcome is Outcome.FAILED or refused:
         return Pace(suspicion.failed(pace.suspicion, rule, at), 0, pace.worked_at, at), True
     if reason.outcome in (Outcome.OK, Outcome.SLOW):
-        return Pace(suspicion.good(pace.suspicion, rule), 0, at, at), False
+        worked_at = at if result.observation.with_key else pace.worked_at
+        return Pace(suspicion.good(pace.suspicion, rule), 0, worked_at, at), False
     return pace, None
 
 

@@ -1,6 +1,6 @@
 """What is kept of a probe at one location between looks: small, of fixed size, and written with every look.
 
-It is changed by :func:`monitor.core.checks.steps.step` and :func:`monitor.core.checks.network_doubt.clear` only.
+It is changed by :func:`monitor.core.checks.steps.step` and :func:`monitor.core.doubt.network.clear` only.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from monitor.core.checks.flapping import STEADY, Flapping
 from monitor.core.checks.slowness import NOT_SLOW, Slowness
 from monitor.core.checks.suspicion import CALM, Suspicion
+from monitor.core.model.depth import DOUBTED
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros, micros
@@ -56,7 +57,9 @@ class ProbeState:
     throttled_since: datetime | None = None
     """Start of the first of them."""
     key_refusals: int = 0
-    """Looks that found our key refused since the newest evidence."""
+    """Looks that found our key refused since it was last accepted."""
+    key_refused_at: datetime | None = None
+    """Start of the first of them."""
 
     evidence_at: datetime | None = None
     """Start of the newest look that was evidence."""
@@ -107,7 +110,7 @@ class ProbeState:
         """True for trouble that our own broken network would look like, too, with nothing that speaks against it."""
         cleared, failed = self.network_worked_at, self.last_failed_at
         proven = cleared is not None and failed is not None and cleared <= failed
-        return (self.down or self.partial) and self.reason.is_network_class and not proven
+        return (self.down or self.partial) and self.reason in DOUBTED and not proven
 
     def to_json(self) -> dict[str, Any]:
         """Return flat, plain JSON: times as microseconds, defaults left out."""

@@ -16,6 +16,7 @@ from monitor.core.checks import flapping, slowness, suspicion
 from monitor.core.checks.masks import MASK_BITS
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.checks.sequential import rule_of
+from monitor.core.model.depth import DOUBTED, is_answer
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason, Scope
 
@@ -24,14 +25,6 @@ GOOD_TICKS = 2
 """Good looks in a row, on different ticks, after which the probe counts as up for its flapping."""
 QUIET_REASONS = frozenset({Reason.CERTIFICATE_EXPIRING})
 """SLOW reasons that a visitor does not feel: they have alerts of their own and leave the health alone."""
-ANSWERS = frozenset(
-    reason
-    for reason in Reason
-    if reason.scope in (Scope.SERVICE, Scope.ACCOUNT)
-    and not reason.is_network_class
-    and reason not in (Reason.TIMEOUT_HEADERS, Reason.TIMEOUT_TOTAL, Reason.TLS, Reason.NO_HEARTBEAT)
-) | {Reason.BLOCKED, Reason.POLICY, Reason.MODEL_RETIRED}
-"""Reasons that only somebody who was reached can give."""
 
 
 def is_duplicate(state: ProbeState, run: RunId) -> bool:
@@ -60,6 +53,8 @@ def step(state: ProbeState, result: Result, probe: Probe) -> ProbeState:
         if reason is Reason.THROTTLED and state.throttled_in_a_row + 1 < policy.throttled_after:
             return _throttled(state, result)
         held_back = policy.throttled_after - 1 if reason is Reason.THROTTLED and not state.failed_in_a_row else 0
+        if reason is Reason.AUTH_BROKEN:
+            held_back = min(state.key_refusals, MASK_BITS)
         for _ in range(held_back):  # they count after all
             state = _failed(state, result, reason, probe)
         return _failed(state, result, reason, probe)
@@ -78,12 +73,14 @@ def _inconclusive(state: ProbeState, result: Result, reason: Reason, policy: Pol
     """Record an inconclusive look; as many as make a probe stale break off the good evidence before them."""
     in_a_row = state.inconclusive_in_a_row + (result.run.attempt == 1)
     broken = in_a_row >= policy.stale_after_intervals
+    refused = reason is Reason.AUTH
     return replace(
         state,
         tick=result.run.tick,
         attempt=result.run.attempt,
         inconclusive_in_a_row=in_a_row,
-        key_refusals=state.key_refusals + (reason is Reason.AUTH and result.run.attempt == 1),
+        key_refusals=state.key_refusals + refused,
+        key_refused_at=state.key_refused_at or (result.started_at if refused else None),
         good_since=None if broken else state.good_since,
         good_in_a_row=0 if broken else state.good_in_a_row,
         slowness=slowness.interrupted(state.slowness) if broken else state.slowness,
@@ -128,7 +125,7 @@ def _good(state: ProbeState, result: Result, reason: Reason, probe: Probe) -> Pr
     elif slow.degraded and not state.slowness.degraded:
         since = since if known.down else slow.slow_since
     why = _why(state.reason, reason, down=known.down, degraded=slow.degraded)
-    detail = result.observation.detail[:DETAIL_CHARS]
+    detail, with_key = result.observation.detail[:DETAIL_CHARS], result.observation.with_key
     flaps = state.flaps
     if new_tick:
         flaps = flapping.step(flaps, down=known.down and good_in_a_row < GOOD_TICKS, policy=probe.policy)
@@ -149,9 +146,10 @@ def _good(state: ProbeState, result: Result, reason: Reason, probe: Probe) -> Pr
         inconclusive_in_a_row=0,
         throttled_in_a_row=0,
         throttled_since=None,
-        key_refusals=0,
+        key_refusals=0 if with_key else state.key_refusals,
+        key_refused_at=None if with_key else state.key_refused_at,
         evidence_at=at,
-        key_worked_at=at,
+        key_worked_at=at if with_key else state.key_worked_at,
         answered_at=at,
         reason=why,
         detail=detail if why is reason else state.detail if why is state.reason else "",
@@ -175,6 +173,8 @@ def _failed(state: ProbeState, result: Result, reason: Reason, probe: Probe) -> 
     """Record a failed look."""
     at, rule = result.started_at, rule_of(probe)
     began_at = state.throttled_since if reason is Reason.THROTTLED and state.throttled_since is not None else at
+    if reason is Reason.AUTH_BROKEN and state.key_refused_at is not None:
+        began_at = state.key_refused_at
     before = state.suspicion
     if before.began_at is None:
         before = replace(before, began_at=began_at)
@@ -183,7 +183,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, probe: Probe) -> 
     if known.down and not before.down:
         since = suspicion.likely_start(known, rule, state.since)
     in_a_row = state.failed_in_a_row + 1
-    answered = known.down and not reason.is_network_class
+    answered = known.down and reason not in DOUBTED
     flaps = state.flaps
     if result.run.tick != state.tick or known.down is not before.down:
         flaps = flapping.step(flaps, down=True if known.down else None, policy=probe.policy)
@@ -206,6 +206,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, probe: Probe) -> 
         throttled_in_a_row=state.throttled_in_a_row + 1 if reason is Reason.THROTTLED else 0,
         throttled_since=began_at if reason is Reason.THROTTLED else None,
         key_refusals=0,
+        key_refused_at=None,
         evidence_at=at,
         answered_at=_answered(state, result),
         reason=reason if known.down else state.reason,
@@ -216,6 +217,5 @@ def _failed(state: ProbeState, result: Result, reason: Reason, probe: Probe) -> 
 
 
 def _answered(state: ProbeState, result: Result) -> datetime | None:
-    """Return when the target last answered: any HTTP status counts, and any reason that takes a target to give."""
-    answered = result.observation.http_status is not None or result.reason in ANSWERS
-    return result.started_at if answered else state.answered_at
+    """Return when the target last gave a whole answer, good or bad."""
+    return result.started_at if is_answer(result) else state.answered_at

@@ -2,7 +2,7 @@
 
 The fresh locations of a probe vote, the worst probe decides. The states that they vote with come from
 :mod:`monitor.core.checks.steps`; whether a location sees anything at all is decided in
-:mod:`monitor.core.checks.network_doubt`.
+:mod:`monitor.core.doubt.network`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks.probe_state import ProbeState
+from monitor.core.doubt.keys import is_refused
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 
@@ -57,8 +59,12 @@ def quorum(voters: int, policy: Policy) -> int:
 
 
 def is_fresh(probe: Probe, state: ProbeState, now: datetime) -> bool:
-    """Say whether the probe's newest evidence is younger than :func:`stale_after`."""
-    return state.evidence_at is not None and now - state.evidence_at <= stale_after(probe)
+    """Say whether the probe's newest evidence is younger than :func:`stale_after`, and still says something.
+
+    What was seen before the key was refused says nothing of now, however young it is.
+    """
+    young = state.evidence_at is not None and now - state.evidence_at <= stale_after(probe)
+    return young and not is_refused(state, now)
 
 
 def stale_after(probe: Probe) -> timedelta:
@@ -127,7 +133,7 @@ def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> 
     fresh = [state for state in states if is_fresh(probe, state, now)]
     voters = [state for state in fresh if not state.is_doubtful]
     if fresh and not voters:
-        doubt = "not confirmed: nothing independent answered this location since"
+        doubt = coded(MessageCode.NOT_CONFIRMED)
         seen = max(state.evidence_at for state in fresh if state.evidence_at is not None)
         return ComponentHealth(Health.UNKNOWN, fresh[0].since, Reason.NETWORK, doubt, seen), True
     if not voters:
@@ -170,7 +176,7 @@ def _stale_health(probe: Probe, states: Sequence[ProbeState]) -> ComponentHealth
     told = newest.last_reason if not newest.last_reason.outcome.is_evidence else Reason.NOT_RUNNING
     return ComponentHealth(
         Health.UNKNOWN,
-        since=evidence + stale_after(probe) if evidence is not None else newest.tick,
+        since=newest.key_refused_at or (evidence + stale_after(probe) if evidence is not None else newest.tick),
         reason=told,
         detail=newest.last_detail if told is newest.last_reason else "",
         observed_at=evidence,

@@ -115,6 +115,8 @@ class Observation:
     warnings: tuple[AnyWarning, ...] = ()
     """Things worth knowing that are no failure, e.g. ``protocol.no_done``."""
     evidence: Evidence | None = None
+    with_key: bool = True
+    """False for a look that could have used our key and did not: what it saw says nothing of the key."""
 
     @property
     def outcome(self) -> Outcome:

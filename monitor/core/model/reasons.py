@@ -119,9 +119,10 @@ class Reason(Coded):
     """Our event loop was late while the sample was taken."""
     UNREADABLE = "probe.unreadable", 100
     """A source (configuration endpoint, page, feed) could not be read, which says nothing about its content."""
-
     CHANGED = "probe.content_changed", 101
     """A page no longer bears the marks of the product and does not say why: a redesign, another site, a shell."""
+    CLOCK = "probe.clock", 102
+    """Our own clock is wrong, so certificates look as if they had ended or not begun."""
 
     OVERRUN = "missed.overrun", 120
     """The run before was still going."""

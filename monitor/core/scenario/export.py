@@ -8,13 +8,15 @@ from typing import Any
 
 from monitor.core.catalogue import Catalogue, Policy, Probe
 from monitor.core.checks import pace
-from monitor.core.checks.steps import ANSWERS, counted
+from monitor.core.checks.steps import counted
 from monitor.core.checks.suspicion import CALM
+from monitor.core.doubt.keys import speaks_of_trouble
+from monitor.core.model.depth import GOT
 from monitor.core.model.observations import Observation, Result
 from monitor.core.model.reasons import Outcome
 from monitor.core.model.registration import MethodReading
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
-from monitor.core.scenario.notation import LETTERS, offset
+from monitor.core.scenario.notation import LETTERS, offset, reach_of
 from monitor.core.schedule import from_micros, micros
 
 _LETTER = {reason: letter for letter, reason in LETTERS.items()}
@@ -62,6 +64,8 @@ def _probe(probe: Probe, begins: str) -> dict[str, Any]:
         "locations": list(probe.locations),
         "impact_when_down": probe.impact_when_down.value,
     }
+    out |= {name: str(value) for name in ("target", "key") if (value := getattr(probe, name))}
+    out |= {"reach": probe.reach.value} if probe.reach is not reach_of(probe.kind) else {}
     out |= {flag: True for flag in ("witness", "control") if getattr(probe, flag)}
     blank = Policy()
     changed = {f: getattr(probe.policy, f) for f in Policy.__slots__ if getattr(probe.policy, f) != getattr(blank, f)}
@@ -103,12 +107,17 @@ def _ticks(
 
 def _word(seen: Observation, policy: Policy, words: dict[str, dict[str, Any]], start: datetime) -> str:
     reason = counted(seen, policy)
-    told = seen.http_status is not None and reason not in ANSWERS and reason.outcome not in (Outcome.OK, Outcome.SLOW)
-    if not seen.registration and seen.upstream is None and not told:
+    told = seen.http_status is not None and GOT[reason] is None
+    refused = speaks_of_trouble(seen)
+    if not (seen.registration or seen.upstream is not None or told or refused) and seen.with_key:
         return _LETTER.get(reason, reason.value)
     meaning: dict[str, Any] = {"reason": reason.value}
     if told:  # the reason alone does not say that the target was reached
         meaning["status"] = seen.http_status
+    if refused:
+        meaning["detail"] = seen.detail
+    if not seen.with_key:
+        meaning["with_key"] = False
     if seen.registration:
         meaning["registration"] = [_reading(item) for item in seen.registration]
     if seen.upstream is not None:

@@ -29,6 +29,7 @@ from monitor.core.catalogue import (
 )
 from monitor.core.checks.former import FORMER, modern
 from monitor.core.model.alerting import Severity
+from monitor.core.model.depth import Reach
 from monitor.core.model.observations import ChatTimes, Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
@@ -128,6 +129,11 @@ def catalogue(scenario: Mapping[str, Any]) -> Catalogue:
     return Catalogue(services, components, probes, routes, "scenario")
 
 
+def reach_of(kind: str) -> Reach:
+    """Return how far a good look gets, by the protocol that a kind is named after; HTTP for all others."""
+    return Reach(kind) if kind in set(Reach) else Reach.HTTP
+
+
 def _probe(id_: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) -> Probe:
     interval_s = int(seconds(options.get("interval", "30s")))
     return Probe(
@@ -140,6 +146,9 @@ def _probe(id_: str, options: Mapping[str, Any], defaults: Mapping[str, Any]) ->
         policy({**defaults, **options.get("policy", {})}),
         witness=bool(options.get("witness", False)),
         control=bool(options.get("control", False)),
+        target=options.get("target", ""),
+        key=options.get("key", ""),
+        reach=Reach(options["reach"]) if "reach" in options else reach_of(options.get("kind", "")),
         impact_when_down=Health(options.get("impact_when_down", Health.MAJOR.value)),
         proves=Proof(options.get("proves", Proof.WORK if options.get("kind") == "chat" else Proof.EDGE)),
         asks_model=options.get("kind") == "chat",
@@ -166,6 +175,7 @@ def observation(word: Mapping[str, Any], start: datetime) -> Observation:
         BY_VALUE[word.get("reason", "ok")],
         detail=word.get("detail", ""),
         http_status=word.get("status"),
+        with_key=word.get("with_key", True),
         registration=tuple(_reading(item) for item in word.get("registration", ())),
         upstream=_upstream(word["upstream"], start) if "upstream" in word else None,
         phases=Phases(wait_s=seconds(word["took"])) if "took" in word else None,

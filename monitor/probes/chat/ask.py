@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from monitor.clock import monotonic
 from monitor.core.model.observations import Phases
 from monitor.core.model.reasons import Reason
-from monitor.probes.answers import is_html, limit_reached, parse_json, robot_wall
+from monitor.probes.answers import has_room, is_html, limit_reached, parse_json, robot_wall
 from monitor.probes.base import Context
 from monitor.probes.chat.reply import Reply, api_error
 from monitor.probes.chat.sse import Event, LineTooLong, Parser
@@ -131,6 +131,7 @@ async def _read(question: Question, exchange: Exchange, talk: Talk) -> None:
         page=undue_page(exchange.status, text_of(exchange.headers, body), exchange.url) if undue else None,
         wall=robot_wall(exchange.status, exchange.headers, body),
         limit_reached=limit_reached(exchange.headers),
+        has_room=has_room(exchange.headers),
         asked_to_wait="retry-after" in exchange.headers,
         end=end,
         reply=reply,

@@ -8,7 +8,7 @@ from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
-from monitor.probes.answers import evidence, is_html, limit_reached, parse_json, retry_after_s, robot_wall
+from monitor.probes.answers import evidence, has_room, is_html, limit_reached, parse_json, retry_after_s, robot_wall
 from monitor.probes.base import Context
 from monitor.probes.chat.budget import Choice, Rung
 from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
@@ -44,7 +44,10 @@ async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observ
         answer, reason, detail if reason in (Reason.OK, Reason.BUDGET, Reason.EMPTY) else refusal(seen)
     )
     return replace(
-        observation, warnings=(*observation.warnings, *notes), retry_after_s=retry_after_s(answer.headers, ctx.now)
+        observation,
+        warnings=(*observation.warnings, *notes),
+        retry_after_s=retry_after_s(answer.headers, ctx.now),
+        with_key=with_key,
     )
 
 
@@ -71,6 +74,7 @@ def _seen_of(answer: Answer) -> Seen:
         page=undue_page(answer.status, answer.text, answer.url) if is_page and answer.status < 300 else None,
         wall=robot_wall(answer.status, answer.headers, answer.body),
         limit_reached=limit_reached(answer.headers),
+        has_room=has_room(answer.headers),
         asked_to_wait="retry-after" in answer.headers,
         reply=Reply(error=error),
     )

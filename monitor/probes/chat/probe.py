@@ -78,7 +78,10 @@ async def run(options: Options, ctx: Context) -> Observation:
 async def _climb(options: Options, ctx: Context, plan: Plan, ledger: Ledger, choice: Choice) -> Observation:
     if not choice.rung.asks:
         ctx.memory["ledger"] = ledger.climbed(choice.rung, ctx.now).stored()
-        return await look_at_edge(options, ctx, choice)
+        seen = await look_at_edge(options, ctx, choice)
+        if seen.reason is Reason.AUTH:  # no cheaper rung speaks for the service until a question is answered again
+            ctx.memory["ledger"] = replace(ledger.climbed(choice.rung, ctx.now), proven=False).stored()
+        return seen
     broke = await empty_account(options, ctx)
     return broke or await _question(options, ctx, plan, ledger, choice.rung)
 

@@ -53,6 +53,8 @@ class Seen:
     page: tuple[Reason, str] | None = None
     """What a web page with a good status says of itself, where data was due (``marks.undue_page``)."""
     limit_reached: bool = False
+    has_room: bool = False
+    """The vendor says that our limits are not used up."""
     """A header says that nothing of our own limit remains."""
     asked_to_wait: bool = False
     """There was a ``Retry-After``."""
@@ -167,10 +169,17 @@ _OUT_OF_MONEY = (
 )
 
 
+_BUDGET = ("budget_exceeded", "budgetexceeded", "exceeded_budget", "exceededbudget", "max_budget_exceeded")
+_OVER_BUDGET = ("budget has been exceeded", "budget exceeded", "exceeded budget", "over budget", "exceeds the budget")
+"""A gateway's own words (LiteLLM and others) for money that we gave it: ours whatever the status."""
+
+
 def _quota(seen: Seen) -> bool:
     code = _error(seen).code.lower()
     return (
         status(seen) == 402
+        or _named(seen, *_BUDGET)
+        or _says(seen, *_OVER_BUDGET)
         or _named(seen, *_MONEY)
         or code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded"))
         or (_refused(seen, 400, 403, 429) and _says(seen, *_OUT_OF_MONEY))
@@ -201,7 +210,7 @@ _RATE = (
 
 def _own_rate(seen: Seen) -> bool:
     named = _named(seen, *_RATE) or _says(seen, "rate limit")
-    return status(seen) == 429 and (seen.limit_reached or (named and seen.asked_to_wait))
+    return status(seen) == 429 and (seen.limit_reached or (named and seen.asked_to_wait and not seen.has_room))
 
 
 _TOO_STEEP = ("slow_down", "limit_burst_rate")  # OpenAI; Alibaba

@@ -44,6 +44,7 @@ CODES = {
     "key_worked_at": "k",
     "fast_since": "bs",
     "key_refusals": "rf",
+    "key_refused_at": "ra",
     "failing_since": "rs",
     "network_worked_at": "ca",
     "last_failed_at": "lf",

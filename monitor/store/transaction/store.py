@@ -85,7 +85,7 @@ class SqlStore(IncidentStore):
         self._spans: list[dict[str, Any]] = []
         self._reopened_days: list[tuple[str, int]] = []
         self._registrations: list[RegistrationChange] = []
-        self._upstream: dict[str, list[UpstreamReading]] = {}
+        self._upstream: dict[str, list[tuple[UpstreamReading, int]]] = {}
 
     # Looks
 
@@ -229,15 +229,16 @@ class SqlStore(IncidentStore):
         if not self.connection.execute(update(CERTIFICATE).where(CERTIFICATE.c.series == key).values(values)).rowcount:
             self.connection.execute(insert(CERTIFICATE).values(values | {"series": key}))
 
-    def upstream_readings(self, service: str) -> Sequence[UpstreamReading]:
-        """Return what the vendor's own pages said last."""
+    def upstream_readings(self, service: str, since: datetime | None = None) -> Sequence[UpstreamReading]:
+        """Return what the vendor's own pages said last; with ``since`` only what was read at that moment or later."""
         if service not in self._upstream:
-            query = select(UPSTREAM.c.body).where(UPSTREAM.c.service == service).order_by(UPSTREAM.c.probe)
-            read = (
-                unpack_or_none(UpstreamReading, body, "status page") for body in self.connection.scalars(query) if body
-            )
-            self._upstream[service] = [reading for reading in read if reading is not None]
-        return self._upstream[service]
+            columns = select(UPSTREAM.c.body, UPSTREAM.c.read_us)
+            query = columns.where(UPSTREAM.c.service == service).order_by(UPSTREAM.c.probe)
+            rows = [row for row in self.connection.execute(query) if row.body]
+            read = ((unpack_or_none(UpstreamReading, row.body, "status page"), row.read_us or 0) for row in rows)
+            self._upstream[service] = [(reading, at_us) for reading, at_us in read if reading is not None]
+        oldest = us(since) if since is not None else 0
+        return [reading for reading, read_us in self._upstream[service] if read_us >= oldest]
 
     def keep_upstream(self, series: Series, service: str, result: Result) -> None:
         """Keep the result of a look at the vendor's own page, also that it failed."""

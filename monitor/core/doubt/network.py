@@ -1,0 +1,274 @@
+"""Is it them, or is it us? A worker whose own side is broken is *blind*: its failures are no evidence.
+
+Our resolver, line, clock, an inspecting proxy or a captive portal make everybody's looks fail at one gate
+(:mod:`monitor.core.model.depth`), whatever the reason. So failures count only where they are one service's own:
+
+* **Shared** (:func:`shared`): at least two independent services, and 70 % of those that tell, fail at one gate, and
+  began to within an interval or so of each other; or every control target that could pass it fails. A control that
+  passes it speaks against that, one that never gets as far (an open port, for certificates) says nothing.
+* **Not answered for** (D6, :func:`clear`): shared failures are found only after several targets were looked at, which
+  is too late for the first of them. So a failure is believed once something independent passed that gate after it
+  began, and it went on after that. Where nothing else could pass it there is no telling, and it counts at once.
+
+With fewer than two services, or one and no control, nothing can be doubted; ``chatwatch check`` says so. What the rule
+takes for ours and what it costs is measured by ``python -m tests.bench doubt``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from monitor.core.catalogue import Catalogue, Probe
+from monitor.core.checks.probe_state import ProbeState
+from monitor.core.doubt.independence import CONTROL, groups
+from monitor.core.doubt.sight import STEADY, Sight, seen, sight_of
+from monitor.core.model.depth import DOUBTED, OURS, Depth, by_address, needed, passes
+from monitor.core.model.message_codes import MessageCode, coded
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome, Reason
+
+BLIND_RATIO = 0.7
+"""Share of the independent services that must fail together. Three of four, as one may lie on our side of the break."""
+FEWEST_SERVICES = 2
+"""With fewer services only control targets can tell."""
+TOGETHER_S = 60.0
+"""Failures that began further apart than this and an interval have causes of their own."""
+TOO_LONG = timedelta(hours=1)
+"""A target that fails for so long, or never answered, is out of order or out of our reach: it is no witness."""
+HOW = {
+    Depth.TRUSTED: MessageCode.FAIL_IN_HANDSHAKE,
+    Depth.ANSWERED: MessageCode.FAIL_BEFORE_ANSWER,
+    Depth.SERVED: MessageCode.FAIL_WITH_ANSWERS,
+}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The probes of a catalogue and who of them is independent of whom."""
+
+    probes: Mapping[str, Probe]
+    group: Mapping[str, str]
+
+
+def make_targets(catalogue: Catalogue) -> Targets:
+    """Return the probes of a catalogue that are not switched off."""
+    return Targets({probe.id: probe for probe in catalogue.probes if not probe.disabled}, groups(catalogue))
+
+
+@dataclass(frozen=True, slots=True)
+class Blindness:
+    """Why a location is blind, in words, and as the reason of its looks."""
+
+    why: str = ""
+    reason: Reason = Reason.NETWORK
+
+    def __bool__(self) -> bool:
+        return bool(self.why)
+
+
+SEES = Blindness()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A failure that is asked about."""
+
+    gate: Depth
+    """Where it stopped."""
+    names: bool
+    """True if a name did not resolve: an address that answers says nothing to that."""
+    since: datetime | None
+    """When it began; None if it was found to be ours before."""
+
+    def could_answer(self, probe: Probe) -> bool:
+        """Say whether a good look of a probe speaks for our own side here."""
+        return passes(probe.reach, self.gate) and not (self.names and by_address(probe.target))
+
+
+def question(sight: Sight) -> Question | None:
+    """Return what a failing target asks; None for one whose newest look did not fail as ours might."""
+    if sight.reason not in DOUBTED and sight.reason not in OURS:
+        return None
+    return Question(needed(sight.reason), sight.reason is Reason.DNS, sight.failing_since)
+
+
+def blindness(sights: Mapping[str, Sight], targets: Targets, now: datetime) -> Blindness:
+    """Say whether a location is blind to anything, from what all its probes saw, by id."""
+    asked = {ask for sight in sights.values() if (ask := question(sight)) is not None}
+    for ask in sorted(asked, key=lambda one: (one.gate, one.names, one.since or now)):
+        if why := shared(ask, sights, targets, now):
+            return why
+    return SEES
+
+
+def shared(ask: Question, sights: Mapping[str, Sight], targets: Targets, now: datetime) -> Blindness:
+    """Say whether a failure is shared by the location as a whole, and so our own."""
+    fails, others, passed, reasons = set[str](), set[str](), set[str](), set[Reason]()
+    for name, sight in sights.items():
+        probe = targets.probes.get(name)
+        if probe is None or not sight.is_fresh(probe, now):
+            continue
+        group = targets.group[name]
+        gate = _gate(probe, ask.gate)
+        if sight.fails(gate):
+            if ask.since is None or sight.failing_since is None or ask.since - sight.failing_since <= TOO_LONG:
+                others.add(group)
+            cut_off = probe.control and _is_cut_off(sight, ask, sights, targets)
+            if sight.fails_alike(gate) and _began_together(probe, sight, ask, now) and not cut_off:
+                fails.add(group)
+                reasons.add(sight.reason)
+        elif ask.could_answer(probe) and sight.passed_at(probe, ask.gate) == sight.at:
+            passed.add(group)
+            if ask.gate > Depth.REACHED and ask.since is not None and sight.at > ask.since and _is_clean(sight, ask):
+                return SEES  # it got further than all of them, after they began
+    clock = reasons <= {Reason.CERTIFICATE_EXPIRED, Reason.CLOCK}
+    how = MessageCode.FAIL_BY_CLOCK if clock else HOW.get(ask.gate)
+    why = _verdict(fails - passed, others | passed, passed, ask, coded(how) if how else "")
+    return Blindness(why, Reason.CLOCK if clock else Reason.NETWORK) if why else SEES
+
+
+def _verdict(fails: set[str], telling: set[str], passed: set[str], ask: Question, how: str) -> str:
+    """Count the groups that fail together, all that tell, and those that passed; return why we are blind, or ``""``."""
+    if any(name.startswith(CONTROL) for name in passed):
+        return ""
+    if ask.names and len(fails) > 1 and not passed:
+        return coded(MessageCode.NO_NAME_RESOLVES, names=len(fails))
+    controls = sum(name.startswith(CONTROL) for name in fails)
+    services, all_services = len(fails) - controls, sum(not name.startswith(CONTROL) for name in telling)
+    if controls and services * 2 >= all_services:
+        if how:
+            return coded(MessageCode.CONTROL_TARGETS_FAIL_ALIKE, n=controls, how=how)
+        return coded(MessageCode.CONTROL_TARGETS_FAIL, n=controls)
+    if services >= FEWEST_SERVICES and services >= BLIND_RATIO * all_services:
+        facts = {"failing": services, "services": all_services}
+        alike = {"how": how} if how else {}
+        return coded(MessageCode.SERVICES_FAIL_ALIKE if how else MessageCode.SERVICES_FAIL, **facts, **alike)
+    return ""
+
+
+def _gate(probe: Probe, gate: Depth) -> Depth:
+    """Return the gate at which a probe's failure counts: its own last one, if it never gets as far as the asked."""
+    return max((depth for depth in Depth if depth <= gate and passes(probe.reach, depth)), default=Depth.NOTHING)
+
+
+def _began_together(probe: Probe, sight: Sight, ask: Question, now: datetime) -> bool:
+    """Say whether a target's failures may have the cause of those asked about: they began at nearly the same time."""
+    if sight.failing_since is None or ask.since is None:
+        return True  # found to be ours before
+    apart = abs(sight.failing_since - ask.since)
+    return apart <= timedelta(seconds=TOGETHER_S + probe.interval_s + probe.timeout_s) and (
+        not probe.control or now - sight.failing_since <= TOO_LONG
+    )
+
+
+def _is_cut_off(control: Sight, ask: Question, sights: Mapping[str, Sight], targets: Targets) -> bool:
+    """Say whether a control target never answered although others got as far as is asked: a firewall of ours."""
+    if control.good_at is not None or control.answered_at is not None:
+        return False
+    others = ((targets.probes.get(name), sight) for name, sight in sights.items())
+    return any(
+        probe is not None and ask.could_answer(probe) and sight.passed_at(probe, ask.gate) is not None
+        for probe, sight in others
+    )
+
+
+def _is_clean(sight: Sight, ask: Question) -> bool:
+    """Say whether a target that passed did not fail itself meanwhile, or was good for long enough since."""
+    if ask.since is None or sight.failed_at is None or sight.failed_at < ask.since:
+        return True
+    return sight.reason in DOUBTED or sight.at - sight.failed_at >= STEADY
+
+
+Here = Iterable[tuple[str, Sight | None]]
+"""What the probes of a location saw, by id."""
+
+
+def answered_for(ask: Question, asker: str, here: Here, targets: Targets, now: datetime) -> datetime | None:
+    """Return when something independent of a failing target passed the gate at which that fails, after it began.
+
+    ``None`` if nothing did. Where nothing else could, there is no telling, and the beginning comes back.
+    """
+    since, witnesses, newest = ask.since or now, 0, None
+    own = targets.group.get(asker, "")
+    for name, sight in here:
+        probe = targets.probes.get(name)
+        if probe is None or targets.group[name] == own or not ask.could_answer(probe):
+            continue
+        if sight is None:  # it will be looked at; nobody waits for it who got as far as a handshake
+            witnesses += ask.gate is Depth.REACHED and now - since <= timedelta(
+                seconds=2 * probe.interval_s + probe.timeout_s
+            )
+            continue
+        gone = sight.failing_since is not None and sight.failing_since < since - TOO_LONG
+        at = sight.passed_at(probe, ask.gate)
+        if at is not None and at >= since and _is_clean(sight, ask):
+            newest = at if newest is None or at > newest else newest
+        witnesses += sight.is_fresh(probe, now) and not gone
+    return newest if witnesses or newest is not None else since
+
+
+def clear(
+    probe: Probe, state: ProbeState, here: Iterable[tuple[str, ProbeState]], targets: Targets, now: datetime
+) -> ProbeState:
+    """Record proof that our own side works although the probe's newest look failed as if it did not (D6).
+
+    ``here`` are the states of its location's probes, by id. Only a look that fails after that counts: else a network
+    that came back would make an outage of the last thing that it broke.
+    """
+    start = state.since if state.partial or state.down else state.failing_since
+    sight = sight_of(state)
+    ask = question(sight) if sight is not None else None
+    if state.network_worked_at is not None or start is None or ask is None:
+        return state
+    seen_here = ((name, sight_of(other)) for name, other in here)
+    at = answered_for(replace(ask, since=start), probe.id, seen_here, targets, now)
+    return replace(state, network_worked_at=at) if at is not None else state
+
+
+def found_ours(result: Result, why: Blindness) -> Result:
+    """Return a look that failed because of our own side: it is no evidence, and says what was seen."""
+    look = result.observation
+    saw = f"{result.reason}: {look.detail}" if look.detail else str(result.reason)
+    return replace(result, observation=replace(look, reason=why.reason, detail=f"{why.why}; {saw}"[:300]))
+
+
+def sights_of(pairs: Iterable[tuple[str, ProbeState]]) -> Iterator[tuple[str, Sight]]:
+    """Yield what stored states tell, by id."""
+    for name, state in pairs:
+        if (sight := sight_of(state)) is not None:
+            yield name, sight
+
+
+def can_doubt(probe: Probe, catalogue: Catalogue) -> bool:
+    """Say whether anything else at the probe's locations could tell its bad answers from trouble on our side."""
+    targets = make_targets(catalogue)
+    return any(
+        targets.group[item.id] != targets.group[probe.id]
+        and passes(item.reach, Depth.SERVED)
+        and set(item.locations) & set(probe.locations)
+        for item in targets.probes.values()
+    )
+
+
+class Lookout:
+    """What the probes of one location saw last, as the wire saw it, and whether the location is blind."""
+
+    def __init__(self) -> None:
+        self.sights: dict[str, Sight] = {}
+        self.blindness = SEES
+
+    def note(self, result: Result) -> None:
+        """Take a look, before it is judged."""
+        sight = seen(self.sights.get(result.run.probe), result)
+        if sight is not None:
+            self.sights[result.run.probe] = sight
+
+    def look(self, result: Result, targets: Targets, now: datetime) -> bool:
+        """Take a look and say whether the location went blind by it, or sees again."""
+        self.note(result)
+        if result.outcome is Outcome.MISSED or not (result.reason in DOUBTED or self.blindness):
+            return False
+        before, self.blindness = self.blindness, blindness(self.sights, targets, now)
+        return bool(before) != bool(self.blindness)

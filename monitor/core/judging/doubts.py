@@ -1,0 +1,78 @@
+"""Ask, of each look that failed or was refused, what else was seen: at its location, of its service, at its vendor."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from monitor.core.catalogue import Index
+from monitor.core.components.health import is_fresh
+from monitor.core.doubt.keys import PAGE_AGE, Key, confirm_auth, has_another_key, key_of
+from monitor.core.doubt.network import Targets, found_ours, make_targets, question, shared, sights_of
+from monitor.core.doubt.sight import seen, sight_of
+from monitor.core.model.depth import DOUBTED
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
+from monitor.core.state_store import Series, StateStore
+
+
+class Doubts:
+    """Reads the states that a store holds; changes nothing."""
+
+    def __init__(self, store: StateStore) -> None:
+        self.store = store
+        self._targets: tuple[Index, Targets] | None = None
+
+    def own_side(self, series: Series, result: Result, at: datetime) -> tuple[Result, str]:
+        """Turn a failure into UNKNOWN while the whole location fails alike, for it is our own side's; say why."""
+        if result.reason not in DOUBTED:
+            return result, ""
+        mine = seen(sight_of(series.state), result)
+        ask = question(mine) if mine is not None else None
+        if mine is None or ask is None:
+            return result, ""
+        others = (other for other in self.store.at_location(series.location) if other is not series)
+        sights = dict(sights_of((other.probe.id, other.state) for other in others))
+        why = shared(ask, sights | {series.probe.id: mine}, self.targets, at)
+        if not why:
+            return result, ""
+        return found_ours(result, why), why.why
+
+    @property
+    def targets(self) -> Targets:
+        """Who is independent of whom, by the catalogue in force."""
+        if self._targets is None or self._targets[0] is not self.store.index:
+            self._targets = self.store.index, make_targets(self.store.index.catalogue)
+        return self._targets[1]
+
+    def refused_key(self, series: Series, result: Result) -> Result:
+        """Tell a vendor that refuses good keys from a key of ours that is bad."""
+        if result.reason is not Reason.AUTH:
+            return result
+        service, mine = self.store.index.service_of(series.probe), self.targets.group.get(series.probe.id)
+        same = (other for other in self.store.peers(service))
+        elsewhere = (
+            other
+            for other in self.store.at_location(series.location)
+            if self.store.index.service_of(other.probe) != service and self.targets.group.get(other.probe.id) == mine
+        )
+        peers = [other.state for other in (*same, *elsewhere) if has_another_key(series.probe, other.probe)]
+        admits = any(
+            reading.indicator.severity or any(not item.resolved_at for item in reading.incidents)
+            for reading in self.store.upstream_readings(service, result.started_at - PAGE_AGE)
+        )
+        return confirm_auth(result, series.state, peers, vendor_admits=admits)
+
+    def key(self, series: Series, result: Result) -> Key:
+        """Say what is known of the key that a look found refused."""
+        if result.reason is not Reason.AUTH:
+            return Key.NEW
+        mine, at = series.probe, result.started_at + timedelta(seconds=result.duration_s)
+        otherwise = any(
+            other.probe.component == mine.component
+            and other.probe.proves.depth >= mine.proves.depth
+            and not (other.probe.witness or other.probe.control or other.probe.disabled)
+            and is_fresh(other.probe, other.state, at)
+            for other in self.store.peers(self.store.index.service_of(mine))
+            if other.probe.id != mine.id
+        )
+        return key_of(series.state, at, seen_otherwise=otherwise)
