@@ -132,11 +132,15 @@ def draw_latency(figure: go.Figure, points: Sequence[LatencyPoint], words: Words
         )
         last = next((index for index in range(len(ys) - 1, -1, -1) if ys[index]), None)
         if last is not None:
-            label(figure, at[last], ys[last], name, ink, decade(points))
+            label(figure, (at[last], ys[last] or 0.0), name, ink, decade(points))
 
 
-def label(figure: go.Figure, x: datetime, y: float | None, text: str, ink: str, log: bool) -> None:
-    """Write a line's name at its end. On a log axis Plotly wants the annotation's exponent, not its value."""
+def label(figure: go.Figure, end: tuple[datetime, float], text: str, ink: str, log: bool) -> None:
+    """Write a line's name at its end, the upper one's above it: the two may meet.
+
+    On a log axis Plotly wants the annotation's exponent, not its value.
+    """
+    x, y = end
     height = math.log10(y) if log and y else y
     figure.add_annotation(
         x=x,
@@ -145,6 +149,7 @@ def label(figure: go.Figure, x: datetime, y: float | None, text: str, ink: str, 
         showarrow=False,
         xanchor="left",
         xshift=4,
+        yshift=7 if text == "p95" else -7,
         font={"color": ink, "size": 12},
         row=1,
         col=1,

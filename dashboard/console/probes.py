@@ -70,7 +70,7 @@ def looks(session: shared.ConsoleSession) -> None:
                 words("target"): view.probe.target,
                 words("interval"): words.duration(view.probe.interval_s),
                 words("last_look"): shared.stamp(seen.started_at) if seen else "–",
-                words("status"): words.of(seen.outcome) if seen else "–",
+                words("status"): words.section("outcome_short", seen.outcome) if seen else "–",
                 words("reason_head"): said(words, view.probe.disabled, seen),
             }
         )

@@ -20,7 +20,7 @@ from monitor.core.entities import Alert
 from monitor.core.model.alert_rules import Foreign, Rule
 from monitor.core.model.alerting import AlertState, Severity
 from monitor.core.model.observations import Observation, Result, RunId
-from monitor.core.model.reasons import Reason
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import IncidentStatus
 from monitor.flow import accounts
 from monitor.store import reads
@@ -232,6 +232,11 @@ def test_a_probe_that_cannot_tell_says_why_in_words() -> None:
     assert probes.said(words, "", None) == ""
     detailed = replace(seen, observation=Observation(Reason.OVERLOADED, "HTTP 503"))
     assert probes.said(words, "", detailed) == "It says that it is overloaded, HTTP 503"
+
+
+def test_every_outcome_has_a_short_word_for_the_table_of_probes() -> None:
+    for language in Language:
+        assert set(speak(language).table["outcome_short"]) == {str(outcome) for outcome in Outcome}
 
 
 def test_an_alert_about_sign_up_names_the_way_and_the_country() -> None:
