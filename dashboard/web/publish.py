@@ -21,6 +21,7 @@ from dashboard.web import api, feeds
 from dashboard.web.render import pages
 from monitor import clock
 from monitor.logs import set_up
+from monitor.runtime.away import database_refused
 from monitor.store.engine import StoreError
 
 WRITTEN = ".chatwatch-files"
@@ -99,7 +100,7 @@ def main(folder: Path, url: str) -> None:
     except StoreError as error:
         sys.exit(f"chatwatch: {error}")
     except DBAPIError as error:
-        sys.exit(f"chatwatch: the database cannot be used: {type(error.orig).__name__}")
+        sys.exit(f"chatwatch: {database_refused(error, database_url())}")
     except OSError as error:
         sys.exit(f"chatwatch: cannot write {error.filename or folder}: {error.strerror}")
     size = sum(map(len, found.values()))

@@ -98,6 +98,8 @@ def main() -> None:
     """Run the command line; an expected failure is one line and exit code 1."""
     from sqlalchemy.exc import DBAPIError
 
+    from monitor.runtime.away import database_refused
+    from monitor.runtime.programs import database_url
     from monitor.store.engine import StoreError
 
     try:
@@ -105,4 +107,4 @@ def main() -> None:
     except StoreError as error:
         sys.exit(f"chatwatch: {error}")
     except DBAPIError as error:
-        sys.exit(f"chatwatch: the database cannot be used: {type(error.orig).__name__}")
+        sys.exit(f"chatwatch: {database_refused(error, database_url())}")

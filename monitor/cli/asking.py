@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from monitor import clock
-from monitor.cli.common import Failure, example, loaded, tell, with_config, with_location
+from monitor.cli.common import Failure, example, loaded, number, tell, with_config, with_location
 from monitor.config.faults import ConfigError, did_you_mean
 from monitor.config.load import Config, load
 from monitor.core.catalogue import Catalogue, Probe, Service
@@ -106,8 +106,9 @@ def _table(config: Config, expand: bool) -> None:
             _folded(f"not verified: {name}: {source}", 2, "yellow")
     off = sum(bool(item.disabled) for item in catalogue.probes)
     click.echo(
-        f"{len(catalogue.services)} services, {len(catalogue.components)} components, {len(catalogue.probes)} probes"
-        f" ({off} switched off),\n{len(config.channels)} channels, {len(catalogue.routes)} routes"
+        f"{number(len(catalogue.services), 'service')}, {number(len(catalogue.components), 'component')}, "
+        f"{number(len(catalogue.probes), 'probe')} ({off} switched off),\n"
+        f"{number(len(config.channels), 'channel')}, {number(len(catalogue.routes), 'route')}"
     )
     _remarks(config)
 

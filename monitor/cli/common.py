@@ -68,8 +68,7 @@ def tell(error: ConfigError) -> None:
     """Print faults, one a line."""
     for fault in error.faults:
         click.echo(str(fault), err=True)
-    count = len(error.faults)
-    click.echo(f"chatwatch: {count} fault{'s' if count > 1 else ''} in the configuration", err=True)
+    click.echo(f"chatwatch: {number(len(error.faults), 'fault')} in the configuration", err=True)
 
 
 def open_database(*, read_only: bool = False) -> Any:
@@ -81,6 +80,11 @@ def open_database(*, read_only: bool = False) -> Any:
     if not read_only:
         migrate(engine)
     return engine
+
+
+def number(count: int, noun: str) -> str:
+    """Return "1 probe", "2,353 probes"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def counted(items: Iterable[T], what: str) -> Iterator[T]:

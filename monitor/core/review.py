@@ -1,12 +1,11 @@
 """What the alerts were worth: precision, recall, times to act, noise, and a threshold tried on the recorded past.
 
-Unreviewed alerts are a bucket of their own and count neither for nor against a rule. Times are medians and 90th
-percentiles with their n; alerts that are still open are censored, not dropped: they are counted beside it.
+Unreviewed alerts are a bucket of their own and count neither for nor against a rule. Times are medians with
+their n; alerts that are still open are censored, not dropped: they are counted beside it.
 """
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +41,6 @@ class Times:
 
     n: int
     median_s: float | None
-    p90_s: float | None
     open: int = 0
 
 
@@ -81,15 +79,11 @@ class Review:
 
 
 def times(durations_s: Iterable[float], still_open: int = 0) -> Times:
-    """Return median and 90th percentile (nearest rank)."""
+    """Return the median (nearest rank)."""
     values = sorted(durations_s)
     if not values:
-        return Times(0, None, None, still_open)
-    return Times(len(values), _rank(values, 0.5), _rank(values, 0.9), still_open)
-
-
-def _rank(values: Sequence[float], q: float) -> float:
-    return values[max(0, math.ceil(q * len(values)) - 1)]
+        return Times(0, None, still_open)
+    return Times(len(values), values[(len(values) - 1) // 2], still_open)
 
 
 def is_night(at: datetime, time_zone: str = "UTC") -> bool:

@@ -15,5 +15,6 @@ def tell_faults(log: Room, error: ConfigError) -> None:
 def tell_refused(log: Room, error: ConfigError) -> None:
     """Log every fault of a configuration, and that the running one stays."""
     tell_faults(log, error)
-    text = "Configuration refused, running one kept: %d faults"
-    log.error(Event.RELOAD_REFUSED, text, len(error.faults), count=len(error.faults))
+    count = len(error.faults)
+    text = "Configuration refused, running one kept: %d fault%s"
+    log.error(Event.RELOAD_REFUSED, text, count, "" if count == 1 else "s", count=count)

@@ -19,8 +19,9 @@ def tell_started(log: Room, name: str, settled: Settled, **more: Unpack[Fields])
         **more,
     }
     probes = sum(not probe.disabled for probe in settled.catalogue.probes)
-    text = "%s %s started: %d probes of %d services"
-    log.info(Event.STARTED, text, name, __version__, probes, len(settled.catalogue.services), **fields)
+    services = len(settled.catalogue.services)
+    text = f"%s %s started: %d probe{'' if probes == 1 else 's'} of %d service{'' if services == 1 else 's'}"
+    log.info(Event.STARTED, text, name, __version__, probes, services, **fields)
 
 
 def tell_reloaded(log: Room, settled: Settled) -> None:

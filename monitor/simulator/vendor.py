@@ -319,6 +319,10 @@ class Vendor:
             if name != "*" and name not in self.services:
                 await line.send_json(404, {"error": f"no such service; there are {', '.join(self.services)}"})
                 return
+            if unknown := wish.keys() - {"service", "set", "announce"}:
+                told = ", ".join(sorted(unknown))
+                await line.send_json(422, {"error": f"unknown: {told}; there are service, set and announce"})
+                return
             try:
                 self.set(name, **wish.get("set", {}))
                 if "announce" in wish:

@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from monitor.cli import COMMANDS, chatwatch
+from monitor.cli.common import number
 from monitor.simulator.play import serve
+from tests.doors.running import free_port
 from tests.edges.chat_shapes import OPENAI
 from tests.edges.hostile import serve as serve_raw
 from tests.edges.mailing import MailServer, serving
@@ -337,3 +341,28 @@ def test_a_restriction_to_a_country_is_shown_with_the_countrys_name(home: Path) 
             return await asyncio.to_thread(run, home, "probe", "sim-sign", "--explain")
 
     assert "phone: restricted (China (+86) only)" in " ".join(asyncio.run(play()).output.split())
+
+
+def test_a_server_that_is_away_is_named_with_the_way_to_mend_it(home: Path) -> None:
+    port = free_port()
+    environ = os.environ | {"CHATWATCH_DATABASE": f"postgresql://bob:hunter2@127.0.0.1:{port}/chatwatch"}
+    command = [sys.executable, "-m", "monitor", "migrate"]
+    done = subprocess.run(command, cwd=home, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        f"chatwatch: the database postgresql://bob@127.0.0.1:{port}/chatwatch cannot be used: connection failed: "
+        f'connection to server at "127.0.0.1", port {port} failed: Connection refused; '
+        "start it, or correct CHATWATCH_DATABASE"
+    )
+    assert "hunter2" not in done.stderr
+
+
+def test_a_backup_that_is_not_there_is_told_before_anything_is_asked(home: Path) -> None:
+    assert run(home, "migrate").exit_code == 0
+    done = run(home, "restore", "/nowhere/backup.db")
+    assert done.exit_code == 1
+    assert done.output == "chatwatch: no backup at /nowhere/backup.db: name a file that chatwatch backup wrote\n"
+
+
+def test_one_is_told_in_the_singular() -> None:
+    assert [number(count, "probe") for count in (0, 1, 2353)] == ["0 probes", "1 probe", "2,353 probes"]

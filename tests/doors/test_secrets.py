@@ -17,11 +17,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy.exc import DBAPIError
 
 from monitor import clock
 from monitor.cli import chatwatch
 from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
+from monitor.runtime.away import database_refused
 from monitor.store.engine import StoreError, open_engine
 from monitor.store.upgrade import migrate
 from monitor.text.lexicon import lexicon
@@ -339,12 +341,16 @@ def test_a_secret_that_cannot_be_sent_is_named_and_not_shown(tmp_path: Path, val
 
 
 @pytest.mark.parametrize("words", [["doctor"], ["migrate"], ["user", "list"], ["incident", "list"], ["rebuild"]])
-def test_a_database_out_of_reach_does_not_show_its_password(tmp_path: Path, words: list[str]) -> None:
+def test_a_database_out_of_reach_is_named_without_its_password(tmp_path: Path, words: list[str]) -> None:
     config_of(tmp_path)
     url = unreachable()
     settings = environ("http://127.0.0.1:9", url) | {"CHATWATCH_CONFIG": str(tmp_path / "probes.yaml")}
     done = CliRunner().invoke(chatwatch, words, env=settings)
     assert done.exit_code != 0
+    if isinstance(done.exception, DBAPIError):
+        line = database_refused(done.exception, url)
+        assert line.startswith(f"the database {url.replace(':' + SECRETS['DATABASE_PASSWORD'], '')} cannot be used: ")
+        assert line.endswith("Connection refused; start it, or correct CHATWATCH_DATABASE")
     shown = "".join(traceback.format_exception(done.exception)) if done.exception else ""
     assert leaks(done.output + shown, SECRETS) == []
 

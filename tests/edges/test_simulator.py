@@ -317,6 +317,12 @@ def test_the_control_endpoint_sets_shows_and_refuses_unknown_words() -> None:
             shown = (await client.get("/_control")).json()
             assert shown["services"]["claude"]["login"]["fault"] == "reset"
             assert (await client.post("/_control", json={"set": {"colour": "red"}})).status_code == 422
+            aside = await client.post("/_control", json={"service": "claude", "everything": "reset"})
+            assert (aside.status_code, aside.json()["error"]) == (
+                422,
+                "unknown: everything; there are service, set and announce",
+            )
+            assert (await client.get("/_control")).json() == shown, "half a wish sets nothing"
             assert (await client.post("/_control", json={"service": "nobody"})).status_code == 404
 
     run(story)

@@ -64,6 +64,8 @@ def restore(source: Path, force: bool) -> None:
     from monitor.store.backup import restore as put_back
 
     url = database_url()
+    if not source.exists():
+        raise Failure(f"no backup at {source}: name a file that chatwatch backup wrote")
     with told():
         there = holdings_at(url)
     if there is not None and not force:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.cli.common import Failure, counted, example, loaded, open_database, with_config
+from monitor.cli.common import Failure, counted, example, loaded, number, open_database, with_config
 from monitor.core.catalogue import Catalogue, Policy, service_of
 from monitor.core.model.observations import Result
 
@@ -373,7 +373,7 @@ def _print_backtest(found: Any, days: float) -> None:
     def line(page: Any) -> str:
         return f"{page.at:%Y-%m-%d %H:%M:%S}  {page.rule}  {page.component or page.service or 'ourselves'}"
 
-    click.echo(f"{found.looks} looks of the last {days:g} days")
+    click.echo(f"{number(found.looks, 'look')} of the last {days:g} day{'' if days == 1 else 's'}")
     click.echo(f"In force  {len(found.before)} pages")
     click.echo(f"Tried     {len(found.after)} pages")
     for title, pages in (("Would be missed", found.gone), ("Would be new", found.new)):
