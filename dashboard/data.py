@@ -21,7 +21,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.store import reads
 from monitor.store.engine import open_engine
-from monitor.store.reads.views import LatencyPoint, ServiceView, Snapshot
+from monitor.store.reads.views import LatencyPoint, ServiceView, Snapshot, agreed
 
 DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"
 ADDRESS = "CHATWATCH_URL"
@@ -132,7 +132,7 @@ def aged(reading: Reading, now: datetime) -> Reading:
         )
         for service in snapshot.services
     )
-    return Reading(replace(snapshot, stale=True, services=services), reading.catalogue)
+    return Reading(agreed(replace(snapshot, stale=True, services=services)), reading.catalogue)
 
 
 def last_good_path(url: str) -> Path:

@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from dashboard import parts, sentences, timeline
+from dashboard import parts, sentences, timeline, titles
 from dashboard.palette import style_sheet
 from dashboard.words import Words, capital, speak, web_address
 from monitor.core.entities import MethodState
@@ -169,7 +169,7 @@ class Scene:
             "name_of": sentences.name_of,
             "method_word": sentences.method_word,
             "shown_ways": sentences.shown_ways,
-            "incident_state": sentences.incident_state,
+            "incident_state": titles.incident_state,
             "strongest": strongest,
             "code": lambda text: Markup("<code>{}</code>").format(text),
             "time": lambda when, style: time_tag(words, when, style),
@@ -181,13 +181,13 @@ class Scene:
                 words, "source_line", source=words.of(state.source), time=time_tag(words, state.read_at, "long")
             ),
             "length_of": self.length,
-            "lead_sentence": lambda incident: sentences.lead_sentence(incident, words),
-            "incident_title": lambda incident: sentences.incident_title(incident, words, names),
-            "affected": lambda incident: sentences.affected(incident, words, names),
+            "lead_sentence": lambda incident: titles.lead_sentence(incident, words),
+            "incident_title": lambda incident: titles.incident_title(incident, words, names),
+            "affected": lambda incident: titles.affected(incident, words, names),
             "entries": lambda incident: timeline.entries(incident, words, names),
             "crowded": timeline.crowded,
             "since_key": timeline.since_key,
-            "worst_mark": sentences.worst_state,
+            "worst_mark": titles.worst_state,
         }
 
 

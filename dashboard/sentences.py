@@ -13,17 +13,16 @@ from dashboard.words import Words, capital
 from monitor.core.catalogue import ComponentKind
 from monitor.core.components.baseline import Unusual
 from monitor.core.entities import MethodState
-from monitor.core.model.incident_events import Cause, RegistrationChanged
+from monitor.core.model.incident_events import RegistrationChanged
 from monitor.core.model.registration import Method, Registration
-from monitor.core.model.states import Health, Impact
-from monitor.store.reads.views import ComponentView, IncidentView, RegistrationView, ServiceView, Snapshot
+from monitor.core.model.states import Health
+from monitor.store.reads.views import MAINTENANCE, ComponentView, RegistrationView, ServiceView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.countries import countries
 
 WORST_FIRST = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED, Health.UNKNOWN)
 
-SAME_TIME_S = 5.0
-"""A lead that no clock on either side would vouch for."""
+STATES_WORST_FIRST = (*map(str, WORST_FIRST), MAINTENANCE, str(Health.OPERATIONAL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ def names_of(snapshot: Snapshot, words: Words) -> dict[str, str]:
 
 def state_of(part: ComponentView) -> str:
     """Return the state that is drawn: health in Statuspage's words, or ``maintenance`` laid over it."""
-    return "maintenance" if part.maintenance else str(part.health)
+    return part.state
 
 
 def state_word(state: str, words: Words) -> str:
@@ -276,8 +275,7 @@ def page_state(snapshot: Snapshot) -> str:
     if snapshot.stale or snapshot.as_of is None or snapshot.blind_since is not None or not snapshot.services:
         return str(Health.UNKNOWN)
     states = {service_state(service) for service in snapshot.services}
-    order = (*map(str, WORST_FIRST), "maintenance", str(Health.OPERATIONAL))
-    return next(state for state in order if state in states)
+    return next(state for state in STATES_WORST_FIRST if state in states)
 
 
 def headline(snapshot: Snapshot, words: Words) -> tuple[Line, ...]:
@@ -304,82 +302,3 @@ def headline(snapshot: Snapshot, words: Words) -> tuple[Line, ...]:
         names = words.join(plain(service.name, 60) for service in fine)
         lines.append(Line(str(Health.OPERATIONAL), words("others_working", n=len(fine), names=names)))
     return tuple(lines)
-
-
-# --- incidents --------------------------------------------------------------------------------------------------------
-
-
-def incident_state(incident: IncidentView) -> str:
-    """Return the state whose mark stands beside an incident."""
-    if incident.resolved_at is not None:
-        return str(Health.OPERATIONAL)
-    if incident.cause is Cause.REGISTRATION:
-        states = {way.state for way in incident_ways(incident).values()}
-        if Registration.DELAYED in states and not states & {Registration.CLOSED, Registration.RESTRICTED}:
-            return str(Health.DEGRADED)
-    return worst_state(incident)
-
-
-def worst_state(incident: IncidentView) -> str:
-    """Return the state an incident reached at its worst, for lists of the past."""
-    return {
-        Impact.NONE: str(Health.UNKNOWN),
-        Impact.MINOR: str(Health.DEGRADED) if incident.cause is Cause.OUTAGE else str(Health.PARTIAL),
-        Impact.MAJOR: str(Health.PARTIAL),
-        Impact.CRITICAL: str(Health.MAJOR),
-    }[incident.impact]
-
-
-def affected(incident: IncidentView, words: Words, names: Mapping[str, str]) -> str:
-    """Return the names of every component that was part of it."""
-    called = (names.get(part) or plain(incident.component_names.get(part, part), 60) for part in incident.components)
-    return words.join(called)
-
-
-def incident_title(incident: IncidentView, words: Words, names: Mapping[str, str]) -> str:
-    """Return a person's title, or the rules' own: "DeepSeek: sign-up is limited to phone numbers from China (+86)"."""
-    if incident.title:
-        return plain(incident.title, 140)
-    service = plain(incident.service_name, 60)
-    if incident.cause is Cause.REGISTRATION:
-        ways = incident_ways(incident)
-        clause = sign_up_clause(list(ways.values()), words) if ways else words("signup_partly")
-        return words("title_outage", service=service, clause=clause)
-    health = (
-        "major" if incident.impact is Impact.CRITICAL else "partial" if incident.impact is Impact.MAJOR else "degraded"
-    )
-    return words(
-        "title_past_outage", service=service, names=affected(incident, words, names), health=words(f"was_{health}")
-    )
-
-
-def incident_ways(incident: IncidentView) -> dict[Method, Way]:
-    """Return the ways that name an incident: as they stand while it is open, so that it says what the page says.
-
-    Afterwards, or while they are open again and watched, as they stood when fewest of them were open.
-    """
-    held: dict[Method, Way] = {}
-    worst: dict[Method, Way] = {}
-    shut = (Registration.CLOSED, Registration.RESTRICTED)
-    for event in incident.events:
-        if not isinstance(event.what, RegistrationChanged):
-            continue
-        way = way_from(event.what)
-        if way.state is Registration.UNKNOWN:
-            held.pop(way.method, None)
-        else:
-            held[way.method] = way
-        if len(pick(held.values(), *shut)) >= len(pick(worst.values(), *shut)):
-            worst = dict(held)
-    troubled = pick(held.values(), *shut, Registration.DELAYED)
-    return held if troubled and incident.resolved_at is None else worst
-
-
-def lead_sentence(incident: IncidentView, words: Words) -> str:
-    """Return who saw it first, and by how much; empty without a matching announcement."""
-    if incident.lead_s is None:
-        return ""
-    if abs(incident.lead_s) <= SAME_TIME_S:
-        return words("same_time")
-    key = "we_saw_first" if incident.lead_s > 0 else "vendor_first"
-    return words(key, duration=words.duration(abs(incident.lead_s)))

@@ -223,10 +223,11 @@ def opened(teller: Teller, event: IncidentEvent, what: Opened) -> list[Entry]:
     if reason is None and any(isinstance(other.what, RegistrationChanged) for other in teller.incident.events):
         return []
     words, names = teller.words, [teller.name(part) for part in what.components]
+    names = names or [plain(teller.incident.service_name, 60)]
     if reason is None:
         return [fact(event, "partial_outage", words("event_opened_ok", names=words.join(names)))]
     worst = max(what.health.values(), key=lambda health: health.rank, default=Health.UNKNOWN)
-    if worst.severity and names:
+    if worst.severity and what.components:
         clause = capital(health_clause(worst, names, words))
         sentence = words("event_worse", clause=clause, reason=words.of(reason))
     else:

@@ -6,7 +6,8 @@ import streamlit as st
 
 from dashboard.console import shared
 from dashboard.scene import block, in_zone
-from dashboard.sentences import incident_title, names_of
+from dashboard.sentences import names_of
+from dashboard.titles import incident_title
 from dashboard.words import capital
 from monitor.core.commands import HideIncident, PostUpdate, PublishIncident, ResolveIncident, WritePostmortem
 from monitor.core.model.states import Impact, IncidentStatus

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
-from dashboard import charts
 from dashboard.data import bucket
-from dashboard.live import shared
-from dashboard.sentences import name_of, worst_state
+from dashboard.live import figures, shared
+from dashboard.sentences import name_of
+from dashboard.titles import worst_state
 from monitor.core.catalogue import ComponentKind
 from monitor.store.reads.views import ComponentView, LatencyPoint
 
@@ -52,12 +52,12 @@ def figure(visit: shared.Visit, part: ComponentView, hours: int) -> None:
     what = part.latency.what if part.latency else "response"
     since = now - timedelta(hours=hours)
     spans = [
-        charts.Span(max(item.started_at, since), item.resolved_at or now, worst_state(item), item.id)
+        figures.Span(max(item.started_at, since), item.resolved_at or now, worst_state(item), item.id)
         for item in (*visit.snapshot.open_incidents, *visit.snapshot.past_incidents)
         if part.id in item.components and (item.resolved_at or now) > since
     ]
     st.plotly_chart(
-        charts.latency_figure(points, spans, charts.Window(since, now, step), what, words, visit.theme),
+        figures.latency_figure(points, spans, figures.Window(since, now, step), what, words, visit.theme),
         width="stretch",
         theme=None,
         alt=words("chart_alt", what=words(what), name=name_of(part, words)),
@@ -67,7 +67,7 @@ def figure(visit: shared.Visit, part: ComponentView, hours: int) -> None:
     zone = words("zone_local", zone=words.zone_label) + words("full_stop").rstrip()
     st.html(f'<p class="age">{words("chart_hint")} {zone}</p>')
     name = f"{part.id.replace('/', '-')}-{hours}h.csv"
-    st.download_button(words("csv"), charts.as_csv(points), file_name=name, mime="text/csv", key="csv")
+    st.download_button(words("csv"), figures.as_csv(points), file_name=name, mime="text/csv", key="csv")
 
 
 def series(

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboard import sentences, timeline
+from dashboard import sentences, timeline, titles
 from dashboard.parts import weakest
 from dashboard.scene import slug
 from dashboard.words import Words, speak
@@ -158,7 +158,7 @@ def incident_row(incident: IncidentView, snapshot: Snapshot, url: str, words: Wo
     extra = {"showcase": False, "start_date": None, "only_show_if_degraded": False}
     return common | {
         "id": key,
-        "name": sentences.incident_title(incident, words, names),
+        "name": titles.incident_title(incident, words, names),
         "status": str(incident.status),
         "monitoring_at": stamp(watched[-1]) if watched else None,
         "resolved_at": stamp(incident.resolved_at),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from html import escape
 
-from dashboard import sentences, timeline
+from dashboard import sentences, timeline, titles
 from dashboard.palette import BADGE, DARK, colour
 from dashboard.scene import slug
 from dashboard.words import speak, web_address
@@ -65,7 +65,7 @@ def stories(snapshot: Snapshot, url: str) -> list[tuple[str, str, str, datetime,
             f"{words('quote', text=entry.quote) if entry.quote else ''}"
             for entry in timeline.entries(incident, words, names)
         )
-        title = f"{sentences.incident_title(incident, words, names)} ({words.of(incident.status).lower()})"
+        title = f"{titles.incident_title(incident, words, names)} ({words.of(incident.status).lower()})"
         address = f"{url}/incidents/{slug(incident.id)}"
         told.append((address, title, body, incident.started_at, incident.updated_at))
     return told

@@ -14,7 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from dashboard import sentences
+from dashboard import sentences, titles
 from dashboard.method import method_page
 from dashboard.scene import Scene, asset, by_month, environment, slug
 from dashboard.words import others
@@ -71,7 +71,7 @@ def scene_pages(scene: Scene, catalogue: Catalogue) -> Iterator[tuple[str, bytes
     yield "/", page(scene, "index.html", "/", words("page_title", headline=said), said, lines=lines)
     for incident in (*snapshot.open_incidents, *snapshot.past_incidents):
         path = f"/incidents/{slug(incident.id)}"
-        title = sentences.incident_title(incident, words, scene.names)
+        title = titles.incident_title(incident, words, scene.names)
         yield path, page(scene, "incident.html", path, f"{title} · Chatwatch", title, incident=incident)
     months = by_month((*snapshot.open_incidents, *snapshot.past_incidents), words)
     yield "/history", page(scene, "history.html", "/history", f"{words('history')} · {brand}", said, months=months)

@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from monitor.core.entities import Alert
 from monitor.core.model.alert_rules import Rule, row, rule_named
-from monitor.core.model.alerting import Severity
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health
@@ -18,6 +17,7 @@ from monitor.text.signup import Say, sign_up
 
 _CLOSED: Mapping[str, Iterable[StrEnum]] = {
     "health": Health,
+    "worst": Health,
     "indicator": Health,
     "reason": Reason,
     "registration": Registration,
@@ -30,12 +30,11 @@ _WITH_CODE = ("reason", "warning")
 def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, plain: Say) -> str:
     """Return what is wrong where: "DeepSeek API is down". ``where`` must be harmless already.
 
-    An outage keeps its word to the end, so that its last notice reads like its first.
+    A component's trouble is told in the words of the page, as it is now; its end by what it was at its worst.
     """
     summary = alert.summary
     if alert.rule is Rule.COMPONENT_DOWN:
-        slow = alert.severity is not Severity.PAGE and summary.get("health") == Health.DEGRADED
-        return words.fill("health_clause", Health.DEGRADED if slow else Health.MAJOR, name=where)
+        return words.fill("health_clause", _health(alert, resolved), name=where)
     if alert.rule is Rule.DIGEST:
         return words.section("digest", "over") if resolved else _digest(alert, words)
     facts = {
@@ -49,6 +48,12 @@ def alert_line(alert: Alert, where: str, resolved: bool, words: Lexicon, plain: 
         facts["sign_up"] = sign_up(alert, resolved, words, plain)
     line = words.fill("rule", row(alert.rule).words, where=where, **facts)
     return line.strip().rstrip(":： ")  # without its facts a rule still has a readable line
+
+
+def _health(alert: Alert, resolved: bool) -> Health:
+    """Return the state that an alert about a component is told by."""
+    words = [alert.summary.get("worst") if resolved else None, alert.summary.get("health")]
+    return next((health for word in words for health in Health if health.value == word), Health.MAJOR)
 
 
 def _digest(alert: Alert, words: Lexicon) -> str:

@@ -14,8 +14,8 @@ import streamlit as st
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
-from dashboard import charts, serve
-from dashboard.live import shared
+from dashboard import serve
+from dashboard.live import figures, shared
 from dashboard.parts import with_gaps
 from dashboard.scene import block, by_month
 from dashboard.words import speak
@@ -95,15 +95,15 @@ def test_the_block_stays_the_same_while_only_seconds_pass() -> None:
     assert block("index.html", later, Language.EN, "light") == first
 
 
-def window(now: datetime) -> charts.Window:
-    return charts.Window(now - timedelta(hours=24), now, timedelta(minutes=15))
+def window(now: datetime) -> figures.Window:
+    return figures.Window(now - timedelta(hours=24), now, timedelta(minutes=15))
 
 
 def test_failures_are_drawn_over_the_bucket_in_which_they_happened() -> None:
     start = sample.NOW - timedelta(minutes=30)
     points = [LatencyPoint(start, None, None, 15, {"service.overloaded": 5})]
-    span = charts.Span(start, start + timedelta(minutes=15), "major_outage", "outage")
-    figure = charts.latency_figure(points, [span], window(sample.NOW), "ttft", speak(Language.EN), "light")
+    span = figures.Span(start, start + timedelta(minutes=15), "major_outage", "outage")
+    figure = figures.latency_figure(points, [span], window(sample.NOW), "ttft", speak(Language.EN), "light")
     bar = next(trace for trace in figure.data if trace.type == "bar")
     half = timedelta(milliseconds=bar.width / 2)
     shade = figure.layout.shapes[0]
@@ -112,7 +112,7 @@ def test_failures_are_drawn_over_the_bucket_in_which_they_happened() -> None:
 
 def test_a_chart_of_a_day_shows_the_day_however_little_of_it_is_known() -> None:
     points = [LatencyPoint(sample.NOW - timedelta(minutes=30), 1.0, 2.0, 15, {})]
-    figure = charts.latency_figure(points, [], window(sample.NOW), "ttft", speak(Language.EN), "light")
+    figure = figures.latency_figure(points, [], window(sample.NOW), "ttft", speak(Language.EN), "light")
     first, last = figure.layout.xaxis.range
     assert last - first == timedelta(hours=24)
 
@@ -120,8 +120,8 @@ def test_a_chart_of_a_day_shows_the_day_however_little_of_it_is_known() -> None:
 def test_charts_show_percentiles_failures_and_incidents() -> None:
     now = sample.NOW
     points = sample.latency(now, "ttft", 1.5, 18.0).recent
-    span = charts.Span(now - timedelta(hours=4), now, "partial_outage", "outage")
-    figure = charts.latency_figure(points, [span], window(now), "ttft", speak(Language.EN), "dark")
+    span = figures.Span(now - timedelta(hours=4), now, "partial_outage", "outage")
+    figure = figures.latency_figure(points, [span], window(now), "ttft", speak(Language.EN), "dark")
     names = {trace.name for trace in figure.data if trace.name}
     assert {"p50", "p95", "It says that it is overloaded"} <= names
     assert figure.layout.yaxis.type == "log"
@@ -138,7 +138,7 @@ def test_the_history_is_grouped_by_the_months_of_the_reader() -> None:
 
 def test_a_chart_without_failures_says_so() -> None:
     points = sample.latency(sample.NOW, "response", 0.4).recent
-    figure = charts.latency_figure(points, [], window(sample.NOW), "response", speak(Language.ZH), "light")
+    figure = figures.latency_figure(points, [], window(sample.NOW), "response", speak(Language.ZH), "light")
     assert any(note.text == "此时间窗内没有问题。" for note in figure.layout.annotations)
 
 
@@ -172,7 +172,7 @@ def test_the_foot_of_the_live_page_leads_to_the_status_page(address: str, link: 
 
 
 def test_the_csv_holds_numbers_and_codes_alone() -> None:
-    lines = charts.as_csv(sample.latency(sample.NOW, "ttft", 1.5, 18.0).recent).decode().splitlines()
+    lines = figures.as_csv(sample.latency(sample.NOW, "ttft", 1.5, 18.0).recent).decode().splitlines()
     assert lines[0] == "at_utc,looks,p50_s,p95_s,service.overloaded,service.timeout.queued"
     assert len(lines) == 97
     assert not [cell for line in lines[1:] for cell in line.split(",") if cell[:1] in ("=", "+", "-", "@")]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dashboard import charts, palette
+from dashboard import palette
+from dashboard.live import figures
 from dashboard.scene import asset
 from dashboard.web import feeds
 from monitor.core.model.states import Health
@@ -40,5 +41,5 @@ def test_the_style_sheet_has_every_colour_on_both_papers() -> None:
 
 @pytest.mark.parametrize("theme", [palette.LIGHT, palette.DARK])
 def test_a_chart_has_the_papers_ink_and_five_greys(theme: str) -> None:
-    assert len(set(palette.tints(theme))) == charts.SHOWN
+    assert len(set(palette.tints(theme))) == figures.SHOWN
     assert palette.tints(theme)[0] == palette.colour("ink", theme)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import pytest
 
-from dashboard import sentences, timeline
+from dashboard import sentences, timeline, titles
 from dashboard.parts import weakest
 from dashboard.scene import in_zone, time_tag
 from dashboard.words import capital, speak, web_address
@@ -251,7 +251,7 @@ def test_what_began_together_is_named_and_called_a_guess() -> None:
 
 def test_who_saw_it_first_is_said_with_minutes() -> None:
     words = speak(Language.EN)
-    said = [sentences.lead_sentence(replace(outage(), lead_s=lead), words) for lead in (840.0, -300.0, 5.0, None)]
+    said = [titles.lead_sentence(replace(outage(), lead_s=lead), words) for lead in (840.0, -300.0, 5.0, None)]
     assert said == [
         "We saw it 14 min before the vendor said so",
         "The vendor said so 5 min before we saw it",
@@ -337,5 +337,5 @@ def test_an_open_incident_of_sign_up_is_named_by_what_holds_now(
     changes: tuple[tuple[Method, Registration], ...], over: bool, title: str, state: str
 ) -> None:
     incident = opened_ways(*changes, over=over)
-    assert sentences.incident_title(incident, speak(Language.EN), {}) == title
-    assert sentences.incident_state(incident) == state
+    assert titles.incident_title(incident, speak(Language.EN), {}) == title
+    assert titles.incident_state(incident) == state

@@ -75,7 +75,7 @@ def component_down(component: str, verdict: ComponentHealth, incident: Incident 
     """Return the condition of a component's trouble; it is over when its incident is, not at the first good look."""
     service = service_of(component)
     part = incident is not None and is_open(incident) and component in incident.components
-    if verdict.health.severity and not verdict.regional:
+    if verdict.health.severity and (part or not verdict.regional):  # what fails at one place only is not over yet
         loud = Severity.PAGE if verdict.health.severity >= Health.PARTIAL.severity else Severity.TICKET
         return (
             Condition(

@@ -19,6 +19,7 @@ from monitor.core.entities import Alert, Decision
 from monitor.core.maintenance import Window, covering
 from monitor.core.model.alert_rules import Audience, Rule, is_operators, row
 from monitor.core.model.alerting import AlertState, Severity, Why
+from monitor.core.model.states import Health
 
 
 def reconcile(alerts: Iterable[Alert], conditions: Iterable[Condition], now: datetime) -> tuple[Alert, ...]:
@@ -66,8 +67,19 @@ def _update(alert: Alert, condition: Condition) -> Alert:
         alert,
         severity=condition.severity if louder else alert.severity,
         incident=alert.incident or condition.incident,
-        summary=condition.summary,
+        summary={**condition.summary, **_worst(alert, condition)},
     )
+
+
+def _worst(alert: Alert, condition: Condition) -> Mapping[str, str]:
+    """Return how bad a component's trouble was at its worst, once it is less: what its end is told by."""
+    held = [state for state in map(_health_of, (alert.summary.get("worst"), alert.summary.get("health"))) if state]
+    worst, now = max(held, key=lambda state: state.severity, default=None), _health_of(condition.summary.get("health"))
+    return {"worst": worst.value} if worst and now and worst.severity > now.severity else {}
+
+
+def _health_of(fact: object) -> Health | None:
+    return next((health for health in Health if health.value == fact), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,6 +259,10 @@ def _compare(draft: _Draft, facts: Facts, failing: Mapping[str, ComponentHealth]
             _fails(draft, ComponentWorse, facts, name, verdict)
         elif verdict.health.severity < old.severity:
             draft.add(ComponentBetter(name, verdict.health), draft.now)
+    for name, health in before.items():  # fewer places see it than the quorum asks for: less, and not over
+        verdict_now = facts.verdicts.get(name)
+        if verdict_now is not None and verdict_now.regional and verdict_now.health.severity < health.severity:
+            draft.add(ComponentBetter(name, verdict_now.health), draft.now)
     watched = [name for name in before if name not in facts.removed]
     good = [name for name in watched if name not in failing and _is_good(facts.verdicts.get(name))]
     if len(good) < len(watched):

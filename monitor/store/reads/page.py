@@ -44,6 +44,8 @@ from monitor.store.reads.views import (
     UpstreamView,
     Uptime,
     WorkerView,
+    agreed,
+    blind_since,
 )
 from monitor.store.tables import table
 
@@ -78,6 +80,8 @@ class _Scene:
     now: datetime
     as_of: datetime | None
     stale: bool
+    unseen: Reason | None
+    """Why nothing can be told of any component now: nobody reports, or nobody who does sees anything."""
     index: Index
     audience: Audience
     windows: Sequence[Window]
@@ -96,8 +100,9 @@ def snapshot(engine: Engine, now: datetime, *, public: bool, history: bool = Tru
         since = now - timedelta(days=BARS)
         planned = list(held_windows(connection, since, now + ANNOUNCED))
         shown = recent(connection, since, audience)
-        scene = _Scene(connection, now, as_of, stale, index, audience, planned, shown, history)
-        return Snapshot(
+        unseen = Reason.NOT_RUNNING if stale else Reason.NETWORK if blind_since(workers, now) is not None else None
+        scene = _Scene(connection, now, as_of, stale, unseen, index, audience, planned, shown, history)
+        found = Snapshot(
             taken_at=now,
             as_of=as_of,
             stale=stale,
@@ -108,6 +113,7 @@ def snapshot(engine: Engine, now: datetime, *, public: bool, history: bool = Tru
             maintenances=_maintenances(scene),
             label=connection.scalar(select(CATALOGUE.c.label)) or "",
         )
+        return agreed(found)
 
 
 def _workers(connection: Connection) -> tuple[WorkerView, ...]:
@@ -199,7 +205,7 @@ def _components(scene: _Scene, shown: Sequence[Component]) -> list[ComponentView
 def _component(
     scene: _Scene, component: Component, row: Row[Any], bars: tuple[DayBar, ...], whole: Parts, observed: int | None
 ) -> ComponentView:
-    health = Health.UNKNOWN if scene.stale else Health(row.health)
+    health = Health.UNKNOWN if scene.unseen else Health(row.health)
     return ComponentView(
         id=component.id,
         service=component.service,
@@ -209,8 +215,8 @@ def _component(
         health=health,
         since=when_or_none(row.since_us),
         observed_at=when_or_none(observed),
-        reason=Reason.NOT_RUNNING if scene.stale else Reason(row.reason or Reason.NOT_RUNNING.value),
-        detail="" if scene.stale else row.detail,
+        reason=scene.unseen or Reason(row.reason or Reason.NOT_RUNNING.value),
+        detail="" if scene.unseen else row.detail,
         maintenance=covering(scene.windows, component.id, scene.now) is not None,
         days=bars,
         uptime=_uptime(whole),
@@ -234,7 +240,7 @@ def _budget(probes: Sequence[Probe], days: Sequence[DayBar]) -> Budget | None:
 
 
 def _unusual(row: Row[Any], scene: _Scene) -> Unusual | None:
-    shown = row.reason == Reason.UNUSUAL and row.unusual and not scene.stale
+    shown = row.reason == Reason.UNUSUAL and row.unusual and not scene.unseen
     return worst(unpack_or_none(tuple[Unusual, ...], row.unusual, "latency") or (), scene.now) if shown else None
 
 
@@ -248,7 +254,7 @@ def _registration(text: str, scene: _Scene) -> RegistrationView | None:
         return None
     if not state.methods:
         return None
-    overall = Health.UNKNOWN if scene.stale else registration.overall(state, scene.now)
+    overall = Health.UNKNOWN if scene.unseen else registration.overall(state, scene.now)
     return RegistrationView(overall, state.methods)
 
 

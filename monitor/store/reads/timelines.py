@@ -185,7 +185,7 @@ def views(connection: Connection, rows: Iterable[Row[Any]], audience: Audience) 
     if audience.public:
         named = {name for incident in shown for name in incident.related}
         audience = replace(audience, readable=_readable(connection, named))
-    return [_view(incident, events[incident.id], audience) for incident in shown]
+    return [incident_view(incident, events[incident.id], audience) for incident in shown]
 
 
 def _readable(connection: Connection, names: Iterable[str]) -> frozenset[str]:
@@ -221,7 +221,8 @@ def read_event(row: Row[Any]) -> IncidentEvent | None:
     return IncidentEvent(row.incident, row.seq, when(row.at_us), when(row.recorded_us), what, row.by)
 
 
-def _view(incident: Incident, events: Sequence[IncidentEvent], audience: Audience) -> IncidentView:
+def incident_view(incident: Incident, events: Sequence[IncidentEvent], audience: Audience) -> IncidentView:
+    """Return an incident as it is read; the states of its components now are those of the snapshot that it is in."""
     index = audience.index
     service = index.services.get(incident.service)
     names = {name: index.components[name].name for name in incident.components if name in index.components}
@@ -243,4 +244,5 @@ def _view(incident: Incident, events: Sequence[IncidentEvent], audience: Audienc
         public=incident.public,
         events=shown,
         lead_s=lead_s(incident, events),
+        good_since=incident.good_since,
     )

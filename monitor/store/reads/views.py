@@ -6,7 +6,7 @@ Times are aware UTC, durations seconds, ratios 0–1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
 from monitor.core.catalogue import ComponentKind, Probe
@@ -20,6 +20,9 @@ from monitor.core.model.observations import Certificate, Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamReading
+
+MAINTENANCE = "maintenance"
+"""The drawn state of a component on which planned work goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,11 @@ class ComponentView:
     learning: bool = False
     """It is operational by its status alone: what its page looks like on good days is not known yet."""
 
+    @property
+    def state(self) -> str:
+        """What is drawn and said of it: its health, or ``maintenance`` laid over that."""
+        return MAINTENANCE if self.maintenance else str(self.health)
+
 
 @dataclass(frozen=True, slots=True)
 class UpstreamView:
@@ -168,6 +176,10 @@ class IncidentView:
     events: tuple[IncidentEvent, ...]
     lead_s: float | None
     """Seconds by which we were ahead of the vendor's page (negative: behind); None without a matching announcement."""
+    good_since: datetime | None = None
+    """Since when all is good while it is watched whether that lasts."""
+    now: Mapping[str, str] | None = None
+    """Component of an open incident → its state now, as everything else in the snapshot shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,15 +230,45 @@ class Snapshot:
     @property
     def watching(self) -> tuple[WorkerView, ...]:
         """Workers that were not silent while another one reported: one that was ended neither sees nor is blind."""
-        newest = max((worker.seen_at for worker in self.workers), default=self.taken_at)
-        return tuple(worker for worker in self.workers if newest - worker.seen_at <= WORKER_LIMIT)
+        return watching(self.workers, self.taken_at)
 
     @property
     def blind_since(self) -> datetime | None:
         """Since when every reporting worker is blind; None while any of them sees."""
-        if not self.watching or any(worker.blind_since is None for worker in self.watching):
-            return None
-        return max(worker.blind_since for worker in self.watching if worker.blind_since)
+        return blind_since(self.workers, self.taken_at)
+
+
+def watching(workers: tuple[WorkerView, ...], now: datetime) -> tuple[WorkerView, ...]:
+    """Return the workers that were not silent while another one reported."""
+    newest = max((worker.seen_at for worker in workers), default=now)
+    return tuple(worker for worker in workers if newest - worker.seen_at <= WORKER_LIMIT)
+
+
+def blind_since(workers: tuple[WorkerView, ...], now: datetime) -> datetime | None:
+    """Return since when every reporting worker is blind; None while any of them sees."""
+    found = watching(workers, now)
+    if not found or any(worker.blind_since is None for worker in found):
+        return None
+    return max(worker.blind_since for worker in found if worker.blind_since)
+
+
+def agreed(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with its open incidents in the present state of their components.
+
+    Headline, title, mark, JSON and feed then cannot say different things of one component: what it is now is said once.
+    """
+    parts = {part.id: part for service in snapshot.services for part in service.components}
+
+    def state(part: ComponentView, cause: Cause) -> str:
+        """Who may sign up is told by an incident of its own, and is no outage."""
+        by_policy = cause is Cause.OUTAGE and part.health.severity and part.reason is Reason.OK
+        return str(Health.OPERATIONAL) if by_policy and not part.maintenance else part.state
+
+    def told(incident: IncidentView) -> IncidentView:
+        now = {name: state(parts[name], incident.cause) for name in incident.components if name in parts}
+        return replace(incident, now=now) if now else incident
+
+    return replace(snapshot, open_incidents=tuple(map(told, snapshot.open_incidents)))
 
 
 @dataclass(frozen=True, slots=True)
