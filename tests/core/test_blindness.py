@@ -5,8 +5,9 @@ from itertools import combinations
 import pytest
 
 from monitor.core.catalogue import Catalogue, Component, Probe
+from monitor.core.checks import probe_state, steps
 from monitor.core.doubt.independence import groups, registrable
-from monitor.core.doubt.network import Blindness, blindness, can_doubt, make_targets
+from monitor.core.doubt.network import Blindness, blindness, can_doubt, clear, make_targets
 from monitor.core.doubt.sight import Sight, seen
 from monitor.core.model.depth import DOUBTED, GOT, Depth, Reach, needed, passes
 from monitor.core.model.reasons import Outcome, Reason
@@ -214,3 +215,15 @@ def one(*, reach: Reach = Reach.HTTP, control: bool = False) -> Probe:
 def test_alone_a_probe_cannot_doubt(beside: Probe | None, can: bool) -> None:
     mine = probe("mine", "deepseek/web", target="chat.deepseek.com")
     assert can_doubt(mine, Catalogue(probes=(mine, *([beside] if beside else [])))) is can
+
+
+def test_a_look_that_was_found_to_be_ours_is_never_cleared_by_what_answered_before() -> None:
+    mine, other = probe("mine", "deepseek/web"), probe("other", "openai/web")
+    found = probe_state.new_probe_state("mine", "local")
+    for second in range(0, 60, 4):
+        found = steps.step(found, look(second, X, probe="mine"), mine)
+    assert found.is_doubtful
+    found = steps.step(found, look(90, N, probe="mine"), mine)
+    beside = steps.step(probe_state.new_probe_state("other", "local"), look(70, X, probe="other"), other)
+    here = [("mine", found), ("other", beside)]
+    assert clear(mine, found, here, make_targets(Catalogue(probes=(mine, other))), at(91)).is_doubtful

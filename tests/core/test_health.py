@@ -384,3 +384,18 @@ def test_a_verdict_is_never_worse_than_what_a_quorum_of_fresh_locations_saw(text
 def test_what_is_only_late_after_an_outage_is_not_said_to_fail() -> None:
     seen = state("o*5 x x s*8")
     assert (seen.health, seen.reason, seen.detail) == (Health.DEGRADED, Reason.SLOW, "")
+
+
+def places(*texts: str, now_s: float) -> Health:
+    held = probe(locations=("a", "b", "c"))
+    pairs = [(held, state(text, held, where)) for text, where in zip(texts, "abc", strict=False)]
+    return health.component_health(pairs, at(now_s)).health
+
+
+def test_a_location_that_falls_silent_in_its_outage_is_no_vote_for_health() -> None:
+    assert places("o*10 x*4", "o*10 x*4", "o*14", now_s=400) is Health.MAJOR
+    assert places("o*10 x*4", "o*10 x*14", "o*24", now_s=700) is Health.UNKNOWN  # one of the two fell silent
+    assert places("o*10 x*4", "o*10 x*4", "o*24", now_s=700) is Health.UNKNOWN
+    assert places("o*10 x*4", "o*10 x*4 o*60", "o*74", now_s=2200) is Health.OPERATIONAL  # the other saw it end
+    assert places("o*10 x*4", "o*10 x*4", "o*150", now_s=4400) is Health.OPERATIONAL  # what was seen has an age
+    assert places("o*14", "o*24", "o*24", now_s=700) is Health.OPERATIONAL

@@ -46,6 +46,8 @@ class ComponentHealth:
     """When the newest of its probes and locations changed, or fell silent: a worse verdict held until then."""
 
 
+SILENT_FOR = timedelta(hours=1)
+"""So long what a location saw before it fell silent speaks against health."""
 LEARNING = "learning"
 """How the detail of a good look begins that was judged by its status alone, as its page is not known yet."""
 UNSEEN = ComponentHealth(Health.UNKNOWN, reason=Reason.NOT_RUNNING)
@@ -141,6 +143,10 @@ def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> 
     needed = quorum(len(voters), probe.policy)
     ranks = sorted((state.health.severity for state in voters), reverse=True)
     agreed = ranks[needed - 1]
+    if not agreed and (gone := _gone_in_trouble(probe, states, ranks, now)):
+        last = max(state.evidence_at for state in gone if state.evidence_at is not None)
+        newest = max(state.evidence_at for state in voters if state.evidence_at is not None)
+        return ComponentHealth(Health.UNKNOWN, last + stale_after(probe), Reason.NOT_RUNNING, observed_at=newest), True
     regional = not agreed and bool(ranks[0])
     behind = [state for state in voters if state.health.severity >= (agreed or ranks[0])]
     health = Health.DEGRADED if regional else _BY_SEVERITY[min(agreed, max(1, probe.impact_when_down.severity))]
@@ -165,6 +171,26 @@ def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> 
         ),
         False,
     )
+
+
+def _gone_in_trouble(
+    probe: Probe, states: Sequence[ProbeState], ranks: Sequence[int], now: datetime
+) -> list[ProbeState]:
+    """Return the locations that fell silent while they saw trouble, if a quorum with them would still see it.
+
+    To leave is no vote for health. For an hour what they saw last keeps the others from saying that all is well.
+    """
+    gone = [
+        state
+        for state in states
+        if state.location in probe.locations
+        and state.health.severity
+        and not (state.is_doubtful or is_fresh(probe, state, now))
+        and state.evidence_at is not None
+        and now - state.evidence_at <= SILENT_FOR
+    ]
+    together = sorted([*ranks, *(state.health.severity for state in gone)], reverse=True)
+    return gone if gone and together[quorum(len(together), probe.policy) - 1] else []
 
 
 _BY_SEVERITY = (Health.OPERATIONAL, Health.DEGRADED, Health.PARTIAL, Health.MAJOR)

@@ -217,6 +217,8 @@ def clear(
     ``here`` are the states of its location's probes, by id. Only a look that fails after that counts: else a network
     that came back would make an outage of the last thing that it broke.
     """
+    if state.last_reason not in DOUBTED:
+        return state  # good, or found to be ours: it asks nothing, and at which gate it stopped is not known any more
     start = state.since if state.partial or state.down else state.failing_since
     sight = sight_of(state)
     ask = question(sight) if sight is not None else None
