@@ -94,7 +94,7 @@ class Prober:
         self.started_at = clock.now()
         self.config = config
         self.wire = _wire(config)
-        self.self_check = SelfCheck(self._ask, clock.now)
+        self.self_check = SelfCheck(self._ask, clock.now, self._clock_ahead)
         self._scheduler = AsyncIOScheduler(timezone=UTC)
         self._scheduler.add_listener(self._on_missed, EVENT_JOB_MISSED)
         self._scheduler.add_listener(self._on_overrun, EVENT_JOB_MAX_INSTANCES)
@@ -335,6 +335,10 @@ class Prober:
         secrets, suspected = secrets_of(watched.options), pace.to_json(watched.pace)
         memory = watched.memory if suspected is None else {**watched.memory, PACE: suspected}
         self.memories.keep(watched.probe.id, watched.probe.kind, memory, secrets, at.timestamp())
+
+    def _clock_ahead(self) -> timedelta | None:
+        """Return by how much our clock is ahead of what servers say, if enough of them said it."""
+        return self.wire.ground.time.ahead(clock.now(), clock.monotonic())
 
     async def _ask(self, probe: Probe) -> Result:
         """Look at a control target out of turn, as a further attempt of its last tick.

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Catalogue, Probe
+from monitor.core.doubt.clock import WRONG
 from monitor.core.doubt.network import (
+    SEES,
+    Blindness,
     Lookout,
     Targets,
     answered_for,
@@ -16,8 +19,9 @@ from monitor.core.doubt.network import (
     question,
     shared,
 )
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
-from monitor.core.model.reasons import Outcome
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.logs import Event, Room
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded
@@ -34,11 +38,16 @@ class SelfCheck:
     it began: otherwise the first service to be looked at after our own cable was pulled would be called down.
     """
 
-    def __init__(self, ask: Ask, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self, ask: Ask, now: Callable[[], datetime], clock_ahead: Callable[[], timedelta | None] = lambda: None
+    ) -> None:
         self._ask = ask
         self._now = now
         self._targets: Targets = make_targets(Catalogue())
         self._lookout = Lookout()
+        self._clock_ahead = clock_ahead
+        self._expired = False
+        """Certificates looked expired and our clock was wrong, so until it is right again."""
         self._asking: asyncio.Task[None] | None = None
         self.since: datetime | None = None
 
@@ -56,7 +65,11 @@ class SelfCheck:
 
     async def judge(self, result: Result) -> Result:
         """Return the result as it may be recorded: UNKNOWN when it is our own side that failed."""
-        self._settle(result)
+        wrong = self._wrong_clock() if self._expired or result.reason is Reason.CERTIFICATE_EXPIRED else SEES
+        self._expired = bool(wrong)
+        self._settle(result, wrong)
+        if wrong and result.reason is Reason.CERTIFICATE_EXPIRED:
+            return found_ours(result, wrong)
         sight = self._lookout.sights.get(result.run.probe)
         ask = question(sight) if sight is not None and result.outcome is Outcome.FAILED else None
         if ask is None:
@@ -65,13 +78,17 @@ class SelfCheck:
         here = [(name, sights.get(name)) for name in self._targets.probes]
         if not self.reason and answered_for(ask, result.run.probe, here, self._targets, now) in (None, ask.since):
             await self._ask_controls()
-            self._settle(result)
+            self._settle(result, wrong)
         why = shared(ask, sights, self._targets, self._now())
         return found_ours(result, why) if why else result
 
-    def _settle(self, result: Result) -> None:
-        """Judge by what was seen last."""
-        if not self._lookout.look(result, self._targets, self._now()):
+    def _settle(self, result: Result, wrong: Blindness) -> None:
+        """Judge by what was seen last, and by our clock if it was found to be ``wrong``."""
+        before = bool(self.reason)
+        self._lookout.look(result, self._targets, self._now())
+        if wrong:
+            self._lookout.blindness = wrong
+        if bool(self.reason) == before:
             return
         self.since = self._now() if self.reason else None
         place = result.run.location
@@ -81,6 +98,14 @@ class SelfCheck:
             log.warning(Event.BLINDNESS_BEGAN, text, place, why, error=why, location=place)
         else:
             log.info(Event.BLINDNESS_ENDED, "Own network of %s back", place, location=place)
+
+    def _wrong_clock(self) -> Blindness:
+        """Say that our clock is wrong, if servers that we believed before say so."""
+        ahead, now = self._clock_ahead(), self._now()
+        if ahead is None or abs(ahead) <= WRONG:
+            return SEES
+        ours, theirs = (f"{at:%Y-%m-%d %H:%M}" for at in (now, now - ahead))
+        return Blindness(coded(MessageCode.CLOCK_WRONG, ours=ours, theirs=theirs), Reason.CLOCK)
 
     async def _ask_controls(self) -> None:
         """Look at every control target now; looks asked for at the same time share one round."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from monitor import clock
+from monitor.core.doubt.clock import TrustedTime
 from monitor.core.model.observations import Certificate, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
@@ -33,6 +34,8 @@ class Ground:
     resolver: Resolver
     trust: Trust
     slots: Slots
+    time: TrustedTime = field(default_factory=TrustedTime)
+    """What servers said of the time over verified connections."""
 
 
 class Link:

@@ -1,11 +1,13 @@
 """Which failures are the vendor's and which our own: tables over gates, kinds of targets and times."""
 
+from datetime import timedelta
 from itertools import combinations
 
 import pytest
 
 from monitor.core.catalogue import Catalogue, Component, Probe
 from monitor.core.checks import probe_state, steps
+from monitor.core.doubt.clock import TrustedTime
 from monitor.core.doubt.independence import groups, registrable
 from monitor.core.doubt.network import Blindness, blindness, can_doubt, clear, make_targets
 from monitor.core.doubt.sight import Sight, seen
@@ -227,3 +229,25 @@ def test_a_look_that_was_found_to_be_ours_is_never_cleared_by_what_answered_befo
     beside = steps.step(probe_state.new_probe_state("other", "local"), look(70, X, probe="other"), other)
     here = [("mine", found), ("other", beside)]
     assert clear(mine, found, here, make_targets(Catalogue(probes=(mine, other))), at(91)).is_doubtful
+
+
+def test_two_servers_that_agree_tell_how_far_our_clock_is_off() -> None:
+    heard = TrustedTime()
+    heard.heard("api.deepseek.com", "Mon, 05 Jan 2026 00:00:00 GMT", 100.0)
+    assert heard.ahead(at(0), 100.0) is None
+    heard.heard("chat.deepseek.com", "Mon, 05 Jan 2026 00:00:10 GMT", 110.0)
+    assert heard.ahead(at(0), 100.0) is None  # the same vendor is one witness
+    heard.heard("openai.com", "Mon, 05 Jan 2026 00:00:20 GMT", 120.0)
+    assert heard.ahead(at(60), 160.0) == timedelta(0)
+    for days in (-730, -1, 1, 730):
+        assert heard.ahead(at(60) + timedelta(days=days), 160.0) == timedelta(days=days)
+    heard.heard("wrong.example", "Mon, 05 Jan 2009 00:00:00 GMT", 120.0)
+    assert heard.ahead(at(60), 160.0) == timedelta(0)
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Jan 2026 00:00:00 GMT"])
+def test_a_date_that_makes_no_sense_is_left_out(date: str) -> None:
+    heard = TrustedTime()
+    for host in ("a.example", "b.test"):
+        heard.heard(host, date, 1e6)
+    assert heard.ahead(at(0), 0.0) is None

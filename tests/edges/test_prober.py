@@ -318,6 +318,30 @@ def test_controls_behind_a_firewall_do_not_hide_an_outage() -> None:
     assert driven.run_by_the_wall(play()).reason is Reason.CONNECT
 
 
+def test_an_expired_certificate_is_not_the_vendors_while_our_clock_is_wrong() -> None:
+    ahead: list[timedelta | None] = [timedelta(days=730)]
+
+    async def ask(probe: Probe) -> Result:
+        raise AssertionError(f"nobody else is there: {probe.id}")
+
+    eyes = SelfCheck(ask, lambda: NOW, lambda: ahead[0])
+    eyes.watch(Catalogue(probes=(Probe("shop-page", "shop/web", "http", 30, 5.0, target="shop.example"),)))
+
+    async def play() -> None:
+        judged = await eyes.judge(result("shop-page", Reason.CERTIFICATE_EXPIRED))
+        assert judged.reason is Reason.CLOCK
+        assert "clock_wrong" in eyes.reason
+        for wrong in (timedelta(days=-730), timedelta(hours=-1)):
+            ahead[0] = wrong
+            assert (await eyes.judge(result("shop-page", Reason.CERTIFICATE_EXPIRED))).reason is Reason.CLOCK
+        for right in (timedelta(seconds=30), None):
+            ahead[0] = right
+            judged = await eyes.judge(result("shop-page", Reason.CERTIFICATE_EXPIRED))
+            assert (judged.reason, eyes.reason) == (Reason.CERTIFICATE_EXPIRED, "")
+
+    driven.run_by_the_wall(play())
+
+
 def test_results_wait_until_they_are_acknowledged() -> None:
     async def play() -> None:
         ours, theirs = socket.socketpair()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor import clock
 from monitor.core.model.reasons import Reason
 from monitor.wire import Answer, Connection, Limits, Wire, WireError, certificates, dial
 from monitor.wire.tls import make_context
@@ -276,3 +277,36 @@ def test_no_server_may_choose_a_key_exchange_that_takes_us_a_fifth_of_a_second()
         exchanges = {cipher["kea"] for cipher in context.get_ciphers()}
         assert "kx-ecdhe" in exchanges
         assert "kx-dhe" not in exchanges
+
+
+def test_a_date_that_came_over_a_trusted_connection_is_remembered(authority: Authority) -> None:
+    head = b"HTTP/1.1 200 OK\r\nDate: Mon, 05 Jan 2026 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n"
+
+    async def main() -> list[timedelta | None]:
+        wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+        async with serve(says(head), authority.server()) as one, serve(says(head)) as plain:
+            await wire.fetch("GET", f"http://127.0.0.1:{plain}/", limits=LIMITS)
+            await wire.fetch("GET", f"https://127.0.0.1:{one}/", limits=LIMITS)
+            wire.ground.time.heard("other.example", "Mon, 05 Jan 2026 00:00:00 GMT", clock.monotonic())
+        return [wire.ground.time.ahead(datetime(2028, 1, 5, tzinfo=UTC), clock.monotonic())]
+
+    (ahead,) = driven.run(main())
+    assert ahead is not None
+    assert abs(ahead - timedelta(days=730)) < timedelta(minutes=1)
+
+
+def test_who_has_no_certificate_that_we_trust_says_nothing_of_the_time(authority: Authority, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "stranger"
+    elsewhere.mkdir()
+    stranger = Authority(elsewhere)
+
+    async def main() -> timedelta | None:
+        wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+        wire.ground.time.heard("other.example", "Mon, 05 Jan 2026 00:00:00 GMT", clock.monotonic())
+        async with serve(says(OK_HEAD), stranger.server()) as port:
+            with pytest.raises(WireError) as caught:
+                await wire.fetch("GET", f"https://127.0.0.1:{port}/", limits=LIMITS)
+        assert caught.value.reason is Reason.CERTIFICATE_UNTRUSTED
+        return wire.ground.time.ahead(datetime(2028, 1, 5, tzinfo=UTC), clock.monotonic())
+
+    assert driven.run(main()) is None

@@ -25,6 +25,7 @@ class MessageCode(StrEnum):
     FAIL_BEFORE_ANSWER = "fail_before_answer"
     FAIL_WITH_ANSWERS = "fail_with_answers"
     FAIL_BY_CLOCK = "fail_by_clock"
+    CLOCK_WRONG = "clock_wrong"
     NOT_CONFIRMED = "not_confirmed"
     WORKER_BLIND = "worker_blind"
     NO_ROUTE = "no_route"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
+DATE_CHARS = 64
 LOCATION_CHARS = 8000
 """RFC 9110, 4.1: what a client should at least support."""
 NO_LIMITS = Limits()
@@ -228,7 +229,10 @@ class _Opening:
         except BaseException:
             link.close()
             raise
-        return Exchange(link, request.target, talk, hop)
+        exchange = Exchange(link, request.target, talk, hop)
+        if request.target.scheme == "https" and (date := exchange.headers.get("date")):
+            self._ground.time.heard(request.target.host, date[:DATE_CHARS], clock.monotonic())
+        return exchange
 
     def _follow(self, request: Request, exchange: Exchange, location: str) -> Request:
         if len(location) > LOCATION_CHARS:
