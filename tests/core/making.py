@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.catalogue import Catalogue, Policy, Probe
 from monitor.core.checks import pace, probe_state, steps
 from monitor.core.doubt import network
-from monitor.core.model.incident_events import EventKind
+from monitor.core.incidents.event_json import decode, encode
+from monitor.core.model.incident_events import EventData, EventKind
 from monitor.core.model.observations import Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.scenario.notation import LETTERS, looks
 
 ALONE = network.make_targets(Catalogue())
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
+
+
+def whole(kind: str, data: Mapping[str, Any]) -> EventData:
+    """Read an event of which every field must be readable: a word written wrong is a fault of the test."""
+    found = decode(kind, data)
+    assert found is not None, f"{kind} cannot be read: {data}"
+    written = encode(found)
+    for name, value in data.items():
+        read = written.get(name, getattr(found, name))
+        assert json.dumps(read, default=str) == json.dumps(value, default=str), f"{kind}: {name} cannot be {value!r}"
+    return found
 
 
 def at(seconds: float) -> datetime:

@@ -17,7 +17,6 @@ from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.evaluation import ended
 from monitor.core.incidents import rules as incidents
 from monitor.core.incidents import transitions
-from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.incidents.rules import Facts
 from monitor.core.incidents.transitions import IllegalTransitionError
 from monitor.core.maintenance import Window
@@ -28,7 +27,7 @@ from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.replay import Judge, run
 from monitor.core.scenario.notation import LETTERS
 
-from .making import LEAST, at, look, probe, results
+from .making import LEAST, at, look, probe, results, whole
 
 K = EventKind
 API = "deepseek/api"
@@ -60,7 +59,7 @@ def decide(
 def note(incident: Incident, now_s: float, kind: EventKind = K.NOTE, **data: Any) -> Incident:
     return transitions.apply(
         incident,
-        IncidentEvent(incident.id, incident.last_seq + 1, at(now_s), at(now_s), decode_strictly(kind, data), "alice"),
+        IncidentEvent(incident.id, incident.last_seq + 1, at(now_s), at(now_s), whole(kind, data), "alice"),
     )
 
 
@@ -226,7 +225,7 @@ def test_a_pair_outside_the_table_is_refused(status: IncidentStatus | None, kind
         return
     incident = replace(opened(), status=status) if status else None
     with pytest.raises(IllegalTransitionError, match=kind.value):
-        transitions.apply(incident, IncidentEvent("x", 99, at(0), at(0), decode_strictly(kind, LEAST.get(kind, {}))))
+        transitions.apply(incident, IncidentEvent("x", 99, at(0), at(0), whole(kind, LEAST.get(kind, {}))))
 
 
 def test_events_out_of_order_and_empty_histories_are_refused() -> None:

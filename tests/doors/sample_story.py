@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.entities import IncidentEvent
-from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.model.incident_events import Cause, EventKind
 from monitor.core.model.states import Impact, IncidentStatus
 from monitor.store.reads.views import IncidentView
+from tests.core.making import whole
 
 CUT = "线上服务受到大规模恶意攻击，为持续提供服务，暂时限制了+86手机号以外的注册方式，已注册用户可以正常登录。"
 LIMITING = (
@@ -31,7 +31,7 @@ def event(name: str, seq: int, when: datetime, kind: EventKind, by: str = "", /,
         EventKind.OPENED: {"service": "deepseek", "cause": "outage"},
         EventKind.REGISTRATION_CHANGED: {"component": "deepseek/registration"},
     }
-    what = decode_strictly(kind, defaults.get(kind, {}) | data)
+    what = whole(kind, defaults.get(kind, {}) | data)
     return IncidentEvent(name, seq, when, when + timedelta(seconds=20), what, by)
 
 

@@ -23,7 +23,6 @@ from monitor.core.commands import Command, CommandError, CommandResult
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.registration import RegistrationState
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
-from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.maintenance import Maintenance
 from monitor.core.model.alerting import Sending, Verdict, Why
 from monitor.core.model.observations import Certificate, Result
@@ -38,6 +37,7 @@ from monitor.store.engine import begin, is_postgresql, open_engine, reading
 from monitor.store.leases import Claim
 from monitor.store.tables import table
 from monitor.store.transaction.states import load_state
+from tests.core.making import whole
 from tests.judgement import findings
 from tests.judgement.findings import Findings, Sent
 from tests.judgement.steps import CheckIn, Deliver, Foreign, Inherit, Looks, Order, Publish, RollUp, Step, Sweep
@@ -244,7 +244,7 @@ def _events(connection: Connection) -> Any:
             row.seq,
             when(row.at_us),
             when(row.recorded_us),
-            decode_strictly(row.kind, json.loads(row.data)),
+            whole(row.kind, json.loads(row.data)),
             row.by,
         )
         for row in _rows(connection, tables.IncidentEvent, "incident", "seq")

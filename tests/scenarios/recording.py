@@ -17,7 +17,6 @@ from monitor.core.components.health import ComponentHealth, component_health
 from monitor.core.doubt.network import Lookout, make_targets
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import ended
-from monitor.core.incidents.event_json import decode_strictly
 from monitor.core.judging.verdicts import shown_health
 from monitor.core.model.alerting import Severity, Why
 from monitor.core.model.incident_events import Cause
@@ -34,6 +33,7 @@ from monitor.store.results.raw import settled_id
 from monitor.store.results.rolling import STEP, add_results, close_level
 from monitor.store.tables import table
 from monitor.store.transaction.store import SqlStore
+from tests.core.making import whole
 
 ALERT, ALERT_EVENT, DECISION = table(tables.Alert), table(tables.AlertEvent), table(tables.Decision)
 INCIDENT_EVENT = table(tables.IncidentEvent)
@@ -120,7 +120,7 @@ class Recording:
                     row.seq,
                     when(row.at_us),
                     when(row.recorded_us),
-                    decode_strictly(row.kind, json.loads(row.data)),
+                    whole(row.kind, json.loads(row.data)),
                     row.by,
                 )
                 for row in connection.execute(select(INCIDENT_EVENT).order_by(text("rowid")))
