@@ -46,7 +46,8 @@ PROBES = (
 allow_networks: [127.0.0.0/8]
 listen: {{metrics: "127.0.0.1:{metrics}"}}
 locations: [berlin, tokyo]
-policies: {{default: {{recovery_window: 2s}}}}
+policies:
+  default: {{recovery_window: 2s, shortest_outage: 1s, failure_ratio: 0.45, false_pages_per_year: 1000}}
 services:
   - id: sim
     name: Simulated
