@@ -20,7 +20,7 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.reads.views import LatencyPoint, ServiceView, Snapshot, agreed
 
 DEFAULT_DATABASE = "sqlite:///var/chatwatch.db"

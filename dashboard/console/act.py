@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from monitor import clock, flow
 from monitor.core.commands import Command
 from monitor.flow import CommandError, accounts
-from monitor.store.engine import AWAY, StoreError, open_engine
+from monitor.store.connection.engine import AWAY, StoreError, open_engine
 
 SLOW_AFTER = 5
 WAIT_S = 60.0

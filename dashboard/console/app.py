@@ -13,7 +13,7 @@ from dashboard.data import database_url
 from dashboard.palette import DARK, variables
 from dashboard.words import Words, words_for
 from monitor import clock
-from monitor.store.engine import AWAY, StoreError
+from monitor.store.connection.engine import AWAY, StoreError
 
 EVERY_S = 10
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,60}")

@@ -22,7 +22,7 @@ from dashboard.web.render import pages
 from monitor import clock
 from monitor.logs import set_up
 from monitor.runtime.away import database_refused
-from monitor.store.engine import StoreError
+from monitor.store.connection.engine import StoreError
 
 WRITTEN = ".chatwatch-files"
 

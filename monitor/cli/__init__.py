@@ -100,7 +100,7 @@ def main() -> None:
 
     from monitor.runtime.away import database_refused
     from monitor.runtime.programs import database_url
-    from monitor.store.engine import StoreError
+    from monitor.store.connection.engine import StoreError
 
     try:
         chatwatch()

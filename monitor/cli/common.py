@@ -73,7 +73,7 @@ def tell(error: ConfigError) -> None:
 
 def open_database(*, read_only: bool = False) -> Any:
     """Return the engine of the database that the environment names, brought up to date unless only read."""
-    from monitor.store.engine import open_engine
+    from monitor.store.connection.engine import open_engine
     from monitor.store.upgrade import migrate
 
     engine = open_engine(database_url(), read_only=read_only)

@@ -49,7 +49,7 @@ def _database() -> Iterator[Finding]:
     from sqlalchemy import text
     from sqlalchemy.exc import SQLAlchemyError
 
-    from monitor.store.engine import StoreError, begin, open_engine
+    from monitor.store.connection.engine import StoreError, begin, open_engine
 
     url = database_url()
     try:
@@ -75,7 +75,7 @@ def _held(url: str) -> Iterator[Finding]:
     """Name the services whose looks could not be judged."""
     from monitor.recorder.quarantine import listed
     from monitor.runtime.places import quarantine_home
-    from monitor.store.engine import StoreError
+    from monitor.store.connection.engine import StoreError
 
     with contextlib.suppress(StoreError):  # told already
         home = quarantine_home(url)

@@ -113,7 +113,7 @@ def _supervise(groups: tuple[Group, ...], path: Path, location: str | None, conf
             return False
         return True
 
-    from monitor.store.engine import open_engine
+    from monitor.store.connection.engine import open_engine
 
     open_engine(database_url()).dispose()  # refuse an invalid address before anything starts
     set_up("supervisor")

@@ -36,7 +36,7 @@ from monitor.simulator.play import serve
 from monitor.simulator.scenario import Scenario, load_scenario
 from monitor.simulator.state import Sign
 from monitor.simulator.vendor import Vendor
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.tables import LoginSession
 from monitor.store.upgrade import migrate
 from monitor.wire import Wire

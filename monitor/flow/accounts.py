@@ -18,7 +18,7 @@ from monitor.core.commands import CommandError
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.engine import begin, reading
+from monitor.store.connection.engine import begin, reading
 from monitor.store.transaction.session import session_on
 
 SESSION_LASTS = timedelta(hours=12)

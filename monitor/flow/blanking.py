@@ -14,7 +14,7 @@ from monitor.core.model.states import Health
 from monitor.core.schedule import micros as us
 from monitor.store.catalogues import load_index
 from monitor.store.codec import DAY, SECOND
-from monitor.store.engine import begin
+from monitor.store.connection.engine import begin
 from monitor.store.transaction.store import COMPONENT, COMPONENT_DAY, SERIES, SPAN, days_changed
 
 

@@ -18,7 +18,7 @@ from monitor.flow.telling import news_of, tell
 from monitor.logs import Event, Room
 from monitor.store import tables
 from monitor.store.codec import DamagedRowError
-from monitor.store.engine import begin, is_away
+from monitor.store.connection.engine import begin, is_away
 from monitor.store.transaction.session import session_on
 from monitor.store.transaction.store import SqlStore
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from monitor.core.alerts import alertmanager
 from monitor.core.evaluation import Evaluation
 from monitor.flow.telling import news_of, tell
-from monitor.store.engine import begin
+from monitor.store.connection.engine import begin
 from monitor.store.transaction.store import SqlStore
 
 

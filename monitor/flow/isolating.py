@@ -18,7 +18,7 @@ from monitor.core.model.observations import Observation, Result
 from monitor.core.model.reasons import Reason
 from monitor.logs import Event, Room
 from monitor.store.catalogues import load_index
-from monitor.store.engine import is_away, reading
+from monitor.store.connection.engine import is_away, reading
 
 log = Room("flow")
 

@@ -16,7 +16,7 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell
 from monitor.store.codec import unpack_or_none, us_or_none
-from monitor.store.engine import begin, is_postgresql, reading
+from monitor.store.connection.engine import begin, is_postgresql, reading
 from monitor.store.transaction.alerts import OUTBOX
 from monitor.store.transaction.store import SqlStore
 

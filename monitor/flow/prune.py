@@ -11,7 +11,7 @@ from sqlalchemy import Engine, MetaData, Table, delete, func, select, text
 
 from monitor.core.schedule import micros as us
 from monitor.store.codec import DAY
-from monitor.store.engine import begin, is_postgresql, reading
+from monitor.store.connection.engine import begin, is_postgresql, reading
 from monitor.store.results import raw
 from monitor.store.results.partitions import partition_name
 from monitor.store.results.rolling import HOUR, MINUTE, mark

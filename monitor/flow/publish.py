@@ -19,7 +19,7 @@ from monitor.logs import Event, Room
 from monitor.store import tables
 from monitor.store.catalogues import CATALOGUE, digest_of, is_sound
 from monitor.store.codec import pack, unpack_or_none
-from monitor.store.engine import CatalogueDamagedError, begin, reading
+from monitor.store.connection.engine import CatalogueDamagedError, begin, reading
 from monitor.store.maintenances import maintenance_row
 from monitor.store.transaction.session import session_on
 from monitor.store.transaction.store import COMPONENT, SERIES, SqlStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Engine, select
 
 from monitor.core.incidents.transitions import fold
-from monitor.store.engine import begin
+from monitor.store.connection.engine import begin
 from monitor.store.reads.timelines import read_event
 from monitor.store.transaction.incidents import INCIDENT_EVENT, put_incident
 

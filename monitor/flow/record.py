@@ -23,7 +23,7 @@ from monitor.core.schedule import micros as us
 from monitor.flow.isolating import Unjudged, one_by_one, separated, services
 from monitor.flow.telling import News, news_of, tell, timed
 from monitor.logs import Event, Room
-from monitor.store.engine import begin, is_away
+from monitor.store.connection.engine import begin, is_away
 from monitor.store.leases import Claim, lost
 from monitor.store.results import raw
 from monitor.store.results.partitions import ensure_partitions

@@ -14,7 +14,7 @@ from monitor.flow.record import Recorded
 from monitor.flow.telling import tell, timed
 from monitor.logs import Event, Room
 from monitor.store.catalogues import load_index
-from monitor.store.engine import begin, is_away, reading
+from monitor.store.connection.engine import begin, is_away, reading
 from monitor.store.transaction.store import SqlStore
 
 log = Room("flow")

@@ -40,3 +40,10 @@ class Contact:
                 return
             away_s = clock.monotonic() - self._since_s
         log.info(Event.DATABASE_BACK, "Database back after %.0f s", away_s, seconds=round(away_s, 1))
+
+
+def kind_of(error: BaseException) -> str:
+    """Name an error without its text, which may hold a statement's values or an address with a password."""
+    cause = getattr(error, "orig", None) or error
+    code = getattr(cause, "sqlite_errorname", "")
+    return f"{type(cause).__name__} {code}".strip()

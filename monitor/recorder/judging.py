@@ -19,7 +19,7 @@ from monitor.logs import Event, Room
 from monitor.recorder import quarantine
 from monitor.recorder.metrics import Counters, Seen
 from monitor.recorder.quarantine import ERROR_CHARS, Quarantine, Request
-from monitor.store.engine import is_away
+from monitor.store.connection.engine import is_away
 from monitor.store.leases import Claim
 from monitor.text.cleaner import plain
 from monitor.text.redaction import redact

@@ -15,15 +15,16 @@ from sqlalchemy.exc import DBAPIError
 from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.logs import Event, Room, hide, shown_database
+from monitor.recorder.contact import kind_of
 from monitor.recorder.delivery import LEASE_EVERY_S
-from monitor.recorder.guarding import PROVE_EVERY_S
+from monitor.recorder.durability.guarding import PROVE_EVERY_S
+from monitor.recorder.durability.spool import Spool, SpoolError
+from monitor.recorder.durability.spool import strays as spool_strays
 from monitor.recorder.metrics import Kept, Seen, registry_for
 from monitor.recorder.quarantine import BusyError, Quarantine, strays
-from monitor.recorder.recorder import RETRY_S, Recorder, kind_of
+from monitor.recorder.recorder import RETRY_S, Recorder
 from monitor.recorder.scrape import AlertIntake, Beats, application, serve
 from monitor.recorder.sharing import SHARE_EVERY_S
-from monitor.recorder.spool import Spool, SpoolError
-from monitor.recorder.spool import strays as spool_strays
 from monitor.runtime.configured import heard
 from monitor.runtime.frames import PEER_GONE, Inbox, from_prober, open_link, to_prober, watch_parent
 from monitor.runtime.listening import listener
@@ -40,7 +41,7 @@ from monitor.runtime.messages import (
 from monitor.runtime.places import quarantine_home, spool_directory
 from monitor.runtime.programs import split
 from monitor.runtime.reports import tell_reloaded, tell_started
-from monitor.store.engine import AWAY, StoreError, open_engine
+from monitor.store.connection.engine import AWAY, StoreError, open_engine
 
 log = Room("recorder")
 

@@ -25,8 +25,8 @@ from monitor.core.codec import CodecError, dumps_result, loads_result, to_json
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
-from monitor.recorder.records import append, record, records, rewrite, sync_directory
-from monitor.recorder.spool import turning_points
+from monitor.recorder.durability.records import append, record, records, rewrite, sync_directory
+from monitor.recorder.durability.spool import turning_points
 
 MOST_BYTES = 64 * 2**20
 RESULTS_AT_ONCE = 500

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
 import math
 import os
-import platform
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,15 +22,15 @@ from monitor.core.codec import CodecError, loads_result
 from monitor.core.model.observations import Result
 from monitor.core.schedule import micros
 from monitor.logs import Event, Room, hide
-from monitor.recorder.contact import Contact
+from monitor.recorder.contact import Contact, kind_of
 from monitor.recorder.delivery import Dispatcher
-from monitor.recorder.guarding import Guard
+from monitor.recorder.durability.guarding import Guard
+from monitor.recorder.durability.missed_ticks import missed_since, newest_ticks
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.judging import Judging
 from monitor.recorder.metrics import Counters, Kept, Seen
-from monitor.recorder.missed_ticks import missed_since, newest_ticks
 from monitor.recorder.quarantine import Quarantine
-from monitor.recorder.sharing import LATE_LOOK_S, ProbeMemorySync, Sharing, own_name
-from monitor.recorder.spool import Spool
+from monitor.recorder.sharing import LATE_LOOK_S, ProbeMemorySync, Sharing, own_name, worker_id
 from monitor.runtime.configured import heard
 from monitor.runtime.heap import give_back
 from monitor.runtime.messages import (
@@ -47,7 +45,7 @@ from monitor.runtime.messages import (
     Remembered,
 )
 from monitor.store import reads
-from monitor.store.engine import (
+from monitor.store.connection.engine import (
     AWAY,
     JOURNAL_LIMIT_BYTES,
     CatalogueDamagedError,
@@ -55,7 +53,7 @@ from monitor.store.engine import (
     fold_log,
     is_postgresql,
 )
-from monitor.store.limits import answered_within
+from monitor.store.connection.limits import answered_within
 from monitor.store.proof import Fault
 from monitor.store.upgrade import migrate
 
@@ -75,11 +73,6 @@ PRUNE_STEPS = 100
 """What is older than its keeping time goes at most so fast: other chores wait meanwhile."""
 LATE_LOOK = timedelta(seconds=3)
 """A tick of a probe that changed hands may still be looked at so much later, or up to half of its interval."""
-
-
-def worker_id(location: str, salt: str = "") -> str:
-    """Return a name that tells workers apart without telling anybody the machine's name."""
-    return f"{location}-{hashlib.sha256((platform.node() + salt).encode()).hexdigest()[:6]}"
 
 
 class Recorder:
@@ -498,10 +491,3 @@ def _answered(work: Callable[..., T], *arguments: Any, **named: Any) -> T:
 
 def _late_look(probe: Probe) -> timedelta:
     return max(LATE_LOOK, timedelta(seconds=min(probe.interval_s / 2, LATE_LOOK_S)))
-
-
-def kind_of(error: BaseException) -> str:
-    """Name an error without its text, which may hold a statement's values or an address with a password."""
-    cause = getattr(error, "orig", None) or error
-    code = getattr(cause, "sqlite_errorname", "")
-    return f"{type(cause).__name__} {code}".strip()

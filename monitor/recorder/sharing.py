@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import platform
 import secrets
 import threading
 from collections import deque
@@ -16,7 +18,7 @@ from monitor import clock
 from monitor.logs import Event, Room
 from monitor.runtime import messages
 from monitor.runtime.messages import JobReport, Remembered
-from monitor.store.engine import AWAY
+from monitor.store.connection.engine import AWAY
 from monitor.store.leases import Claim, database_time, release, take_leases
 from monitor.store.probe_memory import (
     StoredMemory,
@@ -48,6 +50,11 @@ MOST_REPORTS = 1_000
 """Reports of jobs that wait for the database; of more the newest."""
 NOTHING = StoredMemory(datetime.fromtimestamp(0, UTC), "")
 """What nobody remembers."""
+
+
+def worker_id(location: str, salt: str = "") -> str:
+    """Return a name that tells workers apart without telling anybody the machine's name."""
+    return f"{location}-{hashlib.sha256((platform.node() + salt).encode()).hexdigest()[:6]}"
 
 
 def own_name(directory: Path) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monitor.store.engine import parsed_url
+from monitor.store.connection.engine import parsed_url
 
 
 def spool_directory(database: str, location: str) -> Path:

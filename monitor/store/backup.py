@@ -19,7 +19,7 @@ from monitor import clock
 from monitor.core.model.alerting import Sending
 from monitor.core.schedule import from_micros as when
 from monitor.store import tables
-from monitor.store.engine import AWAY, StoreError, begin, is_postgresql, open_engine, parsed_url, reading
+from monitor.store.connection.engine import AWAY, StoreError, begin, is_postgresql, open_engine, parsed_url, reading
 from monitor.store.proof import Fault, fault_of
 from monitor.store.schema import check_schema, migrate, refuse_newer
 from monitor.store.tables import table

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from monitor.core.catalogue import Catalogue, Index, make_index
 from monitor.store import tables
 from monitor.store.codec import unpack
-from monitor.store.engine import CatalogueDamagedError, is_away
+from monitor.store.connection.engine import CatalogueDamagedError, is_away
 from monitor.store.tables import table
 
 CATALOGUE = table(tables.Catalogue)

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, ins
 
 from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.engine import begin, is_postgresql
+from monitor.store.connection.engine import begin, is_postgresql
 from monitor.store.tables import table
 
 LEASE = table(tables.Lease)

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.engine import begin, is_postgresql, reading
+from monitor.store.connection.engine import begin, is_postgresql, reading
 from monitor.store.leases import Claim, lost
 from monitor.store.tables import table
 

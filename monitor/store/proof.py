@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote
 
-from monitor.store.identity import file_identity
+from monitor.store.connection.identity import file_identity
 
 _MAGIC = b"SQLite format 3\0"
 _PATIENCE_S = 5.0

@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from monitor.store.engine import StoreError, begin, is_postgresql, reading
+from monitor.store.connection.engine import StoreError, begin, is_postgresql, reading
 
 _LOCK = 5_426_001
 """Key of the advisory lock that keeps two migrations apart."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, inspect, text
 
-from monitor.store.engine import reading
+from monitor.store.connection.engine import reading
 
 HEAD = "0005"
 """The schema version this program was written for: the newest migration's."""

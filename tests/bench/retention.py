@@ -25,7 +25,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.schedule import micros as us
 from monitor.recorder.recorder import REST_S
 from monitor.store.codec import DAY
-from monitor.store.engine import begin, open_engine
+from monitor.store.connection.engine import begin, open_engine
 from monitor.store.results.partitions import ensure_partitions
 from monitor.store.results.rolling import set_mark
 from monitor.store.upgrade import migrate

@@ -32,7 +32,7 @@ from monitor.core.model.observations import ChatTimes, Observation, Phases, Resu
 from monitor.core.model.reasons import Reason
 from monitor.prober.grid import Grid
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.bench.store import T0, catalogue
 

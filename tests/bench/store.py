@@ -24,7 +24,7 @@ from monitor.core.schedule import micros as us
 from monitor.core.schedule import slot
 from monitor.store import reads, tables
 from monitor.store.codec import DAY
-from monitor.store.engine import begin, open_engine
+from monitor.store.connection.engine import begin, open_engine
 from monitor.store.results.rolling import set_mark
 from monitor.store.tables import table
 from monitor.store.upgrade import migrate

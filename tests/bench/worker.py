@@ -30,7 +30,7 @@ from monitor.core.components import sketch
 from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import micros as us
 from monitor.store import tables
-from monitor.store.engine import begin, open_engine, reading
+from monitor.store.connection.engine import begin, open_engine, reading
 from monitor.store.results import raw
 from tests.bench.store import written_bytes
 from tests.doors.running import ROOT, Worker, worker

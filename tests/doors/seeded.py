@@ -13,7 +13,7 @@ from monitor.core.model.observations import ChatTimes, Observation, Phases, Resu
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.flow import accounts
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.doors import sample
 

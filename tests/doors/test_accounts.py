@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from monitor.flow import CommandError, accounts
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -20,7 +20,7 @@ from monitor.core.evaluation import MOST_FOREIGN
 from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.simulator.play import serve
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.doors.running import free_port, worker
 from tests.edges.flowing import T0, publish

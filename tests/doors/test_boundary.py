@@ -31,7 +31,7 @@ from monitor.core.model.upstream import UpstreamReading
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.scrape import application as worker_side
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.doors import seeded
 from tests.doors.running import free_port

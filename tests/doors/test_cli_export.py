@@ -23,7 +23,7 @@ from monitor.cli.past.exporting import inert
 from monitor.core.codec import loads_result
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from tests.doors import seeded
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ from monitor.core.model.reasons import Reason
 from monitor.recorder.quarantine import Quarantine
 from monitor.simulator.play import serve
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.doors.running import worker
 from tests.edges.flowing import MINUTE, T0, look, publish

@@ -24,7 +24,7 @@ from monitor.core.model.states import IncidentStatus
 from monitor.core.scenario import notation
 from monitor.core.scenario import play as scenario
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 
 SCENARIOS = Path(__file__).parents[1] / "scenarios"

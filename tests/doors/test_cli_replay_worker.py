@@ -24,7 +24,7 @@ from monitor.core.scenario.notation import seconds
 from monitor.simulator.play import serve
 from monitor.simulator.state import Sign
 from monitor.store import reads, tables
-from monitor.store.engine import open_engine, reading
+from monitor.store.connection.engine import open_engine, reading
 from monitor.store.reads.views import IncidentView
 from monitor.store.tables import table
 from tests.doors.running import PROBES, Worker, worker

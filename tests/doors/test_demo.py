@@ -30,7 +30,7 @@ from monitor.flow.accounts import log_in, set_password, who_is
 from monitor.simulator.play import serve
 from monitor.simulator.state import Sign
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 
 Looks = tuple[Config, dict[str, Observation], dict[tuple[str, Sign], Observation]]

@@ -19,7 +19,7 @@ from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome
 from monitor.simulator.play import serve
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from tests.doors.running import Worker, worker
 from tests.edges.places import fill, mounted, small
 

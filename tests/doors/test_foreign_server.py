@@ -22,7 +22,7 @@ from monitor import clock
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.reads.views import ComponentView, Latency
 
 ROOT = Path(__file__).parent.parent.parent

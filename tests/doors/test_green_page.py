@@ -30,7 +30,7 @@ from monitor.simulator import pages as simulated
 from monitor.simulator.play import serve
 from monitor.store import reads
 from monitor.store.codec import pack, unpack
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.reads.views import ComponentView, Snapshot
 from monitor.store.upgrade import migrate
 from monitor.text.lexicon import Language, lexicon

@@ -22,7 +22,7 @@ from monitor.core.model.registration import Method, MethodReading, Registration,
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.doors.test_live import drawn, environment
 from tests.doors.test_web import Elements

@@ -25,7 +25,7 @@ from monitor.core.entities import Alert
 from monitor.core.model.alert_rules import Foreign
 from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from tests.doors.hostile import HOSTILE
 from tests.doors.running import free_port
 from tests.doors.test_secrets import environ, fetched, page, program, until

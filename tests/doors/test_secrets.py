@@ -24,7 +24,7 @@ from monitor.cli import chatwatch
 from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
 from monitor.runtime.away import database_refused
-from monitor.store.engine import StoreError, open_engine
+from monitor.store.connection.engine import StoreError, open_engine
 from monitor.store.upgrade import migrate
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded

@@ -26,7 +26,7 @@ from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.schedule import slot, ticks_between
 from monitor.simulator.play import serve
 from monitor.store import reads, tables
-from monitor.store.engine import begin, open_engine
+from monitor.store.connection.engine import begin, open_engine
 from monitor.store.leases import PRESENCE
 from monitor.store.probe_memory import load_memories
 from monitor.store.tables import table

@@ -19,7 +19,7 @@ from monitor.logs import Event
 from monitor.simulator.play import serve
 from monitor.simulator.vendor import Vendor
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from tests.doors.running import KEY, ROOT, Worker, alive, leaks, worker
 
 pytestmark = pytest.mark.slow

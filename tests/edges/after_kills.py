@@ -13,9 +13,9 @@ from monitor import flow
 from monitor.core.model.observations import RunId
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
-from monitor.recorder.spool import Spool
+from monitor.recorder.durability.spool import Spool
 from monitor.store import reads, tables
-from monitor.store.engine import is_postgresql, reading
+from monitor.store.connection.engine import is_postgresql, reading
 from monitor.store.results.rolling import HOUR, MINUTE, mark
 from monitor.store.tables import table
 from tests.edges import flowing

@@ -17,7 +17,7 @@ from monitor.core.schedule import micros as us
 from monitor.flow.notices import LEASE
 from monitor.store import schema
 from monitor.store.backup import backup
-from monitor.store.engine import open_engine, reading
+from monitor.store.connection.engine import open_engine, reading
 from monitor.store.transaction.alerts import ALERT, OUTBOX
 from monitor.store.upgrade import migrate
 from tests.edges import after_kills, flowing, recorder_to_kill, sender_to_kill

@@ -53,15 +53,15 @@ RECORDING = {
     "sweep: committed": Point("sqlalchemy/engine/default.py", "do_commit", "return", "sweep"),
 }
 SPOOLING = {
-    "before a spool append": Point("monitor/recorder/spool.py", "append"),
-    "spool segment made": Point("monitor/recorder/spool.py", "_open_segment", "return"),
-    "spool written, not flushed": Point("monitor/recorder/records.py", "write_all", "return"),
+    "before a spool append": Point("monitor/recorder/durability/spool.py", "append"),
+    "spool segment made": Point("monitor/recorder/durability/spool.py", "_open_segment", "return"),
+    "spool written, not flushed": Point("monitor/recorder/durability/records.py", "write_all", "return"),
     "before the spool's fsync": Point("posix", "fsync", "c_call", "append"),
     "after the spool's fsync": Point("posix", "fsync", "c_return", "append"),
-    "spool append done": Point("monitor/recorder/spool.py", "append", "return"),
+    "spool append done": Point("monitor/recorder/durability/spool.py", "append", "return"),
     "replay: half stored": Point("sqlalchemy/engine/default.py", "do_commit", "return", "replay"),
-    "replay: before the trim": Point("monitor/recorder/spool.py", "_remove"),
-    "replay: trimmed": Point("monitor/recorder/spool.py", "_remove", "return"),
+    "replay: before the trim": Point("monitor/recorder/durability/spool.py", "_remove"),
+    "replay: trimmed": Point("monitor/recorder/durability/spool.py", "_remove", "return"),
 }
 KEEPING_HOUSE = {
     "roll-up: minutes written": Point("monitor/store/results/rolling.py", "pour", "return"),

@@ -16,13 +16,13 @@ from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration
 from monitor.core.schedule import next_tick, slot
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.recorder import Recorder
-from monitor.recorder.spool import Spool
 from monitor.runtime.messages import Batch, ProberAlive
 from monitor.store.backup import backup, restore
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, readings
 from tests.edges.killing import Pipe, Point, die_at

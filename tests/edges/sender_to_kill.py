@@ -19,7 +19,7 @@ from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.flow.notices import OPEN
 from monitor.recorder.delivery import Dispatcher
-from monitor.store.engine import open_engine, reading
+from monitor.store.connection.engine import open_engine, reading
 from monitor.store.transaction.alerts import OUTBOX
 from tests.edges.flowing import MINUTE, look
 from tests.edges.killing import Pipe, Point, die_at

@@ -16,14 +16,14 @@ from monitor.config.settled import Settled
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.logs import Event
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.process import chores
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.recorder import Recorder
-from monitor.recorder.spool import Spool
 from monitor.runtime.messages import ProberAlive
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
 from tests.edges.recorder_to_kill import frame

@@ -26,10 +26,10 @@ from monitor.core.model.states import Health
 from monitor.prober.grid import MOST_MISSED, Grid
 from monitor.prober.prober import LATEST_START_S, Prober
 from monitor.prober.process import _watch_clock
-from monitor.recorder.missed_ticks import missed_since
+from monitor.recorder.durability.missed_ticks import missed_since
 from monitor.simulator.play import serve
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from tests.doors.running import PROBES as WORKERS_PROBES
 from tests.doors.running import ROOT, worker
 from tests.edges import driven

@@ -16,7 +16,7 @@ from monitor.core.catalogue import Catalogue, Planned
 from monitor.core.maintenance import Maintenance
 from monitor.core.model.reasons import Reason
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, play, publish
 

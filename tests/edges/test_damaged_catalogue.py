@@ -16,13 +16,13 @@ from monitor.core.codec import dumps_result
 from monitor.core.commands import Silence
 from monitor.core.model.incident_events import Cause
 from monitor.core.model.reasons import Reason
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.recorder import Recorder
-from monitor.recorder.spool import Spool
 from monitor.runtime.messages import Batch, ProberAlive
 from monitor.store import catalogues, reads
-from monitor.store.engine import CatalogueDamagedError, begin, open_engine, reading
+from monitor.store.connection.engine import CatalogueDamagedError, begin, open_engine, reading
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, play, publish
 
 DAMAGE = {

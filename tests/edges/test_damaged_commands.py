@@ -14,7 +14,7 @@ from monitor.core.model.incident_events import Cause
 from monitor.core.model.observations import Certificate
 from monitor.core.model.states import Impact
 from monitor.store import reads
-from monitor.store.engine import begin
+from monitor.store.connection.engine import begin
 from tests.edges.flowing import MINUTE, T0, look
 from tests.edges.test_damaged_rows import DAMAGE, outage_and_more
 

@@ -16,7 +16,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamReading
 from monitor.store import reads
-from monitor.store.engine import begin
+from monitor.store.connection.engine import begin
 from tests.edges.flowing import MINUTE, T0, look, play, publish
 
 OTHERS = "oa-api"

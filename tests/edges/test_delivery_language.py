@@ -19,7 +19,7 @@ from monitor.config.settled import Channel, Settings, Settled
 from monitor.core.commands import SendTest
 from monitor.core.model.reasons import Reason
 from monitor.recorder.delivery import Dispatcher
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from monitor.text.lexicon import Language
 from tests.edges.flowing import CATALOGUE, MINUTE, look, publish

@@ -22,7 +22,7 @@ from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 from monitor.store import reads, tables
-from monitor.store.engine import begin, reading
+from monitor.store.connection.engine import begin, reading
 from monitor.store.reads.views import ComponentView, IncidentView
 from monitor.store.tables import table
 from tests.edges.flowing import CATALOGUE, MINUTE, PROBES, T0, look, play, publish, readings, with_policy

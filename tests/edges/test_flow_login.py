@@ -20,7 +20,7 @@ from monitor.core.model.registration import Registration
 from monitor.core.model.states import Health
 from monitor.core.schedule import micros as us
 from monitor.store import reads, tables
-from monitor.store.engine import begin, open_engine
+from monitor.store.connection.engine import begin, open_engine
 from monitor.store.tables import table
 from monitor.store.upgrade import migrate
 from tests.edges.flowing import CATALOGUE, MINUTE, POLICY, T0, look, publish, readings

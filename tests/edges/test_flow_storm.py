@@ -16,7 +16,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.replay import Judge
 from monitor.flow.notices import LeasedNotice
 from monitor.store import reads
-from monitor.store.engine import reading
+from monitor.store.connection.engine import reading
 from monitor.store.transaction.alerts import DECISION
 from tests.edges.flowing import MINUTE, POLICY, T0, look, publish
 

@@ -16,7 +16,7 @@ from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.store import reads
-from monitor.store.engine import AWAY, open_engine
+from monitor.store.connection.engine import AWAY, open_engine
 from monitor.store.upgrade import migrate
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded

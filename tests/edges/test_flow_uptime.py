@@ -15,7 +15,7 @@ from monitor.core.checks.sequential import EAGER_PAGES
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.reads.views import Uptime
 from monitor.store.upgrade import migrate
 from tests.edges.flowing import T0

@@ -12,11 +12,11 @@ from sqlalchemy import Engine, text
 
 from monitor import clock, flow
 from monitor.core.model.reasons import Reason
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.recorder import Recorder
-from monitor.recorder.spool import Spool
 from monitor.store import reads
 from monitor.store.backup import backup
-from monitor.store.engine import AWAY, StoreError, open_engine, reading
+from monitor.store.connection.engine import AWAY, StoreError, open_engine, reading
 from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import MINUTE, T0, look, play, publish

@@ -15,7 +15,7 @@ from monitor.core.model.observations import Result
 from monitor.recorder.recorder import Recorder
 from monitor.runtime.messages import Batch
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.text.lexicon import Language, lexicon
 from monitor.text.messages import worded
 from tests.edges.flowing import look

@@ -21,7 +21,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration
 from monitor.flow.accounts import set_password
 from monitor.store import reads, schema
-from monitor.store.engine import StoreError, begin, is_postgresql, open_engine, reading
+from monitor.store.connection.engine import StoreError, begin, is_postgresql, open_engine, reading
 from monitor.store.results.partitions import ensure_partitions
 from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
@@ -180,7 +180,7 @@ def test_a_migration_that_is_killed_is_made_again(engine: Engine, empty: Callabl
     code = f"""
 import os, signal
 from sqlalchemy import event
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 engine = open_engine({old_url!r})
 event.listen(engine, "after_cursor_execute", lambda *a: "version_num=" in a[2] and os.kill(os.getpid(), signal.SIGKILL))

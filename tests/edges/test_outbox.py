@@ -23,7 +23,7 @@ from monitor.core.model.alerting import AlertState, Sending, Severity
 from monitor.core.model.reasons import Reason
 from monitor.flow.notices import LEASE, LeasedNotice
 from monitor.store import reads
-from monitor.store.engine import open_engine
+from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
 from tests.edges.flowing import MINUTE, T0, look, publish, with_policy
 

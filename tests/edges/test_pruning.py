@@ -12,7 +12,7 @@ from monitor.core.schedule import micros as us
 from monitor.flow.prune import STEP_SMALL
 from monitor.flow.rolling.latencies import FEWEST
 from monitor.store import tables
-from monitor.store.engine import begin, reading
+from monitor.store.connection.engine import begin, reading
 from monitor.store.results import raw
 from monitor.store.results.rolling import MINUTE as MINUTES
 from monitor.store.tables import table

@@ -22,14 +22,14 @@ from monitor.core.model.alert_rules import Rule
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.judging import FIRST_RETRY_S
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import BusyError, Quarantine, Request, as_dropped, ask, listed, retry, strays
 from monitor.recorder.recorder import Recorder
-from monitor.recorder.spool import Spool
 from monitor.runtime.messages import ProberAlive
 from monitor.store import reads
-from monitor.store.engine import begin, is_away, open_engine, reading
+from monitor.store.connection.engine import begin, is_away, open_engine, reading
 from monitor.store.transaction.store import COMPONENT
 from monitor.store.upgrade import migrate
 from monitor.text.lexicon import lexicon
@@ -487,7 +487,7 @@ def test_a_drop_leaves_unknown_time_and_not_silence(tmp_path: Path) -> None:
     "point",
     [
         Point("monitor/recorder/quarantine.py", "hold"),
-        Point("monitor/recorder/records.py", "write_all", "return"),
+        Point("monitor/recorder/durability/records.py", "write_all", "return"),
         Point("monitor/recorder/quarantine.py", "hold", "return"),
         Point("sqlalchemy/engine/default.py", "do_commit", "return", "_record_batch"),
     ],

@@ -19,14 +19,16 @@ from monitor.core.codec import dumps_result
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.schedule import next_tick, slot
+from monitor.recorder.contact import kind_of
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import Quarantine
-from monitor.recorder.recorder import Recorder, kind_of, worker_id
-from monitor.recorder.spool import Spool
+from monitor.recorder.recorder import Recorder
+from monitor.recorder.sharing import worker_id
 from monitor.runtime.messages import Batch, ProberAlive
 from monitor.runtime.places import quarantine_home, spool_directory
 from monitor.store import reads
-from monitor.store.engine import StoreError, open_engine
+from monitor.store.connection.engine import StoreError, open_engine
 from tests.edges.flowing import CATALOGUE, look
 
 

@@ -20,13 +20,13 @@ from monitor.config.settled import Settled
 from monitor.core.catalogue import Catalogue
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.recorder import Recorder
-from monitor.recorder.spool import Spool
 from monitor.store import reads
-from monitor.store.engine import AWAY, begin, open_engine
-from monitor.store.limits import answered_within
+from monitor.store.connection.engine import AWAY, begin, open_engine
+from monitor.store.connection.limits import answered_within
 from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, MINUTE, T0, look, publish

@@ -15,7 +15,7 @@ from monitor.core.components import sketch
 from monitor.core.components.latencies import response_s
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
-from monitor.store.engine import reading
+from monitor.store.connection.engine import reading
 from monitor.store.results.rolling import DAYS, HOUR, LEVELS, MINUTE, Bucket, Key, merge, read_bucket
 from tests.edges.flowing import T0, publish
 

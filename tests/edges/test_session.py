@@ -15,7 +15,7 @@ from monitor.core.maintenance import Maintenance
 from monitor.core.model.alerting import Verdict
 from monitor.flow import CommandError, accounts
 from monitor.store import tables
-from monitor.store.engine import begin, is_postgresql
+from monitor.store.connection.engine import begin, is_postgresql
 from monitor.store.tables import table
 from monitor.store.transaction.people import PeopleStore
 from monitor.store.transaction.session import session_on

@@ -17,7 +17,7 @@ from monitor.probes.chat.budget import Ledger, joined
 from monitor.probes.memory import Memories
 from monitor.recorder.sharing import ProbeMemorySync, Sharing
 from monitor.runtime.messages import JobReport, MemoryHandover, Remembered
-from monitor.store.engine import begin
+from monitor.store.connection.engine import begin
 from monitor.store.leases import lost
 
 PROBES = ["p0", "p1", "p2", "p3"]

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from monitor.store.engine import CHECKPOINT_PAGES
+from monitor.store.connection.engine import CHECKPOINT_PAGES
 from tests.bench.soak import HOUR, INTERVAL_S, KEPT, Soak, play
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]

@@ -18,9 +18,9 @@ from monitor.core.catalogue import Probe
 from monitor.core.checks.sequential import rule_of
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
-from monitor.recorder.spool import CONFIRMING_LOOKS, Spool, SpoolError, turning_points
+from monitor.recorder.durability.spool import CONFIRMING_LOOKS, Spool, SpoolError, turning_points
 from monitor.store import reads
-from monitor.store.engine import AWAY, begin, open_engine
+from monitor.store.connection.engine import AWAY, begin, open_engine
 from tests.edges.flowing import MINUTE, T0, look, publish
 from tests.edges.killing import prepare, run
 from tests.edges.recorder_to_kill import keep
@@ -182,7 +182,7 @@ def test_a_full_disk_is_said_and_leaves_what_was_kept_readable(tmp_path: Path) -
     code = f"""
 import resource, signal
 from pathlib import Path
-from monitor.recorder.spool import Spool
+from monitor.recorder.durability.spool import Spool
 from tests.edges.test_spool import looks
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 spool = Spool(Path({str(tmp_path)!r}))

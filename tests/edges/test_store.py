@@ -25,7 +25,7 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store import reads, schema, tables
 from monitor.store.codec import span_us
-from monitor.store.engine import AWAY, JOURNAL_LIMIT_BYTES, StoreError, begin, fold_log, open_engine, reading
+from monitor.store.connection.engine import AWAY, JOURNAL_LIMIT_BYTES, StoreError, begin, fold_log, open_engine, reading
 from monitor.store.tables import table
 from monitor.store.upgrade import HEAD, migrate
 from tests.edges.databases import Server

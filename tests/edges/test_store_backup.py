@@ -22,7 +22,7 @@ from monitor.core.model.alerting import Sending
 from monitor.core.model.reasons import Reason
 from monitor.store import reads, tables
 from monitor.store.backup import KEPT, backup, restore
-from monitor.store.engine import StoreError, is_postgresql, open_engine, reading
+from monitor.store.connection.engine import StoreError, is_postgresql, open_engine, reading
 from monitor.store.tables import table
 from monitor.store.transaction.states import load_state
 from monitor.store.upgrade import migrate

@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 from monitor import flow
 from monitor.core.model.reasons import Reason
 from monitor.store import reads
-from monitor.store.engine import AWAY, begin, open_engine, reading
+from monitor.store.connection.engine import AWAY, begin, open_engine, reading
 from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import MINUTE, T0, look, play, publish
@@ -27,7 +27,7 @@ def test_a_full_disk_is_an_error_that_passes_and_damages_nothing(sqlite_engine: 
     code = f"""
 import resource, signal
 from monitor import flow
-from monitor.store.engine import AWAY, open_engine
+from monitor.store.connection.engine import AWAY, open_engine
 from tests.edges.flowing import MINUTE, T0, look
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 engine = open_engine({url!r})

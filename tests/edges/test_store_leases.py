@@ -8,7 +8,7 @@ from datetime import timedelta
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.store.engine import begin
+from monitor.store.connection.engine import begin
 from monitor.store.leases import Claim, Held, lost, release, take_leases
 from monitor.store.probe_memory import (
     StoredMemory,

@@ -15,7 +15,7 @@ from monitor.core.commands import ScheduleMaintenance
 from monitor.core.components.health import stale_after
 from monitor.core.model.reasons import Reason
 from monitor.store import reads, tables
-from monitor.store.engine import open_engine, reading
+from monitor.store.connection.engine import open_engine, reading
 from monitor.store.reads.views import ComponentView
 from monitor.store.tables import table
 from monitor.store.upgrade import migrate

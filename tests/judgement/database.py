@@ -33,7 +33,7 @@ from monitor.core.schedule import micros as us
 from monitor.core.state_store import Notice
 from monitor.store import leases, tables
 from monitor.store.codec import pack, unpack, when_or_none
-from monitor.store.engine import begin, is_postgresql, open_engine, reading
+from monitor.store.connection.engine import begin, is_postgresql, open_engine, reading
 from monitor.store.leases import Claim
 from monitor.store.tables import table
 from monitor.store.transaction.states import load_state

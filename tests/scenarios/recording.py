@@ -28,7 +28,7 @@ from monitor.core.state_store import ComponentRow
 from monitor.flow.rolling.latency_unusual import watch_latency
 from monitor.store import tables
 from monitor.store.codec import unpack
-from monitor.store.engine import begin, reading
+from monitor.store.connection.engine import begin, reading
 from monitor.store.results.raw import settled_id
 from monitor.store.results.rolling import STEP, add_results, close_level
 from monitor.store.tables import table

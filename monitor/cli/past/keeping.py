@@ -83,7 +83,7 @@ def restore(source: Path, force: bool) -> None:
 @contextmanager
 def told() -> Iterator[None]:
     """Turn what the store refuses into one line."""
-    from monitor.store.engine import StoreError
+    from monitor.store.connection.engine import StoreError
 
     try:
         yield

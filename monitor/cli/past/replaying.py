@@ -225,7 +225,7 @@ def _past(engine: Any, view: Any, start: datetime, end: datetime, silent: bool) 
     from monitor.core.model.alert_rules import row
     from monitor.core.scenario.recorded import Past
     from monitor.store import reads
-    from monitor.store.engine import reading
+    from monitor.store.connection.engine import reading
     from monitor.store.maintenances import held_windows
 
     own = reads.alerts(engine, incident=view.id)

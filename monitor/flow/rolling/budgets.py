@@ -15,7 +15,7 @@ from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell
 from monitor.store.catalogues import load_index
-from monitor.store.engine import begin, reading
+from monitor.store.connection.engine import begin, reading
 from monitor.store.results.raw import outcome_of
 from monitor.store.results.rolling import HOUR, MINUTE, mark
 from monitor.store.transaction.store import SERIES, SqlStore

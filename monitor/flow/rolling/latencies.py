@@ -16,7 +16,7 @@ from monitor.core.components import sketch
 from monitor.core.schedule import micros as us
 from monitor.store.catalogues import load_index
 from monitor.store.codec import pack
-from monitor.store.engine import begin, reading
+from monitor.store.connection.engine import begin, reading
 from monitor.store.reads.looks import latency_points, speaking_series
 from monitor.store.reads.views import Latency
 from monitor.store.results.rolling import HOUR_US, Bucket, level_rows, mark, read_bucket, set_mark

@@ -16,7 +16,7 @@ from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.flow.telling import news_of, tell
 from monitor.store.catalogues import load_index
-from monitor.store.engine import begin, reading
+from monitor.store.connection.engine import begin, reading
 from monitor.store.results.raw import REASONS
 from monitor.store.results.rolling import HOUR, MINUTE, mark, read_bucket, set_mark
 from monitor.store.transaction.store import COMPONENT, SERIES, SqlStore, chunks

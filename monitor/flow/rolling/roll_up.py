@@ -14,7 +14,7 @@ from monitor.flow.rolling.latencies import renew_latencies
 from monitor.flow.rolling.latency_unusual import watch_latency
 from monitor.store import tables
 from monitor.store.codec import DAY
-from monitor.store.engine import begin
+from monitor.store.connection.engine import begin
 from monitor.store.maintenances import held_windows
 from monitor.store.reads.bars import STATES, Line, one_day
 from monitor.store.results import raw

@@ -22,7 +22,7 @@ from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
 from monitor.store.codec import unpack_or_none, when_or_none
-from monitor.store.engine import reading
+from monitor.store.connection.engine import reading
 from monitor.store.reads.looks import read_rows
 from monitor.store.reads.views import AlertView, AuditView, DecisionView, NoticeView, ProbeView, SilenceView
 from monitor.store.results import raw

@@ -17,7 +17,7 @@ from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
 from monitor.store.codec import DAY, unpack_or_none
-from monitor.store.engine import is_postgresql, reading
+from monitor.store.connection.engine import is_postgresql, reading
 from monitor.store.reads.views import LatencyPoint
 from monitor.store.results import raw
 from monitor.store.results.raw import RESULT

@@ -28,7 +28,7 @@ from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
 from monitor.store.codec import DAY, SECOND, unpack_or_none, when_or_none
-from monitor.store.engine import reading
+from monitor.store.connection.engine import reading
 from monitor.store.maintenances import held_windows
 from monitor.store.reads.bars import Line, Parts, day_parts, day_totals, total
 from monitor.store.reads.timelines import Audience, recent

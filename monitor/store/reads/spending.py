@@ -15,7 +15,7 @@ from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
 from monitor.store.codec import DAY
-from monitor.store.engine import reading
+from monitor.store.connection.engine import reading
 from monitor.store.reads.looks import first_id
 from monitor.store.reads.views import CostView
 from monitor.store.results.raw import HAS_CHAT, RESULT

@@ -42,7 +42,7 @@ from monitor.core.schedule import micros as us
 from monitor.store import tables
 from monitor.store.catalogues import load_index
 from monitor.store.codec import unpack_or_none
-from monitor.store.engine import reading
+from monitor.store.connection.engine import reading
 from monitor.store.reads.views import IncidentView
 from monitor.store.tables import table
 

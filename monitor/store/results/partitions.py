@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 
 from monitor.core.schedule import from_micros as when
 from monitor.store.codec import DAY
-from monitor.store.engine import is_postgresql
+from monitor.store.connection.engine import is_postgresql
 
 _LOCK = 5_426_002
 """Key of the advisory lock that keeps two makers of a partition apart."""

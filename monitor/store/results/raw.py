@@ -21,7 +21,7 @@ from monitor.core.model.upstream import UpstreamReading
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
 from monitor.store.codec import pack, span_s, span_us, unpack_or_none
-from monitor.store.engine import is_postgresql
+from monitor.store.connection.engine import is_postgresql
 from monitor.store.results import tables
 from monitor.store.results.tables import table
 

@@ -22,10 +22,10 @@ from sqlalchemy import Engine, text
 
 from monitor import clock
 from monitor.logs import Event, Room
+from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Counters, Kept, Seen
-from monitor.recorder.spool import Spool
-from monitor.store.engine import file_of, reading
-from monitor.store.identity import Expected, StoreChangedError, file_identity
+from monitor.store.connection.engine import file_of, reading
+from monitor.store.connection.identity import Expected, StoreChangedError, file_identity
 from monitor.store.proof import Facts, Fault, UnsoundError, examined, fault_of, is_cut, misplaced
 from monitor.store.upgrade import is_known
 

@@ -14,7 +14,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.schedule import count_between, slot, ticks_between
 from monitor.core.schedule import from_micros as when
 from monitor.store import tables
-from monitor.store.engine import reading
+from monitor.store.connection.engine import reading
 from monitor.store.tables import table
 
 MOST_TICKS = 500

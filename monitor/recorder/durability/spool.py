@@ -18,7 +18,7 @@ from pathlib import Path
 from monitor.core.codec import CodecError, dumps_result, loads_result
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
-from monitor.recorder.records import append, record, records, rewrite, sync_directory
+from monitor.recorder.durability.records import append, record, records, rewrite, sync_directory
 
 CONFIRMING_LOOKS = 10
 """Looks of one row that survive a thinning; a policy that wants more failures may miss an outage then."""

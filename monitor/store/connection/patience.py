@@ -8,13 +8,13 @@ import psycopg
 from psycopg.abc import PQGen
 
 from monitor import clock
-from monitor.store.limits import answer_limit
+from monitor.store.connection.limits import answer_limit
 
 T = TypeVar("T")
 
 
 class Patient(psycopg.Connection[Any]):
-    """Waits for an answer no longer than :func:`monitor.store.limits.answered_within` allows, then is closed."""
+    """Waits for an answer as long as :func:`monitor.store.connection.limits.answered_within` allows, then is closed."""
 
     def wait(self, gen: PQGen[T], *arguments: Any, **named: Any) -> T:
         """Raise ``psycopg.OperationalError`` when a statement, a commit or a ping is not answered in time."""

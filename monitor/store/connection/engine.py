@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from monitor.store.identity import StoreChangedError, follow_file, follow_server
+from monitor.store.connection.identity import StoreChangedError, follow_file, follow_server
 
 BUSY_TIMEOUT_MS = 5_000
 IDLE_WRITER_MS = 10_000
@@ -150,7 +150,7 @@ def _pragmas(connection: sqlite3.Connection, read_only: bool) -> None:
 
 def _postgresql(url: URL, read_only: bool) -> Engine:
     try:
-        from monitor.store.patience import Patient
+        from monitor.store.connection.patience import Patient
     except ImportError:
         raise StoreError("PostgreSQL needs the psycopg driver: pip install 'chatwatch[postgres]'") from None
     # A worker's thread waits for another session's locks no longer than with SQLite.

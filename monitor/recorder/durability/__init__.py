@@ -1,0 +1,1 @@
+"""Nothing is lost: the spool on disk, its records, the proof that the database keeps, and ticks that nobody saw."""
