@@ -20,6 +20,7 @@ from monitor.core.catalogue import (
 )
 from monitor.core.maintenance import Maintenance
 from monitor.core.model.alerting import Severity
+from monitor.core.model.depth import Reach, by_address
 from monitor.core.model.states import Health
 
 KINDS = {
@@ -69,15 +70,23 @@ def world(rng: Random, start: datetime) -> Catalogue:
     if rng.random() < 0.6:
         where = rng.choice((PLACES, PLACES[:1]))
         target = rng.choice(("control.example", "192.0.2.1"))
-        probes.append(Probe("control", "controls/web", "tcp", 30, 5.0, where, control=True, target=target))
+        probes.append(
+            Probe("control", "controls/web", "tcp", 30, 5.0, where, control=True, target=target, reach=_reach(target))
+        )
     return Catalogue(services, tuple(components), tuple(probes), _routes(rng, names), "1", _planned(rng, names, start))
+
+
+def _reach(target: str) -> Reach:
+    """Let a control that has a name speak for certificates and answers, and one that is an address for a port alone."""
+    return Reach.TCP if by_address(target) else Reach.HTTP
 
 
 def _probes(rng: Random, component: Component) -> list[Probe]:
     slug, policy = component.id.replace("/", "-"), rng.choice(POLICIES)
     where = rng.choice((PLACES, PLACES, PLACES[:1], PLACES[1:]))
     interval = rng.choice((20, 30, 30, 60))
-    first = Probe(slug, component.id, "http", interval, 5.0, where, policy, target=f"{slug}.example")
+    key = component.service if len(slug) % 2 else ""  # some share one
+    first = Probe(slug, component.id, "http", interval, 5.0, where, policy, target=f"{slug}.example", key=key)
     found = [first]
     if rng.random() < 0.3:
         worst = rng.choice((Health.MAJOR, Health.PARTIAL, Health.DEGRADED))
