@@ -28,6 +28,7 @@ from monitor.core.alerts.conditions import (
 )
 from monitor.core.alerts.warnings import noticed
 from monitor.core.catalogue import Catalogue
+from monitor.core.checks.calm import is_plain
 from monitor.core.checks.steps import is_duplicate, step
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
@@ -35,16 +36,18 @@ from monitor.core.components.baseline import Pace
 from monitor.core.components.health import is_fresh, stale_after
 from monitor.core.doubt.network import clear
 from monitor.core.entities import ComponentChange, RegistrationChange
+from monitor.core.judging.calm_time import CalmTime
 from monitor.core.judging.command_handlers import CommandContext, carry_out
 from monitor.core.judging.doubts import Doubts
 from monitor.core.judging.pipeline import WORKER_LIMIT, Pipeline
-from monitor.core.judging.verdicts import follow, judge, set_health, settle
+from monitor.core.judging.verdicts import follow, judge, nobody_watched, settle
 from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Severity
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health
+from monitor.core.schedule import micros
 from monitor.core.state_store import ComponentRow, Series, StateStore, WorkerReport, WorkerRow
 
 GAP = timedelta(seconds=60)
@@ -72,10 +75,13 @@ class Evaluation:
     registrations: list[RegistrationChange] = field(default_factory=list)
     blind: dict[str, str] = field(default_factory=dict)
     """Location → why its newest network failure was taken for our own."""
+    quick: bool = False
+    """Whether what nothing can follow from is left out in calm time; the outcome is the same. For a store in memory."""
 
     def __post_init__(self) -> None:
         self.pipeline = Pipeline(self.store)
         self.doubts = Doubts(self.store)
+        self.calm = CalmTime(self.store, self.pipeline)
 
     # Looks
 
@@ -90,6 +96,9 @@ class Evaluation:
         if probe is None:
             return None
         series = store.series(probe, result.run.location)
+        plain = self.quick and is_plain(result, probe.policy)
+        if plain and self.calm.take(series, micros(result.run.tick), micros(result.started_at)):
+            return Judged(result, series, Reason.OK)
         before = series.state
         if is_duplicate(before, result.run):
             return None
@@ -105,8 +114,8 @@ class Evaluation:
         if series.state.is_doubtful:
             here = ((other.probe.id, other.state) for other in store.at_location(series.location))
             series.state = clear(probe, series.state, here, self.doubts.targets, at)
-        plain = result.reason is Reason.OK and not result.observation.warnings and self.pipeline.is_quiet
-        conditions = [] if plain and result.observation.certificate is None else self._about_ourselves(series, result)
+        quiet = result.reason is Reason.OK and not result.observation.warnings and self.pipeline.is_quiet
+        conditions = [] if quiet and result.observation.certificate is None else self._about_ourselves(series, result)
         if probe.witness:
             conditions += self._record_upstream(series, result, at, told_at)
         elif row is not None and not probe.control:
@@ -115,6 +124,8 @@ class Evaluation:
         if conditions:
             self.pipeline.meet(conditions, at)
             self.pipeline.settle(told_at, late=late_at is not None)
+        if self.quick:
+            self.calm.looked(series, before, plain=plain)
         return Judged(result, series, before.last_reason)
 
     def _changed(self, change: ComponentChange | None) -> None:
@@ -199,13 +210,19 @@ class Evaluation:
 
     def on_time_of(self, service: str, now: datetime) -> None:
         """Judge what follows from time alone for one service."""
+        if self.quick and self.calm.is_calm(service, now):
+            return
         for row in self.store.of_service(service):
             self._changed(settle(self.store, row, now))
         self.pipeline.meet(follow(self.store, service, now, now), now)
         self.pipeline.meet(self._overdue(service, now), now)
+        if self.quick:
+            self.calm.swept(service, now)
 
     def on_time_of_ourselves(self, now: datetime) -> None:
         """Judge the workers' heartbeats, and decide about every open alert again."""
+        if self.quick and self.pipeline.is_idle and not any(row.report.blind for row in self.store.workers()):
+            return
         self.pipeline.meet(self._blindness(now), now)
         self.pipeline.settle(now, everything=True)
 
@@ -264,7 +281,8 @@ class Evaluation:
             self.store.woke(now)
         lived = report.spooled or (report.started_at is not None and last is not None and report.started_at <= last)
         if last is not None and now - last > GAP and not lived:
-            self._nobody_watched(last, now)
+            self.calm.forget()
+            nobody_watched(self.store, last, now, GAP)
         before = known.get(report.worker)
         since = before.blind_since if before is not None and before.blind_since is not None else now
         self.store.put_worker(WorkerRow(report, now, since if report.blind else None))
@@ -274,19 +292,6 @@ class Evaluation:
         self.pipeline.meet([about_us(Rule.SPOOL, report.worker, waits, now, Severity.TICKET)], now)
         self.pipeline.meet([about_us(Rule.QUARANTINE, report.worker, report.held, now, Severity.TICKET)], now)
         self.pipeline.settle(now)
-
-    def _nobody_watched(self, last: datetime, now: datetime) -> None:
-        """Write the time in which no worker lived as unknown."""
-        self.store.load(self.store.index.services)
-        for service in self.store.index.services:
-            for row in self.store.of_service(service):
-                evidence = (s.state.evidence_at for s in row.series if s.state.evidence_at is not None)
-                silent = max(last, max(evidence, default=last))
-                if row.health is not Health.UNKNOWN and now - silent > GAP:
-                    set_health(self.store, row, Health.UNKNOWN, silent, now)
-                    row.since, row.reason, row.detail = row.span_at, Reason.NOT_RUNNING.value, ""
-                    # The next span begins now: a later verdict must not reach back into the unobserved time.
-                    set_health(self.store, row, Health.UNKNOWN, now, now)
 
     def on_delivery(self, channel: str, error: str, now: datetime) -> None:
         """Record how a channel's newest finished delivery ended; an empty ``error`` resolves the alert about it."""
@@ -300,6 +305,7 @@ class Evaluation:
         """Compare every component's newest latency, as of ``at``, with what is usual for that hour of the week."""
         store, policies = self.store, {probe.id: probe.policy for probe in self.store.index.catalogue.probes}
         conditions: list[Condition] = []
+        self.calm.forget()
         for name, row in store.rows.items():
             if not row.unusual and name not in paces:
                 continue
@@ -324,20 +330,14 @@ class Evaluation:
 
     def on_foreign(self, conditions: Sequence[Condition], now: datetime) -> int:
         """Record alerts of an Alertmanager; returns how many were left out because too many are open."""
-        known = {key for key, alert in self.store.open_alerts.items() if not isinstance(alert.rule, Rule)}
-        kept = []
-        for condition in conditions:
-            if condition.holds and condition.key not in known and len(known) >= MOST_FOREIGN:
-                continue
-            if condition.holds:
-                known.add(condition.key)
-            kept.append(condition)
+        kept = self.pipeline.admitted(conditions, MOST_FOREIGN)
         self.pipeline.meet(kept, now)
         self.pipeline.settle(now)
         return len(conditions) - len(kept)
 
     def on_command(self, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
         """Carry out a person's command. Raises :class:`monitor.core.commands.CommandError`."""
+        self.calm.forget()
         done = carry_out(CommandContext(self.store, self.pipeline, who, now, why), order)
         self.pipeline.settle(now)
         return done
@@ -347,6 +347,7 @@ class Evaluation:
 
         It is the caller's to put the new one in force.
         """
+        self.calm.forget()
         index = self.store.index
         watched = {probe.component for probe in wanted.probes if not probe.disabled and not probe.witness}
         gone = frozenset(component.id for component in index.catalogue.components if component.id not in watched)

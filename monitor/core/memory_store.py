@@ -139,6 +139,7 @@ class MemoryStore:
         for (name, location), series in self.all_series.items():
             probe = self.index.probes.get(name)
             if probe is not None:
+                series.state = series.state  # looks of calm time are folded as they were meant
                 series.probe = probe
                 self._at_location.setdefault(location, []).append(series)
                 if probe.component in self.index.components:

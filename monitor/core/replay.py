@@ -6,26 +6,32 @@ It feeds :class:`monitor.core.evaluation.Evaluation` as a worker would and decid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
-from monitor.core.alerts.budgets import Tallies
+from monitor.core.alerts.budgets import LONGEST
+from monitor.core.alerts.tallies import Tallies
 from monitor.core.catalogue import Catalogue
 from monitor.core.checks.plausible import plausible
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.latencies import Latencies
+from monitor.core.components.slo import objective
 from monitor.core.doubt.network import Lookout
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import Evaluation, ended
 from monitor.core.judging.verdicts import shown_health
 from monitor.core.memory_store import MemoryStore
+from monitor.core.model.alert_rules import Rule
+from monitor.core.model.depth import DOUBTED
 from monitor.core.model.incident_events import Cause
-from monitor.core.model.observations import Result
+from monitor.core.model.observations import Observation, Result, RunId
+from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Registration
-from monitor.core.schedule import EPOCH
+from monitor.core.schedule import EPOCH, from_micros
 from monitor.core.state_store import WorkerReport
 
 BUDGETS_EVERY = timedelta(seconds=60)
@@ -40,12 +46,16 @@ class Judge:
     """What is remembered of latencies; ``None`` where nobody asks whether they are usual."""
     budgets: bool = False
     """Whether error budgets are watched: they mean something over days, and nothing in a scenario's minutes."""
+    quick: bool = True
+    """Whether it takes the quick way through calm time; the outcome is the same."""
     store: MemoryStore = field(default_factory=MemoryStore)
 
     def __post_init__(self) -> None:
         self.store.publish(self.catalogue, EPOCH)
-        self.evaluation = Evaluation(self.store)
+        self.evaluation = Evaluation(self.store, quick=self.quick)
         self._lookouts: dict[str, Lookout] = {}
+        self._unseen: dict[tuple[str, str], tuple[int, int]] = {}
+        """Series → tick and start of its newest plain look, in microseconds, which the lookout does not know yet."""
         self._tallies = Tallies()
         self._compare_at: datetime | None = None
         self._budgets_at: datetime | None = None
@@ -94,7 +104,41 @@ class Judge:
         self.evaluation.on_time(now)
         if self.budgets and (self._budgets_at is None or now - self._budgets_at >= BUDGETS_EVERY):
             self._budgets_at = now
-            self.evaluation.on_budgets(self._tallies.tallies(now), now)
+            self._burn(now)
+
+    def take_plain(self, series: tuple[str, str], tick_us: int, at_us: int) -> bool:
+        """Take a plain look of (probe, location) in calm time; False if :meth:`record` has to judge it."""
+        found = self.store.all_series.get(series)
+        lookout = self._lookouts.get(series[1])
+        if found is None or lookout is None or lookout.blindness or self.latencies is not None:
+            return False
+        if not (self.quick and self.evaluation.calm.take(found, tick_us, at_us)):
+            return False
+        if self.budgets and not found.probe.control:
+            self._tallies.take_good(found.probe.component, tick_us)
+        self._unseen[series] = tick_us, at_us
+        return True
+
+    def _see(self, series: tuple[str, str]) -> None:
+        """Tell the lookout of the newest plain look of a series, if it was not told yet."""
+        when = self._unseen.pop(series, None)
+        if when is not None:
+            run = RunId(*series, from_micros(when[0]))
+            self._lookouts[series[1]].note(Result(run, from_micros(when[1]), 0.0, Observation(Reason.OK)))
+
+    def _burn(self, now: datetime) -> None:
+        """Judge the error budgets of the components that may burn, or of which an alert says so."""
+        alerts = self.store.open_alerts.values()
+        wanted = {alert.component for alert in alerts if alert.rule is Rule.BURN_RATE}
+        wanted |= self._tallies.may_burn(now, partial(self._held_to, now))
+        if wanted:
+            self.evaluation.on_budgets(self._tallies.tallies(now, wanted), now)
+
+    def _held_to(self, now: datetime) -> Mapping[str, float | None]:
+        """Return what components are held to, but for those of late outages, whose looks do not all count."""
+        late = {alert.component for alert, _ in self.store.outages_since(now - LONGEST)}
+        probes_of = self.store.index.probes_of
+        return {name: objective(probes_of.get(name, ())) for name in self.store.rows if name not in late}
 
     def command(self, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
         """Carry out a person's command."""
@@ -137,6 +181,9 @@ class Judge:
     def _look_around(self, result: Result, at: datetime) -> None:
         """Report to be blind, or to see again, as the worker of that location does."""
         lookout = self._lookouts[result.run.location]
+        everything = result.reason in DOUBTED or lookout.blindness
+        for series in list(self._unseen) if everything else [(result.run.probe, result.run.location)]:
+            self._see(series)
         if lookout.look(result, self.evaluation.doubts.targets, at):
             self._report(result.run.location, lookout.blindness.why, at)
 
@@ -173,3 +220,50 @@ def run(
         judge.record([result])
         last = now if last is None else max(last, now)
     return judge
+
+
+SWEEP_S = 30
+SWEEP_US = SWEEP_S * 1_000_000
+GOOD = Observation(Reason.OK)
+PastLook = tuple[int, tuple[str, str], int, int, Result | None]
+"""End, (probe, location), tick, start, all in microseconds, and the look itself; ``None`` for a plain one."""
+
+
+def result_of(look: PastLook) -> Result:
+    """Return a look as the rules take it."""
+    end, (probe, location), tick, start, result = look
+    if result is not None:
+        return result
+    return Result(RunId(probe, location, from_micros(tick)), from_micros(start), (end - start) / 1e6, GOOD)
+
+
+def fold(
+    catalogue: Catalogue,
+    looks: Iterable[PastLook],
+    seen: Callable[[int], None] | None = None,
+    *,
+    quick: bool = True,
+) -> Judge:
+    """Judge looks in the order in which they come, and what time alone brings between them.
+
+    ``seen`` is called at every sweep with its time in microseconds.
+    """
+    judge = Judge(catalogue, latencies=None, budgets=True, quick=quick)
+    due = 0
+    for look in looks:
+        end = look[0]
+        if end > due:
+            due = due or end
+            while due < end:
+                judge.sweep(from_micros(due))
+                due += SWEEP_US
+            if seen is not None:
+                seen(end)
+        if look[4] is not None or not judge.take_plain(look[1], look[2], look[3]):
+            judge.record([result_of(look)])
+    return judge
+
+
+def most_lag_s(catalogue: Catalogue) -> float:
+    """Return how late our loop may have run during a plain look, whatever its probe."""
+    return min((probe.policy.max_loop_lag_s for probe in catalogue.probes), default=0.0)

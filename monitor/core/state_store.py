@@ -15,6 +15,7 @@ from typing import Protocol
 from monitor.core.alerts.grouping import NotificationLog
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.catalogue import Component, Index, Probe
+from monitor.core.checks.calm import Calm
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.health import ComponentHealth, component_health
@@ -29,16 +30,34 @@ from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamReading
 
 
-@dataclass(slots=True)
 class Series:
     """One probe at one location."""
 
-    probe: Probe
-    location: str
-    state: ProbeState
-    changed: bool = False
-    rewound: bool = False
-    """Its watermark lay in the future, from a clock that ran ahead, and was forgotten when it was read."""
+    __slots__ = ("_state", "calm", "changed", "location", "probe", "rewound")
+
+    def __init__(
+        self, probe: Probe, location: str, state: ProbeState, changed: bool = False, rewound: bool = False
+    ) -> None:
+        self.probe = probe
+        self.location = location
+        self.changed = changed
+        self.rewound = rewound
+        """Its watermark lay in the future, from a clock that ran ahead, and was forgotten when it was read."""
+        self._state = state
+        self.calm: Calm | None = None
+        """Looks that wait to be folded, and that more like them may come; set after the state that they follow."""
+
+    @property
+    def state(self) -> ProbeState:
+        """What its looks come to, those of calm time folded in when somebody asks."""
+        calm = self.calm
+        if calm is not None and calm.looks:
+            self._state = calm.folded(self._state)
+        return self._state
+
+    @state.setter
+    def state(self, state: ProbeState) -> None:
+        self._state, self.calm = state, None
 
 
 @dataclass(slots=True)

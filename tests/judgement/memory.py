@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitor.core.alerts import alertmanager
-from monitor.core.alerts.budgets import Tallies
+from monitor.core.alerts.tallies import Tallies
 from monitor.core.commands import Command, CommandError, CommandResult
 from monitor.core.components import baseline
 from monitor.core.components.latencies import Latencies
@@ -65,9 +65,12 @@ class Outbox(MemoryStore):
 class InMemory:
     """See the module."""
 
+    quick: bool = True
+    """Whether it takes the quick way through calm time."""
+
     def __post_init__(self) -> None:
         self.store = Outbox()
-        self.evaluation = Evaluation(self.store)
+        self.evaluation = Evaluation(self.store, quick=self.quick)
         self._latencies, self._tallies = Latencies(), Tallies()
         self._compared_at: datetime | None = None
         self._budgets_at: datetime | None = None

@@ -6,7 +6,6 @@ is no news, and nobody is woken twice.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,8 +15,6 @@ from monitor.core.alerts.grouping import NotificationLog
 from monitor.core.catalogue import Index
 from monitor.core.components.slo import Burning, Count, burning, objective
 from monitor.core.entities import Alert
-from monitor.core.model.observations import Result
-from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import micros
 
 SECOND_US = 1_000_000
@@ -91,44 +88,3 @@ def _count(tally: Tally, now_us: int, length_s: int) -> Count:
         chosen = [item for item in tally.hours if item[0] >= since]
         chosen += [item for item in tally.minutes if item[0] >= max(since, closed if tally.hours else 0)]
     return Count(sum(looks for _, looks, _ in chosen), sum(failed for _, _, failed in chosen))
-
-
-class Tallies:
-    """Counts looks as they come, for a store that keeps no roll-ups."""
-
-    def __init__(self) -> None:
-        self._minutes: dict[str, deque[list[int]]] = {}
-
-    def take(self, component: str, result: Result) -> None:
-        """Count one look; looks of one component come nearly in order."""
-        if not result.outcome.is_evidence:
-            return
-        tick = micros(result.run.tick)
-        start = tick - tick % MINUTE_US
-        minutes = self._minutes.get(component)
-        if minutes is None:
-            minutes = self._minutes[component] = deque()
-        place = next((item for item in reversed(minutes) if item[0] <= start), None)
-        if place is None or place[0] != start:
-            place = [start, 0, 0]
-            minutes.append(place)
-        place[1] += 1
-        place[2] += result.outcome is Outcome.FAILED
-        while minutes[0][0] < start - LONGEST_S * SECOND_US - HOUR_US:
-            minutes.popleft()
-
-    def tallies(self, now: datetime) -> dict[str, Tally]:
-        """Return what was counted, as of now."""
-        now_us = micros(now)
-        closed = now_us - now_us % HOUR_US
-        found = {}
-        for component, minutes in self._minutes.items():
-            hours: dict[int, list[int]] = {}
-            for start, looks, failed in minutes:
-                if now_us - LONGEST_S * SECOND_US <= start < closed:
-                    hour = hours.setdefault(start - start % HOUR_US, [0, 0])
-                    hour[0] += looks
-                    hour[1] += failed
-            fine = [(start, a, b) for start, a, b in minutes if start >= now_us - FINE_S * SECOND_US]
-            found[component] = Tally(fine, [(start, a, b) for start, (a, b) in sorted(hours.items())])
-        return found

@@ -29,6 +29,7 @@ class Pipeline:
         self.touched: set[str] = set()
         """Ids of all alerts that changed."""
         self._changed: dict[str, Alert] = {}
+        self._concerned: frozenset[str] | None = None
         self._recent: dict[str, Alert] | None = None
         self._parents: tuple[Catalogue, Mapping[str, tuple[str, ...]]] | None = None
 
@@ -36,6 +37,17 @@ class Pipeline:
     def is_quiet(self) -> bool:
         """Say whether nothing is open or muted, so that a condition that does not hold can change nothing."""
         return not self.store.open_alerts and not self.store.muted
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing is open, muted or waiting to be decided."""
+        return self.is_quiet and not self._changed
+
+    def concerns(self, component: str) -> bool:
+        """Say whether a look at a component could change an alert, open or muted."""
+        if self._concerned is None:
+            self._concerned = frozenset(alert.component for alert in self.store.open_alerts.values())
+        return bool(self.store.muted) or component in self._concerned
 
     @property
     def may_end_warnings(self) -> bool:
@@ -75,6 +87,18 @@ class Pipeline:
             self.store.unmute(condition.key)
         return True
 
+    def admitted(self, conditions: Iterable[Condition], most: int) -> list[Condition]:
+        """Leave out the conditions from outside that would open more alerts than ``most`` at once."""
+        known = {key for key, alert in self.store.open_alerts.items() if not isinstance(alert.rule, Rule)}
+        kept = []
+        for condition in conditions:
+            if condition.holds and condition.key not in known and len(known) >= most:
+                continue
+            if condition.holds:
+                known.add(condition.key)
+            kept.append(condition)
+        return kept
+
     def end(self, alert: Alert, at: datetime, by: str = "", **facts: Any) -> Alert:
         """Resolve an alert for another reason than that its condition is over."""
         ended = replace(alert, state=AlertState.RESOLVED, resolved_at=at, summary={**alert.summary, **facts})
@@ -85,6 +109,7 @@ class Pipeline:
     def put(self, alert: Alert) -> None:
         """Keep a new version of an alert; :meth:`settle` decides who is notified."""
         self._changed[alert.id] = alert
+        self._concerned = None
         self.touched.add(alert.id)
         self.store.put_alert(alert)
 

@@ -76,6 +76,20 @@ def set_health(store: StateStore, row: ComponentRow, health: Health, start: date
     row.span_at, row.health, row.changed = start, health, True
 
 
+def nobody_watched(store: StateStore, last: datetime, now: datetime, gap: timedelta) -> None:
+    """Write the time in which no worker lived as unknown, where it is longer than ``gap``."""
+    store.load(store.index.services)
+    for service in store.index.services:
+        for row in store.of_service(service):
+            evidence = (s.state.evidence_at for s in row.series if s.state.evidence_at is not None)
+            silent = max(last, max(evidence, default=last))
+            if row.health is not Health.UNKNOWN and now - silent > gap:
+                set_health(store, row, Health.UNKNOWN, silent, now)
+                row.since, row.reason, row.detail = row.span_at, Reason.NOT_RUNNING.value, ""
+                # The next span begins now: a later verdict must not reach back into the unobserved time.
+                set_health(store, row, Health.UNKNOWN, now, now)
+
+
 def settle(store: StateStore, row: ComponentRow, at: datetime) -> ComponentChange | None:
     """Expire what is known of one component: its registration readings and its evidence."""
     if row.registration is not None:

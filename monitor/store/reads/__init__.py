@@ -6,6 +6,7 @@
 from monitor.store.reads.alerting import alert, alerts, audit, loudness, probes, silences
 from monitor.store.reads.looks import latency, results
 from monitor.store.reads.page import catalogue, published_at, snapshot
+from monitor.store.reads.past import past
 from monitor.store.reads.spending import costs
 from monitor.store.reads.timelines import incident, incidents
 
@@ -19,6 +20,7 @@ __all__ = [
     "incidents",
     "latency",
     "loudness",
+    "past",
     "probes",
     "published_at",
     "results",

@@ -58,7 +58,7 @@ def results(
                 and (low is None or row.at_us >= low)
                 and (high is None or row.at_us < high)
             ]
-            page = list(_complete(connection, inside, carried))
+            page = list(complete(connection, inside, carried))
             done = high is not None and min(row.at_us for row in rows) >= high + DAY
         yield from page
         if done:
@@ -90,7 +90,7 @@ def first_id(connection: Connection, low_us: int) -> int:
 def read_rows(connection: Connection, query: Select[Any]) -> Iterator[tuple[int, Result]]:
     """Yield (id, result) for a query over the result table, without what lies beside them."""
     rows = connection.execute(query).all()
-    runs, words = _names(connection), _words(connection, rows)
+    runs, words = series_names(connection), _words(connection, rows)
     for row in rows:
         if row.series in runs:
             yield row.id, raw.decode(row, _run(row, runs), words)
@@ -101,7 +101,8 @@ def _run(row: Row[Any], names: Mapping[int, tuple[str, str]]) -> RunId:
     return RunId(probe, location, when(row.tick_us), row.attempt)
 
 
-def _names(connection: Connection) -> Mapping[int, tuple[str, str]]:
+def series_names(connection: Connection) -> Mapping[int, tuple[str, str]]:
+    """Return (probe, location) of every series by its id."""
     query = select(SERIES.c.id, SERIES.c.probe, SERIES.c.location)
     return {row.id: (row.probe, row.location) for row in connection.execute(query)}
 
@@ -116,11 +117,11 @@ def _words(connection: Connection, rows: Iterable[Row[Any]]) -> Mapping[int, str
     return found
 
 
-def _complete(connection: Connection, rows: list[Row[Any]], carried: dict[int, raw.Readings]) -> Iterator[Result]:
+def complete(connection: Connection, rows: list[Row[Any]], carried: dict[int, raw.Readings]) -> Iterator[Result]:
     """Yield results with evidence, certificate words and readings; an unchanged reading is carried forward."""
     if not rows:
         return
-    runs, words = _names(connection), _words(connection, rows)
+    runs, words = series_names(connection), _words(connection, rows)
     low, high = rows[0].id, rows[-1].id
     beside = {
         row.result_id: row.body

@@ -10,7 +10,6 @@ import json
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from monitor.core.catalogue import Probe
-from monitor.core.checks.probe_state import new_probe_state, rewind
+from monitor.core.checks.probe_state import ProbeState, new_probe_state, rewind
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.registration import RegistrationState
 from monitor.core.entities import Incident, RegistrationChange
@@ -58,15 +57,30 @@ _SERIES_COLUMNS = (
 )
 
 
-@dataclass(slots=True)
 class StoredSeries(Series):
     """A series with what is kept of it beside its state."""
 
-    id: int = 0
-    result_id: int | None = None
-    result_at_us: int | None = None
-    reading: str = ""
-    evidence_kept: datetime | None = None
+    __slots__ = ("evidence_kept", "id", "reading", "result_at_us", "result_id")
+
+    def __init__(
+        self,
+        probe: Probe,
+        location: str,
+        state: ProbeState,
+        *,
+        key: int,
+        rewound: bool = False,
+        result_id: int | None = None,
+        result_at_us: int | None = None,
+        reading: str = "",
+        evidence_kept: datetime | None = None,
+    ) -> None:
+        super().__init__(probe, location, state, rewound=rewound)
+        self.id = key
+        self.result_id = result_id
+        self.result_at_us = result_at_us
+        self.reading = reading
+        self.evidence_kept = evidence_kept
 
 
 class SqlStore(IncidentStore):
@@ -143,7 +157,7 @@ class SqlStore(IncidentStore):
             row.location,
             state,
             rewound=state is not stored,
-            id=row.id,
+            key=row.id,
             result_id=row.result_id,
             result_at_us=row.result_at_us,
             reading=row.reading,
@@ -183,7 +197,7 @@ class SqlStore(IncidentStore):
             row = {"probe": probe.id, "location": location, "tick_us": 0, "attempt": 0, "reading": "", "state": ""}
             key = self.connection.scalar(insert(SERIES).values(row).returning(SERIES.c.id))
             assert key is not None
-            found = StoredSeries(probe, location, new_probe_state(probe.id, location), id=key)
+            found = StoredSeries(probe, location, new_probe_state(probe.id, location), key=key)
             self._add(found)
         return found
 

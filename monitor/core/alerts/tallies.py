@@ -1,0 +1,124 @@
+"""Looks counted as they come, for a store that keeps no roll-ups, and the components whose budget may burn at all."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from datetime import datetime
+from itertools import takewhile
+
+from monitor.core.alerts.budgets import FINE_S, HOUR_US, LONGEST_S, MINUTE_US, SECOND_US, Bucket, Tally
+from monitor.core.components.slo import MIN_FAILURES, RULES
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Outcome
+from monitor.core.schedule import micros
+
+KEPT_US = LONGEST_S * SECOND_US + HOUR_US
+LONGEST_SHORT_US = max(rule.short_s for rule in RULES) * SECOND_US + HOUR_US
+
+
+class _Counted:
+    """The minutes and hours of one component, oldest first: (start, looks, failed)."""
+
+    __slots__ = ("failures", "hours", "minutes")
+
+    def __init__(self) -> None:
+        self.minutes: deque[list[int]] = deque()
+        self.hours: deque[list[int]] = deque()
+        self.failures: list[int] = []
+        """Ticks of failed looks."""
+
+    def add(self, tick_us: int, failed: bool) -> None:
+        for buckets, size_us, kept_us in (
+            (self.minutes, MINUTE_US, FINE_S * SECOND_US + HOUR_US),
+            (self.hours, HOUR_US, KEPT_US),
+        ):
+            start = tick_us - tick_us % size_us
+            place = next((item for item in reversed(buckets) if item[0] <= start), None)
+            if place is None or place[0] != start:
+                place = [start, 0, 0]
+                buckets.append(place)
+            place[1] += 1
+            place[2] += failed
+            while buckets[0][0] < start - kept_us:
+                buckets.popleft()
+        if failed:
+            self.failures.append(tick_us)
+            if self.failures[0] < tick_us - 2 * KEPT_US:
+                del self.failures[: bisect_left(self.failures, tick_us - KEPT_US)]
+
+    def add_good(self, tick_us: int) -> None:
+        minutes, hours = self.minutes, self.hours
+        if not minutes or tick_us < minutes[-1][0] or tick_us - hours[-1][0] >= HOUR_US:
+            self.add(tick_us, False)
+            return
+        if tick_us - minutes[-1][0] < MINUTE_US:
+            minutes[-1][1] += 1
+        else:
+            minutes.append([tick_us - tick_us % MINUTE_US, 1, 0])
+        hours[-1][1] += 1
+
+    def may_burn(self, now_us: int, target: float | None) -> bool:
+        """Say whether any rule's short window may hold too many failures, counted in whole hours: never too few."""
+        for rule in RULES:
+            since = now_us - rule.short_s * SECOND_US
+            failed = len(self.failures) - bisect_left(self.failures, since - HOUR_US)
+            looks = sum(item[1] for item in self.hours if since <= item[0] and item[0] + HOUR_US <= now_us)
+            if failed >= MIN_FAILURES and failed > rule.burn * (1 - (target or 1.0)) * looks:
+                return True
+        return False
+
+    def tally(self, now_us: int) -> Tally:
+        closed = now_us - now_us % HOUR_US
+        hours = [_bucket(item) for item in self.hours if now_us - LONGEST_S * SECOND_US <= item[0] < closed]
+        return Tally([*reversed(list(self._newest(now_us - FINE_S * SECOND_US)))], hours)
+
+    def _newest(self, since_us: int) -> Iterator[Bucket]:
+        return map(_bucket, takewhile(lambda item: item[0] >= since_us, reversed(self.minutes)))
+
+
+class Tallies:
+    """See the module. Looks of one component come nearly in order."""
+
+    def __init__(self) -> None:
+        self._counted: dict[str, _Counted] = {}
+
+    def take(self, component: str, result: Result) -> None:
+        """Count one look."""
+        if result.outcome.is_evidence:
+            self._of(component).add(micros(result.run.tick), result.outcome is Outcome.FAILED)
+
+    def take_good(self, component: str, tick_us: int) -> None:
+        """Count a good look, by the microsecond of its tick."""
+        self._of(component).add_good(tick_us)
+
+    def _of(self, component: str) -> _Counted:
+        found = self._counted.get(component)
+        if found is None:
+            found = self._counted[component] = _Counted()
+        return found
+
+    def may_burn(self, now: datetime, held_to: Callable[[], Mapping[str, float | None]]) -> set[str]:
+        """Return the components of which enough looks failed for any rule; the budgets of the others surely last.
+
+        ``held_to`` says what components are held to; one that it leaves out burns with the second failure.
+        """
+        now_us = micros(now)
+        since = now_us - LONGEST_SHORT_US
+        failing = {
+            name: found
+            for name, found in self._counted.items()
+            if len(found.failures) >= MIN_FAILURES and found.failures[-MIN_FAILURES] >= since
+        }
+        targets = held_to() if failing else {}
+        return {name for name, found in failing.items() if found.may_burn(now_us, targets.get(name))}
+
+    def tallies(self, now: datetime, only: Collection[str] | None = None) -> dict[str, Tally]:
+        """Return what was counted, as of now, of some components or of all."""
+        now_us = micros(now)
+        return {name: found.tally(now_us) for name, found in self._counted.items() if only is None or name in only}
+
+
+def _bucket(item: list[int]) -> Bucket:
+    return item[0], item[1], item[2]

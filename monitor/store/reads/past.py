@@ -1,0 +1,96 @@
+"""The recorded past in the order in which its looks ended, without holding it in memory.
+
+Looks are stored in nearly that order; what was spooled comes later, up to a day. So a day of rows is held and sorted.
+Most looks are plain (:func:`monitor.core.checks.calm.is_plain`) and cross as a few integers; the others are decoded.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, select
+
+from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
+from monitor.core.replay import PastLook
+from monitor.core.schedule import micros as us
+from monitor.store.codec import DAY
+from monitor.store.connection.engine import is_postgresql, reading
+from monitor.store.reads.looks import complete, first_id, series_names
+from monitor.store.results import raw
+from monitor.store.results.raw import RESULT
+
+PAGE = 20_000
+"""Rows per read transaction."""
+BESIDE = raw.HAS_REGISTRATION | raw.HAS_UPSTREAM | raw.HAS_EVIDENCE
+IDS = 500
+_LOOKS = (
+    "SELECT at_us + duration_us, id, series, tick_us, at_us,"  # noqa: S608 - integers of ours are filled in
+    f" CASE WHEN reason = {Reason.OK.code} AND attempt = 1 AND (flags & {BESIDE}) = 0"
+    " AND coalesce(lag_us, 0) <= {lag:d} THEN 1 ELSE 0 END"
+    f" FROM result WHERE {{where}} ORDER BY id LIMIT {PAGE}"
+)
+Held = tuple[int, int, int, int, int, Result | None]
+"""End, id, series, tick, start, and the look itself unless it is plain."""
+
+
+def past(engine: Engine, since: datetime, until: datetime, lag_s: float) -> Iterator[PastLook]:
+    """Yield the looks that began in ``[since, until)``, oldest end first; ``lag_s`` is the most lag of a plain look.
+
+    A look that was stored more than a day late comes where it was stored.
+    """
+    low, high = us(since), us(until)
+    carried: dict[int, raw.Readings] = {}
+    names: dict[int, tuple[str, str]] = {}
+    held: list[Held] = []
+    with reading(engine) as connection:
+        at = first_id(connection, low) - 1
+        names.update(series_names(connection))
+    while True:
+        with reading(engine) as connection:
+            rows = _page(connection, at, low, high, round(lag_s * 1e6))
+            if not rows:
+                break
+            at = rows[-1][1]
+            inside = [row for row in rows if low <= row[4] < high and row[2] in names]
+            found = _decoded(connection, [row[1] for row in inside if not row[5]], carried)
+        held += [(*row[:5], found.get(row[1])) for row in inside]
+        held.sort()
+        newest = max(row[4] for row in rows)
+        ready = bisect_left(held, (newest - DAY,))
+        yield from ((end, names[key], tick, start, result) for end, _, key, tick, start, result in held[:ready])
+        del held[:ready]
+        if min(row[4] for row in rows) >= high + DAY:
+            break
+    yield from ((end, names[key], tick, start, result) for end, _, key, tick, start, result in held)
+
+
+def _page(connection: Connection, after: int, low: int, high: int, lag_us: int) -> list[Any]:
+    """Return rows of (end, id, series, tick, start, plain), oldest id first."""
+    # Hot path, one row per look: the driver's own tuples, because SQLAlchemy's rows would cost more than judging them.
+    where = f"id > {after:d}"
+    if is_postgresql(connection):
+        where += f" AND at_us >= {low:d} AND at_us < {high + DAY:d}"
+    statement = _LOOKS.format(where=where, lag=lag_us)
+    driver: Any = connection.connection.driver_connection
+    cursor = driver.cursor()
+    try:
+        cursor.execute(statement)
+        rows: list[Any] = cursor.fetchall()
+    finally:
+        cursor.close()
+    return rows
+
+
+def _decoded(connection: Connection, ids: list[int], carried: dict[int, raw.Readings]) -> dict[int, Result]:
+    """Return the looks of these rows, without what no rule reads."""
+    found: dict[int, Result] = {}
+    for start in range(0, len(ids), IDS):
+        chosen = select(RESULT).where(RESULT.c.id.in_(ids[start : start + IDS])).order_by(RESULT.c.id)
+        rows = list(connection.execute(chosen).all())
+        known = [row.id for row in rows]
+        found.update(zip(known, complete(connection, rows, carried), strict=True))
+    return found
