@@ -200,13 +200,22 @@ def backtest(
     ``change`` maps probe ids to their policy to try. Pages about the same component whose trouble began within
     ``slack_s`` of each other are the same page.
     """
-    tried = replace(
-        catalogue, probes=tuple(replace(probe, policy=change.get(probe.id, probe.policy)) for probe in catalogue.probes)
-    )
+    tried = with_policies(catalogue, change)
     before, after = (
         pages(run(catalogue, results, latencies=False, budgets=True)),
         pages(run(tried, results, latencies=False, budgets=True)),
     )
+    return compared(before, after, len(results), slack_s=slack_s)
+
+
+def with_policies(catalogue: Catalogue, change: Mapping[str, Policy]) -> Catalogue:
+    """Return the catalogue with other policies for some probes, by id."""
+    probes = (replace(probe, policy=change.get(probe.id, probe.policy)) for probe in catalogue.probes)
+    return replace(catalogue, probes=tuple(probes))
+
+
+def compared(before: tuple[Page, ...], after: tuple[Page, ...], looks: int, *, slack_s: float = 1800.0) -> Backtest:
+    """Say which pages of two policies on the same looks are the same; see :func:`backtest`."""
     rest, kept, gone = _Open(list(after)), [], []
     for page in before:
         match = rest.claim(page, timedelta(seconds=slack_s))
@@ -214,7 +223,7 @@ def backtest(
             gone.append(page)
         else:
             kept.append((page, match))
-    return Backtest(before, after, tuple(kept), tuple(gone), tuple(rest.left), len(results))
+    return Backtest(before, after, tuple(kept), tuple(gone), tuple(rest.left), looks)
 
 
 def pages(judge: Judge) -> tuple[Page, ...]:

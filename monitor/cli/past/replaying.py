@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -272,7 +271,8 @@ def backtest(path: Path, name: str | None, changes: tuple[str, ...], days: float
     if name is None and not changes:
         raise click.UsageError("say what to try: --policy NAME or --set FIELD=VALUE")
     from monitor import clock
-    from monitor.core.review import backtest as compare
+    from monitor.core.replay import fold, most_lag_s
+    from monitor.core.review import compared, pages, with_policies
     from monitor.store import reads
 
     base = _named(path, name) if name else None
@@ -281,13 +281,16 @@ def backtest(path: Path, name: str | None, changes: tuple[str, ...], days: float
         catalogue = reads.catalogue(engine)
         tried = _tried(catalogue, base, changes, service)
         until = clock.now()
-        results = _collected(reads.results(engine, "", until - timedelta(days=days), until), "looks read")
+        since, lag_s = until - timedelta(days=days), most_lag_s(catalogue)
+        numbers, judged = [0, 0], []
+        for place, (rules, what) in enumerate(((catalogue, "in force"), (with_policies(catalogue, tried), "tried"))):
+            looks = counted(reads.past(engine, since, until, lag_s), f"looks judged as {what}")
+            judged.append(pages(fold(rules, _numbered(looks, numbers, place))))
     finally:
         engine.dispose()
-    if not results:
+    if not numbers[0]:
         raise Failure(f"no looks are kept of the last {days:g} days")
-    results.sort(key=lambda result: result.started_at + timedelta(seconds=result.duration_s))
-    found = compare(catalogue, results, tried)
+    found = compared(judged[0], judged[1], numbers[0])
     if as_json:
         _print_json(found)
     else:
@@ -345,13 +348,11 @@ def _entry(changes: Sequence[str]) -> Any:
         raise click.UsageError(f"--set {first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-def _collected(results: Iterable[Result], what: str) -> list[Result]:
-    """Return results without what the rules do not read, counting them on a terminal."""
-    found: list[Result] = []
-    for result in counted(results, what):
-        seen = result.observation
-        found.append(replace(result, observation=replace(seen, evidence=None, phases=None, chat=None)))
-    return found
+def _numbered(looks: Iterable[T], numbers: list[int], place: int) -> Iterator[T]:
+    """Pass looks on as they come, and keep how many there were."""
+    for look in looks:
+        numbers[place] += 1
+        yield look
 
 
 def _print_json(found: Any) -> None:
