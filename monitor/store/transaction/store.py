@@ -182,12 +182,18 @@ class SqlStore(IncidentStore):
         return self._of_service.get(service, ())
 
     def component(self, component: str) -> ComponentRow | None:
-        """Return a component of any service; one that is not loaded is read without lock."""
+        """Return a component of any service with its series; one that is not loaded is read without lock."""
         if component in self.rows or component not in self.index.components:
             return self.rows.get(component)
         if component not in self._foreign:
             row = self.connection.execute(select(COMPONENT).where(COMPONENT.c.id == component)).first()
-            self._foreign[component] = self._glance(row, self._read_row) if row is not None else None
+            found = self._glance(row, self._read_row) if row is not None else None
+            if found is not None:  # without its series it would say that nobody looked
+                probes = [probe.id for probe in self.index.probes_of.get(component, ())]
+                query = select(SERIES).where(SERIES.c.probe.in_(probes)).order_by(SERIES.c.id)
+                read = (self._glance(item, self._read_series) for item in self.connection.execute(query))
+                found.series += [series for series in read if series is not None]
+            self._foreign[component] = found
         return self._foreign[component]
 
     def series(self, probe: Probe, location: str) -> StoredSeries:
