@@ -13,7 +13,7 @@ from monitor import flow
 from monitor.core.model.observations import RunId
 from monitor.core.schedule import from_micros as when
 from monitor.core.schedule import micros as us
-from monitor.recorder.durability.spool import Spool
+from monitor.recorder.durability.spool import WAITS, Spool
 from monitor.store import reads, tables
 from monitor.store.connection.engine import is_postgresql, reading
 from monitor.store.results.rolling import HOUR, MINUTE, mark
@@ -25,10 +25,10 @@ RESULT, SERIES = table(tables.Result), table(tables.Series)
 
 
 def spooled(directory: Path) -> set[RunId]:
-    """Return the runs that wait on disk."""
+    """Return the runs that wait on disk; a second copy of what the database took is no excuse for losing it."""
     spool = Spool(directory)
     try:
-        return {result.run for path in spool._segments() for result in spool._read(path)}
+        return {result.run for path in spool._segments() if path.suffix == WAITS for result in spool._read(path)}
     finally:
         spool.close()
 

@@ -60,8 +60,8 @@ SPOOLING = {
     "after the spool's fsync": Point("posix", "fsync", "c_return", "append"),
     "spool append done": Point("monitor/recorder/durability/spool.py", "append", "return"),
     "replay: half stored": Point("sqlalchemy/engine/default.py", "do_commit", "return", "replay"),
-    "replay: before the trim": Point("monitor/recorder/durability/spool.py", "_remove"),
-    "replay: trimmed": Point("monitor/recorder/durability/spool.py", "_remove", "return"),
+    "replay: before the trim": Point("monitor/recorder/durability/spool.py", "_let_go"),
+    "replay: trimmed": Point("monitor/recorder/durability/spool.py", "_let_go", "return"),
 }
 KEEPING_HOUSE = {
     "roll-up: minutes written": Point("monitor/store/results/rolling.py", "pour", "return"),

@@ -85,6 +85,7 @@ async def _record(
         if not recorder.opened.is_set():
             await recorder.open()
         await recorder.replay()
+        await recorder.guard.step()
         traveller.move_to(taken_at(minute) + timedelta(seconds=1))
         await recorder.sweep()
         if minute % 3 == 2:
