@@ -147,7 +147,7 @@ def test_the_page_is_whole_and_asks_nobody_else(browser: Any) -> None:
         # 15:30 UTC is half past midnight in Tokyo; UTC stands in the tooltip.
         first = page.locator(".timeline time").first
         assert first.inner_text() == "28 Jan, 00:30"
-        assert first.get_attribute("title") == "2025-01-27 15:30:00 UTC"
+        assert first.get_attribute("title") == "2025-01-27 15:30:20 UTC"
 
 
 def test_the_page_says_everything_without_script(browser: Any) -> None:
