@@ -51,6 +51,8 @@ def test_after_a_bad_answer_every_look_asks_until_one_is_good() -> None:
     ledger = replace(FRESH.climbed(Rung.SHORT, NOON), proven=False)
     assert choose(plan, ledger, after(60)).rung is Rung.SHORT
     assert choose(plan, replace(ledger, proven=True), after(60)).rung is Rung.EDGE
+    early = choose(plan, replace(ledger, proven=True), after(60), early=True)
+    assert early.rung is Rung.SHORT, "the edge cannot tell what a failed question was about"
 
 
 def test_a_spent_budget_leaves_the_edge_and_says_so() -> None:

@@ -23,6 +23,7 @@ from monitor.prober.grid import MOST_MISSED, Grid
 from monitor.prober.prober import Prober
 from monitor.prober.self_check import SelfCheck
 from monitor.prober.uplink import BATCH_RESULTS, MOST_WAITING, Handover
+from monitor.probes.memory import Memories
 from monitor.runtime.frames import from_prober, open_link, to_prober, to_recorder
 from monitor.runtime.messages import Ack, Batch, FrameError
 from monitor.simulator.play import serve
@@ -397,3 +398,31 @@ def test_what_is_no_frame_is_an_error_and_a_torn_one_is_the_end(data: bytes) -> 
         assert await from_prober(torn).receive() is None
 
     driven.run_by_the_wall(play())
+
+
+@pytest.mark.slow
+def test_a_prober_that_starts_again_while_a_probe_is_down_sees_it_recover_by_early_looks(tmp_path: Path) -> None:
+    found: list[Result] = []
+    file = tmp_path / "local.memory.json"
+
+    async def play() -> None:
+        async with serve() as vendor:
+            vendor.set(web={"fault": "status", "status": 503})
+            settings = config(tmp_path, vendor.url, "10s", "900ms", HASTY)
+            memories = Memories(file)
+            first = Prober(settings, found.append, memories)
+            first.start()
+            await until(lambda: len(found) >= 4)
+            await first.stop()
+            content = memories.copy()
+            assert content is not None
+            memories.write(content)
+            vendor.set(web={"fault": "none"})
+            found.clear()
+            second = Prober(settings, found.append, Memories(file))
+            second.start()
+            await until(lambda: len(found) >= 2)
+            await second.stop()
+
+    driven.run_by_the_wall(play())
+    assert [(result.run.attempt, result.outcome) for result in found[:2]] == [(1, Outcome.OK), (2, Outcome.OK)]

@@ -85,8 +85,8 @@ class Tallies:
         self._counted: dict[str, _Counted] = {}
 
     def take(self, component: str, result: Result) -> None:
-        """Count one look."""
-        if result.outcome.is_evidence:
+        """Count one look of the grid; early ones come in clusters about a failure, and would weigh its time double."""
+        if result.outcome.is_evidence and result.run.attempt == 1:
             self._of(component).add(micros(result.run.tick), result.outcome is Outcome.FAILED)
 
     def take_good(self, component: str, tick_us: int) -> None:

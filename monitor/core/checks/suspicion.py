@@ -33,6 +33,7 @@ PARTIAL_WINDOW, PARTIAL_SHARE = 40, 0.5
 """An outage is called a partial one again when of so many looks so few failed: far apart from the other limit, so that
 a failure rate between the two does not go to and fro."""
 LEAST_RATIO = 0.05
+FURTHEST_BACK = timedelta(minutes=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,13 @@ def failure_ratio(known: Suspicion) -> float:
 def likely_start(known: Suspicion, rule: Rule, not_before: datetime | None) -> datetime | None:
     """Estimate when it began: if a share q of looks fails, the first failure is met about I (1 - q) / q late.
 
-    With every look failing that is the first failed look itself. Nothing is moved before ``not_before``.
+    With every look failing that is the first failed look itself. Nothing is moved before ``not_before``, nor by more
+    than :data:`FURTHEST_BACK`: the bars of a day that is over are fixed an hour after it.
     """
     if known.began_at is None:
         return None
     ratio = failure_ratio(known)
-    at = known.began_at - timedelta(seconds=rule.interval_s * (1 - ratio) / ratio)
+    at = known.began_at - min(FURTHEST_BACK, timedelta(seconds=rule.interval_s * (1 - ratio) / ratio))
     return at if not_before is None else min(known.began_at, max(at, not_before))
 
 

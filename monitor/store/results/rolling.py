@@ -109,12 +109,24 @@ def add_results(connection: Connection, settled: int, limit: int = STEP) -> int:
 
 
 def _after(at: int) -> Any:
-    names = ("id", "series", "tick_us", "reason", "duration_us", *_LENGTHS, "ttft_us", "output_tokens", "cost_nano_usd")
+    names = (
+        "id",
+        "series",
+        "tick_us",
+        "attempt",
+        "reason",
+        "duration_us",
+        *_LENGTHS,
+        "ttft_us",
+        "output_tokens",
+        "cost_nano_usd",
+    )
     return select(*(RESULT.c[name] for name in names)).where(RESULT.c.id > at).order_by(RESULT.c.id)
 
 
 def _count(bucket: Bucket, row: Row[Any]) -> None:
-    bucket.counts[row.reason] = bucket.counts.get(row.reason, 0) + 1
+    if row.attempt == 1:  # early looks come in clusters about a failure: counted, they would weigh its time double
+        bucket.counts[row.reason] = bucket.counts.get(row.reason, 0) + 1
     bucket.tokens_out += row.output_tokens or 0
     bucket.cost_micro_usd += round((row.cost_nano_usd or 0) / 1000)
     if _reason(row.reason).outcome not in (Outcome.OK, Outcome.SLOW):
