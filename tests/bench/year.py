@@ -11,19 +11,16 @@ import sys
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from monitor.core.model.states import Health
-from monitor.core.replay import run
-from monitor.core.scenario import notation
-from monitor.core.scenario.draw import draw
+from monitor.core.replay import Judge
 from monitor.core.scenario.figures import summary
 from monitor.core.scenario.measure import Found, Measured, measure
-from monitor.core.scenario.world_reader import read_world
+from monitor.core.scenario.play import run
 from tests.bench.year_world import scenario
 
-START = datetime(2026, 1, 5, tzinfo=UTC)
 WEEKS, QUICK_DAYS = 52, 2
 
 
@@ -50,7 +47,7 @@ def main(quick: bool, as_json: bool = False) -> None:
 
 def play(number: int, days: int) -> Played:
     """Judge the first days of a week."""
-    data = scenario(number) | {"until": f"{days}d"}
+    data = scenario(number) | {"until": f"{days}d", "sweep": "30s"}
     for name in ("own_side", "vendor_says"):
         key = "from" if name == "own_side" else "at"
         data[name] = [item for item in data[name] if float(item[key].rstrip("s")) < days * 86_400]
@@ -58,19 +55,11 @@ def play(number: int, days: int) -> Played:
         name: [item for item in items if float(item.get("from", "0s").rstrip("s")) < days * 86_400]
         for name, items in data["world"].items()
     }
-    catalogue = notation.catalogue(data)
-    world = read_world(data, catalogue)
-    count = 0
-
-    def counted() -> Any:
-        nonlocal count
-        for result in draw(world, catalogue, START):
-            count += 1
-            yield result
-
-    judge = run(catalogue, counted(), latencies=False)
-    judge.sweep(START + timedelta(days=days))
-    return Played(measure(judge, world, START, count), days)
+    looks = Counter[str]()
+    report = run(data, partial(Judge, latencies=None), seen=lambda result: looks.update((result.run.probe,)))
+    assert report.world is not None
+    assert isinstance(report.judge, Judge)
+    return Played(measure(report.judge, report.world, report.start, looks.total()), days)
 
 
 def figures(played: list[Played]) -> dict[str, Any]:
