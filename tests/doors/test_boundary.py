@@ -61,6 +61,7 @@ def catalogue() -> Catalogue:
         (
             *(Probe(name.replace("/", "-"), name, "http", 60, 10.0, policy=odd, target=name) for name in own[1:]),
             Probe("shop-web", "shop/web", "http", 60, 10.0),
+            Probe("mall-web", "mall/web", "http", 60, 10.0),  # it answers, so the failures of others are their own
             Probe("shop-says", "shop/web", "upstream", 60, 10.0, witness=True, target="status.shop.example"),
             Probe("zorblax-off", "zorblax/web", "http", 60, 10.0, disabled="secret ZORBLAX_KEY is not set"),
         ),
@@ -339,5 +340,5 @@ def test_the_consoles_websocket_tells_nothing_to_who_has_not_signed_in(tmp_path:
 
 def test_the_public_catalogue_keeps_public_probes(site: Site) -> None:
     assert site.reading is not None
-    assert [probe.id for probe in site.reading.catalogue.probes] == ["shop-web", "shop-says"]
+    assert [probe.id for probe in site.reading.catalogue.probes] == ["shop-web", "mall-web", "shop-says"]
     assert replace(site.reading.catalogue, version="").routes == ()

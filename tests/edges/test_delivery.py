@@ -167,8 +167,10 @@ def test_a_title_tells_slowness_from_an_outage_and_names_the_state_of_sign_up() 
     down = notice()
     slow = replace(down.alert, severity=Severity.TICKET, summary={"health": "degraded_performance"})
     assert title(replace(down, alert=slow)) == "Ticket: Shop Web is slow or unstable"
-    was_down = replace(slow, severity=Severity.PAGE)
-    assert title(replace(down, alert=was_down)) == "Page: Shop Web is down"
+    better = replace(slow, severity=Severity.PAGE, summary={"health": "degraded_performance", "worst": "major_outage"})
+    assert title(replace(down, alert=better)) == "Page: Shop Web is slow or unstable"
+    over = replace(better, state=AlertState.RESOLVED, resolved_at=NOW)
+    assert title(replace(down, alert=over, why=Why.RESOLVED)) == "Resolved: Shop Web is down"
     sign_up = replace(down.alert, rule=Rule.REGISTRATION_CHANGED, summary={"registration": "restricted"})
     assert title(replace(down, alert=sign_up)) == "Page: Shop Web: sign-up is restricted"
 

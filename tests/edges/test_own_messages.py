@@ -95,10 +95,10 @@ def about_us() -> list[Alert]:
     judge = Evaluation(store)
     blind = coded(MessageCode.CONTROL_TARGETS_FAIL, n=2)
     held = coded(MessageCode.CANNOT_BE_JUDGED_MORE, names="a, b, c", n=2, since="2026-01-27 15:31", error="ValueError")
-    for minute, (why, waits, holds) in enumerate([("", 1, ""), (blind, 12, held), (blind, 13, held), ("", 0, "")]):
-        judge.on_worker(WorkerReport("w1", "home", why, waits, held=holds), at(minute * 20))
-    judge.on_delivery("pager", coded(MessageCode.RECEIVER_ANSWERED, status=503), at(90))
-    judge.on_delivery("pager", "", at(100))
+    for beat, (why, waits, holds) in enumerate([("", 1, ""), (blind, 12, held), (blind, 13, held), ("", 0, "")]):
+        judge.on_worker(WorkerReport("w1", "home", why, waits, held=holds), at(beat * 40))
+    judge.on_delivery("pager", coded(MessageCode.RECEIVER_ANSWERED, status=503), at(200))
+    judge.on_delivery("pager", "", at(210))
     return list(store.alerts.values())
 
 
