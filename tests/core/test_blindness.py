@@ -4,12 +4,23 @@ from datetime import timedelta
 from itertools import combinations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from monitor.core.catalogue import Catalogue, Component, Probe
 from monitor.core.checks import probe_state, steps
 from monitor.core.doubt.clock import TrustedTime
 from monitor.core.doubt.independence import groups, registrable
-from monitor.core.doubt.network import Blindness, blindness, can_doubt, clear, make_targets
+from monitor.core.doubt.network import (
+    SEES,
+    Blindness,
+    blindness,
+    can_doubt,
+    clear,
+    make_targets,
+    question,
+    shared,
+)
 from monitor.core.doubt.sight import Sight, seen
 from monitor.core.model.depth import DOUBTED, GOT, Depth, Reach, needed, passes
 from monitor.core.model.reasons import Outcome, Reason
@@ -151,6 +162,46 @@ def test_a_control_that_is_out_of_reach_is_no_witness_against_ourselves() -> Non
     assert not blindness(sights, make_targets(WORLD), at(7200))
     never = seen_at({"control": [(7180, C)], "deepseek": [(7100, O), (7190, C)]})
     assert not blindness(never, make_targets(WORLD), at(7200))
+
+
+STORIES = st.lists(st.tuples(st.integers(0, 40), st.sampled_from((O, O, D, C, U, E, H, X, N))), max_size=5)
+
+
+@settings(max_examples=1000)
+@given(st.dictionaries(st.sampled_from(sorted(probe.id for probe in WORLD.probes)), STORIES))
+def test_one_pass_for_many_failures_finds_what_asking_about_each_would(
+    stories: dict[str, list[tuple[int, Reason]]],
+) -> None:
+    """Times are in quarter minutes, so that failures begin together, apart, and before and after others answer."""
+    sights = seen_at(
+        {name: [(15.0 * step, reason) for step, reason in sorted(looks)] for name, looks in stories.items()}
+    )
+    targets, now = make_targets(WORLD), at(15.0 * 40 + 5)
+    asked = {ask for sight in sights.values() if (ask := question(sight)) is not None}
+    each = (
+        shared(ask, sights, targets, now)
+        for ask in sorted(asked, key=lambda one: (one.gate, one.names, one.since or now))
+    )
+    assert blindness(sights, targets, now) == next((why for why in each if why), SEES)
+
+
+class Counted(dict[str, Sight]):
+    """Sights that count how often all of them are gone through."""
+
+    passes = 0
+
+    def items(self):  # type: ignore[no-untyped-def]  # dict_items has no name of its own
+        self.passes += 1
+        return super().items()
+
+
+def test_a_storm_of_one_vendor_is_settled_without_asking_about_each_failure() -> None:
+    many = tuple(probe(f"deepseek-{number}", f"deepseek/{number}", target="api.deepseek.com") for number in range(200))
+    storm = Catalogue(probes=(*WORLD.probes, *many))
+    looks: dict[str, list[tuple[float, Reason]]] = {one.id: [(number / 10, X)] for number, one in enumerate(many)}
+    sights = Counted(seen_at(looks | {"openai": [(15, O)], "anthropic": [(21, O)]}))
+    assert not blindness(sights, make_targets(storm), at(25))
+    assert sights.passes == 1
 
 
 @pytest.mark.parametrize(

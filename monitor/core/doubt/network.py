@@ -19,12 +19,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
+from itertools import groupby
 
 from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.doubt.independence import CONTROL, groups
 from monitor.core.doubt.sight import STEADY, Sight, seen, sight_of
-from monitor.core.model.depth import DOUBTED, OURS, Depth, by_address, needed, passes
+from monitor.core.model.depth import DOUBTED, OURS, Depth, Reach, by_address, needed, passes
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
@@ -95,12 +97,52 @@ def question(sight: Sight) -> Question | None:
 
 
 def blindness(sights: Mapping[str, Sight], targets: Targets, now: datetime) -> Blindness:
-    """Say whether a location is blind to anything, from what all its probes saw, by id."""
+    """Say whether a location is blind to anything, from what all its probes saw, by id.
+
+    Most failures are settled by one pass for all that stopped at the same gate: in a storm there are hundreds of them,
+    and this is asked at each.
+    """
     asked = {ask for sight in sights.values() if (ask := question(sight)) is not None}
-    for ask in sorted(asked, key=lambda one: (one.gate, one.names, one.since or now)):
-        if why := shared(ask, sights, targets, now):
-            return why
+    ordered = sorted(asked, key=lambda one: (one.gate, one.names, one.since or now))
+    for _, alike in groupby(ordered, key=lambda one: (one.gate, one.names)):
+        asks = list(alike)
+        may_be, answered_at = _outlook(asks[0], sights, targets, now)
+        for ask in asks if may_be else ():
+            if ask.since is not None and answered_at is not None and ask.since < answered_at:
+                continue
+            if why := shared(ask, sights, targets, now):
+                return why
     return SEES
+
+
+def _outlook(
+    ask: Question, sights: Mapping[str, Sight], targets: Targets, now: datetime
+) -> tuple[bool, datetime | None]:
+    """Say whether failures like this one, whenever they began, may be shared, and until when all are the targets' own.
+
+    Leaves beginnings out of account, so it never rules out what :func:`shared` would find.
+    """
+    fails, passed = set[str](), set[str]()
+    answered_at: datetime | None = None
+    for name, sight in sights.items():
+        probe = targets.probes.get(name)
+        if probe is None or not sight.is_fresh(probe, now):
+            continue
+        gate = _gate(probe.reach, ask.gate)
+        if sight.fails(gate):
+            if sight.fails_alike(gate):
+                fails.add(targets.group[name])
+        elif ask.could_answer(probe) and sight.passed_at(probe, ask.gate) == sight.at:
+            passed.add(targets.group[name])
+            clean = sight.failed_at is None or sight.reason in DOUBTED or sight.at - sight.failed_at >= STEADY
+            if ask.gate > Depth.REACHED and clean:
+                answered_at = sight.at if answered_at is None else max(answered_at, sight.at)
+    if any(name.startswith(CONTROL) for name in passed):
+        return False, None
+    fails -= passed
+    if any(name.startswith(CONTROL) for name in fails) or (ask.names and len(fails) > 1 and not passed):
+        return True, answered_at
+    return len(fails) >= FEWEST_SERVICES and len(fails) >= BLIND_RATIO * len(passed), answered_at
 
 
 def shared(ask: Question, sights: Mapping[str, Sight], targets: Targets, now: datetime) -> Blindness:
@@ -111,7 +153,7 @@ def shared(ask: Question, sights: Mapping[str, Sight], targets: Targets, now: da
         if probe is None or not sight.is_fresh(probe, now):
             continue
         group = targets.group[name]
-        gate = _gate(probe, ask.gate)
+        gate = _gate(probe.reach, ask.gate)
         if sight.fails(gate):
             if ask.since is None or sight.failing_since is None or ask.since - sight.failing_since <= TOO_LONG:
                 others.add(group)
@@ -148,9 +190,10 @@ def _verdict(fails: set[str], telling: set[str], passed: set[str], ask: Question
     return ""
 
 
-def _gate(probe: Probe, gate: Depth) -> Depth:
+@cache
+def _gate(reach: Reach, gate: Depth) -> Depth:
     """Return the gate at which a probe's failure counts: its own last one, if it never gets as far as the asked."""
-    return max((depth for depth in Depth if depth <= gate and passes(probe.reach, depth)), default=Depth.NOTHING)
+    return max((depth for depth in Depth if depth <= gate and passes(reach, depth)), default=Depth.NOTHING)
 
 
 def _began_together(probe: Probe, sight: Sight, ask: Question, now: datetime) -> bool:
