@@ -131,7 +131,10 @@ def test_an_empty_database_is_refused_by_readers_with_an_instruction(database_ur
 
 
 def test_two_processes_may_migrate_at_once(database_url: str) -> None:
-    code = f"from monitor.store import engine, upgrade; upgrade.migrate(engine.open_engine({database_url!r}))"
+    code = (
+        "from monitor.store import upgrade; from monitor.store.connection import engine; "
+        f"upgrade.migrate(engine.open_engine({database_url!r}))"
+    )
     runs = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) for _ in range(3)]
     assert [run.communicate()[1] for run in runs] == [b""] * 3
     assert [run.returncode for run in runs] == [0] * 3
