@@ -106,6 +106,18 @@ async def reach(options: Any, wire: Wire) -> None:
         raise Undeliverable(unreached(error)) from None
 
 
+def address_fault(options: Any) -> str:
+    """Say why a receiver's web address cannot be used, without the address: it may hold a token; empty when it can."""
+    url = getattr(options, "url", None)
+    if url is None:
+        return ""
+    try:
+        parse_anew(url.get_secret_value() if isinstance(url, SecretStr) else url)
+    except WireError as error:
+        return error.detail
+    return ""
+
+
 def unreached(error: WireError) -> str:
     """Return why a receiver was not reached, without its address: that may hold a token."""
     if error.reason is not Reason.ADDRESS:

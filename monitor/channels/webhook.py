@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, field_validator
 from monitor.channels.base import Kind, Notice, Options, post, secret
 from monitor.channels.words import facts, title
 from monitor.clock import now
-from monitor.wire import Wire
+from monitor.wire import Wire, sendable
 
 
 class Webhook(Options):
@@ -23,6 +23,12 @@ class Webhook(Options):
     url: SecretStr
     signing_secret: SecretStr | None = None
     headers: dict[str, SecretStr] = Field(default_factory=dict)
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        sendable({name: secret(text) for name, text in value.items()})
+        return value
 
     @field_validator("signing_secret")
     @classmethod

@@ -13,6 +13,7 @@ import click
 from monitor import clock
 from monitor.cli.common import Failure, example, open_database
 from monitor.core import commands as c
+from monitor.core.maintenance import EARLIEST, LATEST
 from monitor.core.model.alerting import Verdict
 from monitor.core.model.states import Impact, IncidentStatus
 from monitor.core.scenario.durations import seconds
@@ -62,6 +63,8 @@ class Moment(click.ParamType[datetime]):
             at = clock.now() if value == "now" else datetime.fromisoformat(value)
         except ValueError:
             at = None
+        if at is not None and not EARLIEST.year < at.year < LATEST.year:
+            self.fail(f"{value} is not a time between {EARLIEST:%Y} and {LATEST:%Y}", param, ctx)
         if at is None or at.tzinfo is None:
             self.fail("write a time with its zone, as in 2026-01-31T22:00+00:00, or now", param, ctx)
         return at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -42,6 +43,15 @@ def with_location(command: F) -> F:
 def example(*lines: str) -> str:
     """Return the end of a command's help: lines to be typed."""
     return "\b\n" + "\n".join(["Example:", *(f"  {line}" for line in lines)])
+
+
+class Number(click.FloatRange):
+    """A number within bounds; what is no number (``nan``) lies within all of them for click."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        return number if math.isfinite(number) else self.fail(f"{value} is no number", param, ctx)
 
 
 class Failure(click.ClickException):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from monitor.cli.common import F, Failure, example, loaded, with_config, with_location
+from monitor.cli.common import F, Failure, Number, example, loaded, with_config, with_location
 from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
 from monitor.logs import Event, Fields, Room, hide, log_options, set_up, shown_database
@@ -66,21 +66,25 @@ def worker(path: Path, location: str | None) -> None:
 
 @click.command(epilog=example("chatwatch demo", "chatwatch demo --scenario january-2025 --days 30"))
 @click.option("--scenario", default="january-2025", show_default=True, help="What happens; see chatwatch simulate.")
-@click.option("--speed", type=click.FloatRange(min=0.01), default=None, help="Story seconds in a second.")
+@click.option("--speed", type=Number(min=0.01, max=10_000), default=None, help="Story seconds in a second.")
 @click.option("--days", type=click.IntRange(0, 400), default=90, show_default=True, help="Length of the invented past.")
 @partial(log_options, level="error")
 def demo(scenario: str, speed: float | None, days: int) -> None:
     """Show the whole system against a simulated vendor, on a temporary database, with a past and a story."""
     from monitor.demo.program import main
+    from monitor.simulator.scenario import ScenarioError
 
     set_up("demo", mute=("flow",))
-    sys.exit(main(scenario=scenario, speed=speed, days=days))
+    try:
+        sys.exit(main(scenario=scenario, speed=speed, days=days))
+    except ScenarioError as error:
+        raise Failure(str(error)) from None
 
 
 @click.command(epilog=example("chatwatch simulate --scenario january-2025 --port 8600", "chatwatch simulate --list"))
 @click.option("--scenario", default="quiet", show_default=True, help="A shipped scenario or a file.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8600, show_default=True, help="Port on this machine.")
-@click.option("--speed", type=click.FloatRange(min=0.01), default=None, help="Story seconds in a second.")
+@click.option("--speed", type=Number(min=0.01, max=10_000), default=None, help="Story seconds in a second.")
 @click.option("--list", "listing", is_flag=True, help="Name the shipped scenarios.")
 @log_options
 def simulate(scenario: str, port: int, speed: float | None, listing: bool) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from monitor.channels import KINDS as CHANNEL_KINDS
+from monitor.channels.base import address_fault
 from monitor.config.build import Builder
 from monitor.config.faults import Code, ConfigError, Fault, Faults, did_you_mean
 from monitor.config.models import Document, Listen, RouteEntry
+from monitor.config.networks import network_fault
 from monitor.config.planned import planned
 from monitor.config.secrets import Secrets
 from monitor.config.settled import Channel, Settings, Settled
@@ -134,6 +135,8 @@ def _channels(entries: Mapping[str, Any], tree: Tree, faults: Faults, environ: M
             if options is not None:
                 secrets.check(options, given, tree, path, faults)
             off = "; ".join(secrets.missing)
+            if options is not None and not off and (why := address_fault(options)):
+                faults.add(Code.VALUE, tree, (*path, "url"), f'"url" of channel "{name}" cannot be used', why)
             found[name] = Channel(name, kind, None if off else options, off)
     return found
 
@@ -173,11 +176,8 @@ def _settings(document: Document, tree: Tree, faults: Faults, location: str | No
         hint = did_you_mean(here, document.locations)
         faults.add(Code.UNKNOWN_LOCATION, tree, ("locations",), f'location "{here}" is not listed here', hint)
     for index, network in enumerate(document.allow_networks):
-        try:
-            ipaddress.ip_network(network)
-        except ValueError:
-            message = f'"{network}" is not a network'
-            faults.add(Code.VALUE, tree, ("allow_networks", index), message, "write it as in 10.0.0.0/8 or fd00::/8")
+        if why := network_fault(network):
+            faults.add(Code.VALUE, tree, ("allow_networks", index), f'"{network[:60]}" {why[0]}', why[1])
     if document.ca_file is not None and not Path(document.ca_file).is_file():
         faults.add(Code.VALUE, tree, ("ca_file",), "the file with certificate authorities does not exist")
     return Settings(

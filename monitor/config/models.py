@@ -5,19 +5,38 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
 
 from monitor.config.settled import Settings
 from monitor.core.catalogue import ComponentKind, Policy, Publishing
 from monitor.core.checks.former import FORMER, modern
 from monitor.core.model.alerting import Severity
-from monitor.probes.base import Seconds
+from monitor.probes.base import Seconds, host_of
 from monitor.text.lexicon import Language
 
+HIGHEST_PORT = 65535
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e]+$")]
-Link = Annotated[str, StringConstraints(max_length=500, pattern=r"^(https?://[^\s\"'<>]+)?$")]
-Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
+
+
+def _linked(text: str) -> str:
+    if text and not host_of(text):
+        raise ValueError("no browser could open it: a host, and a port from 1 to 65535 if any")
+    return text
+
+
+def _listened(address: str) -> str:
+    if int(address.rpartition(":")[2]) > HIGHEST_PORT:
+        raise ValueError(f"there is no port above {HIGHEST_PORT}")
+    return address
+
+
+Link = Annotated[str, StringConstraints(max_length=500, pattern=r"^(https?://[^\s\"'<>]+)?$"), AfterValidator(_linked)]
+Address = Annotated[
+    str,
+    StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$"),
+    AfterValidator(_listened),
+]
 Positive = Annotated[Seconds, Field(gt=0)]
 
 

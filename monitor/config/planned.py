@@ -12,7 +12,7 @@ from monitor.config.models import MaintenanceEntry
 from monitor.config.take import take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Planned
-from monitor.core.maintenance import Maintenance, repeat_fault
+from monitor.core.maintenance import EARLIEST, LATEST, Maintenance, repeat_fault, zone_of
 
 
 def planned(
@@ -47,10 +47,7 @@ def planned(
 
 def _window(entry: MaintenanceEntry, components: tuple[str, ...]) -> Maintenance:
     """Return the announcement; raises ``ValueError`` that says why it cannot be held."""
-    try:
-        zone = ZoneInfo(entry.time_zone)
-    except (KeyError, ValueError):
-        raise ValueError(f"there is no time zone {entry.time_zone}") from None
+    zone = zone_of(entry.time_zone)
     starts = _moment(entry.starts, zone)
     until = _moment(entry.until, zone) if entry.until else None
     ends = starts + timedelta(seconds=entry.lasts)
@@ -69,4 +66,6 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
         at = None
     if at is None or at.tzinfo is not None:
         raise ValueError(f'"{text}" is no wall-clock time of its time zone: write it as in 2027-02-07 02:00')
+    if not EARLIEST.year < at.year < LATEST.year:
+        raise ValueError(f'"{text}" is not a time between {EARLIEST:%Y} and {LATEST:%Y}')
     return at.replace(tzinfo=zone).astimezone(UTC)

@@ -6,12 +6,15 @@ are allowed within limits that a bomb exceeds before anything is expanded.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from monitor.plain_files import opened
 
 LONGEST_BYTES = 4 * 2**20
 DEEPEST = 24
@@ -61,7 +64,7 @@ def read(path: Path, shown: str = "") -> Tree:
     """Read a file. Never raises: flaws stand in ``flaws``; ``value`` is None when there is nothing to use."""
     tree = Tree(shown or str(path))
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             data = file.read(LONGEST_BYTES + 1)
     except OSError as error:
         hint = "name another file with CHATWATCH_CONFIG" if isinstance(error, FileNotFoundError) else ""
@@ -136,7 +139,11 @@ class _Builder:
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return _scalar(node)
+        value = _scalar(node)
+        if isinstance(value, float) and not math.isfinite(value):
+            self.flaw("syntax", node.start_mark.line + 1, "the number is too large")
+            return 0.0
+        return value
 
     def mapping(self, node: yaml.MappingNode, path: Path_) -> dict[str, Any]:
         found: dict[str, Any] = {}

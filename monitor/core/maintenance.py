@@ -14,8 +14,11 @@ from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
 
+EARLIEST, LATEST = datetime(1999, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Work is planned after the one and before the other; what lies beyond is a slip of the keyboard."""
 DAYS = {"daily": 1, "weekly": 7}
 MONTHLY = "monthly"
 BY_FILE = "(configuration)"
@@ -59,12 +62,34 @@ class Maintenance:
     repeat_until: datetime | None = None
 
 
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones() - {"localtime", "Factory"})
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone by its name. Raises ``ValueError`` that says how one is written.
+
+    A folder of zones, a file beside them and the machine's own zone are found by that name as well, so what is asked is
+    whether the database lists it.
+    """
+    known = _zones()
+    if name not in known:
+        inside = sorted(zone for zone in known if name and zone.startswith(f"{name.rstrip('/')}/"))
+        hint = f"; name one in it, as {inside[-1]}" if inside else "; write it as Europe/Berlin or UTC"
+        raise ValueError(f"there is no time zone {name or 'without a name'}{hint}")
+    return ZoneInfo(name)
+
+
 def repeat_fault(item: Maintenance) -> str:
     """Say why an announcement's repeat or time zone cannot work; empty when it can."""
     try:
-        first = item.starts_at.astimezone(ZoneInfo(item.time_zone)).date()
-    except (KeyError, ValueError):
-        return f"there is no time zone {item.time_zone}"
+        zone = zone_of(item.time_zone)
+    except ValueError as error:
+        return str(error)
+    if item.ends_at >= LATEST:
+        return f"planned work ends before {LATEST:%Y}"
+    first = item.starts_at.astimezone(zone).date()
     if not item.repeat:
         return ""
     try:

@@ -17,7 +17,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import PurePath
 from typing import Annotated, Any, Protocol, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
@@ -30,7 +30,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
 from monitor.core.scenario.durations import seconds
 from monitor.text.redaction import Forms, as_seen, forms_of, redacted
-from monitor.wire import Limits, Wire, WireError
+from monitor.wire import Limits, Wire, WireError, sendable
 
 EVIDENCE_BYTES = 2048
 DETAIL_CHARS = 300
@@ -360,12 +360,25 @@ def same_origin(one: str, other: str) -> bool:
 
 def checked_url(value: str) -> str:
     """Return a URL that a probe may ask: http or https, a host, no user or password in it; else ``ValueError``."""
-    parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not host_of(value.strip()):
+    value = value.strip()
+    if not value.isprintable() or " " in value:
+        raise ValueError("holds a space, the end of a line or another character that no address has")
+    parts = urlsplit(value)
+    if parts.scheme in ("http", "https") and not _has_port(parts):
+        raise ValueError("names a port that does not exist: ports are 1 to 65535")
+    if parts.scheme not in ("http", "https") or not host_of(value):
         raise ValueError("must be a whole address that starts with https:// or http://")
     if parts.username is not None or parts.password is not None:
         raise ValueError("no user or password in an address; put them under secret_headers")
-    return value.strip()
+    return value
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Say whether an address names a port that exists, or none."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 _SECRET_HEADERS = frozenset(
@@ -374,10 +387,17 @@ _SECRET_HEADERS = frozenset(
 
 
 def checked_headers(value: dict[str, str]) -> dict[str, str]:
-    """Return plain headers; ``ValueError`` for one that carries a secret and so belongs under ``secret_headers``."""
+    """Return plain headers; ``ValueError`` for one that HTTP forbids or that belongs under ``secret_headers``."""
+    sendable(value)
     for name in value:
         if name.lower() in _SECRET_HEADERS:
             raise ValueError(f'"{name}" carries a secret: move it to secret_headers and take its value from ${{NAME}}')
+    return value
+
+
+def checked_secret_headers(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """Return headers that carry secrets; ``ValueError`` for one that HTTP forbids."""
+    sendable(opened(value))
     return value
 
 

@@ -118,6 +118,11 @@ class Options(PageOptions):
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
         return base.checked_headers(value)
 
+    @field_validator("secret_headers")
+    @classmethod
+    def _secret_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        return base.checked_secret_headers(value)
+
 
 async def run(options: Options, ctx: Context) -> Observation:
     """Ask once and compare the answer with the rules; the first rule that is broken is the reason."""

@@ -10,9 +10,13 @@ from typing import Annotated, Any
 import yaml
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
 
+from monitor.plain_files import text_of
 from monitor.simulator.state import Announcement, State, Strict
 from monitor.simulator.vendor import MAKES
 
+LARGEST_BYTES = 2 * 2**20
+LONGEST_SHOWN = 60
+"""Characters of a faulty value that a message repeats."""
 SHIPPED = Path(__file__).parent / "scenarios"
 
 
@@ -108,23 +112,31 @@ def load_scenario(name: str) -> Scenario:
     """Load a shipped scenario by name or any file by path; raises :class:`ScenarioError`."""
     path = SHIPPED / f"{name}.yaml" if name in shipped_scenarios() else Path(name)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path, LARGEST_BYTES)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         return Scenario.model_validate(yaml.safe_load(text))
     except OSError as error:
-        raise ScenarioError(
-            f"{name}: no such scenario; name a file or one of {', '.join(shipped_scenarios())}"
-        ) from error
+        why = "no such scenario" if isinstance(error, FileNotFoundError) else error.strerror
+        raise ScenarioError(f"{name}: {why}; name a file or one of {', '.join(shipped_scenarios())}") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ScenarioError(f"{path}:{line}: {error.problem}") from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         raise ScenarioError(f"{path}: no readable YAML ({type(error).__name__})") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        given = f", not {first['input']!r}" if isinstance(first["input"], str | int | float) else ""
-        raise ScenarioError(f"{path}:{_line(node, first['loc'])}: {where}: {first['msg']}{given}") from error
+        raise ScenarioError(f"{path}:{_told(error, node)}") from error
+
+
+def _told(error: ValidationError, node: yaml.Node | None) -> str:
+    """Return line and words of the first fault. Of what stands in the file a few characters: it may be any file."""
+    first = error.errors(include_url=False)[0]
+    line = _line(node, first["loc"])
+    if first["type"] == "model_type":
+        return f"{line}: this is no valid scenario: it must be a mapping with a title and steps"
+    where = ".".join(str(part) for part in first["loc"])[:LONGEST_SHOWN]
+    given = first["input"] if isinstance(first["input"], str | int | float) else None
+    shown = "" if given is None else f", not {given!r}" if len(str(given)) <= LONGEST_SHOWN else ""
+    return f"{line}: {where}: {first['msg']}{shown}"
 
 
 def _line(node: yaml.Node | None, where: tuple[int | str, ...]) -> int:

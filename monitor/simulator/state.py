@@ -123,7 +123,7 @@ class Sign(StrEnum):
 class Strict(BaseModel):
     """Frozen, and no unknown word goes unnoticed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(allow_inf_nan=False, frozen=True, extra="forbid")
 
 
 class Trouble(Strict):

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, text, update
 from monitor import clock
 from monitor.core.model.alerting import Sending
 from monitor.core.schedule import from_micros as when
+from monitor.plain_files import opened
 from monitor.store import tables
 from monitor.store.connection.engine import AWAY, StoreError, begin, is_postgresql, open_engine, parsed_url, reading
 from monitor.store.proof import Fault, fault_of
@@ -131,10 +132,10 @@ def restore(path: Path, url: str, *, replace: bool = False) -> Holdings | None:
 
 def _refuse_other_kinds(path: Path, backend: str) -> None:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             head = file.read(len(SQLITE_HEAD))
     except OSError as error:
-        raise StoreError(f"there is no backup {path}: {error.strerror}") from None
+        raise StoreError(f"{path} is no backup: {error.strerror}") from None
     wanted, other = (SQLITE_HEAD, POSTGRESQL_HEAD) if backend == "sqlite" else (POSTGRESQL_HEAD, SQLITE_HEAD)
     if head.startswith(other):
         made = "PostgreSQL" if backend == "sqlite" else "SQLite"

@@ -3,6 +3,7 @@
 from monitor.wire import lean as lean  # before the first import of httpx
 from monitor.wire.guard import Guard
 from monitor.wire.http.client import Wire
+from monitor.wire.http.http1 import sendable
 from monitor.wire.http.timed import Exchange
 from monitor.wire.http.transport import HttpClient, TimedTransport, answered
 from monitor.wire.model import Answer, Chunk, Connection, Limits, MailError, WireError, text_of
@@ -22,5 +23,6 @@ __all__ = [
     "Wire",
     "WireError",
     "answered",
+    "sendable",
     "text_of",
 ]

@@ -87,6 +87,7 @@ def test_a_redirected_post_becomes_a_get_without_its_body(status: int) -> None:
         ("file:///etc/passwd", Reason.REDIRECT),
         ("javascript:alert(1)", Reason.REDIRECT),
         ("http://", Reason.REDIRECT),
+        *((f"http://127.0.0.1:{port}/", Reason.REDIRECT) for port in ("99999", "65536", "0", "-1", "1e3", "9" * 40)),
         ("http://169.254.169.254/latest/meta-data/", Reason.ADDRESS),
         ("http://[::ffff:169.254.169.254]/", Reason.ADDRESS),
         ("http://10.0.0.1/", Reason.ADDRESS),

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 
 import click
 
-from monitor.cli.common import Failure, counted, example, loaded, number, open_database, with_config
+from monitor.cli.common import Failure, Number, counted, example, loaded, number, open_database, with_config
 from monitor.core.catalogue import Catalogue, Policy, service_of
 from monitor.core.model.observations import Result
+from monitor.plain_files import text_of
 
 T = TypeVar("T")
 LEAD = timedelta(hours=1)
@@ -88,11 +89,13 @@ def _read_scenario(file: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        if file.stat().st_size > LARGEST_BYTES:
-            raise Failure(f"{file} is larger than {LARGEST_BYTES // 2**20} MB, so it is no scenario")
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = yaml.safe_load(text_of(file, LARGEST_BYTES))
     except OSError as error:
-        raise Failure(f"cannot read {file}: {error.strerror}") from None
+        raise Failure(
+            f"cannot read {file}: {error.strerror}; name a scenario file, as those in tests/scenarios"
+        ) from None
+    except RecursionError:
+        raise Failure(f"{file} is nested too deeply, so it is no scenario") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
@@ -117,7 +120,7 @@ def with_faults(file: Path, play: Callable[[], T]) -> T:
         raise Failure(f"{file}: {error}") from None
     except KeyError as error:
         raise Failure(f"{file}: {error} is missing, or named without being described") from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise Failure(f"{file}: {error}") from None
 
 
@@ -260,7 +263,7 @@ def _past(engine: Any, view: Any, start: datetime, end: datetime, silent: bool) 
 @click.option(
     "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="A threshold as in probes.yaml; repeatable."
 )
-@click.option("--days", type=click.FloatRange(min=0.01, max=400), default=7.0, show_default=True, help="How far back.")
+@click.option("--days", type=Number(min=0.01, max=400), default=7.0, show_default=True, help="How far back.")
 @click.option("--service", default="", help="Try it on the probes of one service only.")
 @click.option("--json", "as_json", is_flag=True, help="Print the pages as JSON.")
 def backtest(path: Path, name: str | None, changes: tuple[str, ...], days: float, service: str, as_json: bool) -> None:

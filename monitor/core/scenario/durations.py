@@ -11,6 +11,7 @@ import re
 UNIT_S = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _PART = re.compile(rf"([0-9]+(?:\.[0-9]+)?)\s*({'|'.join(sorted(UNIT_S, key=len, reverse=True))})\s*")
 _MOST_CHARS = 64
+LONGEST_S = 36_525 * 86_400
 
 
 def seconds(value: object, *, signed: bool = False) -> float:
@@ -26,6 +27,8 @@ def seconds(value: object, *, signed: bool = False) -> float:
     if not rest or at != len(rest):
         example = '"30s", "5m" or "+1h2m3s"' if signed else '"500ms", "30s", "5m", "1h30m" or "7d"'
         raise ValueError(f"write a duration with its unit, as in {example}")
+    if total > LONGEST_S:
+        raise ValueError("a duration of more than a hundred years is a slip of the keyboard")
     return -total if sign == "-" else total
 
 

@@ -72,6 +72,11 @@ class Options(base.Options):
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
         return base.checked_headers(value)
 
+    @field_validator("secret_headers")
+    @classmethod
+    def _secret_headers(cls, value: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        return base.checked_secret_headers(value)
+
     @model_validator(mode="after")
     def _budget(self) -> Self:
         cost = self.max_tokens + PROMPT_TOKENS

@@ -15,8 +15,9 @@ from monitor.wire.model import WireError
 from monitor.wire.resolve import literal
 
 HEADER_COUNT = 1000
+HIGHEST_PORT = 65535
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
-BAD_VALUE = re.compile(r"[\r\n\0]")
+BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 USER_AGENT = "chatwatch/0.1"
 
 
@@ -49,7 +50,9 @@ def parse_anew(url: str) -> Target:
     if parsed.userinfo:
         raise WireError(Reason.CONFIG, "user names and passwords do not belong in a URL")
     host = parsed.raw_host.decode("ascii")
-    port = parsed.port or (443 if parsed.scheme == "https" else 80)
+    port = (443 if parsed.scheme == "https" else 80) if parsed.port is None else parsed.port
+    if not 1 <= port <= HIGHEST_PORT:
+        raise WireError(Reason.CONFIG, f"there is no port {port}: ports are 1 to {HIGHEST_PORT}")
     return Target(
         str(parsed.copy_with(fragment=None)),
         parsed.scheme,
@@ -63,6 +66,15 @@ def parse_anew(url: str) -> Target:
 
 parse = lru_cache(maxsize=4096)(parse_anew)
 """The same, remembered: for addresses of our own configuration."""
+
+
+def sendable(headers: Mapping[str, str]) -> None:
+    """Refuse headers that HTTP forbids. Raises ``ValueError`` with a name and never a value, which may be a secret."""
+    for name, value in headers.items():
+        if not TOKEN.match(name):
+            raise ValueError(f"{name[:40]!r} is no name of a header: letters, digits and dashes")
+        if BAD_VALUE.search(value):
+            raise ValueError(f'the value of "{name[:40]}" holds the end of a line or another control character')
 
 
 def checked_headers(method: str, target: Target, headers: Mapping[str, str], content: bytes) -> dict[str, str]:
