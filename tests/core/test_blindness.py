@@ -282,6 +282,28 @@ def test_a_look_that_was_found_to_be_ours_is_never_cleared_by_what_answered_befo
     assert clear(mine, found, here, make_targets(Catalogue(probes=(mine, other))), at(91)).is_doubtful
 
 
+@pytest.mark.parametrize(
+    ("bad", "doubtful"),
+    [
+        pytest.param((), False, id="good all along"),
+        pytest.param((0, 60), True, id="failed with it"),
+        pytest.param((1140, 1200), True, id="fails now, so nothing is known of before"),
+    ],
+)
+def test_a_failure_that_is_judged_late_has_the_witnesses_of_its_own_time(bad: tuple[int, ...], doubtful: bool) -> None:
+    mine, other = probe("mine", "deepseek/web"), probe("other", "openai/web")
+    beside = probe_state.new_probe_state("other", "local")
+    for second in range(-600, 1201, 60):
+        beside = steps.step(beside, look(second, X if second in bad else O, probe="other"), other)
+    late, targets = probe_state.new_probe_state("mine", "local"), make_targets(Catalogue(probes=(mine, other)))
+    for second in range(0, 124, 4):
+        late = steps.step(late, look(second, X, probe="mine"), mine)
+        if late.is_doubtful:
+            late = clear(mine, late, [("mine", late), ("other", beside)], targets, at(second + 1))
+    assert late.down
+    assert late.is_doubtful is doubtful
+
+
 def test_two_servers_that_agree_tell_how_far_our_clock_is_off() -> None:
     heard = TrustedTime()
     heard.heard("api.deepseek.com", "Mon, 05 Jan 2026 00:00:00 GMT", 100.0)

@@ -30,6 +30,7 @@ from monitor.core.model.depth import DOUBTED, OURS, Depth, Reach, by_address, ne
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.schedule import next_tick, slot
 
 BLIND_RATIO = 0.7
 """Share of the independent services that must fail together. Three of four, as one may lie on our side of the break."""
@@ -245,11 +246,25 @@ def answered_for(ask: Question, asker: str, here: Here, targets: Targets, now: d
             )
             continue
         gone = sight.failing_since is not None and sight.failing_since < since - TOO_LONG
-        at = sight.passed_at(probe, ask.gate)
+        at = _passed_by(probe, sight, ask.gate, now)
         if at is not None and at >= since and _is_clean(sight, ask):
             newest = at if newest is None or at > newest else newest
         witnesses += sight.is_fresh(probe, now) and not gone
     return newest if witnesses or newest is not None else since
+
+
+def _passed_by(probe: Probe, sight: Sight, gate: Depth, now: datetime) -> datetime | None:
+    """Return when a target last passed a gate by ``now``.
+
+    A failure that is judged late, from quarantine or from the spool of a worker beside others, finds its witnesses
+    further on than itself. Who was good all along passed at each of its ticks; of who was not, nothing is known.
+    """
+    at = sight.passed_at(probe, gate)
+    if at is None or at <= now:
+        return at
+    interval = timedelta(seconds=probe.interval_s)
+    tick = next_tick(probe.interval_s, slot(probe.id, probe.interval_s), now) - interval
+    return tick if sight.good_since is not None and sight.good_since <= tick else None
 
 
 def clear(

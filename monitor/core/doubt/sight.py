@@ -30,6 +30,8 @@ class Sight:
     good_at: datetime | None = None
     answered_at: datetime | None = None
     """The newest whole answer, good or bad."""
+    good_since: datetime | None = None
+    """Start of the good looks in a row up to the newest, so far as that is kept."""
 
     def fails(self, gate: Depth) -> bool:
         """Say whether the newest look stopped at a gate or before it."""
@@ -68,7 +70,9 @@ def sight_of(state: ProbeState) -> Sight | None:
     evidence = state.last_reason.outcome.is_evidence
     at = state.evidence_at if evidence and state.evidence_at is not None else state.tick
     since = state.failing_since if state.last_reason in DOUBTED else None
-    return Sight(at, state.last_reason, since, state.last_failed_at, state.key_worked_at, state.answered_at)
+    return Sight(
+        at, state.last_reason, since, state.last_failed_at, state.key_worked_at, state.answered_at, state.good_since
+    )
 
 
 def seen(before: Sight | None, result: Result) -> Sight | None:
