@@ -78,8 +78,11 @@ class Judging:
         """Judge and store; raises what ``AWAY`` lists, and ``OSError`` when quarantine cannot take what it must."""
         if results:
             # This order survives kill -9 in between: the others are stored twice, which is harmless (D3).
-            waiting = [result for result in results if self.holds(result.run.probe)]
-            self._record([result for result in results if not self.holds(result.run.probe)])
+            held = [result for result in results if self.holds(result.run.probe)]
+            # A worker that starts, or whose database was put back, brings again what it had taken before.
+            first = {result.run for result in held if self.quarantine.precedes(result.run)}
+            waiting = [one for one in held if one.run not in first and not self.quarantine.has(one.run)]
+            self._record([one for one in results if one.run in first or not self.holds(one.run.probe)])
             for service, some in self._by_service(waiting).items():
                 self.quarantine.hold(service, some, "", clock.now())
             self._tell()

@@ -13,7 +13,7 @@ import fcntl
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
@@ -21,10 +21,12 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from monitor import __version__
+from monitor.core.checks.plausible import MOST_ATTEMPTS
 from monitor.core.codec import CodecError, dumps_result, loads_result, to_json
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
+from monitor.core.schedule import micros
 from monitor.recorder.durability.records import append, record, records, rewrite, sync_directory
 from monitor.recorder.durability.spool import turning_points
 
@@ -74,6 +76,20 @@ class Part:
     end: int
 
 
+@dataclass(slots=True)
+class _Runs:
+    """The ticks that are held of a probe at a location."""
+
+    oldest: datetime
+    newest: datetime
+    numbers: set[int] = field(default_factory=set)
+
+
+def _number(run: RunId) -> int:
+    """Return a tick and attempt as one number: small, as there may be some 200,000."""
+    return micros(run.tick) * (MOST_ATTEMPTS + 1) + run.attempt
+
+
 class Quarantine:
     """See the module. One process has a folder at a time. Every method may raise ``OSError`` when the disk fails."""
 
@@ -91,7 +107,7 @@ class Quarantine:
         for left in directory.glob("*.new"):
             left.unlink()  # a thinning that was cut off: the file it was made from is still there
         self._held = {item.service: item for item in listed(directory)}
-        self._newest: dict[str, dict[tuple[str, str], datetime]] = {}
+        self._runs: dict[str, dict[tuple[str, str], _Runs]] = {}
         for service in self._held:
             for part in self.read(service):
                 self._note(service, part.results)
@@ -113,8 +129,19 @@ class Quarantine:
 
     def knows(self, run: RunId) -> bool:
         """Say whether a tick is held, or a later one of its probe: it was looked at, though no database says so."""
-        ends = (newest.get((run.probe, run.location)) for newest in self._newest.values())
-        return any(end is not None and run.tick <= end for end in ends)
+        return any(run.tick <= runs.newest for runs in self._of(run))
+
+    def has(self, run: RunId) -> bool:
+        """Say whether this very look is held, or was given up: whoever brings it again brings nothing new."""
+        return any(_number(run) in runs.numbers for runs in self._of(run))
+
+    def precedes(self, run: RunId) -> bool:
+        """Say whether a look is older than all that is held of its probe, so that it is not to wait behind that."""
+        return any(run.tick < runs.oldest for runs in self._of(run))
+
+    def _of(self, run: RunId) -> Iterator[_Runs]:
+        found = (runs.get((run.probe, run.location)) for runs in self._runs.values())
+        return (runs for runs in found if runs is not None)
 
     def hold(self, service: str, results: Sequence[Result], error: str, now: datetime) -> None:
         """Keep results behind everything that is held of a service; they are on the disk when this returns.
@@ -162,7 +189,7 @@ class Quarantine:
         self._path(service).unlink(missing_ok=True)
         sync_directory(self.directory)
         self._held.pop(service, None)
-        self._newest.pop(service, None)
+        self._runs.pop(service, None)
 
     def requests(self) -> dict[str, Request]:
         """Return what people ask for, by service; what makes no sense is removed."""
@@ -187,10 +214,12 @@ class Quarantine:
         return self.directory / (quote(service, safe="") + LOOKS)
 
     def _note(self, service: str, results: Iterable[Result]) -> None:
-        newest = self._newest.setdefault(service, {})
+        known = self._runs.setdefault(service, {})
         for result in results:
-            key = (result.run.probe, result.run.location)
-            newest[key] = max(newest.get(key, result.run.tick), result.run.tick)
+            run = result.run
+            runs = known.setdefault((run.probe, run.location), _Runs(run.tick, run.tick))
+            runs.oldest, runs.newest = min(runs.oldest, run.tick), max(runs.newest, run.tick)
+            runs.numbers.add(_number(run))
 
     def _make_room(self, coming: int) -> None:
         """Thin out the largest file down to its turning points; if that saves little, its older half is given up."""

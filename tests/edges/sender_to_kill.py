@@ -21,14 +21,14 @@ from monitor.flow.notices import OPEN
 from monitor.recorder.delivery import Dispatcher
 from monitor.store.connection.engine import open_engine, reading
 from monitor.store.transaction.alerts import OUTBOX
-from tests.edges.flowing import MINUTE, look
+from tests.edges.flowing import MINUTE, POLICY, look
 from tests.edges.killing import Pipe, Point, die_at
 
 NAMES = tuple(f"s{number}" for number in range(12))
 CATALOGUE = Catalogue(
     tuple(Service(name, name.upper()) for name in NAMES),
     tuple(Component(f"{name}/api", name, "API", ComponentKind.API) for name in NAMES),
-    tuple(Probe(f"{name}-api", f"{name}/api", "http", 60, 10.0) for name in NAMES),
+    tuple(Probe(f"{name}-api", f"{name}/api", "http", 60, 10.0, policy=POLICY) for name in NAMES),
     (Route("oncall", ("pager",)),),
     "1",
 )

@@ -281,7 +281,7 @@ def recording(home: Path, play: Callable[[Recorder, time_machine.Traveller], Awa
         spool, quarantine = Spool(home / "spool" / "local"), Quarantine(home / "quarantine" / "local")
         recorder = Recorder(Settled(CATALOGUE), engine, spool, quarantine, seen, registry_for(seen)[1])
         recorder.apply(recorder.config)
-        await recorder.on_frame(ProberAlive(since=T0))
+        await recorder.on_frame(ProberAlive(since=clock.now()))
         await recorder.open()
         try:
             await play(recorder, traveller)
@@ -446,7 +446,6 @@ def test_after_a_restart_ticks_that_are_held_are_not_called_missed(tmp_path: Pat
         await take(recorder, traveller, range(2, 5))
 
     async def after(recorder: Recorder, traveller: time_machine.Traveller) -> None:
-        recorder._watched_since = T0 + 8 * MINUTE
         await take(recorder, traveller, range(8, 9))
         execute(tmp_path, "DROP TRIGGER poison")
         await recorder.try_held()
@@ -456,6 +455,22 @@ def test_after_a_restart_ticks_that_are_held_are_not_called_missed(tmp_path: Pat
 
     recording(tmp_path, before)
     recording(tmp_path, after, minute=8)
+
+
+def test_what_is_held_is_not_held_again_by_a_worker_that_starts_before_the_database_was_proven(tmp_path: Path) -> None:
+    async def before(recorder: Recorder, traveller: time_machine.Traveller) -> None:
+        await take(recorder, traveller, range(2))
+        execute(tmp_path, POISON)
+        await take(recorder, traveller, range(2, 5))
+
+    async def after(recorder: Recorder, _: time_machine.Traveller) -> None:
+        wanted = [result.run for minute in range(2, 5) for result in story(minute) if result.run.probe != "oa-api"]
+        held = [result.run for result in read(recorder.judging.quarantine)]
+        assert sorted(held, key=str) == sorted(wanted, key=str)
+
+    recording(tmp_path, before)
+    recording(tmp_path, after, minute=5)
+    recording(tmp_path, after, minute=5)
 
 
 def test_a_drop_leaves_unknown_time_and_not_silence(tmp_path: Path) -> None:
