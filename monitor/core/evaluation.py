@@ -34,7 +34,7 @@ from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.baseline import Pace
 from monitor.core.components.health import is_fresh, stale_after
-from monitor.core.doubt.network import clear
+from monitor.core.doubt.network import clear, forget
 from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.judging.calm_time import CalmTime
 from monitor.core.judging.command_handlers import CommandContext, carry_out
@@ -43,6 +43,7 @@ from monitor.core.judging.pipeline import WORKER_LIMIT, Pipeline
 from monitor.core.judging.verdicts import follow, judge, nobody_watched, settle
 from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Severity
+from monitor.core.model.depth import OURS
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
@@ -52,6 +53,7 @@ from monitor.core.state_store import ComponentRow, Series, StateStore, WorkerRep
 
 GAP = timedelta(seconds=60)
 """Without a heartbeat of any worker for longer than this nobody watched, and the time is unknown."""
+GOOD = (Outcome.OK, Outcome.SLOW)
 BLIND_AFTER = timedelta(seconds=30)
 """Blindness that is over sooner wakes nobody: two vendors may have a blip at the same time."""
 MOST_FOREIGN = 500
@@ -110,7 +112,10 @@ class Evaluation:
         if row is not None and result.outcome.is_evidence and not is_fresh(probe, before, result.started_at):
             # Evidence went stale before this look, possibly while no sweep was running.
             self._changed(judge(store, row, result.started_at))
-        series.state, series.changed = step(before, result, probe), True
+        if before.failing_since is not None and (result.reason in OURS or result.outcome in GOOD):
+            here = ((other.probe.id, other.state) for other in store.at_location(series.location))
+            series.state = forget(probe, before, result, here, self.doubts.targets)
+        series.state, series.changed = step(series.state, result, probe), True
         if series.state.is_doubtful:
             here = ((other.probe.id, other.state) for other in store.at_location(series.location))
             series.state = clear(probe, series.state, here, self.doubts.targets, at)

@@ -1,6 +1,7 @@
 """What is kept of a probe at one location between looks: small, of fixed size, and written with every look.
 
-It is changed by :func:`monitor.core.checks.steps.step` and :func:`monitor.core.doubt.network.clear` only.
+It is changed by :func:`monitor.core.checks.steps.step`, and by ``clear`` and ``forget`` of
+:mod:`monitor.core.doubt.network`, only.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class ProbeState:
     """Start of the failed looks in a row up to the newest; ``None`` when that was good."""
     last_failed_at: datetime | None = None
     """Start of the newest failed look of all."""
+    ours_at: datetime | None = None
+    """Start of the newest failed look that was found to be our own side's."""
     network_worked_at: datetime | None = None
     """When our own network was known to work while the failures lasted; later ones are the vendor's (D6). ``None``
     without such a proof, and once the failures are over."""
@@ -182,6 +185,15 @@ def _read(name: str, value: Any) -> Any:
 def new_probe_state(probe: str, location: str) -> ProbeState:
     """Return the state of a probe that never looked."""
     return ProbeState(probe, location)
+
+
+def withdrawn(state: ProbeState) -> ProbeState:
+    """Return the state without its suspicion, because the looks behind it were no evidence.
+
+    Nothing has been seen since they began: what was called down by them is unknown, and no time is good.
+    """
+    known = replace(state, suspicion=CALM, failed_in_a_row=0, failing_since=None)
+    return replace(known, evidence_at=None, since=None, reason=Reason.OK, detail="") if state.suspicion.down else known
 
 
 def rewind(state: ProbeState, now: datetime) -> ProbeState:

@@ -16,7 +16,7 @@ from monitor.core.checks import flapping, slowness, suspicion
 from monitor.core.checks.masks import MASK_BITS
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.checks.sequential import rule_of
-from monitor.core.model.depth import DOUBTED, is_answer
+from monitor.core.model.depth import DOUBTED, OURS, is_answer
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason, Scope
 
@@ -79,6 +79,7 @@ def _inconclusive(state: ProbeState, result: Result, reason: Reason, policy: Pol
         tick=result.run.tick,
         attempt=result.run.attempt,
         inconclusive_in_a_row=in_a_row,
+        ours_at=result.started_at if reason in OURS else state.ours_at,
         key_refusals=state.key_refusals + refused,
         key_refused_at=state.key_refused_at or (result.started_at if refused else None),
         good_since=None if broken else state.good_since,

@@ -23,7 +23,8 @@ from functools import cache
 from itertools import groupby
 
 from monitor.core.catalogue import Catalogue, Probe
-from monitor.core.checks.probe_state import ProbeState
+from monitor.core.checks.probe_state import ProbeState, withdrawn
+from monitor.core.checks.suspicion import CALM
 from monitor.core.doubt.independence import CONTROL, groups
 from monitor.core.doubt.sight import STEADY, Sight, seen, sight_of
 from monitor.core.model.depth import DOUBTED, OURS, Depth, Reach, by_address, needed, passes
@@ -285,6 +286,56 @@ def clear(
     seen_here = ((name, sight_of(other)) for name, other in here)
     at = answered_for(replace(ask, since=start), probe.id, seen_here, targets, now)
     return replace(state, network_worked_at=at) if at is not None else state
+
+
+def forget(
+    probe: Probe, state: ProbeState, result: Result, here: Iterable[tuple[str, ProbeState]], targets: Targets
+) -> ProbeState:
+    """Take back what speaks against a service when its failures turn out to be, or may well have been, our own.
+
+    ``state`` is that before the look, ``here`` as for :func:`clear`. The first failures of a break of ours count until
+    others were looked at. Left standing, they would page for one failure by chance once our side is well. So they go
+
+    * with a look that is found to be ours, unless something independent passed their gate after they began;
+    * with a good look, if an outage is still in doubt, or if something independent failed in the same seconds and
+      nothing passed.
+
+    An outage that was proven stays.
+    """
+    sight = sight_of(state)
+    ask = question(sight) if sight is not None else None
+    if state.suspicion is CALM or ask is None or ask.since is None or (state.suspicion.down and not state.is_doubtful):
+        return state
+    if state.suspicion.down and result.reason not in OURS:
+        return withdrawn(state)
+    others = [
+        (other, item)
+        for name, item in here
+        if (other := targets.probes.get(name)) is not None and targets.group[name] != targets.group.get(probe.id, "")
+    ]
+    if result.reason in OURS:
+        seen_here = ((other.id, sight_of(item)) for other, item in others)
+        vendors = answered_for(ask, probe.id, seen_here, targets, result.started_at) is not None
+    else:
+        vendors = not _was_shared(ask, state.last_failed_at or ask.since, others)
+    return state if vendors else withdrawn(state)
+
+
+def _was_shared(ask: Question, until: datetime, others: Iterable[tuple[Probe, ProbeState]]) -> bool:
+    """Say, when failures are over, whether something independent failed meanwhile and nothing passed their gate."""
+    assert ask.since is not None
+    failed = False
+    for other, state in others:
+        sight = sight_of(state)
+        if sight is None:
+            continue
+        at = sight.passed_at(other, ask.gate) if ask.could_answer(other) else None
+        if at is not None and ask.since <= at <= until and _is_clean(sight, ask):
+            return False
+        failed = failed or any(
+            when is not None and ask.since <= when <= until for when in (sight.failed_at, state.ours_at)
+        )
+    return failed
 
 
 def found_ours(result: Result, why: Blindness) -> Result:
