@@ -101,6 +101,8 @@ class Evaluation:
         plain = self.quick and is_plain(result, probe.policy)
         if plain and self.calm.take(series, micros(result.run.tick), micros(result.started_at)):
             return Judged(result, series, Reason.OK)
+        self.calm.lanes.pop((probe.id, series.location), None)
+        self.calm.close_lanes(store.index.service_of(probe))
         before = series.state
         if is_duplicate(before, result.run):
             return None
@@ -209,14 +211,13 @@ class Evaluation:
 
     def on_time(self, now: datetime) -> None:
         """Judge everything as of now: stale → unknown, monitoring → resolved, review limits, repeats, escalations."""
-        for service in self.store.index.services:
+        for service in self.calm.restless(now) if self.quick else self.store.index.services:
             self.on_time_of(service, now)
         self.on_time_of_ourselves(now)
 
     def on_time_of(self, service: str, now: datetime) -> None:
         """Judge what follows from time alone for one service."""
-        if self.quick and self.calm.is_calm(service, now):
-            return
+        self.calm.close_lanes(service)
         for row in self.store.of_service(service):
             self._changed(settle(self.store, row, now))
         self.pipeline.meet(follow(self.store, service, now, now), now)
@@ -280,6 +281,7 @@ class Evaluation:
         If every worker was silent since the last one, that time becomes unknown, unless the report shows that this
         worker lived all along and only the database was away.
         """
+        self.calm.lanes.clear()
         known = {row.report.worker: row for row in self.store.workers()}
         last = max((row.seen_at for row in known.values()), default=None)
         if last is None or now - last > GAP:
@@ -300,6 +302,7 @@ class Evaluation:
 
     def on_delivery(self, channel: str, error: str, now: datetime) -> None:
         """Record how a channel's newest finished delivery ended; an empty ``error`` resolves the alert about it."""
+        self.calm.lanes.clear()
         why = coded(MessageCode.NOTICE_GIVEN_UP, channel=channel, error=error) if error else ""
         self.pipeline.meet([about_us(Rule.DELIVERY, channel, why, now)], now)
         self.pipeline.settle(now)
@@ -326,6 +329,7 @@ class Evaluation:
 
     def on_budgets(self, tallies: Mapping[str, Tally], now: datetime) -> None:
         """Judge how fast the error budgets burn, from the counted looks of each component."""
+        self.calm.lanes.clear()
         outages = self.store.outages_since(now - LONGEST)
         burning = budgets_burning(self.store.index, tallies, outages, now)
         self.pipeline.meet([burn_rate(name, found, now) for name, found in burning.items()], now)
@@ -335,6 +339,7 @@ class Evaluation:
 
     def on_foreign(self, conditions: Sequence[Condition], now: datetime) -> int:
         """Record alerts of an Alertmanager; returns how many were left out because too many are open."""
+        self.calm.lanes.clear()
         kept = self.pipeline.admitted(conditions, MOST_FOREIGN)
         self.pipeline.meet(kept, now)
         self.pipeline.settle(now)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from monitor.core.alerts.budgets import LONGEST
-from monitor.core.alerts.tallies import Tallies
+from monitor.core.alerts.budgets import LONGEST, Span, told_of
+from monitor.core.alerts.tallies import Counted, Tallies
 from monitor.core.catalogue import Catalogue
+from monitor.core.checks.calm import Calm
 from monitor.core.checks.plausible import plausible
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
@@ -37,6 +38,22 @@ from monitor.core.state_store import WorkerReport
 BUDGETS_EVERY = timedelta(seconds=60)
 
 
+class _Lane:
+    """The shortest way of a plain look: nearly every look of a recorded past goes it."""
+
+    __slots__ = ("_calm", "_counted")
+
+    def __init__(self, calm: Calm, counted: Counted | None) -> None:
+        self._calm, self._counted = calm, counted
+
+    def take(self, tick_us: int, at_us: int) -> bool:
+        if not self._calm.take(tick_us, at_us):
+            return False
+        if self._counted is not None:
+            self._counted.add_good(tick_us)
+        return True
+
+
 @dataclass
 class Judge:
     """Judgement of one catalogue, fed in order, with one worker at each location."""
@@ -54,11 +71,15 @@ class Judge:
         self.store.publish(self.catalogue, EPOCH)
         self.evaluation = Evaluation(self.store, quick=self.quick)
         self._lookouts: dict[str, Lookout] = {}
-        self._unseen: dict[tuple[str, str], tuple[int, int]] = {}
-        """Series → tick and start of its newest plain look, in microseconds, which the lookout does not know yet."""
+        self.lanes = self.evaluation.calm.lanes
+        self._unseen: dict[tuple[str, str], Calm] = {}
+        """Series → times of its newest plain look, which the lookout may not know yet."""
+        self._seen_tick: dict[tuple[str, str], int] = {}
         self._tallies = Tallies()
         self._compare_at: datetime | None = None
         self._budgets_at: datetime | None = None
+        probes_of = self.store.index.probes_of
+        self._held_to = {name: objective(probes_of.get(name, ())) for name in self.store.rows}
 
     @property
     def events(self) -> list[IncidentEvent]:
@@ -107,38 +128,43 @@ class Judge:
             self._burn(now)
 
     def take_plain(self, series: tuple[str, str], tick_us: int, at_us: int) -> bool:
-        """Take a plain look of (probe, location) in calm time; False if :meth:`record` has to judge it."""
+        """Take a plain look of (probe, location) in calm time; False if :meth:`record` has to judge it.
+
+        While it can, :attr:`lanes` holds a shorter way for the next ones.
+        """
         found = self.store.all_series.get(series)
         lookout = self._lookouts.get(series[1])
         if found is None or lookout is None or lookout.blindness or self.latencies is not None:
             return False
         if not (self.quick and self.evaluation.calm.take(found, tick_us, at_us)):
             return False
-        if self.budgets and not found.probe.control:
-            self._tallies.take_good(found.probe.component, tick_us)
-        self._unseen[series] = tick_us, at_us
+        counts = self.budgets and not (found.probe.control or found.probe.witness)
+        counted = self._tallies.counted(found.probe.component) if counts else None
+        if counted is not None:
+            counted.add_good(tick_us)
+        assert found.calm is not None
+        self._unseen[series] = found.calm
+        self.lanes[series] = _Lane(found.calm, counted)
         return True
 
     def _see(self, series: tuple[str, str]) -> None:
         """Tell the lookout of the newest plain look of a series, if it was not told yet."""
-        when = self._unseen.pop(series, None)
-        if when is not None:
-            run = RunId(*series, from_micros(when[0]))
-            self._lookouts[series[1]].note(Result(run, from_micros(when[1]), 0.0, Observation(Reason.OK)))
+        calm = self._unseen[series]
+        if self._seen_tick.get(series) != calm.tick_us:
+            self._seen_tick[series] = calm.tick_us
+            run = RunId(*series, from_micros(calm.tick_us))
+            self._lookouts[series[1]].note(Result(run, from_micros(calm.at_us), 0.0, Observation(Reason.OK)))
 
     def _burn(self, now: datetime) -> None:
         """Judge the error budgets of the components that may burn, or of which an alert says so."""
         alerts = self.store.open_alerts.values()
         wanted = {alert.component for alert in alerts if alert.rule is Rule.BURN_RATE}
-        wanted |= self._tallies.may_burn(now, partial(self._held_to, now))
+        wanted |= self._tallies.may_burn(now, self._held_to, partial(self._told, now))
         if wanted:
             self.evaluation.on_budgets(self._tallies.tallies(now, wanted), now)
 
-    def _held_to(self, now: datetime) -> Mapping[str, float | None]:
-        """Return what components are held to, but for those of late outages, whose looks do not all count."""
-        late = {alert.component for alert, _ in self.store.outages_since(now - LONGEST)}
-        probes_of = self.store.index.probes_of
-        return {name: objective(probes_of.get(name, ())) for name in self.store.rows if name not in late}
+    def _told(self, now: datetime) -> Mapping[str, Sequence[Span]]:
+        return told_of(self.store.outages_since(now - LONGEST), now)
 
     def command(self, order: Command, who: str, now: datetime, why: str = "") -> CommandResult:
         """Carry out a person's command."""
@@ -181,9 +207,13 @@ class Judge:
     def _look_around(self, result: Result, at: datetime) -> None:
         """Report to be blind, or to see again, as the worker of that location does."""
         lookout = self._lookouts[result.run.location]
-        everything = result.reason in DOUBTED or lookout.blindness
-        for series in list(self._unseen) if everything else [(result.run.probe, result.run.location)]:
-            self._see(series)
+        if result.reason in DOUBTED or lookout.blindness:
+            for series in self._unseen:
+                self._see(series)
+        own = result.run.probe, result.run.location
+        if own in self._unseen:
+            self._see(own)
+            del self._unseen[own]  # what comes next is newer than this
         if lookout.look(result, self.evaluation.doubts.targets, at):
             self._report(result.run.location, lookout.blindness.why, at)
 
@@ -249,9 +279,9 @@ def fold(
     ``seen`` is called at every sweep with its time in microseconds.
     """
     judge = Judge(catalogue, latencies=None, budgets=True, quick=quick)
-    due = 0
+    lanes, due, taken = judge.lanes, 0, 0
     for look in looks:
-        end = look[0]
+        end, series, tick, start, result = look
         if end > due:
             due = due or end
             while due < end:
@@ -259,8 +289,15 @@ def fold(
                 due += SWEEP_US
             if seen is not None:
                 seen(end)
-        if look[4] is not None or not judge.take_plain(look[1], look[2], look[3]):
-            judge.record([result_of(look)])
+        if result is None:
+            lane = lanes.get(series)
+            if lane is not None and lane.take(tick, start):
+                taken += 1
+                continue
+            if judge.take_plain(series, tick, start):
+                continue
+        judge.record([result_of(look)])
+    judge.evaluation.calm.taken += taken
     return judge
 
 

@@ -49,7 +49,7 @@ def budgets_burning(
     ``outages`` are the alerts about outages that are not over, or ended within :data:`LONGEST_S`.
     """
     now_us = micros(now)
-    told = _told(outages, now_us)
+    told = told_of(outages, now)
     found: dict[str, tuple[Burning, ...]] = {}
     for component in index.catalogue.components:
         target, tally = objective(index.probes_of.get(component.id, ())), tallies.get(component.id)
@@ -61,8 +61,11 @@ def budgets_burning(
     return found
 
 
-def _told(outages: Iterable[tuple[Alert, Mapping[str, NotificationLog]]], now_us: int) -> Mapping[str, list[Span]]:
-    """Return component → outages that somebody was told of."""
+def told_of(
+    outages: Iterable[tuple[Alert, Mapping[str, NotificationLog]]], now: datetime
+) -> Mapping[str, Sequence[Span]]:
+    """Return component → outages that somebody was told of, both ends in microseconds and included."""
+    now_us = micros(now)
     found: dict[str, list[Span]] = {}
     for alert, told in outages:
         if any(heard.triggered_at is not None or heard.grouped_at is not None for heard in told.values()):

@@ -7,7 +7,9 @@ service of which all evidence is good and fresh.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from monitor.core.checks.calm import Calm, is_calm
 from monitor.core.checks.probe_state import ProbeState
@@ -16,8 +18,18 @@ from monitor.core.incidents.witness import is_quoted
 from monitor.core.judging.pipeline import Pipeline
 from monitor.core.model.incident_events import Cause
 from monitor.core.model.states import Health
-from monitor.core.schedule import MICROSECOND, from_micros, micros
+from monitor.core.schedule import EPOCH, MICROSECOND, from_micros, micros
 from monitor.core.state_store import ComponentRow, Series, StateStore
+
+CAUSES = tuple(Cause)
+
+
+class Lane(Protocol):
+    """Takes plain looks of one series whose component was found calm."""
+
+    def take(self, tick_us: int, at_us: int) -> bool:
+        """Take one; False if it has to be judged."""
+        ...
 
 
 class CalmTime:
@@ -26,10 +38,14 @@ class CalmTime:
     def __init__(self, store: StateStore, pipeline: Pipeline) -> None:
         self._store = store
         self._pipeline = pipeline
-        self._until: dict[str, datetime] = {}
-        """Service → until when time alone changes nothing."""
+        self._until: dict[str, int] = {}
+        """Service → until when, in microseconds, time alone changes nothing."""
+        self._all_until = EPOCH
+        """Until when time alone changes nothing about any service."""
         self.taken = 0
         """Looks that went the quick way."""
+        self.lanes: dict[tuple[str, str], Lane] = {}
+        """(Probe, location) → a caller's way for its next plain looks, open until something else happens."""
 
     def take(self, series: Series, tick_us: int, at_us: int) -> bool:
         """Take a plain look, if nothing but the times of its series can follow from it."""
@@ -47,6 +63,12 @@ class CalmTime:
         self.taken += 1
         return True
 
+    def close_lanes(self, service: str) -> None:
+        """Ask again before a look at a service is taken: something happened there. It opens alerts nowhere else."""
+        for row in self._store.of_service(service) if self.lanes else ():
+            for series in row.series:
+                self.lanes.pop((series.probe.id, series.location), None)
+
     def _is_calm_row(self, row: ComponentRow) -> bool:
         return (
             row.health is Health.OPERATIONAL
@@ -59,59 +81,71 @@ class CalmTime:
         """See after a look that was judged in full whether calm begins, and begin to watch its service again."""
         state = series.state
         if not (plain and before.health is state.health is Health.OPERATIONAL):
-            self._until.pop(self._store.index.service_of(series.probe), None)
+            self._watch(self._store.index.service_of(series.probe))
         if plain and not series.probe.witness and is_calm(before, state):
             assert state.tick is not None
             assert state.evidence_at is not None
             series.calm = Calm(micros(state.tick), micros(state.evidence_at), stale_after(series.probe) // MICROSECOND)
 
-    def is_calm(self, service: str, now: datetime) -> bool:
-        """Say whether time alone changes nothing about a service up to now."""
-        until = self._until.get(service)
-        if until is None or now <= until:
-            return until is not None
-        self.swept(service, now)  # nothing but good looks came since
-        return service in self._until and now <= self._until[service]
+    def restless(self, now: datetime) -> Sequence[str]:
+        """Return the services about which time alone may change something up to now."""
+        if now <= self._all_until:
+            return ()
+        now_us, until, found = micros(now), self._until, []
+        for service in self._store.index.services:
+            if until.get(service, now_us) < now_us:
+                self.swept(service, now)  # nothing but good looks came since
+            if until.get(service, 0) < now_us:
+                found.append(service)
+        if until and not found:
+            self._all_until = from_micros(min(until.values()))
+        return found
 
     def swept(self, service: str, now: datetime) -> None:
         """See after a sweep in full until when the next ones have nothing to do."""
         until = self._calm_until(service, now)
         if until is None:
-            self._until.pop(service, None)
+            self._watch(service)
         else:
             self._until[service] = until
 
     def forget(self) -> None:
         """Sweep in full again: something else than a look has changed what is known."""
-        self._until = {}
+        self._until, self._all_until = {}, EPOCH
+        self.lanes.clear()
 
-    def _calm_until(self, service: str, now: datetime) -> datetime | None:
+    def _watch(self, service: str) -> None:
+        self._until.pop(service, None)
+        self._all_until = EPOCH
+
+    def _calm_until(self, service: str, now: datetime) -> int | None:
         store = self._store
         if store.has_open(service) or any(alert.service == service for alert in store.open_alerts.values()):
             return None
-        if any(is_quoted(store.latest(service, cause), now) for cause in Cause):
+        if any(is_quoted(store.latest(service, cause), now) for cause in CAUSES):
             return None
-        until: datetime | None = None
+        ends: list[int] = []
         for row in store.of_service(service):
-            speaking = [s for s in row.series if not (s.probe.disabled or s.probe.witness or s.probe.control)]
-            if not speaking and row.registration is None and not row.unusual:
-                continue
-            if not self._is_calm_row(row):
-                return None
-            for series in speaking:
-                end = _good_until(series)
-                if end is None:
+            calm_row = self._is_calm_row(row)
+            speaks = False
+            for series in row.series:
+                probe = series.probe
+                if probe.disabled or probe.witness or probe.control:
+                    continue
+                speaks = True
+                calm = series.calm
+                end = calm.at_us + calm.limit_us if calm is not None else _good_until(series)
+                if end is None or not calm_row:
                     return None
-                until = end if until is None else min(until, end)
-        return until
+                ends.append(end)
+            if not (speaks or calm_row) and (row.registration is not None or row.unusual):
+                return None
+        return min(ends, default=None)
 
 
-def _good_until(series: Series) -> datetime | None:
+def _good_until(series: Series) -> int | None:
     """Return until when the evidence of a series is good and fresh; ``None`` while it is not good."""
-    calm = series.calm
-    if calm is not None:
-        return from_micros(calm.at_us + calm.limit_us)
     state = series.state
     if state.evidence_at is None or state.health is not Health.OPERATIONAL:
         return None
-    return state.evidence_at + stale_after(series.probe)
+    return micros(state.evidence_at + stale_after(series.probe))

@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Engine, select
@@ -33,8 +35,6 @@ _LOOKS = (
     " AND coalesce(lag_us, 0) <= {lag:d} THEN 1 ELSE 0 END"
     f" FROM result WHERE {{where}} ORDER BY id LIMIT {PAGE}"
 )
-Held = tuple[int, int, int, int, int, Result | None]
-"""End, id, series, tick, start, and the look itself unless it is plain."""
 
 
 def past(engine: Engine, since: datetime, until: datetime, lag_s: float) -> Iterator[PastLook]:
@@ -42,30 +42,38 @@ def past(engine: Engine, since: datetime, until: datetime, lag_s: float) -> Iter
 
     A look that was stored more than a day late comes where it was stored.
     """
-    low, high = us(since), us(until)
+    return chain.from_iterable(_in_order(engine, us(since), us(until), round(lag_s * 1e6)))
+
+
+def _in_order(engine: Engine, low: int, high: int, lag_us: int) -> Iterator[list[PastLook]]:
     carried: dict[int, raw.Readings] = {}
-    names: dict[int, tuple[str, str]] = {}
-    held: list[Held] = []
+    held: list[PastLook] = []
+    by_end = itemgetter(0)
     with reading(engine) as connection:
         at = first_id(connection, low) - 1
-        names.update(series_names(connection))
+        names = dict(series_names(connection))
     while True:
         with reading(engine) as connection:
-            rows = _page(connection, at, low, high, round(lag_s * 1e6))
+            rows = _page(connection, at, low, high, lag_us)
             if not rows:
                 break
             at = rows[-1][1]
-            inside = [row for row in rows if low <= row[4] < high and row[2] in names]
-            found = _decoded(connection, [row[1] for row in inside if not row[5]], carried)
-        held += [(*row[:5], found.get(row[1])) for row in inside]
-        held.sort()
+            told = [row[1] for row in rows if not row[5] and low <= row[4] < high and row[2] in names]
+            found = _decoded(connection, told, carried)
+        # Hot path, one row per look. What ends together stays as it was stored.
+        held += [
+            (end, names[key], tick, start, None if plain else found[number])
+            for end, number, key, tick, start, plain in rows
+            if low <= start < high and key in names
+        ]
+        held.sort(key=by_end)
         newest = max(row[4] for row in rows)
-        ready = bisect_left(held, (newest - DAY,))
-        yield from ((end, names[key], tick, start, result) for end, _, key, tick, start, result in held[:ready])
+        ready = bisect_left(held, newest - DAY, key=by_end)
+        yield held[:ready]
         del held[:ready]
         if min(row[4] for row in rows) >= high + DAY:
             break
-    yield from ((end, names[key], tick, start, result) for end, _, key, tick, start, result in held)
+    yield held
 
 
 def _page(connection: Connection, after: int, low: int, high: int, lag_us: int) -> list[Any]:
