@@ -19,6 +19,8 @@ from typing import TypeVar
 import pytest
 
 from monitor import clock
+from monitor.config.load import load
+from monitor.core.components.guarantee import guarantee
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health
 from monitor.store import reads
@@ -27,8 +29,7 @@ from monitor.store.reads.views import ComponentView, Latency
 
 ROOT = Path(__file__).parent.parent.parent
 PROXY = ROOT / ".venv-litellm" / "bin" / "litellm"
-INTERVAL_S = 15
-"""Long enough for the two looks that confirm a failure, five seconds apart."""
+INTERVAL_S = 5
 T = TypeVar("T")
 
 pytestmark = [pytest.mark.slow, pytest.mark.litellm]
@@ -44,7 +45,7 @@ PROBES = """
 allow_networks: [127.0.0.0/8]
 listen: {{metrics: "127.0.0.1:{metrics}"}}
 policies:
-  default: {{recovery_window: 10s}}
+  default: {{recovery_window: 10s, shortest_outage: 10s}}
 services:
   - id: litellm
     name: LiteLLM
@@ -54,7 +55,7 @@ services:
         component: api
         kind: chat
         interval: {interval}s
-        timeout: 4s
+        timeout: 2s
         options: {{base_url: "http://127.0.0.1:{port}/v1", model: mock, key: "${{PROXY_KEY}}", canary: false}}
 """
 
@@ -149,16 +150,17 @@ def test_a_foreign_chat_server_is_seen_well_then_down_for_the_right_reason_then_
         killed_at = clock.now()
         target.kill()
         target.wait(60)
-        bad = wait_for("the probe is red", 12 * INTERVAL_S, lambda: api(Health.MAJOR))
+        bad = wait_for("the probe is red", 36 * INTERVAL_S, lambda: api(Health.MAJOR))
         since = [result for result in reads.results(engine) if result.started_at >= killed_at]
         failed = {result.run.tick for result in since if result.outcome is Outcome.FAILED}
-        assert len(failed) <= 2, "confirmed by the looks of two ticks at most"
+        (probe,) = load(tmp_path / "probes.yaml", environ).catalogue.probes
+        assert len(failed) <= guarantee(probe).noticed_if_longer_s / INTERVAL_S, "confirmed within what is promised"
         assert bad.reason is Reason.CONNECT
         programs.enter_context(proxy(tmp_path, port, key))
-        wait_for("the probe is green again", 12 * INTERVAL_S, lambda: api(Health.OPERATIONAL))
+        wait_for("the probe is green again", 36 * INTERVAL_S, lambda: api(Health.OPERATIONAL))
         wait_for(
             "the incident is resolved",
-            12 * INTERVAL_S,
+            36 * INTERVAL_S,
             lambda: reads.snapshot(engine, clock.now(), public=True).past_incidents or None,
         )
         snapshot = reads.snapshot(engine, clock.now(), public=True)
