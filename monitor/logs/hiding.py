@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from monitor.text.cleaner import clean
 from monitor.text.redaction import Forms, forms_of, redacted
@@ -15,6 +16,12 @@ _READ = 4 * LONGEST
 """So much of a text is looked at: whoever sends more pays no more."""
 _NAMED_SECRETS = ("CHATWATCH_WEBHOOK_TOKEN",)
 _DATABASE = "CHATWATCH_DATABASE"
+_HOSTS = re.compile(r"(?:(?:[\w.%-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:,|$))*")
+"""Hosts of an address, with a port each or without."""
+_PASSWORDS = re.compile(r"\b\w*pass\w*\s*=\s*(?:'((?:[^'\\]|\\.)*)'?|((?:[^\s\\]|\\.)+))")
+"""A password in ``host=… password=…``, in quotes or without."""
+_BACKSLASH = re.compile(r"\\(.)")
+_SHOWN = re.compile(r"\b(host|hostaddr|port|dbname|user)\s*=\s*([\w.,:/@-]+)")
 
 
 class Hidden:
@@ -51,23 +58,28 @@ def hide(secrets: Iterable[str]) -> None:
 def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the secrets that every program may have in its environment: a token, and the database's password."""
     yield from (environ.get(name, "") for name in _NAMED_SECRETS)
-    try:
-        parts = urlsplit(environ.get(_DATABASE, ""))
-        password = parts.password or ""
-        query = parse_qsl(parts.query)
-    except ValueError:
-        yield environ.get(_DATABASE, "")  # cannot be parsed, so all of it may be a password
+    address = environ.get(_DATABASE, "")
+    if "://" not in address:
+        for found in _PASSWORDS.finditer(address):
+            yield _BACKSLASH.sub(r"\1", found[1] or found[2])
         return
+    place, _, query = address.partition("://")[2].partition("?")
+    user, mark, hosts = place.partition("/")[0].rpartition("@")
+    if not _HOSTS.fullmatch(hosts):
+        yield address  # cannot be parsed, so all of it may be a password
+        return
+    password = user.partition(":")[2] if mark else ""
     yield from (password, unquote(password))
-    yield from (value for name, value in query if "pass" in name.lower())
+    yield from (value for name, value in parse_qsl(query) if "pass" in name.lower())
 
 
-def shown_database(url: str) -> str:
+def shown_database(address: str) -> str:
     """Return a database's address without password and options."""
-    try:
-        parts = urlsplit(url)
-        host = f"{parts.username}@{parts.hostname or ''}" if parts.username else parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
+    scheme, mark, place = address.partition("?")[0].partition("://")
+    if not mark:
+        return " ".join(found[0] for found in _SHOWN.finditer(_PASSWORDS.sub("", address))) or "not readable"
+    authority, slash, path = place.partition("/")
+    user, at, hosts = authority.rpartition("@")
+    if not _HOSTS.fullmatch(hosts):
         return "not readable"
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+    return f"{scheme}://{user.partition(':')[0]}{at}{hosts}{slash}{path}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monitor.store.connection.engine import parsed_url
+from monitor.store.connection.engine import file_named
 
 
 def spool_directory(database: str, location: str) -> Path:
@@ -18,5 +18,5 @@ def quarantine_home(database: str) -> Path:
 
 
 def _home(database: str) -> Path:
-    url = parsed_url(database)
-    return Path(url.database).parent if url.get_backend_name() == "sqlite" and url.database else Path("var")
+    file = file_named(database)
+    return file.parent if file is not None else Path("var")

@@ -20,7 +20,17 @@ from monitor.core.model.alerting import Sending
 from monitor.core.schedule import from_micros as when
 from monitor.plain_files import opened
 from monitor.store import tables
-from monitor.store.connection.engine import AWAY, StoreError, begin, is_postgresql, open_engine, parsed_url, reading
+from monitor.store.connection.engine import (
+    AWAY,
+    StoreError,
+    begin,
+    file_named,
+    is_postgresql,
+    open_engine,
+    reading,
+    server_of,
+)
+from monitor.store.connection.server import of_programs
 from monitor.store.proof import Fault, fault_of
 from monitor.store.schema import check_schema, migrate, refuse_newer
 from monitor.store.tables import table
@@ -88,8 +98,8 @@ def holdings(engine: Engine) -> Holdings | None:
 
 def holdings_at(url: str) -> Holdings | None:
     """Return what the database at ``url`` holds, without making one that is not there; raises :class:`StoreError`."""
-    parsed = parsed_url(url)
-    if parsed.get_backend_name() == "sqlite" and not (parsed.database and Path(parsed.database).exists()):
+    file = file_named(url)
+    if file is not None and not file.exists():
         return None
     engine = open_engine(url, read_only=True)
     try:
@@ -109,13 +119,13 @@ def restore(path: Path, url: str, *, replace: bool = False) -> Holdings | None:
     ``NAME.before-restore``, PostgreSQL's tables in the schema :data:`KEPT`; what was kept there before gets a number.
     Nothing changes when the backup is no good or other programs use the database. Raises :class:`StoreError`.
     """
-    parsed = parsed_url(url)
-    _refuse_other_kinds(path, parsed.get_backend_name())
+    file = file_named(url)
+    _refuse_other_kinds(path, is_file=file is not None)
     there = holdings_at(url)
     if there is not None and not replace:
         raise StoreError(f"the database holds {there}: say that it is to be replaced, or name another")
-    if parsed.get_backend_name() == "sqlite" and parsed.database:
-        _restore_file(path, Path(parsed.database))
+    if file is not None:
+        _restore_file(path, file)
     engine = open_engine(url)
     try:
         if is_postgresql(engine):
@@ -130,15 +140,15 @@ def restore(path: Path, url: str, *, replace: bool = False) -> Holdings | None:
         engine.dispose()
 
 
-def _refuse_other_kinds(path: Path, backend: str) -> None:
+def _refuse_other_kinds(path: Path, *, is_file: bool) -> None:
     try:
         with opened(path) as file:
             head = file.read(len(SQLITE_HEAD))
     except OSError as error:
         raise StoreError(f"{path} is no backup: {error.strerror}") from None
-    wanted, other = (SQLITE_HEAD, POSTGRESQL_HEAD) if backend == "sqlite" else (POSTGRESQL_HEAD, SQLITE_HEAD)
+    wanted, other = (SQLITE_HEAD, POSTGRESQL_HEAD) if is_file else (POSTGRESQL_HEAD, SQLITE_HEAD)
     if head.startswith(other):
-        made = "PostgreSQL" if backend == "sqlite" else "SQLite"
+        made = "PostgreSQL" if is_file else "SQLite"
         raise StoreError(
             f"{path} is a backup of {made}, and the database is not: CHATWATCH_DATABASE names another kind"
         )
@@ -275,14 +285,15 @@ def _pg(program: str, engine: Engine, *arguments: str) -> None:
     )
     if found is None:
         raise StoreError(f"{program} is missing: on Debian run apt-get install postgresql-client")
-    url = engine.url
-    environment = dict(os.environ)
-    if url.password:
-        environment["PGPASSWORD"] = str(url.password)
-    plain = url.set(drivername="postgresql", password=None).render_as_string()
-    target = [f"--dbname={plain}"]
+    found_at, environment = server_of(engine), dict(os.environ)
+    if found_at.get("password"):
+        environment["PGPASSWORD"] = str(found_at["password"])
+    try:
+        target = f"--dbname={of_programs(found_at)}"
+    except ValueError as error:
+        raise StoreError(f"{program} cannot be run: {error}") from None
     done = subprocess.run(  # noqa: S603 - a fixed program with our own arguments, no shell
-        [found, *target, *arguments], env=environment, capture_output=True, text=True, check=False
+        [found, target, *arguments], env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()] or ["it does not say why"]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -41,12 +42,19 @@ def _as_server_user() -> list[str]:
 class Server:
     """A PostgreSQL server of its own in a temporary directory."""
 
-    def __init__(self, directory: Path, programs: Path) -> None:
+    def __init__(self, directory: Path, programs: Path, follows: Server | None = None) -> None:
         self.directory, self.programs = directory, programs
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
-        self._run("initdb", "-D", self.data, "-A", "trust", "-U", "chatwatch", "-E", "UTF8", "--locale=C", "--no-sync")
+        if follows is None:
+            self._run(
+                "initdb", "-D", self.data, "-A", "trust", "-U", "chatwatch", "-E", "UTF8", "--locale=C", "--no-sync"
+            )
+        else:
+            self._run(
+                "pg_basebackup", "-D", self.data, "-d", follows.url("postgres"), "-R", "-c", "fast", "-X", "stream"
+            )
         self.start()
 
     @property
@@ -68,6 +76,18 @@ class Server:
     def stop(self, mode: str = "immediate") -> None:
         self._run("pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
 
+    def kill(self) -> None:
+        """End the server and all its processes at once, as a machine that loses its power."""
+        postmaster = int(Path(self.data, "postmaster.pid").read_text().splitlines()[0])
+        children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+        for pid in (postmaster, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def promote(self) -> None:
+        """Make a standby the primary."""
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
+
     def url(self, name: str) -> str:
         return f"postgresql://chatwatch@127.0.0.1:{self.port}/{name}"
 
@@ -80,8 +100,8 @@ class Server:
 
 
 @contextmanager
-def private_server() -> Iterator[Server]:
-    """Start a server for the time of the block; skip the test where the programs are missing."""
+def private_server(follows: Server | None = None) -> Iterator[Server]:
+    """Start a server, or a standby, for the time of the block; skip the test where the programs are missing."""
     programs = _programs()
     if programs is None:
         pytest.skip(_MISSING)
@@ -95,11 +115,12 @@ def private_server() -> Iterator[Server]:
         if os.geteuid() == 0:
             os.chown(directory, owner.pw_uid, owner.pw_gid)
             directory.chmod(0o700)
-        server = Server(directory, programs)
+        server = Server(directory, programs, follows)
         try:
             yield server
         finally:
-            server.stop()
+            with suppress(subprocess.CalledProcessError):  # a test has killed it
+                server.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

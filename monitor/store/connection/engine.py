@@ -16,6 +16,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from monitor.store.connection.identity import StoreChangedError, follow_file, follow_server
+from monitor.store.connection.server import is_server_address, parameters, sessions
 
 BUSY_TIMEOUT_MS = 5_000
 IDLE_WRITER_MS = 10_000
@@ -26,6 +27,7 @@ JOURNAL_LIMIT_BYTES = 64 * 2**20
 FOLD_WAIT_MS = 500
 _READING = "chatwatch_reading"
 _FILE = "chatwatch_file"
+_SERVER = "chatwatch_server"
 _READ_ONLY_SQLSTATE = "25006"
 _GONE = ("3F000", "42501", "42703", "42P01")
 """PostgreSQL's states for a schema, a right, a column and a table that is not there."""
@@ -33,6 +35,9 @@ _RAISED = "P0"
 """How PostgreSQL's states of PL/pgSQL begin."""
 _LIMIT = "54"
 """… and those of something too large for it, as a text for an index."""
+_SPELLINGS = (
+    "write sqlite:///var/chatwatch.db or postgresql://user@host/name, with every special character of a password as %XX"
+)
 
 
 class StoreError(Exception):
@@ -69,25 +74,28 @@ def open_engine(url: str, *, read_only: bool = False) -> Engine:
     SQLite: write-ahead log, and every transaction of :func:`begin` starts with BEGIN IMMEDIATE. Without that the
     driver sends no BEGIN before a SELECT, and two read-then-write transactions overwrite each other without an error.
     """
-    parsed = parsed_url(url)
-    backend = parsed.get_backend_name()
-    if backend == "sqlite":
+    if is_server_address(url):
+        return _postgresql(url, read_only)
+    parsed = _parsed(url)
+    if (backend := parsed.get_backend_name()) == "sqlite":
         return _sqlite(parsed, read_only)
-    if backend == "postgresql":
-        return _postgresql(parsed, read_only)
     raise StoreError(f"no support for {backend}: use sqlite:///PATH or postgresql://USER@HOST/NAME")
 
 
-def parsed_url(url: str) -> URL:
-    """Return the parts of a database's address; raises :class:`StoreError`."""
+def file_named(url: str) -> Path | None:
+    """Return the file that a database's address names, None for a server's; raises :class:`StoreError`."""
+    if is_server_address(url):
+        return None
+    parsed = _parsed(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def _parsed(url: str) -> URL:
     try:
         return make_url(url)
     except (ArgumentError, ValueError):
         # The address may hold a password, and an @ or a slash in it shifts the parts, so nothing is repeated.
-        raise StoreError(
-            "the database address is not readable: write sqlite:///var/chatwatch.db or postgresql://user@host/name,"
-            " with every special character of a password as %XX"
-        ) from None
+        raise StoreError(f"the database address is not readable: {_SPELLINGS}") from None
 
 
 def _sqlite(url: URL, read_only: bool) -> Engine:
@@ -148,30 +156,27 @@ def _pragmas(connection: sqlite3.Connection, read_only: bool) -> None:
     connection.execute(f"PRAGMA journal_size_limit={JOURNAL_LIMIT_BYTES}")
 
 
-def _postgresql(url: URL, read_only: bool) -> Engine:
+def _postgresql(address: str, read_only: bool) -> Engine:
     try:
-        from monitor.store.connection.patience import Patient
+        from monitor.store.connection.patience import connected
     except ImportError:
         raise StoreError("PostgreSQL needs the psycopg driver: pip install 'chatwatch[postgres]'") from None
+    try:
+        tried = sessions(parameters(address), read_only=read_only)
+    except ValueError as error:
+        raise StoreError(f"the database address is not readable: {error}; {_SPELLINGS}") from None
     # A worker's thread waits for another session's locks no longer than with SQLite.
     idle_ms = IDLE_READER_MS if read_only else IDLE_WRITER_MS
     options = f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms} -c lock_timeout={BUSY_TIMEOUT_MS}"
     if read_only:
         options += " -c default_transaction_read_only=on"
     # A worker that is stopped, or cut off, must not hold its locks for the hours TCP would give it.
-    connect_args = {"connect_timeout": 5, "options": options, "keepalives_idle": 10, "tcp_user_timeout": 20_000}
-    engine = create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        connect_args=connect_args,
-        pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=15,
-        pool_timeout=10,
-    )
+    ours = {"connect_timeout": 5, "keepalives_idle": 10, "tcp_user_timeout": 20_000}
+    engine = create_engine("postgresql+psycopg://", pool_pre_ping=True, pool_size=5, max_overflow=15, pool_timeout=10)
 
     @event.listens_for(engine, "do_connect")
     def _connect(_dialect: Any, _record: Any, _arguments: Any, named: dict[str, Any]) -> Any:
-        return Patient.connect(**named)
+        return connected([named | ours | wanted for wanted in tried], options)
 
     follow_server(engine)
 
@@ -181,7 +186,7 @@ def _postgresql(url: URL, read_only: bool) -> Engine:
         if getattr(context.original_exception, "sqlstate", "") == _READ_ONLY_SQLSTATE and not read_only:
             context.is_disconnect = True
 
-    return engine.execution_options(**{_READING: read_only})
+    return engine.execution_options(**{_READING: read_only, _SERVER: tried[0]})
 
 
 @contextmanager
@@ -229,6 +234,11 @@ def file_of(engine: Engine) -> Path | None:
     path = engine.get_execution_options().get(_FILE)
     assert path is None or isinstance(path, Path)
     return path
+
+
+def server_of(engine: Engine) -> dict[str, Any]:
+    """Return libpq's parameters of a PostgreSQL database, secrets included."""
+    return dict(engine.get_execution_options()[_SERVER])
 
 
 def is_postgresql(engine: Engine | Connection) -> bool:

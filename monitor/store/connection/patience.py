@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -36,3 +37,17 @@ class Patient(psycopg.Connection[Any]):
                 wanted = gen.send(ready)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # of a generator that ends: what it returned
+
+
+def connected(tried: Sequence[dict[str, Any]], options: str) -> Patient:
+    """Connect by the first of several sets of parameters that leads anywhere; raises the error of the last.
+
+    ``options`` of the session are ours: they come after what a person set, and win.
+    """
+    for number, named in enumerate(tried, 1):
+        try:
+            return Patient.connect(**named | {"options": f"{named.get('options') or ''} {options}".strip()})
+        except psycopg.OperationalError:
+            if number == len(tried):
+                raise
+    raise psycopg.InterfaceError("nothing to connect to")
