@@ -68,7 +68,7 @@ class Seen:
     store_fault: Fault | None = None
     """What is wrong with the database, as far as we can name it."""
     store_todo: str = ""
-    """What a person is to do about that."""
+    """What a person is to do about that, as a text or a message."""
     spool_bytes: int = 0
     log_bytes: int | None = None
     """Size of SQLite's write-ahead log."""

@@ -54,8 +54,6 @@ from monitor.store.connection.engine import (
     is_postgresql,
 )
 from monitor.store.connection.limits import answered_within
-from monitor.store.proof import Fault
-from monitor.store.upgrade import migrate
 
 log = Room("recorder")
 
@@ -64,7 +62,7 @@ T = TypeVar("T")
 _DONE = object()
 
 RETRY_S = 1.0
-NEWER_RETRY_S = 5.0
+REFUSED_RETRY_S = 5.0
 ANSWER_S = 10.0
 """A statement that PostgreSQL leaves unanswered for so long ends; longer than any of them waits for a lock."""
 WARN_EVERY_S = 60.0
@@ -171,7 +169,7 @@ class Recorder:
         """Bring the database up to date, however long it stays away; results wait on disk meanwhile."""
         while True:
             try:
-                await self.aside(migrate, self.engine)  # may take long
+                await self.aside(self.guard.migrated)  # may take long
                 await self.publish()
                 await self.share()
                 await self.share_out()
@@ -181,8 +179,8 @@ class Recorder:
                 self.contact.failed("open", kind_of(error))
                 await asyncio.sleep(RETRY_S)
             except StoreError as error:
-                await self._in_thread(self.guard.name, Fault.NEWER, str(error))
-                await asyncio.sleep(NEWER_RETRY_S)
+                await self._in_thread(self.guard.refused, error)
+                await asyncio.sleep(REFUSED_RETRY_S)
             else:
                 self.guard.answered()
                 self.contact.answered("open")

@@ -26,6 +26,8 @@ from monitor.core.catalogue import Probe, service_of
 from monitor.recorder.metrics import Kept, OneProbe, Seen
 from monitor.runtime.listening import Listener
 from monitor.runtime.messages import JobReport
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 READY_LIMIT = timedelta(seconds=30)
 BEATS_A_MINUTE = 30
@@ -193,7 +195,8 @@ def not_ready(seen: Seen) -> str:
     if seen.kept is Kept.NOWHERE:
         return "Neither the database nor the disk takes results; they wait in memory. Make room on the disk."
     if seen.store_fault is not None:
-        return f"The database cannot be used ({seen.store_fault}); results are kept on disk. To do: {seen.store_todo}."
+        todo = worded(seen.store_todo, lexicon())
+        return f"The database cannot be used ({seen.store_fault}); results are kept on disk. To do: {todo}."
     limit = seen.now() - READY_LIMIT
     if seen.prober_heard_at is None or seen.prober_heard_at < limit:
         return "The prober does not report."

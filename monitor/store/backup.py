@@ -125,19 +125,22 @@ def restore(path: Path, url: str, *, replace: bool = False) -> Holdings | None:
     if there is not None and not replace:
         raise StoreError(f"the database holds {there}: say that it is to be replaced, or name another")
     if file is not None:
-        _restore_file(path, file)
+        return _restore_file(path, file)
     engine = open_engine(url)
     try:
-        if is_postgresql(engine):
-            with _set_aside(engine):
-                _pg("pg_restore", engine, "--single-transaction", "--exit-on-error", "--no-owner", str(path))
-        migrate(engine)
-        check_schema(engine)
-        _forget_notices(engine)
-        _stamp(engine)
-        return holdings(engine)
+        with _set_aside(engine):
+            _pg("pg_restore", engine, "--single-transaction", "--exit-on-error", "--no-owner", str(path))
+        return _made_ready(engine)
     finally:
         engine.dispose()
+
+
+def _made_ready(engine: Engine) -> Holdings | None:
+    migrate(engine)
+    check_schema(engine)
+    _forget_notices(engine)
+    _stamp(engine)
+    return holdings(engine)
 
 
 def _refuse_other_kinds(path: Path, *, is_file: bool) -> None:
@@ -173,14 +176,23 @@ def _stamp(engine: Engine) -> None:
             connection.exec_driver_sql(f"PRAGMA user_version = {int(clock.now().timestamp())}")
 
 
-def _restore_file(path: Path, target: Path) -> None:
+def _restore_file(path: Path, target: Path) -> Holdings | None:
+    """Put a copy in place once it is all that it is to be: a worker that waits for a file takes it the moment it is."""
     _refuse_unsound(path)
     fresh = target.with_name(target.name + ".restoring")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        _remove_all(fresh)  # of a restore that was killed: its log would be read as the copy's
         shutil.copyfile(path, fresh)
-        with fresh.open("rb") as copy:
-            os.fsync(copy.fileno())
+        engine = open_engine(f"sqlite:///{fresh}")
+        try:
+            held = _made_ready(engine)
+        finally:
+            engine.dispose()
+        with closing(sqlite3.connect(fresh)) as copy:
+            copy.execute("PRAGMA journal_mode=DELETE")  # whatever is left of its log belongs into it
+        with fresh.open("rb") as copied:
+            os.fsync(copied.fileno())
         if target.exists():
             _close_file(target)
             _keep(target)
@@ -188,10 +200,16 @@ def _restore_file(path: Path, target: Path) -> None:
         for ending in ("-wal", "-shm"):
             target.with_name(target.name + ending).unlink(missing_ok=True)
         fresh.replace(target)
-    except OSError as error:
+        return held
+    except (OSError, *AWAY) as error:
         raise StoreError(f"the backup could not be put in place: {error}") from error
     finally:
-        fresh.unlink(missing_ok=True)
+        _remove_all(fresh)
+
+
+def _remove_all(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
 def _keep(target: Path) -> None:

@@ -23,13 +23,18 @@ class Fault(StrEnum):
     CUT = "cut"
     DAMAGED = "damaged"
     ROLLED_BACK = "rolled_back"
+    MISSING = "missing"
+    """At the start of a worker: there was a database, and there is none, or an empty one."""
     READ_ONLY = "read_only"
     NEWER = "newer"
 
     @property
     def is_loss(self) -> bool:
-        """Say whether a restore is needed; the other faults end as soon as the store takes results again."""
-        return self not in (Fault.READ_ONLY, Fault.NEWER)
+        """Say whether the store must not be used until another is put in place.
+
+        The other faults end as soon as it takes results again.
+        """
+        return self not in (Fault.MISSING, Fault.READ_ONLY, Fault.NEWER)
 
 
 class UnsoundError(Exception):

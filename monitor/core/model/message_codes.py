@@ -51,6 +51,21 @@ class MessageCode(StrEnum):
     WORKER_NOT_RUNNING = "worker_not_running"
     GIVEN_UP_FROM_QUARANTINE = "given_up_from_quarantine"
 
+    # Our own database
+    DATABASE_MISSING = "database_missing"
+    DATABASE_VANISHED = "database_vanished"
+    DATABASE_SWAPPED = "database_swapped"
+    DATABASE_CUT = "database_cut"
+    DATABASE_DAMAGED = "database_damaged"
+    DATABASE_ROLLED_BACK = "database_rolled_back"
+    DATABASE_READ_ONLY = "database_read_only"
+    DATABASE_NEWER = "database_newer"
+    RESTORE_BACKUP = "restore_backup"
+    RESTORE_RESCUED = "restore_rescued"
+    RESTORE_OR_BEGIN = "restore_or_begin"
+    MAKE_WRITABLE = "make_writable"
+    INSTALL_NEWER = "install_newer"
+
     # Our own account and settings
     ASKED_TO_WAIT = "asked_to_wait"
     BUDGET_SPENT = "budget_spent"

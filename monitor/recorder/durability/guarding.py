@@ -21,13 +21,17 @@ from urllib.parse import quote
 from sqlalchemy import Engine, text
 
 from monitor import clock
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.logs import Event, Room
+from monitor.recorder.durability.marker import Marker, MissingError
 from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Counters, Kept, Seen
-from monitor.store.connection.engine import file_of, reading
+from monitor.store.connection.engine import StoreError, file_of, reading
 from monitor.store.connection.identity import Expected, StoreChangedError, file_identity
 from monitor.store.proof import Facts, Fault, UnsoundError, examined, fault_of, is_cut, misplaced
-from monitor.store.upgrade import is_known
+from monitor.store.upgrade import is_known, migrate
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 
 log = Room("recorder")
 
@@ -35,15 +39,6 @@ PROVE_EVERY_S = 10.0
 DEEP_SHARE = 20.0
 """Reading the whole file takes at most one part in so many of the time: a large one is proven less often."""
 SAY_EVERY_S = 600.0
-_WHAT = {
-    Fault.VANISHED: "the file is gone",
-    Fault.SWAPPED: "another file lies under its name",
-    Fault.CUT: "the file was cut",
-    Fault.DAMAGED: "the file is damaged",
-    Fault.ROLLED_BACK: "the file is an older copy",
-    Fault.READ_ONLY: "it is read-only",
-    Fault.NEWER: "its schema is newer than this program",
-}
 
 
 class Guard:
@@ -60,6 +55,7 @@ class Guard:
         self.opened: Callable[[], bool] = lambda: False
         self.on_loss: Callable[[], None] = lambda: None
         self._expected = Expected(engine)
+        self._marker = Marker(spool.directory, engine)
         self._thread = ThreadPoolExecutor(1, "proof")
         self._signed: tuple[str, int] | None = None
         self._facts: Facts | None = None
@@ -93,35 +89,49 @@ class Guard:
             fault = fault or Fault.SWAPPED
         self.name(fault or fault_of(error))
 
-    def name(self, fault: Fault | None, why: str = "") -> None:
-        """Say what is wrong with the store, once and then every few minutes; lose it if it is no good any more."""
+    def migrated(self) -> None:
+        """Bring the store up to date and note which it is; raises :class:`StoreError` if it is gone since, or newer."""
+        self._marker.refuse_missing()
+        migrate(self._engine)
+        self._marker.note()
+
+    def refused(self, error: StoreError) -> None:
+        """Say why the store cannot be opened."""
+        if isinstance(error, MissingError):
+            self.name(Fault.MISSING, str(error))
+        else:
+            self.name(Fault.NEWER, str(error))
+
+    def name(self, fault: Fault | None, todo: str = "") -> None:
+        """Say what is wrong with the store, once and then every few minutes; lose it if it is no good any more.
+
+        ``todo`` is what a person is to do, as a text or a message, where that does not follow from the fault.
+        """
         if fault is None:
             return
         if fault.is_loss and not self.lost:
             self._lose(fault)
         if self._seen.store_fault is not fault or clock.monotonic() - self._said_s > SAY_EVERY_S:
-            todo = why or self._todo(fault)
-            self._seen.store_fault, self._seen.store_todo, self._said_s = fault, todo, clock.monotonic()
-            log.error(
-                Event.STORE_LOST, "Database unusable, %s; results wait on disk: %s", _WHAT[fault], todo, error=fault
-            )
+            self._seen.store_fault, self._seen.store_todo = fault, todo or self._todo(fault)
+            self._said_s = clock.monotonic()
+            what, how = (worded(text, lexicon()) for text in (what_is_wrong(fault), self._seen.store_todo))
+            log.error(Event.STORE_LOST, "Database unusable, %s; results wait on disk: %s", what, how, error=fault)
 
     def answered(self) -> None:
         """Note that the store took results again."""
         if self._seen.store_fault is not None and not self.lost:
+            if self._seen.store_fault is not Fault.READ_ONLY:  # that its end is told as the end of an absence
+                log.info(Event.DATABASE_BACK, "Database is back: storing there what waits")
             self._seen.store_fault = None
 
     def _todo(self, fault: Fault) -> str:
-        """Say what a person is to do."""
         if fault is Fault.READ_ONLY:
-            return f"make {self.path} and its folder writable again"
+            return coded(MessageCode.MAKE_WRITABLE, file=str(self.path))
         if fault is Fault.NEWER:
-            return (
-                "install the version that wrote it, or stop the worker and run chatwatch restore with an older backup"
-            )
+            return coded(MessageCode.INSTALL_NEWER)
         if self.rescued is not None:
-            return f"run chatwatch restore {self.rescued} --force (all of it was saved there)"
-        return "run chatwatch restore BACKUP --force with the newest backup"
+            return coded(MessageCode.RESTORE_RESCUED, file=str(self.rescued))
+        return coded(MessageCode.RESTORE_BACKUP)
 
     async def step(self) -> None:
         """Prove the store, or look whether a lost one is back."""
@@ -245,6 +255,11 @@ class Guard:
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
+
+
+def what_is_wrong(fault: Fault) -> str:
+    """Return the message that says a fault in words."""
+    return coded(MessageCode(f"database_{fault}"))
 
 
 def _seems_cut(path: Path) -> bool:

@@ -240,9 +240,13 @@ def _is_segment(path: Path) -> bool:
     return path.suffix in (WAITS, KEPT) and path.stem.isascii() and path.stem.isdigit() and path.is_file()
 
 
+BESIDE = frozenset({"lock", "database", "database.new"})
+"""What lies beside the segments: the lock, and the note that there is a database (``marker.py``)."""
+
+
 def strays(directory: Path) -> list[str]:
     """Return the names in a spool's directory that are none of ours."""
-    found = (path for path in directory.iterdir() if not _is_segment(path) and path.name != "lock")
+    found = (path for path in directory.iterdir() if not _is_segment(path) and path.name not in BESIDE)
     return sorted(path.name for path in found)
 
 

@@ -1,0 +1,86 @@
+"""A note beside the spool that a database was here: a worker whose database is gone begins no empty one in its place.
+
+The note is a JSON object with the database's name (of another one it says nothing) and, of SQLite, its id: a number in
+the file's head that backups keep. It is removed by a person who wants to begin anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from pathlib import Path
+
+from sqlalchemy import Engine, inspect
+
+from monitor.core.model.message_codes import MessageCode, coded
+from monitor.logs import Event, Room
+from monitor.recorder.durability.records import rewrite
+from monitor.store.connection.engine import StoreError, begin, file_of, reading, server_of
+
+log = Room("recorder")
+
+NAME = "database"
+
+
+class MissingError(StoreError):
+    """There was a database, and now there is none, or an empty one; the text is a message: what to do."""
+
+
+class Marker:
+    """The note of one worker about one database. Its methods raise what ``AWAY`` lists, and ``OSError``."""
+
+    def __init__(self, directory: Path, engine: Engine) -> None:
+        self.path = directory / NAME
+        self._engine, self._file = engine, file_of(engine)
+        self._name = self._file.name if self._file else _server_name(engine)
+
+    def refuse_missing(self) -> None:
+        """Raise :class:`MissingError` where an empty database would be begun although there was one before."""
+        if self._known() is None or self._is_there():
+            return
+        self._engine.dispose()  # a restore wants an empty file to itself
+        raise MissingError(coded(MessageCode.RESTORE_OR_BEGIN, file=str(self.path)))
+
+    def note(self) -> None:
+        """Write down which database is used; say so if it is another than before."""
+        known, found = self._known(), self._id()
+        if known and known != found:
+            log.warning(Event.STORE_MOVED, "This is another database than before; results go there from now on")
+        if known != found:
+            rewrite(self.path, [json.dumps({"database": self._name, "id": found}).encode()])
+
+    def _known(self) -> str | None:
+        """Return the id in the note, empty when it cannot be read; None where there is no note about this database."""
+        try:
+            note = json.loads(self.path.read_bytes())
+            return str(note["id"]) if note["database"] == self._name else None
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError):
+            return ""
+
+    def _is_there(self) -> bool:
+        if self._file is not None and not self._file.exists():
+            return False  # asking SQLite would make one
+        with reading(self._engine) as connection:
+            return inspect(connection).has_table("alembic_version")
+
+    def _id(self) -> str:
+        """Return the id of an SQLite database, and give it one if it has none; PostgreSQL is known by its address."""
+        if self._file is None:
+            return "postgresql"
+        with reading(self._engine) as connection:
+            found = int(connection.exec_driver_sql("PRAGMA application_id").scalar() or 0)
+        if not found:
+            found = 1 + secrets.randbelow(2**31 - 1)
+            with begin(self._engine) as connection:
+                connection.exec_driver_sql(f"PRAGMA application_id = {found}")
+        return f"{found:08x}"
+
+
+def _server_name(engine: Engine) -> str:
+    """Return what stands for a PostgreSQL database in the note, and tells no address."""
+    known = server_of(engine)
+    where = [str(known.get(key, "")) for key in ("service", "host", "hostaddr", "port", "dbname")]
+    return hashlib.sha256(json.dumps(where).encode()).hexdigest()[:16]
