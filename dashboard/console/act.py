@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from threading import BoundedSemaphore
 
 from sqlalchemy import Engine
 
+from dashboard.console.brake import Brake
 from monitor import clock, flow
 from monitor.core.commands import Command
 from monitor.flow import CommandError, accounts
 from monitor.store.connection.engine import AWAY, StoreError, open_engine
 
-SLOW_AFTER = 5
-WAIT_S = 60.0
+HASHES_AT_ONCE = 2
+"""Each takes 64 MB for as long as it lasts."""
 
 
 class Console:
@@ -20,12 +22,16 @@ class Console:
 
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_engine(url)
-        self._wrong: list[float] = []
+        self.brake = Brake()
+        self._hashing = BoundedSemaphore(HASHES_AT_ONCE)
 
-    def do(self, order: Command, who: str, why: str = "") -> tuple[bool, str]:
-        """Carry out an order. Returns (changed, error); the error is for the person who gave it."""
+    def do(self, order: Command, token: str, why: str = "") -> tuple[bool, str]:
+        """Carry out an order by whoever the session belongs to now, whatever the page was drawn for.
+
+        Returns (changed, error); the error is for the person who gave it.
+        """
         try:
-            done = flow.command(self.engine, order, who, clock.now(), why)
+            done = flow.command(self.engine, order, flow.Signed(token), clock.now(), why)
         except CommandError as error:
             return False, str(error)
         except (*AWAY, StoreError) as error:
@@ -36,24 +42,25 @@ class Console:
         """Return whether any account can sign in. Without one the console stays shut."""
         return any(not account.disabled for account in accounts.accounts(self.engine))
 
-    def wait_s(self) -> float:
-        """Return how long nobody may try a password: after several wrong ones, for a minute."""
-        now = clock.monotonic()
-        self._wrong = [at for at in self._wrong if now - at < WAIT_S]
-        return self._wrong[0] + WAIT_S - now if len(self._wrong) >= SLOW_AFTER else 0.0
+    def sign_in(self, name: str, password: str, now: datetime, source: str = "") -> tuple[str, float]:
+        """Return a session's token, empty if refused, and for how many seconds no further try is taken."""
+        name = name.strip()
+        if wait_s := self.brake.take(name, source):
+            return "", wait_s
+        with self._hashing:
+            kept = self.brake.to_be_written()
+            token = accounts.log_in(self.engine, name, password, now, source, kept=kept)
+        if token:
+            self.brake.succeeded(name, source)
+            return token, 0.0
+        wait_s = self.brake.wait_s(name, source)
+        if wait_s and kept:
+            accounts.held_back(self.engine, name, now, source)
+        return "", wait_s
 
-    def sign_in(self, name: str, password: str, now: datetime) -> str:
-        """Return a session's token; empty if refused or too soon."""
-        if self.wait_s():
-            return ""
-        token = accounts.log_in(self.engine, name.strip(), password, now)
-        if not token:
-            self._wrong.append(clock.monotonic())
-        return token
-
-    def who(self, token: str, now: datetime) -> str:
-        """Return who a session belongs to; empty once it is over or the password changed."""
-        return accounts.who_is(self.engine, token, now)
+    def who(self, token: str, now: datetime) -> accounts.Visitor | None:
+        """Return whom a session belongs to; None once it is over or the password changed."""
+        return accounts.visitor(self.engine, token, now)
 
     def sign_out(self, token: str) -> None:
         """End a session."""

@@ -9,10 +9,12 @@ import streamlit as st
 
 from dashboard.console import audit, inbox, incidents, probes, review, shared, silences, tickets
 from dashboard.console.act import Console
+from dashboard.console.brake import source_of
 from dashboard.data import database_url
 from dashboard.palette import DARK, variables
 from dashboard.words import Words, words_for
 from monitor import clock
+from monitor.flow.accounts import Visitor
 from monitor.store.connection.engine import AWAY, StoreError
 
 EVERY_S = 10
@@ -85,6 +87,7 @@ def sign_in(console: Console, words: Words) -> None:
     _, middle, _ = st.columns([1, 1.2, 1])
     with middle:
         st.html(f"<h1>Chatwatch · {words('console')}</h1>")
+        shared.answer()
         if not console.anybody():
             st.html(f"<p><b>{words('no_accounts')}</b></p><p>{words('no_accounts_hint')}</p>")
             st.code("chatwatch user add NAME", language=None)
@@ -93,13 +96,12 @@ def sign_in(console: Console, words: Words) -> None:
             name = st.text_input(words("user"), autocomplete="username")
             password = st.text_input(words("password"), type="password", autocomplete="current-password")
             sent = st.form_submit_button(words("sign_in"), type="primary", width="stretch")
-        wait = console.wait_s()
-        if wait:
-            st.error(words("too_many_tries", duration=words.duration(wait)), icon=":material/timer:")
-        elif sent:
-            token = console.sign_in(name, password, clock.now())
+        if sent:
+            token, wait_s = console.sign_in(name, password, clock.now(), source_of(st.context.ip_address))
             if not token:
                 st.error(words("wrong_password"), icon=":material/block:")
+                if wait_s:
+                    st.error(words("too_many_tries", duration=words.duration(wait_s)), icon=":material/timer:")
                 return
             st.session_state.update(token=token, left=False, fresh=True)
             st.rerun()
@@ -110,12 +112,12 @@ def page(draw: Callable[[shared.ConsoleSession], None], redrawn: bool) -> Callab
 
     @st.fragment(run_every=EVERY_S if redrawn else None)
     def body() -> None:
-        console, now = open_console(database_url()), clock.now()
-        who = console.who(token_of_visit(), now)
-        if not who:
+        console, now, token = open_console(database_url()), clock.now(), token_of_visit()
+        who = console.who(token, now)
+        if who is None:
             st.rerun(scope="app")
         shared.answer()
-        draw(shared.ConsoleSession(console, who, words_of_visit(), "dark", now))
+        draw(shared.ConsoleSession(console, token, not who.role.may_act, words_of_visit(), "dark", now))
 
     return body
 
@@ -145,7 +147,7 @@ def main() -> None:
         chosen = st.navigation(pages, position="top" if who else "hidden")
         if st.session_state.pop("fresh", False):  # in the run after: a rerun drops what was drawn just before it
             set_cookie(str(st.session_state["token"]))
-        if not who:
+        if who is None:
             sign_in(console, words)
             return
         chosen.run()
@@ -155,12 +157,11 @@ def main() -> None:
         st.code("chatwatch migrate", language=None)
 
 
-def sign_out(console: Console, who: str, words: Words) -> None:
+def sign_out(console: Console, who: Visitor, words: Words) -> None:
     """Draw the way out: the session ends on our side, then in the browser."""
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-        st.html(
-            f'<p class="line dim">{words("signed_in_as", name=who)} · {words("zone_local", zone=words.zone_label)}</p>'
-        )
+        named = words("signed_in_as", name=who.name) + ("" if who.role.may_act else f" ({words('may_look')})")
+        st.html(f'<p class="line dim">{named} · {words("zone_local", zone=words.zone_label)}</p>')
         if st.button(words("sign_out"), key="sign-out", type="tertiary"):
             console.sign_out(token_of_visit())
             st.session_state.update(token="", left=True, fresh=True)

@@ -73,6 +73,7 @@ def row(session: shared.ConsoleSession, view: AlertView, with_key: bool) -> None
                 words("acknowledge"),
                 key=f"ack-{alert.id}",
                 type="primary",
+                disabled=session.looks_only,
                 on_click=shared.order,
                 args=(session, AcknowledgeAlert(alert.id)),
                 width="stretch",
@@ -123,7 +124,7 @@ def detail(session: shared.ConsoleSession, view: AlertView) -> None:
     with st.form(f"end-{alert.id}", border=False):
         left, right = st.columns([5, 1.6], vertical_alignment="bottom")
         why = left.text_input(words("why_label"), key=f"why-{alert.id}")
-        if right.form_submit_button(words("resolve"), width="stretch"):
+        if right.form_submit_button(words("resolve"), width="stretch", disabled=session.looks_only):
             shared.order(session, ResolveAlert(alert.id), why)
             st.rerun()
 

@@ -65,7 +65,7 @@ def switches(session: shared.ConsoleSession, item: IncidentView) -> None:
         st.html(f'<p class="line">{capital(words("is_public" if item.public else "is_hidden"))}</p>')
         order = HideIncident(item.id) if item.public else PublishIncident(item.id)
         name = words("hide" if item.public else "publish")
-        st.button(name, key="publish", on_click=shared.order, args=(session, order))
+        st.button(name, key="publish", disabled=session.looks_only, on_click=shared.order, args=(session, order))
 
 
 def update_form(session: shared.ConsoleSession, item: IncidentView) -> None:
@@ -81,7 +81,10 @@ def update_form(session: shared.ConsoleSession, item: IncidentView) -> None:
             words("new_impact"), [None, *Impact], format_func=lambda key: words.of(key) if key else words("keep")
         )
         title = st.text_input(words("new_title"), max_chars=140, placeholder=words("keep"))
-        if st.form_submit_button(words("post_update"), type="primary", width="stretch") and text.strip():
+        if (
+            st.form_submit_button(words("post_update"), type="primary", width="stretch", disabled=session.looks_only)
+            and text.strip()
+        ):
             if item.resolved_at is None:
                 command = PostUpdate(item.id, text.strip(), status, impact, title.strip())
                 shared.order(session, command)
@@ -99,7 +102,7 @@ def end_form(session: shared.ConsoleSession, item: IncidentView) -> None:
     with st.form("end", clear_on_submit=True):
         typed = st.text_input(words("type_name", name=name), key="typed")
         text = st.text_input(words("why_label"), key="end-why", max_chars=300)
-        if st.form_submit_button(words("resolve_incident"), width="stretch"):
+        if st.form_submit_button(words("resolve_incident"), width="stretch", disabled=session.looks_only):
             if typed.strip().casefold() == name.casefold():
                 shared.order(session, ResolveIncident(item.id), text)
             else:

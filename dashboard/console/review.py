@@ -54,6 +54,7 @@ def row(session: shared.ConsoleSession, view: AlertView) -> None:
         button.button(
             words.of(verdict),
             key=f"{verdict}-{alert.id}",
+            disabled=session.looks_only,
             on_click=shared.order,
             args=(session, JudgeAlert(alert.id, verdict)),
             width="stretch",

@@ -22,7 +22,10 @@ class ConsoleSession(NamedTuple):
     """What one drawing of a page for one signed-in person needs."""
 
     console: Console
-    who: str
+    token: str
+    """Whose page it is: an act is held against it again, in its own transaction."""
+    looks_only: bool
+    """True for a role that may not act; its buttons are grey."""
     words: Words
     theme: str
     now: datetime
@@ -30,7 +33,7 @@ class ConsoleSession(NamedTuple):
 
 def order(session: ConsoleSession, command: Command, why: str = "") -> None:
     """Give an order and keep its answer for the next drawing."""
-    changed, error = session.console.do(command, session.who, plain(why, 300))
+    changed, error = session.console.do(command, session.token, plain(why, 300))
     st.session_state["answer"] = (error, session.words("done" if changed else "nothing_changed"))
 
 

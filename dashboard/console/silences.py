@@ -25,6 +25,7 @@ def draw(session: shared.ConsoleSession) -> None:
         right.button(
             words("end_silence"),
             key=f"end-{silence.id}",
+            disabled=session.looks_only,
             on_click=shared.order,
             args=(session, Unsilence(silence.id)),
             width="stretch",
@@ -54,7 +55,7 @@ def form(session: shared.ConsoleSession) -> None:
         hours = right.number_input(words("silence_until"), min_value=0.25, max_value=24.0 * 14, value=1.0, step=0.25)
         why = st.text_input(words("why_label"), max_chars=300)
         sure = st.checkbox(words("silence_everything_sure"), value=False)
-        if st.form_submit_button(words("add_silence"), type="primary"):
+        if st.form_submit_button(words("add_silence"), type="primary", disabled=session.looks_only):
             until = session.now + timedelta(hours=float(hours))
             shared.order(session, Silence(until, service=str(service or ""), everything=sure and not service), why)
             st.rerun()

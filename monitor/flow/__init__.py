@@ -1,7 +1,7 @@
 """The verbs. Each is one transaction (per batch) and may be repeated."""
 
 from monitor.core.commands import CommandError
-from monitor.flow.command import command
+from monitor.flow.command import Signed, command
 from monitor.flow.intake import take_in
 from monitor.flow.isolating import Unjudged
 from monitor.flow.notices import lease_notices, outbox_counts, settle_notice, take_back_notices
@@ -15,6 +15,7 @@ from monitor.flow.sweep import check_in, sweep
 __all__ = [
     "CommandError",
     "Recorded",
+    "Signed",
     "Unjudged",
     "check_in",
     "command",

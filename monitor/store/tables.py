@@ -309,6 +309,8 @@ class Account(SQLModel, table=True):
     epoch: int = 0
     """Raised on every change of password; sessions of an older epoch are void."""
     disabled: bool = False
+    role: str = Field(default="responder", sa_column_kwargs={"server_default": "responder"})
+    """One of :class:`monitor.flow.accounts.Role`."""
 
 
 class LoginSession(SQLModel, table=True):

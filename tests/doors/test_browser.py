@@ -21,6 +21,8 @@ from dashboard.console import tickets
 from dashboard.data import Reading
 from dashboard.web.app import Site, application
 from monitor import clock
+from monitor.flow import accounts
+from monitor.store import reads
 from monitor.store.reads.views import Snapshot
 from tests.doors import sample, seeded
 from tests.doors.hostile import hostile
@@ -294,3 +296,45 @@ def test_a_session_survives_a_reload_and_ends_with_sign_out(browser: Any, axe: s
         page.reload()
         page.get_by_label("User").wait_for(timeout=120_000)
         assert page.get_by_text("DeepSeek API is down").count() == 0
+
+
+def hiding(page: Any, address: str) -> Any:
+    """Sign in where nothing is redrawn by itself, and return the button that hides an incident."""
+    page.goto(f"{address}/incidents")
+    page.get_by_label("User").fill(seeded.NAME, timeout=120_000)
+    page.get_by_label("Password", exact=True).fill(seeded.PASSWORD)
+    page.keyboard.press("Enter")
+    button = page.get_by_role("button", name="Hide from the public")
+    button.wait_for(timeout=120_000)
+    return button
+
+
+def test_a_page_that_stayed_open_acts_for_nobody(browser: Any, tmp_path: Path) -> None:
+    url = seeded.database(tmp_path, clock.now(), trouble=True)
+    engine = seeded.opened(url)
+    accounts.set_password(engine, "bob", seeded.PASSWORD, clock.now())
+    with door("console", url) as address, visit(browser) as (page, _, _), visit(browser) as (other, _, _):
+        button = hiding(page, address)
+        [cookie] = kept(page, 1)
+        other.context.add_cookies([cookie])
+        other.goto(address)
+        other.get_by_role("button", name="Sign out").click(timeout=120_000)
+        other.get_by_label("User").wait_for(timeout=120_000)
+        button.click(timeout=120_000)
+        page.get_by_text("Nothing was changed: your session is over").wait_for(timeout=120_000)
+
+        button = hiding(page, address)
+        accounts.set_role(engine, seeded.NAME, accounts.Role.VIEWER, clock.now(), "admin")
+        button.click(timeout=120_000)
+        page.get_by_text("Nothing was changed: your role may look").wait_for(timeout=120_000)
+        accounts.set_role(engine, seeded.NAME, accounts.Role.RESPONDER, clock.now(), "admin")
+
+        page.reload()
+        button = page.get_by_role("button", name="Hide from the public")
+        button.wait_for(timeout=120_000)
+        accounts.disable_account(engine, seeded.NAME, clock.now(), "admin")
+        button.click(timeout=120_000)
+        page.get_by_text("Nothing was changed: your session is over").wait_for(timeout=120_000)
+    assert all(item.public for item in reads.incidents(engine, public=False))
+    assert "HideIncident" not in {line.action for line in reads.audit(engine)}
+    engine.dispose()

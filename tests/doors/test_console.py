@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from streamlit.testing.v1 import AppTest
 
 from dashboard import serve
-from dashboard.console import act, probes, shared, tickets
+from dashboard.console import act, brake, probes, shared, tickets
 from dashboard.words import capital, speak
 from monitor import clock
 from monitor.core.catalogue import Probe
@@ -126,20 +126,22 @@ def test_an_update_is_posted_as_a_persons_words(tmp_path: Path) -> None:
         engine = session.console.engine
         item = reads.incidents(engine, public=False)[0]
 
-        assert session.console.do(PostUpdate(item.id, "We look into it.", IncidentStatus.IDENTIFIED), session.who) == (
+        assert session.console.do(
+            PostUpdate(item.id, "We look into it.", IncidentStatus.IDENTIFIED), session.token
+        ) == (
             True,
             "",
         )
-        assert session.console.do(HideIncident(item.id), session.who)[0]
+        assert session.console.do(HideIncident(item.id), session.token)[0]
         assert reads.incident(engine, item.id, public=True) is None
-        assert session.console.do(PublishIncident(item.id), session.who)[0]
-        assert session.console.do(ResolveIncident(item.id, "Over."), session.who)[0]
+        assert session.console.do(PublishIncident(item.id), session.token)[0]
+        assert session.console.do(ResolveIncident(item.id, "Over."), session.token)[0]
         after = reads.incident(engine, item.id, public=True)
         assert after is not None
         assert after.status is IncidentStatus.RESOLVED
         notes = [event for event in after.events if getattr(event.what, "text", "") == "We look into it."]
         assert [event.by for event in notes] == [seeded.NAME]
-        changed, error = session.console.do(PostUpdate("none", "x"), session.who)
+        changed, error = session.console.do(PostUpdate("none", "x"), session.token)
         assert not changed
         assert error
         engine.dispose()
@@ -148,7 +150,9 @@ def test_an_update_is_posted_as_a_persons_words(tmp_path: Path) -> None:
 
 
 def a_shift(url: str, now: datetime) -> shared.ConsoleSession:
-    return shared.ConsoleSession(act.Console(url), seeded.NAME, speak(Language.EN), "dark", now)
+    console = act.Console(url)
+    token, _ = console.sign_in(seeded.NAME, seeded.PASSWORD, now)
+    return shared.ConsoleSession(console, token, False, speak(Language.EN), "dark", now)
 
 
 def test_a_session_ends_when_the_password_changes(tmp_path: Path) -> None:
@@ -182,7 +186,7 @@ def draw_probes(url: str) -> None:
     from monitor.text.lexicon import Language
 
     console = act.Console(url)
-    probes.draw(shared.ConsoleSession(console, "alice", speak(Language.EN), "dark", clock.now()))
+    probes.draw(shared.ConsoleSession(console, "", False, speak(Language.EN), "dark", clock.now()))
     console.engine.dispose()
 
 
@@ -198,12 +202,15 @@ def test_the_page_of_the_probes_shows_looks_and_costs(tmp_path: Path) -> None:
 
 def test_guessing_passwords_is_slowed_down(tmp_path: Path) -> None:
     def body(url: str, now: datetime) -> None:
-        console = act.Console(url)
-        for _ in range(act.SLOW_AFTER):
-            assert console.sign_in(seeded.NAME, "wrong password", now) == ""
-        assert console.wait_s() > 0
-        assert console.sign_in(seeded.NAME, seeded.PASSWORD, now) == ""
-        console.engine.dispose()
+        page = at_the_door()
+        page.text_input[0].input(seeded.NAME)
+        page.text_input[1].input("wrong password")
+        for _ in range(brake.PAIR_TRIES):
+            page.button[0].click().run()
+        page.text_input[1].input(seeded.PASSWORD)
+        page.button[0].click().run()
+        assert any("Too many wrong tries" in error.value for error in page.error)
+        assert "firing" not in drawn(page)
 
     with_console(tmp_path, body)
 

@@ -126,7 +126,7 @@ def draw_everything(url: str) -> None:
     from monitor.text.lexicon import Language
 
     console = act.Console(url)
-    session = shared.ConsoleSession(console, "alice", speak(Language.EN), "dark", clock.now())
+    session = shared.ConsoleSession(console, "", False, speak(Language.EN), "dark", clock.now())
     for view in (inbox, incidents, silences, review, probes, audit):
         st.text(f"view {view.__name__}")
         view.draw(session)
