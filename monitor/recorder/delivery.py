@@ -89,6 +89,13 @@ class Dispatcher:
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
+    async def tell_directly(self, notice: LeasedNotice) -> bool:
+        """Try once to send what is not in the outbox, because the database takes nothing; say whether it was taken."""
+        outcome, error, _ = await self._try(notice)
+        self._count(notice.channel, str(outcome))
+        _tell(notice, outcome, error)
+        return outcome is Sending.SENT
+
     async def close(self) -> None:
         """Let what is under way end, at most a few seconds; the rest is sent again by whoever comes next."""
         if self._sending:

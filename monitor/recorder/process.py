@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from monitor import clock, flow
 from monitor.config.settled import Settled
 from monitor.logs import Event, Room, hide, shown_database
+from monitor.recorder.alarm import StoreAlarm
 from monitor.recorder.contact import kind_of
 from monitor.recorder.delivery import LEASE_EVERY_S
 from monitor.recorder.durability.guarding import PROVE_EVERY_S
@@ -41,6 +42,7 @@ from monitor.runtime.messages import (
 from monitor.runtime.places import quarantine_home, spool_directory
 from monitor.runtime.programs import split
 from monitor.runtime.reports import tell_reloaded, tell_started
+from monitor.runtime.trouble import TroubleFile
 from monitor.store.connection.engine import AWAY, StoreError, open_engine
 
 log = Room("recorder")
@@ -54,6 +56,7 @@ ROLL_UP_EVERY_S = 60.0
 PRUNE_EVERY_S = 60.0
 LAST_BATCHES_S = 8.0
 BEAT_EVERY_S = 5.0
+ALARM_EVERY_S = 1.0
 WEBHOOK_TOKEN = "CHATWATCH_WEBHOOK_TOKEN"  # noqa: S105  # the variable's name
 
 
@@ -91,6 +94,9 @@ async def run(descriptor: int, database: str) -> int:
         *(asyncio.create_task(_again(name, *chore, recorder)) for name, chore in chores(recorder).items()),
     ]
     tasks.append(asyncio.create_task(_beat(writer)))
+    alarm = StoreAlarm(TroubleFile(spool.directory), seen, counters, recorder.dispatcher, recorder.opened.is_set)
+    tell = partial(_again, "alarm", ALARM_EVERY_S, lambda: alarm.step(recorder.config), recorder, at_once=True)
+    tasks.append(asyncio.create_task(tell()))
     tasks.append(asyncio.create_task(_again("proof", PROVE_EVERY_S, recorder.guard.step, recorder, at_once=True)))
     intake = asyncio.create_task(_intake(recorder, inbox, writer, news))
     stop = asyncio.create_task(stopping.wait())

@@ -9,7 +9,12 @@ from monitor.store.connection.engine import file_named
 
 def spool_directory(database: str, location: str) -> Path:
     """Return where results wait for the database."""
-    return _home(database) / "spool" / location
+    return spool_home(database) / location
+
+
+def spool_home(database: str) -> Path:
+    """Return the folder that has one folder a location with what waits."""
+    return _home(database) / "spool"
 
 
 def quarantine_home(database: str) -> Path:

@@ -15,7 +15,7 @@ from monitor.core.model.alerting import Severity
 STORED = {
     "component_down", "registration_changed", "suspect", "burn_rate", "certificate", "account", "configuration",
     "overdue", "latency_unusual", "warning", "upstream", "blind", "spool", "delivery", "digest", "missed", "test",
-    "quarantine",
+    "quarantine", "store",
 }  # fmt: skip
 """What databases of every version hold."""
 
@@ -27,7 +27,7 @@ def test_every_rule_has_a_row_and_its_stored_word_is_the_old_one() -> None:
 
 def test_our_own_faults_are_the_operators_and_outlast_maintenance_only_where_they_concern_us_alone() -> None:
     operators = {"account", "blind", "certificate", "configuration", "delivery", "latency_unusual", "overdue"}
-    operators |= {"quarantine", "spool", "suspect", "warning", "test"}
+    operators |= {"quarantine", "spool", "store", "suspect", "warning", "test"}
     assert {rule.value for rule in Rule if is_operators(rule)} == operators
     assert {Rule.BLIND, Rule.SPOOL} <= {rule for rule in Rule if not row(rule).muted_by_maintenance}
     assert row(Rule.COMPONENT_DOWN).muted_by_maintenance

@@ -25,6 +25,7 @@ class Arrival:
     type: str
     came: int
     taken: int | None = None
+    body: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Received:
             return self._count
 
     def came(self, key: str, body: dict[str, Any]) -> tuple[Arrival, str]:
-        arrival = Arrival(key, body["data"]["alert"]["id"], body["type"], self.tick())
+        arrival = Arrival(key, body["data"]["alert"]["id"], body["type"], self.tick(), body=body)
         with self._lock:
             self.arrivals.append(arrival)
             return arrival, self.rng.choice(MOODS) if self.moody else "well"

@@ -21,6 +21,9 @@ from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.core.state_store import WorkerReport
+from monitor.recorder.alarm import alert_of
+from monitor.runtime.trouble import Trouble
+from monitor.store.proof import Fault
 from monitor.text.lexicon import Language, lexicon
 from monitor.text.messages import told, worded
 from tests.core.making import at
@@ -109,7 +112,10 @@ def about_the_rest() -> list[Alert]:
     rules = (Rule.ACCOUNT, Rule.CONFIGURATION, Rule.SUSPECT, Rule.WARNING, Rule.OVERDUE, Rule.CERTIFICATE)
     details = [(rule, code) for rule in rules for code in MessageCode]
     details += [(Rule.LATENCY_UNUSUAL, MessageCode.FIRST_TOKEN_UNUSUAL), (Rule.LATENCY_UNUSUAL, MessageCode.THIS_HOUR)]
-    return [base, *(replace(base, rule=rule, summary={**facts, "detail": example(code)}) for rule, code in details)]
+    todos = (example(code) for code in (MessageCode.RESTORE_RESCUED, MessageCode.RESTORE_OR_BEGIN))
+    lost = [alert_of(Trouble("a", fault, todo, at(0)), "home") for todo in todos for fault in Fault]
+    told = (replace(base, rule=rule, summary={**facts, "detail": example(code)}) for rule, code in details)
+    return [base, *lost, *told]
 
 
 def test_every_rule_about_ourselves_is_reached() -> None:

@@ -34,6 +34,8 @@ class Rule(StrEnum):
     SPOOL = "spool"
     QUARANTINE = "quarantine"
     """Looks of a service cannot be judged."""
+    STORE = "store"
+    """The database must not be used; told without it."""
     DELIVERY = "delivery"
     DIGEST = "digest"
     """A digest: it stands for many alerts that a route is sent as one."""
@@ -108,6 +110,8 @@ def _row(rule: Rule) -> RuleRow:  # noqa: C901  one case a member, so that mypy 
             return RuleRow("spool", _OPERATOR, _TICKET, muted_by_maintenance=False)
         case Rule.QUARANTINE:
             return RuleRow("quarantine", _OPERATOR, _TICKET, muted_by_maintenance=False)
+        case Rule.STORE:
+            return RuleRow("store", _OPERATOR, _PAGE, muted_by_maintenance=False)
         case Rule.DELIVERY:
             return RuleRow("delivery", _OPERATOR, _PAGE, muted_by_maintenance=False)
         case Rule.DIGEST:

@@ -240,8 +240,8 @@ def _is_segment(path: Path) -> bool:
     return path.suffix in (WAITS, KEPT) and path.stem.isascii() and path.stem.isdigit() and path.is_file()
 
 
-BESIDE = frozenset({"lock", "database", "database.new"})
-"""What lies beside the segments: the lock, and the note that there is a database (``marker.py``)."""
+BESIDE = frozenset({"lock", "database", "database.new", "trouble.json", "trouble.new"})
+"""What lies beside the segments: the lock, and notes about the database (``marker.py``, ``runtime/trouble.py``)."""
 
 
 def strays(directory: Path) -> list[str]:
