@@ -26,7 +26,7 @@ COMMANDS = {
     "diagram": "asking",
     "replay": "past.replaying",
     "export-scenario": "past.replaying",
-    "backtest": "past.replaying",
+    "backtest": "past.backtesting",
     "export": "past.exporting",
     "publish": "past.exporting",
     "rules": "past.exporting",

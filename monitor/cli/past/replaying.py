@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from monitor.cli.common import Failure, Number, counted, example, loaded, number, open_database, with_config
-from monitor.core.catalogue import Catalogue, Policy, service_of
+from monitor.cli.common import Failure, example, open_database
+from monitor.core.catalogue import Catalogue
 from monitor.core.model.observations import Result
 from monitor.plain_files import text_of
 
@@ -250,144 +250,3 @@ def _past(engine: Any, view: Any, start: datetime, end: datetime, silent: bool) 
         silences,
         alone=not (others or silent) and all(item.id == view.id for item in near),
     )
-
-
-@click.command(
-    epilog=example(
-        "chatwatch backtest --set shortest_outage=1m --days 30",
-        "chatwatch backtest --policy patient --service deepseek",
-    )
-)
-@with_config
-@click.option("--policy", "name", default=None, help="A policy of the configuration, for every probe.")
-@click.option(
-    "--set", "changes", multiple=True, metavar="FIELD=VALUE", help="A threshold as in probes.yaml; repeatable."
-)
-@click.option("--days", type=Number(min=0.01, max=400), default=7.0, show_default=True, help="How far back.")
-@click.option("--service", default="", help="Try it on the probes of one service only.")
-@click.option("--json", "as_json", is_flag=True, help="Print the pages as JSON.")
-def backtest(path: Path, name: str | None, changes: tuple[str, ...], days: float, service: str, as_json: bool) -> None:
-    """Judge the recorded looks under another policy: pages it would have sent, missed or delayed.
-
-    Silences, maintenance and what people did are left out on both sides. Nothing is recorded and nobody is told.
-    """
-    if name is None and not changes:
-        raise click.UsageError("say what to try: --policy NAME or --set FIELD=VALUE")
-    from monitor import clock
-    from monitor.core.replay import fold, most_lag_s
-    from monitor.core.review import compared, pages, with_policies
-    from monitor.store import reads
-
-    base = _named(path, name) if name else None
-    engine = open_database(read_only=True)
-    try:
-        catalogue = reads.catalogue(engine)
-        tried = _tried(catalogue, base, changes, service)
-        until = clock.now()
-        since, lag_s = until - timedelta(days=days), most_lag_s(catalogue)
-        numbers, judged = [0, 0], []
-        for place, (rules, what) in enumerate(((catalogue, "in force"), (with_policies(catalogue, tried), "tried"))):
-            looks = counted(reads.past(engine, since, until, lag_s), f"looks judged as {what}")
-            judged.append(pages(fold(rules, _numbered(looks, numbers, place))))
-    finally:
-        engine.dispose()
-    if not numbers[0]:
-        raise Failure(f"no looks are kept of the last {days:g} days")
-    found = compared(judged[0], judged[1], numbers[0])
-    if as_json:
-        _print_json(found)
-    else:
-        _print_backtest(found, days)
-
-
-def _named(path: Path, name: str) -> Policy:
-    from monitor.config.faults import did_you_mean
-
-    policies = loaded(path).policies
-    if name not in policies:
-        raise Failure(f'no policy "{name}" in {path}: {did_you_mean(name, policies)}')
-    return policies[name]
-
-
-def _tried(catalogue: Catalogue, base: Policy | None, changes: Sequence[str], service: str) -> dict[str, Policy]:
-    """Return the policy to try for each probe concerned."""
-    from monitor.config.models import policy_of
-    from monitor.core.components.soundness import policy_faults
-
-    if service and service not in {item.id for item in catalogue.services}:
-        raise Failure(f'no service "{service}" is watched')
-    entry = _entry(changes)
-    concerned = [p for p in catalogue.probes if not service or service_of(p.component) == service]
-    tried = {probe.id: policy_of(entry, base or probe.policy) for probe in concerned}
-    for policy in tried.values():
-        if wrong := policy_faults(policy):
-            raise Failure(f"this policy cannot work: {wrong[0]}")
-    return tried
-
-
-def _entry(changes: Sequence[str]) -> Any:
-    """Return the thresholds of ``FIELD=VALUE`` words, checked like those of the configuration."""
-    import yaml
-    from pydantic import ValidationError
-
-    from monitor.config.faults import did_you_mean
-    from monitor.config.models import PolicyEntry
-
-    given: dict[str, Any] = {}
-    for change in changes:
-        field, equals, value = change.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {change}: write FIELD=VALUE, as in shortest_outage=1m")
-        if field not in PolicyEntry.model_fields:
-            raise click.UsageError(f"--set {change}: {did_you_mean(field, PolicyEntry.model_fields)}")
-        try:
-            given[field] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise click.UsageError(f"--set {change}: the value cannot be read") from None
-    try:
-        return PolicyEntry.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise click.UsageError(f"--set {first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from None
-
-
-def _numbered(looks: Iterable[T], numbers: list[int], place: int) -> Iterator[T]:
-    """Pass looks on as they come, and keep how many there were."""
-    for look in looks:
-        numbers[place] += 1
-        yield look
-
-
-def _print_json(found: Any) -> None:
-    import json
-    from dataclasses import asdict
-
-    shown = {
-        "looks": found.looks,
-        "before": [asdict(page) for page in found.before],
-        "after": [asdict(page) for page in found.after],
-        "gone": [asdict(page) for page in found.gone],
-        "new": [asdict(page) for page in found.new],
-        "delay_s": [(new.at - old.at).total_seconds() for old, new in found.kept],
-    }
-    click.echo(json.dumps(shown, indent=2, default=lambda value: value.isoformat()))
-
-
-def _print_backtest(found: Any, days: float) -> None:
-    def line(page: Any) -> str:
-        return f"{page.at:%Y-%m-%d %H:%M:%S}  {page.rule}  {page.component or page.service or 'ourselves'}"
-
-    click.echo(f"{number(found.looks, 'look')} of the last {days:g} day{'' if days == 1 else 's'}")
-    click.echo(f"In force  {len(found.before)} pages")
-    click.echo(f"Tried     {len(found.after)} pages")
-    for title, pages in (("Would be missed", found.gone), ("Would be new", found.new)):
-        if pages:
-            click.secho(title, bold=True)
-            click.echo("\n".join(f"  {line(page)}" for page in pages))
-    for title, pairs in (("Would come later", found.delayed), ("Would come sooner", found.earlier)):
-        if pairs:
-            click.secho(title, bold=True)
-        for old, new in pairs:
-            click.echo(f"  {line(old)}  {(new.at - old.at).total_seconds():+.0f} s")
-    same = len(found.kept) - len(found.delayed) - len(found.earlier)
-    click.echo(f"{same} pages as they were")

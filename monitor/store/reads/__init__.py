@@ -6,11 +6,12 @@
 from monitor.store.reads.alerting import alert, alerts, audit, loudness, probes, silences
 from monitor.store.reads.looks import latency, results
 from monitor.store.reads.page import catalogue, published_at, snapshot
-from monitor.store.reads.past import past
+from monitor.store.reads.past import about, past
 from monitor.store.reads.spending import costs
 from monitor.store.reads.timelines import incident, incidents
 
 __all__ = [
+    "about",
     "alert",
     "alerts",
     "audit",

@@ -13,7 +13,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, func, select
 
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
@@ -43,6 +43,13 @@ def past(engine: Engine, since: datetime, until: datetime, lag_s: float) -> Iter
     A look that was stored more than a day late comes where it was stored.
     """
     return chain.from_iterable(_in_order(engine, us(since), us(until), round(lag_s * 1e6)))
+
+
+def about(engine: Engine, since: datetime) -> int:
+    """Return about how many looks began at ``since`` or later."""
+    with reading(engine) as connection:
+        last = connection.scalar(select(func.max(RESULT.c.id))) or 0
+        return max(0, int(last) - first_id(connection, us(since)) + 1) if last else 0
 
 
 def _in_order(engine: Engine, low: int, high: int, lag_us: int) -> Iterator[list[PastLook]]:
