@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from monitor.core.catalogue import Catalogue
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
+from monitor.runtime.trouble import trouble_of
 from monitor.store import reads
 from monitor.store.connection.engine import open_engine
 from monitor.store.reads.views import LatencyPoint, ServiceView, Snapshot, agreed
@@ -116,10 +117,20 @@ def nothing(now: datetime) -> Reading:
     return Reading(Snapshot(now, None, False, (), (), (), (), ()), Catalogue())
 
 
+def marked(reading: Reading, url: str) -> Reading:
+    """Return the reading with a mark where a worker on this machine found the database unusable.
+
+    A report that is younger than the worker's note says that it is over.
+    """
+    trouble, as_of = trouble_of(url), reading.snapshot.as_of
+    broken = trouble is not None and (as_of is None or as_of <= trouble.since)
+    return replace(reading, snapshot=replace(reading.snapshot, broken=broken))
+
+
 def aged(reading: Reading, now: datetime) -> Reading:
-    """Return the reading as it must be shown at ``now``: past the limit everything is unknown and says so."""
+    """Return the reading as it must be shown at ``now``: too old, or of a broken database, all of it is unknown."""
     snapshot = replace(reading.snapshot, taken_at=max(now, reading.snapshot.taken_at))
-    if snapshot.as_of is None or snapshot.taken_at - snapshot.as_of <= STALE_AFTER:
+    if snapshot.as_of is None or not (snapshot.broken or snapshot.taken_at - snapshot.as_of > STALE_AFTER):
         return Reading(snapshot, reading.catalogue)
     services = tuple(
         replace(

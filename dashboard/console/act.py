@@ -21,7 +21,7 @@ class Console:
     """One console process: its database, and a brake on guessing passwords."""
 
     def __init__(self, url: str) -> None:
-        self.engine: Engine = open_engine(url)
+        self.engine: Engine = open_engine(url, make=False)
         self.brake = Brake()
         self._hashing = BoundedSemaphore(HASHES_AT_ONCE)
 

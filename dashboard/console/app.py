@@ -15,7 +15,11 @@ from dashboard.palette import DARK, variables
 from dashboard.words import Words, words_for
 from monitor import clock
 from monitor.flow.accounts import Visitor
+from monitor.runtime.trouble import trouble_of
+from monitor.store import reads
 from monitor.store.connection.engine import AWAY, StoreError
+from monitor.text.cleaner import plain
+from monitor.text.messages import worded
 
 EVERY_S = 10
 TOKEN = re.compile(r"[A-Za-z0-9_-]{40,60}")
@@ -112,6 +116,12 @@ def page(draw: Callable[[shared.ConsoleSession], None], redrawn: bool) -> Callab
 
     @st.fragment(run_every=EVERY_S if redrawn else None)
     def body() -> None:
+        try:
+            signed_in()
+        except (StoreError, *AWAY):
+            no_database(words_of_visit())
+
+    def signed_in() -> None:
         console, now, token = open_console(database_url()), clock.now(), token_of_visit()
         who = console.who(token, now)
         if who is None:
@@ -132,6 +142,7 @@ def main() -> None:
     words = words_of_visit()
     st.set_page_config(page_title=f"Chatwatch · {words('console')}", layout="wide", initial_sidebar_state="collapsed")
     st.html(STYLE + MARKS)
+    trouble(words)
     try:
         console = open_console(database_url())
         who = console.who(token_of_visit(), clock.now())
@@ -153,8 +164,30 @@ def main() -> None:
         chosen.run()
         sign_out(console, who, words)
     except (StoreError, *AWAY):
-        st.html(f"<p><b>{words('no_database')}</b></p><p>{words('no_database_hint')}</p>")
+        no_database(words)
+
+
+def no_database(words: Words) -> None:
+    """Draw that the database cannot be opened and what to do, which is something else once it was in use."""
+    st.html(f"<p><b>{words('no_database')}</b></p>")
+    if trouble_of(database_url()) is None:
+        st.html(f"<p>{words('no_database_hint')}</p>")
         st.code("chatwatch migrate", language=None)
+
+
+def trouble(words: Words) -> None:
+    """Draw what a worker found wrong with the database and what a person is to do, while it lasts."""
+    found = trouble_of(database_url())
+    if found is None:
+        return
+    try:
+        as_of = reads.snapshot(open_console(database_url()).engine, clock.now(), public=False, history=False).as_of
+    except (StoreError, *AWAY):
+        as_of = None
+    if as_of is None or as_of <= found.since:
+        said = words.fill("rule", "store", why=worded(found.what, words))
+        todo = f"{words.section('fact', 'todo')}: {worded(found.todo, words)}"
+        st.error(plain(f"{said} · {shared.since(words, found.since)}. {todo}", 600), icon=":material/database_off:")
 
 
 def sign_out(console: Console, who: Visitor, words: Words) -> None:

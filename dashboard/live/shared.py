@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import streamlit as st
 
-from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, nothing
+from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, marked, nothing
 from dashboard.scene import block, in_zone
 from dashboard.words import Words, others, web_address, words_for
 from monitor import clock
@@ -54,7 +54,7 @@ class Held:
                 self.failing = False
             except Exception:  # a missing or locked database is shown, not raised
                 self.failing = True
-        return aged(self.reading or nothing(now), now)
+        return aged(marked(self.reading or nothing(now), self.reader.url), now)
 
 
 @st.cache_resource

@@ -26,7 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, last_good_path, load, nothing, save
+from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, last_good_path, load, marked, nothing, save
 from dashboard.starting import telling
 from dashboard.web import api, feeds
 from dashboard.web.render import pages, security_policy
@@ -83,8 +83,9 @@ class Bounded(HttpToolsProtocol):
 class Site:
     """Everything that is served, replaced as a whole at each rendering."""
 
-    def __init__(self, source: Source, url: str, last_good: Path | None) -> None:
+    def __init__(self, source: Source, url: str, last_good: Path | None, database: str = "") -> None:
         self.source = source
+        self.database = database
         self.url = url.rstrip("/")
         self.last_good = last_good
         self.answers: dict[str, Answer] = {}
@@ -116,7 +117,8 @@ class Site:
         else:
             self.keep()
         try:
-            self.render(aged(self.reading or nothing(now), now))
+            reading = self.reading or nothing(now)
+            self.render(aged(marked(reading, self.database) if self.database else reading, now))
         except Exception:  # a snapshot that cannot be rendered must not end the loop; the page turns stale meanwhile
             log.exception(Event.PAGE_FAILED, "Rendering failed; the last pages stay")
 
@@ -265,7 +267,9 @@ def main(host: str, port: int, url: str) -> None:
     address, database = f"http://{host}:{port}/", shown_database(database_url())
     fields: Fields = {"version": __version__, "status_page": address, "database": database}
     must_be_free(log, "web", host, port)
-    site = Site(Reader(database_url()).read, url or f"http://{host}:{port}", last_good_path(database_url()))
+    site = Site(
+        Reader(database_url()).read, url or f"http://{host}:{port}", last_good_path(database_url()), database_url()
+    )
     config = uvicorn.Config(
         application(site),
         host=host,

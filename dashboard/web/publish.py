@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 from sqlalchemy.exc import DBAPIError
 
-from dashboard.data import Reader, aged, database_url
+from dashboard.data import Reader, aged, database_url, marked
 from dashboard.web import api, feeds
 from dashboard.web.render import pages
 from monitor import clock
@@ -32,7 +32,7 @@ def files(url: str) -> dict[str, bytes]:
     now = clock.now()
     reader = Reader(database_url())
     try:
-        reading = aged(reader.read(now), now)
+        reading = aged(marked(reader.read(now), database_url()), now)
     finally:
         reader.close()
     answers = {path: body for path, (_, body) in feeds.documents(reading.snapshot, url).items()}

@@ -23,7 +23,6 @@ from monitor.core.model.alert_rules import Rule, row
 from monitor.core.model.alerting import AlertState, Why
 from monitor.flow.notices import LeasedNotice
 from monitor.recorder.delivery import GIVE_UP, Dispatcher, pause
-from monitor.recorder.durability.guarding import what_is_wrong
 from monitor.recorder.metrics import Counters, Seen
 from monitor.runtime.trouble import Trouble, TroubleFile
 
@@ -109,7 +108,7 @@ def _id(location: str, now: datetime) -> str:
 
 def alert_of(trouble: Trouble, location: str) -> Alert:
     """Return a trouble as the alert that it is told as."""
-    facts = {"why": what_is_wrong(trouble.fault), "todo": trouble.todo, "location": location}
+    facts = {"why": trouble.what, "todo": trouble.todo, "location": location}
     return Alert(
         id=trouble.id,
         key=alert_key("", "", Rule.STORE, location),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.runtime.places import spool_home
 from monitor.store.proof import Fault
 
@@ -31,6 +32,16 @@ class Trouble:
     ended: datetime | None = None
     told: tuple[str, ...] = ()
     """Channels that were told of it and not yet of its end."""
+
+    @property
+    def what(self) -> str:
+        """The message that says what is wrong."""
+        return what_is_wrong(self.fault)
+
+
+def what_is_wrong(fault: Fault) -> str:
+    """Return the message that says a fault in words."""
+    return coded(MessageCode(f"database_{fault}"))
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from monitor.logs import Event, Room
 from monitor.recorder.durability.marker import Marker, MissingError
 from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Counters, Kept, Seen
+from monitor.runtime.trouble import what_is_wrong
 from monitor.store.connection.engine import StoreError, file_of, reading
 from monitor.store.connection.identity import Expected, StoreChangedError, file_identity
 from monitor.store.proof import Facts, Fault, UnsoundError, examined, fault_of, is_cut, misplaced
@@ -255,11 +256,6 @@ class Guard:
         if self._anchor is not None:
             self._anchor.close()
             self._anchor = None
-
-
-def what_is_wrong(fault: Fault) -> str:
-    """Return the message that says a fault in words."""
-    return coded(MessageCode(f"database_{fault}"))
 
 
 def _seems_cut(path: Path) -> bool:

@@ -68,17 +68,18 @@ def is_away(error: BaseException) -> bool:
     return state in _GONE if isinstance(error, ProgrammingError) else not state.startswith((_RAISED, _LIMIT))
 
 
-def open_engine(url: str, *, read_only: bool = False) -> Engine:
+def open_engine(url: str, *, read_only: bool = False, make: bool = True) -> Engine:
     """Return an engine for ``sqlite:///path`` or ``postgresql://…``; raises :class:`StoreError` for anything else.
 
     SQLite: write-ahead log, and every transaction of :func:`begin` starts with BEGIN IMMEDIATE. Without that the
     driver sends no BEGIN before a SELECT, and two read-then-write transactions overwrite each other without an error.
+    Without ``make`` a file that is not there stays so.
     """
     if is_server_address(url):
         return _postgresql(url, read_only)
     parsed = _parsed(url)
     if (backend := parsed.get_backend_name()) == "sqlite":
-        return _sqlite(parsed, read_only)
+        return _sqlite(parsed, read_only, make)
     raise StoreError(f"no support for {backend}: use sqlite:///PATH or postgresql://USER@HOST/NAME")
 
 
@@ -98,14 +99,14 @@ def _parsed(url: str) -> URL:
         raise StoreError(f"the database address is not readable: {_SPELLINGS}") from None
 
 
-def _sqlite(url: URL, read_only: bool) -> Engine:
+def _sqlite(url: URL, read_only: bool, make: bool) -> Engine:
     path = url.database
     if not path or path == ":memory:":
         raise StoreError("a database in memory is lost with its process: name a file, as in sqlite:///var/chatwatch.db")
-    if not read_only:
+    if make and not read_only:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     # A file that was there and is gone is never made anew: an empty one in its place would look like a first start.
-    mode = "ro" if read_only else "rwc"
+    mode = "ro" if read_only else "rwc" if make else "rw"
 
     def connect() -> sqlite3.Connection:
         nonlocal mode

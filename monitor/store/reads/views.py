@@ -226,6 +226,8 @@ class Snapshot:
     maintenances: tuple[MaintenanceView, ...]
     label: str = ""
     """Shown on every page when set, e.g. that this is a reconstruction."""
+    broken: bool = False
+    """True when a worker found our own database unusable: what is shown is what was read of it before."""
 
     @property
     def watching(self) -> tuple[WorkerView, ...]:
