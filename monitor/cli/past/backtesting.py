@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.cli.common import Failure, Number, example, loaded, number, open_database, with_config
+from monitor.cli.past.adopting import entry_of, given_of, offer, planned_change, same_as_tried
 from monitor.core.catalogue import Catalogue, Policy, service_of
 
 if TYPE_CHECKING:
     from monitor.cli.past.passes import Judged, Pass
+    from monitor.config.adopt.plan import Adoption
     from monitor.core.review import Backtest, Page
     from monitor.core.unmade import Gap
 
@@ -57,6 +59,7 @@ def _touches(gap: Gap, page: Page) -> bool:
         "chatwatch backtest --set shortest_outage=1m --days 30",
         "chatwatch backtest --policy patient --service deepseek",
         "chatwatch backtest --set shortest_outage=10s --days 30 --draw 20",
+        "chatwatch backtest --set failure_ratio=0.05 --service deepseek --adopt",
     )
 )
 @with_config
@@ -72,6 +75,8 @@ def _touches(gap: Gap, page: Page) -> bool:
     type=click.IntRange(min=1, max=1000),
     help="Draw the looks that were never made, so many times, from the failure rate recorded around them.",
 )
+@click.option("--adopt", is_flag=True, help="Write the change into the configuration file, after showing it.")
+@click.option("--yes", is_flag=True, help="Adopt without asking.")
 @click.option("--json", "as_json", is_flag=True, help="Print the pages as JSON.")
 def backtest(
     path: Path,
@@ -80,6 +85,8 @@ def backtest(
     days: float,
     service: str,
     seeds: int | None,
+    adopt: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Judge the recorded looks under another policy: pages it would have sent, missed or delayed.
@@ -88,18 +95,33 @@ def backtest(
 
     A policy that looks earlier or more often than what was recorded would have seen what nobody looked at. Where a page
     may hang on that it is said; with --draw those looks are drawn, seeded, and pages have an interval.
+
+    With --adopt the change is shown as a difference to the file and written, whole or not at all, when you say so. It
+    counts from the next start or reload on.
     """
     if name is None and not changes:
         raise click.UsageError("say what to try: --policy NAME or --set FIELD=VALUE")
+    if yes and not adopt:
+        raise click.UsageError("--yes goes with --adopt")
     base = _named(path, name) if name else None
-    found = _judged(base, changes, days, service, seeds)
+    adoption = planned_change(path, given_of(changes), name or "", service) if adopt else None
+    found = _judged(base, changes, days, service, seeds, adoption)
     if as_json:
         _print_json(found)
     else:
         _print_backtest(found, days)
+    if adoption is not None:
+        offer(adoption, yes=yes, to_stderr=as_json)
 
 
-def _judged(base: Policy | None, changes: Sequence[str], days: float, service: str, seeds: int | None) -> Found:
+def _judged(
+    base: Policy | None,
+    changes: Sequence[str],
+    days: float,
+    service: str,
+    seeds: int | None,
+    adoption: Adoption | None,
+) -> Found:
     from monitor import clock
     from monitor.cli.past.passes import Pass, cores, run
     from monitor.core.review import compared, with_policies
@@ -113,6 +135,8 @@ def _judged(base: Policy | None, changes: Sequence[str], days: float, service: s
     try:
         catalogue = reads.catalogue(engine)
         tried = _tried(catalogue, base, changes, service)
+        if adoption is not None:
+            same_as_tried(adoption, tried)
         processes = cores(reads.about(engine, since))
     finally:
         engine.dispose()
@@ -167,39 +191,14 @@ def _tried(catalogue: Catalogue, base: Policy | None, changes: Sequence[str], se
 
     if service and service not in {item.id for item in catalogue.services}:
         raise Failure(f'no service "{service}" is watched')
-    entry = _entry(changes)
+    entry = entry_of(given_of(changes))
     concerned = [p for p in catalogue.probes if not service or service_of(p.component) == service]
-    tried = {probe.id: policy_of(entry, base or probe.policy) for probe in concerned}
+    # A control target follows the default: the file has no place for another policy there.
+    tried = {p.id: policy_of(entry, p.policy if base is None or p.control else base) for p in concerned}
     for policy in tried.values():
         if wrong := policy_faults(policy):
             raise Failure(f"this policy cannot work: {wrong[0]}")
     return tried
-
-
-def _entry(changes: Sequence[str]) -> Any:
-    """Return the thresholds of ``FIELD=VALUE`` words, checked like those of the configuration."""
-    import yaml
-    from pydantic import ValidationError
-
-    from monitor.config.faults import did_you_mean
-    from monitor.config.models import PolicyEntry
-
-    given: dict[str, Any] = {}
-    for change in changes:
-        field, equals, value = change.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {change}: write FIELD=VALUE, as in shortest_outage=1m")
-        if field not in PolicyEntry.model_fields:
-            raise click.UsageError(f"--set {change}: {did_you_mean(field, PolicyEntry.model_fields)}")
-        try:
-            given[field] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise click.UsageError(f"--set {change}: the value cannot be read") from None
-    try:
-        return PolicyEntry.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise click.UsageError(f"--set {first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
 def _figures(values: Sequence[float]) -> dict[str, float]:
