@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from monitor.config.adopt.plan import AdoptError, Adoption, Wish, planned, write
+from monitor.config.adopt.plan import planned
 from monitor.config.adopt.splice import scalar
+from monitor.config.adopt.wish import AdoptError, Adoption, Wish
+from monitor.config.adopt.writing import write
 from monitor.config.load import load
 from tests.edges.adopting_files import BOTH, FILES, SHIPPED, WRITTEN
 

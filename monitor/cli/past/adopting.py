@@ -14,7 +14,7 @@ import click
 from monitor.cli.common import Failure, loaded
 
 if TYPE_CHECKING:
-    from monitor.config.adopt.plan import Adoption
+    from monitor.config.adopt.wish import Adoption
     from monitor.config.models import Entry
     from monitor.core.catalogue import Policy
 
@@ -57,7 +57,8 @@ def entry_of(given: Mapping[str, Any]) -> Entry:
 
 def planned_change(path: Path, changes: Mapping[str, Any], policy: str, service: str) -> Adoption:
     """Return what would be written into the configuration file; a refusal comes before anything is judged."""
-    from monitor.config.adopt.plan import AdoptError, Wish, planned
+    from monitor.config.adopt.plan import planned
+    from monitor.config.adopt.wish import AdoptError, Wish
 
     entry_of(changes)
     try:
@@ -78,7 +79,8 @@ def same_as_tried(adoption: Adoption, tried: Mapping[str, Policy]) -> None:
 
 def offer(adoption: Adoption, *, yes: bool, to_stderr: bool) -> None:
     """Show the change and write it if the person says so."""
-    from monitor.config.adopt.plan import AdoptError, write
+    from monitor.config.adopt.wish import AdoptError
+    from monitor.config.adopt.writing import write
 
     if adoption.is_nothing:
         click.echo(f"{adoption.path} says so already", err=to_stderr)

@@ -16,7 +16,7 @@ from monitor.core.catalogue import Catalogue, Policy, service_of
 
 if TYPE_CHECKING:
     from monitor.cli.past.passes import Judged, Pass
-    from monitor.config.adopt.plan import Adoption
+    from monitor.config.adopt.wish import Adoption
     from monitor.core.review import Backtest, Page
     from monitor.core.unmade import Gap
 
