@@ -49,7 +49,7 @@ def _policies(path: Path, data: bytes, environ: Mapping[str, str]) -> dict[str, 
     """Return each probe's policy as the changed file says; None if it could not be loaded."""
     with tempfile.TemporaryDirectory(prefix="chatwatch-") as folder:
         copy = Path(folder, path.name)
-        copy.writebytes_of(data)
+        copy.write_bytes(data)
         try:
             config = load(copy, environ)
         except ConfigError:
