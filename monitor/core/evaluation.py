@@ -20,6 +20,7 @@ from monitor.core.alerts.budgets import LONGEST, Tally, budgets_burning
 from monitor.core.alerts.conditions import (
     Condition,
     about_us,
+    alert_key,
     burn_rate,
     certificate,
     latency_unusual,
@@ -56,6 +57,8 @@ GAP = timedelta(seconds=60)
 GOOD = (Outcome.OK, Outcome.SLOW)
 BLIND_AFTER = timedelta(seconds=30)
 """Blindness that is over sooner wakes nobody: two vendors may have a blip at the same time."""
+SEES_SINCE, SEES_AFTER = "sees_since", timedelta(minutes=5)
+"""Sight must last so long before its alert ends (that fact of it): a full line lets some looks through."""
 MOST_FOREIGN = 500
 """Alerts from outside that may be open at once; more are dropped until some end."""
 
@@ -268,10 +271,22 @@ class Evaluation:
             sees = len(workers) - len(blind)
             if why and now - since < BLIND_AFTER:
                 continue
+            if not why and (standing := self._sees_again(place, now)) is not None:
+                found.append(standing)
+                continue
             condition = about_us(Rule.BLIND, place, why, since, Severity.TICKET if sees else Severity.PAGE)
             facts = {"location": place, "blind_workers": len(blind), "seeing_workers": sees} if why else {}
             found.append(replace(condition, summary={**condition.summary, **facts}))
         return found
+
+    def _sees_again(self, place: str, now: datetime) -> Condition | None:
+        """Return the condition that stands although a location sees, until that has lasted; None if it is over."""
+        alert = self.store.open_alerts.get(alert_key("", "", Rule.BLIND, place))
+        since = now if alert is None else datetime.fromisoformat(str(alert.summary.get(SEES_SINCE, now)))
+        if alert is None or abs(now - since) >= SEES_AFTER:  # long enough, or our clock was set
+            return None
+        condition = about_us(Rule.BLIND, place, "stands", alert.started_at, alert.severity)
+        return replace(condition, summary={**alert.summary, SEES_SINCE: since.isoformat()})
 
     # Workers
 

@@ -21,7 +21,7 @@ from monitor.core.components import baseline, registration
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.latencies import Latencies
 from monitor.core.components.slo import objective
-from monitor.core.doubt.network import Lookout
+from monitor.core.doubt.lookout import Lookout
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import Evaluation, ended
 from monitor.core.judging.verdicts import shown_health

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.doubt.clock import WRONG
+from monitor.core.doubt.lookout import Lookout
 from monitor.core.doubt.network import (
     SEES,
     Blindness,
-    Lookout,
     Targets,
     answered_for,
     found_ours,
@@ -69,9 +69,14 @@ class SelfCheck:
         self._expired = bool(wrong)
         self._settle(result, wrong)
         if wrong and result.reason is Reason.CERTIFICATE_EXPIRED:
-            return found_ours(result, wrong)
-        sight = self._lookout.sights.get(result.run.probe)
-        ask = question(sight) if sight is not None and result.outcome is Outcome.FAILED else None
+            return self._ours(result, wrong)
+        if result.reason is Reason.CHANGED and self.reason:
+            # Whoever answers for everybody shows a page of his own: nobody has to look after the marks of each.
+            return self._ours(result, self._lookout.blindness)
+        sight, probe = self._lookout.sights.get(result.run.probe), self._targets.probes.get(result.run.probe)
+        if sight is None or probe is None or result.outcome is not Outcome.FAILED:
+            return result
+        ask = question(sight, probe.target)
         if ask is None:
             return result
         now, sights = self._now(), self._lookout.sights
@@ -80,7 +85,12 @@ class SelfCheck:
             await self._ask_controls()
             self._settle(result, wrong)
         why = shared(ask, sights, self._targets, self._now())
-        return found_ours(result, why) if why else result
+        return self._ours(result, why) if why else result
+
+    def _ours(self, result: Result, why: Blindness) -> Result:
+        """Return a look as our own side's failure, and remember that its target was hit."""
+        self._lookout.found_ours(result)
+        return found_ours(result, why)
 
     def _settle(self, result: Result, wrong: Blindness) -> None:
         """Judge by what was seen last, and by our clock if it was found to be ``wrong``."""

@@ -93,6 +93,10 @@ def told(found: Blindness) -> str:
         ({"control": D, "deepseek": D, "port": O}, "none of 2 independent names resolves"),
         ({"control": D, "deepseek": O, "openai": O, "anthropic": D}, ""),
         ({"control": O, "deepseek": D, "openai": D, "anthropic": D}, ""),
+        ({"deepseek": T, "openai": T, "control": T, "port": O}, "the only control target"),
+        ({"deepseek": C, "openai": T, "port": O}, "2 of 2"),
+        ({"deepseek": T, "openai": T, "control": O, "port": O}, ""),
+        ({"deepseek": T, "port": O}, ""),
         ({"control": D, "control2": O, "deepseek": D, "openai": D}, ""),
         ({"deepseek": N, "openai": N}, "2 of 2"),
         ({}, ""),
@@ -177,11 +181,9 @@ def test_one_pass_for_many_failures_finds_what_asking_about_each_would(
         {name: [(15.0 * step, reason) for step, reason in sorted(looks)] for name, looks in stories.items()}
     )
     targets, now = make_targets(WORLD), at(15.0 * 40 + 5)
-    asked = {ask for sight in sights.values() if (ask := question(sight)) is not None}
-    each = (
-        shared(ask, sights, targets, now)
-        for ask in sorted(asked, key=lambda one: (one.gate, one.names, one.since or now))
-    )
+    known = targets.probes
+    asked = {ask for name, sight in sights.items() if (ask := question(sight, known[name].target)) is not None}
+    each = (shared(ask, sights, targets, now) for ask in sorted(asked, key=lambda one: (*one.kind, one.since or now)))
     assert blindness(sights, targets, now) == next((why for why in each if why), SEES)
 
 

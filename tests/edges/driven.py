@@ -30,6 +30,8 @@ TURN_S = 0.0002
 QUIET_S = 0.02
 """Real seconds without any event after which nothing is held to be on its way: loopback delivers at once."""
 START_S = 1000.0
+WAITED_FOR = ("asyncio_", "resolve ", "database_", "chores_")
+"""Threads that do nothing but what the loop waits for: its own, the resolver's and the recorder's."""
 WALL = datetime(2021, 3, 1, 12, tzinfo=UTC)
 
 
@@ -79,7 +81,7 @@ class _Hands(selectors.DefaultSelector):
     def _is_alone(self) -> None:
         """Refuse to jump past a thread that may be about to answer: how long it takes is the machine's business."""
         for thread in threading.enumerate():
-            beside = thread not in self._before and not thread.name.startswith(("asyncio_", "resolve "))
+            beside = thread not in self._before and not thread.name.startswith(WAITED_FOR)
             assert not beside, f"{thread.name} works beside the driven loop, whose time does not wait for it"
 
     def _resolving(self) -> bool:

@@ -24,11 +24,20 @@ def _name(text: str) -> x509.Name:
 class Authority:
     """Issues certificates for loopback; ``ca_file`` is what a client must trust."""
 
-    def __init__(self, folder: Path, *, strict: bool = True, ends_in: timedelta = 900 * DAY) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        strict: bool = True,
+        starts_in: timedelta = -DAY,
+        ends_in: timedelta = 900 * DAY,
+        name: str = ROOT,
+    ) -> None:
         self._folder = folder
+        self._root_name = name
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._now = datetime.now(UTC)
-        builder = self._builder(ROOT, self._now - DAY, self._now + ends_in, self._key.public_key())
+        builder = self._builder(name, self._now + starts_in, self._now + ends_in, self._key.public_key(), name)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         if strict:
             builder = builder.add_extension(_ca_usage(), critical=True).add_extension(
@@ -40,7 +49,7 @@ class Authority:
 
     @staticmethod
     def _builder(
-        subject: str, start: datetime, end: datetime, key: ec.EllipticCurvePublicKey, issuer: str = ROOT
+        subject: str, start: datetime, end: datetime, key: ec.EllipticCurvePublicKey, issuer: str
     ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
@@ -62,7 +71,7 @@ class Authority:
     ) -> Path:
         """Write a leaf as described and its key; return the file."""
         key = ec.generate_private_key(ec.SECP256R1())
-        issuer = names[0] if self_signed else ROOT
+        issuer = names[0] if self_signed else self._root_name
         builder = self._builder(names[0], self._now + starts_in, self._now + ends_in, key.public_key(), issuer)
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key((key if self_signed else self._key).public_key())
         builder = builder.add_extension(x509.SubjectAlternativeName([_san(name) for name in names]), critical=False)

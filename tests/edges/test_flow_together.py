@@ -140,7 +140,13 @@ def test_a_location_is_blind_when_all_its_living_workers_are_and_its_alert_does_
     # One ends and is forgotten; what is left of the place is still blind, and silence of all is no recovery.
     assert after(150, b=why) == ([f"page: {other}"], True)
     assert after(400) == ([f"page: {other}"], True)
-    assert after(405, b="") == ([], False)
+    # A full line lets some looks through: sight has to last before the alert is over, and it is one alert.
+    assert after(405, b="") == ([f"page: {other}"], False)
+    assert after(410, b=why) == after(465, b=why) == ([f"page: {other}"], True)
+    for second in (470, 570, 670, 765):
+        assert after(second, b="") == ([f"page: {other}"], False)
+    assert after(770, b="") == ([], False)
+    assert len(reads.alerts(engine)) == 1
 
 
 def test_the_verdicts_do_not_depend_on_the_database(engine: Engine) -> None:

@@ -14,7 +14,8 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.health import ComponentHealth, component_health
-from monitor.core.doubt.network import Lookout, make_targets
+from monitor.core.doubt.lookout import Lookout
+from monitor.core.doubt.network import make_targets
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
 from monitor.core.evaluation import ended
 from monitor.core.judging.verdicts import shown_health

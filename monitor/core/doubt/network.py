@@ -26,11 +26,11 @@ from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.checks.probe_state import ProbeState, withdrawn
 from monitor.core.checks.suspicion import CALM
 from monitor.core.doubt.independence import CONTROL, groups
-from monitor.core.doubt.sight import STEADY, Sight, seen, sight_of
+from monitor.core.doubt.sight import STEADY, Sight, sight_of
 from monitor.core.model.depth import DOUBTED, OURS, Depth, Reach, by_address, needed, passes
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
-from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.reasons import Reason
 from monitor.core.schedule import next_tick, slot
 
 BLIND_RATIO = 0.7
@@ -82,20 +82,31 @@ class Question:
     gate: Depth
     """Where it stopped."""
     names: bool
-    """True if a name did not resolve: an address that answers says nothing to that."""
+    """True if a name did not resolve, or led to nobody who answers: a target that is an address says nothing to that.
+    A name server may lie, and the addresses of a family (IPv6) may lead nowhere while those of the other are fine."""
+    unresolved: bool
+    """True if a name did not resolve."""
     since: datetime | None
     """When it began; None if it was found to be ours before."""
+
+    @property
+    def kind(self) -> tuple[Depth, bool, bool]:
+        """Everything but when it began."""
+        return self.gate, self.names, self.unresolved
 
     def could_answer(self, probe: Probe) -> bool:
         """Say whether a good look of a probe speaks for our own side here."""
         return passes(probe.reach, self.gate) and not (self.names and by_address(probe.target))
 
 
-def question(sight: Sight) -> Question | None:
+def question(sight: Sight, target: str) -> Question | None:
     """Return what a failing target asks; None for one whose newest look did not fail as ours might."""
     if sight.reason not in DOUBTED and sight.reason not in OURS:
         return None
-    return Question(needed(sight.reason), sight.reason is Reason.DNS, sight.failing_since)
+    gate = needed(sight.reason)
+    unresolved = sight.reason is Reason.DNS
+    names = unresolved or (gate is Depth.REACHED and not by_address(target))
+    return Question(gate, names, unresolved, sight.failing_since)
 
 
 def blindness(sights: Mapping[str, Sight], targets: Targets, now: datetime) -> Blindness:
@@ -104,9 +115,10 @@ def blindness(sights: Mapping[str, Sight], targets: Targets, now: datetime) -> B
     Most failures are settled by one pass for all that stopped at the same gate: in a storm there are hundreds of them,
     and this is asked at each.
     """
-    asked = {ask for sight in sights.values() if (ask := question(sight)) is not None}
-    ordered = sorted(asked, key=lambda one: (one.gate, one.names, one.since or now))
-    for _, alike in groupby(ordered, key=lambda one: (one.gate, one.names)):
+    known = ((targets.probes.get(name), sights[name]) for name in sights)
+    asked = {ask for probe, sight in known if probe is not None and (ask := question(sight, probe.target)) is not None}
+    ordered = sorted(asked, key=lambda one: (*one.kind, one.since or now))
+    for _, alike in groupby(ordered, key=lambda one: one.kind):
         asks = list(alike)
         may_be, answered_at = _outlook(asks[0], sights, targets, now)
         for ask in asks if may_be else ():
@@ -135,6 +147,8 @@ def _outlook(
             if sight.fails_alike(gate):
                 fails.add(targets.group[name])
         elif ask.could_answer(probe) and sight.passed_at(probe, ask.gate) == sight.at:
+            if not sight.is_steady:
+                continue
             passed.add(targets.group[name])
             clean = sight.failed_at is None or sight.reason in DOUBTED or sight.at - sight.failed_at >= STEADY
             if ask.gate > Depth.REACHED and clean:
@@ -142,7 +156,7 @@ def _outlook(
     if any(name.startswith(CONTROL) for name in passed):
         return False, None
     fails -= passed
-    if any(name.startswith(CONTROL) for name in fails) or (ask.names and len(fails) > 1 and not passed):
+    if any(name.startswith(CONTROL) for name in fails) or (ask.unresolved and len(fails) > 1 and not passed):
         return True, answered_at
     return len(fails) >= FEWEST_SERVICES and len(fails) >= BLIND_RATIO * len(passed), answered_at
 
@@ -164,6 +178,8 @@ def shared(ask: Question, sights: Mapping[str, Sight], targets: Targets, now: da
                 fails.add(group)
                 reasons.add(sight.reason)
         elif ask.could_answer(probe) and sight.passed_at(probe, ask.gate) == sight.at:
+            if not sight.is_steady:
+                continue  # our line lets some looks through: that says nothing, one way or the other
             passed.add(group)
             if ask.gate > Depth.REACHED and ask.since is not None and sight.at > ask.since and _is_clean(sight, ask):
                 return SEES  # it got further than all of them, after they began
@@ -177,7 +193,7 @@ def _verdict(fails: set[str], telling: set[str], passed: set[str], ask: Question
     """Count the groups that fail together, all that tell, and those that passed; return why we are blind, or ``""``."""
     if any(name.startswith(CONTROL) for name in passed):
         return ""
-    if ask.names and len(fails) > 1 and not passed:
+    if ask.unresolved and len(fails) > 1 and not passed:
         return coded(MessageCode.NO_NAME_RESOLVES, names=len(fails))
     controls = sum(name.startswith(CONTROL) for name in fails)
     services, all_services = len(fails) - controls, sum(not name.startswith(CONTROL) for name in telling)
@@ -221,6 +237,8 @@ def _is_cut_off(control: Sight, ask: Question, sights: Mapping[str, Sight], targ
 
 def _is_clean(sight: Sight, ask: Question) -> bool:
     """Say whether a target that passed did not fail itself meanwhile, or was good for long enough since."""
+    if not sight.is_steady:
+        return False
     if ask.since is None or sight.failed_at is None or sight.failed_at < ask.since:
         return True
     return sight.reason in DOUBTED or sight.at - sight.failed_at >= STEADY
@@ -280,7 +298,7 @@ def clear(
         return state  # good, or found to be ours: it asks nothing, and at which gate it stopped is not known any more
     start = state.since if state.partial or state.down else state.failing_since
     sight = sight_of(state)
-    ask = question(sight) if sight is not None else None
+    ask = question(sight, probe.target) if sight is not None else None
     if state.network_worked_at is not None or start is None or ask is None:
         return state
     seen_here = ((name, sight_of(other)) for name, other in here)
@@ -303,7 +321,7 @@ def forget(
     An outage that was proven stays.
     """
     sight = sight_of(state)
-    ask = question(sight) if sight is not None else None
+    ask = question(sight, probe.target) if sight is not None else None
     if state.suspicion is CALM or ask is None or ask.since is None or (state.suspicion.down and not state.is_doubtful):
         return state
     if state.suspicion.down and result.reason not in OURS:
@@ -361,25 +379,3 @@ def can_doubt(probe: Probe, catalogue: Catalogue) -> bool:
         and set(item.locations) & set(probe.locations)
         for item in targets.probes.values()
     )
-
-
-class Lookout:
-    """What the probes of one location saw last, as the wire saw it, and whether the location is blind."""
-
-    def __init__(self) -> None:
-        self.sights: dict[str, Sight] = {}
-        self.blindness = SEES
-
-    def note(self, result: Result) -> None:
-        """Take a look, before it is judged."""
-        sight = seen(self.sights.get(result.run.probe), result)
-        if sight is not None:
-            self.sights[result.run.probe] = sight
-
-    def look(self, result: Result, targets: Targets, now: datetime) -> bool:
-        """Take a look and say whether the location went blind by it, or sees again."""
-        self.note(result)
-        if result.outcome is Outcome.MISSED or not (result.reason in DOUBTED or self.blindness):
-            return False
-        before, self.blindness = self.blindness, blindness(self.sights, targets, now)
-        return bool(before) != bool(self.blindness)

@@ -32,6 +32,13 @@ class Sight:
     """The newest whole answer, good or bad."""
     good_since: datetime | None = None
     """Start of the good looks in a row up to the newest, so far as that is kept."""
+    ours_at: datetime | None = None
+    """The newest look that was found to be our own side's failure."""
+
+    @property
+    def is_steady(self) -> bool:
+        """Say whether a target that was hit by our own trouble has been out of it for long enough to speak."""
+        return self.ours_at is None or not timedelta(0) <= self.at - self.ours_at < STEADY
 
     def fails(self, gate: Depth) -> bool:
         """Say whether the newest look stopped at a gate or before it."""
@@ -70,9 +77,8 @@ def sight_of(state: ProbeState) -> Sight | None:
     evidence = state.last_reason.outcome.is_evidence
     at = state.evidence_at if evidence and state.evidence_at is not None else state.tick
     since = state.failing_since if state.last_reason in DOUBTED else None
-    return Sight(
-        at, state.last_reason, since, state.last_failed_at, state.key_worked_at, state.answered_at, state.good_since
-    )
+    failed, good, answered = state.last_failed_at, state.key_worked_at, state.answered_at
+    return Sight(at, state.last_reason, since, failed, good, answered, state.good_since, state.ours_at)
 
 
 def seen(before: Sight | None, result: Result) -> Sight | None:
@@ -80,9 +86,10 @@ def seen(before: Sight | None, result: Result) -> Sight | None:
     if result.outcome is Outcome.MISSED:
         return before
     at, reason = result.started_at, result.reason
-    since, failed, good, answered = None, None, None, None
+    since, failed, good, answered, ours = None, None, None, None, None
     if before is not None:
         since, failed, good, answered = before.failing_since, before.failed_at, before.good_at, before.answered_at
+        ours = before.ours_at
     got = GOT[reason]
     if reason in DOUBTED:
         since, failed = since or at, at
@@ -92,4 +99,6 @@ def seen(before: Sight | None, result: Result) -> Sight | None:
         good = at
     if is_answer(result):
         answered = at
-    return Sight(at, reason, since, failed, good, answered)
+    if reason in OURS:
+        ours = at
+    return Sight(at, reason, since, failed, good, answered, ours_at=ours)

@@ -27,7 +27,7 @@ class Doubts:
         if result.reason not in DOUBTED:
             return result, ""
         mine = seen(sight_of(series.state), result)
-        ask = question(mine) if mine is not None else None
+        ask = question(mine, series.probe.target) if mine is not None else None
         if mine is None or ask is None:
             return result, ""
         others = (other for other in self.store.at_location(series.location) if other is not series)

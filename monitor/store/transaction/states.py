@@ -54,6 +54,7 @@ CODES = {
     "mask": "sm",
     "looks": "sl",
     "throttled_since": "ts",
+    "ours_at": "o",
 }
 _NAMES = {code: name for name, code in CODES.items()}
 _FORMER_NAMES = {
