@@ -29,6 +29,7 @@ from monitor.store.reads.views import IncidentView
 from monitor.store.tables import table
 from monitor.wire import Wire
 from monitor.wire.resolve import Resolver
+from tests.edges.driven import WALL
 
 SWEEP_EVERY_S = 15.0
 NEWS_AFTER_S = 0.1
@@ -55,6 +56,8 @@ class Watched:
     incidents: Sequence[IncidentView] = ()
     told: list[Told] = field(default_factory=list)
     """What was sent to anybody, in order."""
+    told_s: list[float] = field(default_factory=list)
+    """When, in seconds since the beginning by the wall clock."""
     why_blind: set[str] = field(default_factory=set)
     """The alerts about our own side, as they are stored."""
     _began_s: float = field(default_factory=clock.monotonic)
@@ -65,6 +68,11 @@ class Watched:
     @property
     def engine(self) -> Engine:
         return self.recorder.engine
+
+    @property
+    def longest_s(self) -> float:
+        """The longest interval of its probes."""
+        return max(probe.interval_s for probe in self.prober.config.catalogue.probes)
 
     @property
     def now_s(self) -> float:
@@ -112,6 +120,7 @@ class Watched:
         with reading(self.engine) as connection:
             rows = connection.execute(sent.where(decision.c.send).order_by(decision.c.id)).all()
             self.why_blind = set(connection.execute(select(alert.c.body).where(alert.c.rule == "blind")).scalars())
+        self.told_s = [row.at_us / 1e6 - WALL.timestamp() for row in rows]
         self.told = [Told(row.why, _severity(row.body), row.rule, row.component) for row in rows]
 
 

@@ -31,8 +31,7 @@ def loudness(code: WarningCode) -> Severity | None:
     """Return how loudly the operator is told of a warning; ``None`` where it is only kept with the look."""
     match code:
         case (
-            W.AUTH_WORKED_BEFORE
-            | W.LOGIN_SECOND_FACTOR
+            W.LOGIN_SECOND_FACTOR
             | W.MODEL_NOT_LISTED
             | W.REGISTRATION_FIELD_MISSING
             | W.REGISTRATION_NOT_EXPOSED
@@ -56,7 +55,7 @@ def loudness(code: WarningCode) -> Severity | None:
         ):
             return Severity.INFO
         case (
-            W.ADDRESS_REFUSED | W.CANARY_NO_VERDICT | W.CHAT_EDGE_ONLY | W.CONNECT_FALLBACK
+            W.ADDRESS_REFUSED | W.AUTH_WORKED_BEFORE | W.CANARY_NO_VERDICT | W.CHAT_EDGE_ONLY | W.CONNECT_FALLBACK
             | W.DNS_RESOLVER_FAILED | W.LOGIN_EDGE_ONLY | W.PAGE_LEARNING | W.PROBE_LAGGED
             | W.PROTOCOL_BAD_EVENT | W.PROTOCOL_BAD_UTF8 | W.PROTOCOL_CUT_AFTER_END | W.PROTOCOL_NO_DONE
             | W.PROTOCOL_NO_USAGE | W.REGISTRATION_CAPTCHA | W.REGISTRATION_DELEGATED

@@ -23,6 +23,9 @@ NO_EARLY_LOOK = frozenset({Reason.THROTTLED})
 SHORTEST_PAUSE_S = 1.0
 """Between the end of a look and the start of the next, however long the look took."""
 KEY_TRUST = timedelta(hours=1)
+REFUSAL_S = 5.0
+"""A key is refused at once, whatever the deadline of an answer. Should the next look hang after all, it takes the place
+of the next tick's, which is better than to find out two ticks later that a key is bad."""
 ROUNDING_S = 1e-6
 
 
@@ -56,15 +59,23 @@ def after(pace: Pace, probe: Probe, result: Result, elapsed_s: float) -> tuple[P
     if failed is None or result.reason in NO_EARLY_LOOK:
         return known, None
     wait_s = suspicion.next_look_s(known.suspicion, rule, failed=failed, at=result.started_at)
-    return known, pause_before(probe, wait_s, result.duration_s, elapsed_s)
+    refused = result.reason is Reason.AUTH
+    longest_s = min(REFUSAL_S, probe.timeout_s) if refused else probe.timeout_s
+    return known, pause_before(probe, wait_s, result.duration_s, elapsed_s, longest_s)
 
 
-def pause_before(probe: Probe, wait_s: float | None, took_s: float, elapsed_s: float) -> float | None:
-    """Return the pause before a look that should begin ``wait_s`` after this one, which ``took_s`` long, began."""
+def pause_before(
+    probe: Probe, wait_s: float | None, took_s: float, elapsed_s: float, longest_s: float | None = None
+) -> float | None:
+    """Return the pause before a look that should begin ``wait_s`` after this one, which ``took_s`` long, began.
+
+    ``longest_s`` is how long it may take; the probe's deadline if that is not said.
+    """
     if wait_s is None:
         return None
     pause_s = max(SHORTEST_PAUSE_S, wait_s - took_s)
-    return pause_s if elapsed_s + pause_s + probe.timeout_s <= probe.interval_s + ROUNDING_S else None
+    longest_s = probe.timeout_s if longest_s is None else longest_s
+    return pause_s if elapsed_s + pause_s + longest_s <= probe.interval_s + ROUNDING_S else None
 
 
 def early_wait_s(probe: Probe) -> float:
