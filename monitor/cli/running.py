@@ -14,11 +14,12 @@ from monitor.cli.common import F, Failure, Number, example, loaded, with_config,
 from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
 from monitor.logs import Event, Fields, Room, hide, log_options, set_up, shown_database
+from monitor.runtime.places import IN_USE, in_use, spool_directory
 from monitor.runtime.programs import DATABASE, DEFAULT_DATABASE, database_url, door, doors, split
 from monitor.runtime.programs import worker as worker_group
 from monitor.runtime.refusals import tell_faults, tell_refused
 from monitor.runtime.reports import tell_started
-from monitor.runtime.supervisor import Group, Supervisor
+from monitor.runtime.supervisor import PEER_S, STOP_S, Group, Supervisor
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded
 
@@ -120,6 +121,9 @@ def _supervise(groups: tuple[Group, ...], path: Path, location: str | None, conf
     from monitor.store.connection.engine import open_engine
 
     open_engine(database_url()).dispose()  # refuse an invalid address before anything starts
+    spool = spool_directory(database_url(), config.settings.location)
+    if in_use(spool, STOP_S + PEER_S):
+        raise Failure(IN_USE.format(spool))
     set_up("supervisor")
     settled = config.settled()
     hide(settled.secrets)

@@ -20,7 +20,7 @@ from monitor.core.catalogue import Probe
 from monitor.core.checks.plausible import plausible
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model.observations import Result
-from monitor.core.schedule import micros
+from monitor.core.schedule import MICROSECOND, micros
 from monitor.logs import Event, Room, hide
 from monitor.recorder.contact import Contact, kind_of
 from monitor.recorder.delivery import Dispatcher
@@ -188,10 +188,16 @@ class Recorder:
                 return
 
     def _take_up(self) -> None:
-        """Store what an earlier process had stored and not proven, or, after a loss, begin with what waits."""
-        if self._spooling and (oldest := self.spool.oldest) is not None:
-            self._watched_since, self._gaps_filled = oldest.run.tick, False
-        elif not self.spool.untaken:
+        """Store what an earlier process had stored and not proven, unless newer results wait behind it anyway.
+
+        What the database lacks before all that waits was lost with it: nobody knows of those ticks any more.
+        """
+        probes = [probe.id for probe in self.config.catalogue.probes if not probe.disabled]
+        if not self._shared and (firsts := self.spool.firsts(probes)):
+            earliest = min(firsts.values())
+            self._take_missed({name: firsts.get(name, earliest) - MICROSECOND for name in probes})
+            self._gaps_filled = False
+        if not self._spooling and not self.spool.untaken:
             self.spool.replay(self._store)
 
     async def publish(self) -> None:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import time
 from pathlib import Path
 
+from monitor.clock import monotonic
 from monitor.store.connection.engine import file_named
+
+IN_USE = (
+    "{} is in use by another worker: end it, or start this one with another --location "
+    "(or with another database: results wait beside it)"
+)
 
 
 def spool_directory(database: str, location: str) -> Path:
@@ -15,6 +23,27 @@ def spool_directory(database: str, location: str) -> Path:
 def spool_home(database: str) -> Path:
     """Return the folder that has one folder a location with what waits."""
     return _home(database) / "spool"
+
+
+def in_use(spool: Path, patience_s: float) -> bool:
+    """Say whether another worker has a spool, and keeps it for so long; one that was told to end, or killed, may go."""
+    end_s = monotonic() + patience_s
+    while not _is_free(spool / "lock"):
+        if monotonic() > end_s:
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _is_free(lock: Path) -> bool:
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # there is none, or the worker itself will say what is wrong with it
+    return True
 
 
 def quarantine_home(database: str) -> Path:

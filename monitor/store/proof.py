@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
@@ -64,6 +65,15 @@ def fault_of(error: BaseException) -> Fault | None:
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")):
         return Fault.DAMAGED
     return Fault.READ_ONLY if name.startswith("SQLITE_READONLY") else None
+
+
+def writable(path: Path) -> bool:
+    """Say whether a file and its folder may be written to; false as well where the file system became read-only.
+
+    Of a file that is gone it says nothing.
+    """
+    files = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
+    return os.access(path.parent, os.W_OK) and all(os.access(one, os.W_OK) for one in files if one.exists())
 
 
 def misplaced(path: Path, identity: str | None) -> Fault | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,14 +16,16 @@ from monitor import clock, flow
 from monitor.core.model.reasons import Reason
 from monitor.recorder.durability.spool import Spool
 from monitor.recorder.recorder import Recorder
+from monitor.recorder.scrape import not_ready
 from monitor.store import reads
 from monitor.store.backup import backup
 from monitor.store.connection.engine import AWAY, StoreError, open_engine, reading
+from monitor.store.proof import Fault
 from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import MINUTE, T0, look, play, publish
 from tests.edges.places import fill, mounted, read_only, small, without_privilege
-from tests.edges.test_recorder import alive, batch, recording
+from tests.edges.test_recorder import alive, batch, recording, stored
 from tests.edges.test_spool import drained, looks
 
 
@@ -121,10 +125,11 @@ def database_on_full_disk(disk: str) -> None:
 
 @pytest.mark.postgres
 def test_a_dump_onto_a_full_disk_leaves_no_half_file(postgres_server: Server, tmp_path: Path) -> None:
-    engine, disk = open_engine(postgres_server.create()), tmp_path / "disk"
+    url, disk = postgres_server.create(), tmp_path / "disk"
+    engine = open_engine(url)
     migrate(engine)
     publish(engine)
-    behind(mounted(small(disk, "16k")), "backup_on_full_disk", engine.url.render_as_string(), disk)
+    behind(mounted(small(disk, "16k")), "backup_on_full_disk", url, disk)
     engine.dispose()
 
 
@@ -155,3 +160,46 @@ def nothing_can_be_written(*places: str) -> None:
         engine.dispose()
         with pytest.raises(OSError, match=r"Read-only file system|Permission denied"):
             Spool(Path(place) / "spool")
+
+
+def test_a_database_that_nobody_may_write_to_is_named_and_used_once_it_may_be_written_again(tmp_path: Path) -> None:
+    behind(without_privilege(), "permission_taken_away", tmp_path)
+
+
+def permission_taken_away(place: str) -> None:
+    home, start = Path(place), clock.now() - timedelta(minutes=3)
+    file = home / "test.db"
+
+    async def before(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        await recorder.open()
+        await recorder.on_frame(batch(1, look("oa-api", start)))
+
+    async def after(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start + MINUTE))
+        opening = asyncio.create_task(recorder.open())
+        for _ in range(6_000):
+            if recorder.seen.store_fault is not None:
+                break
+            await asyncio.sleep(0.01)
+        await recorder.on_frame(batch(1, look("oa-api", start + MINUTE)))
+        assert recorder.seen.store_fault is Fault.READ_ONLY
+        assert f"make {file}, what lies beside it" in not_ready(recorder.seen)
+        writable_again(home)
+        await opening
+        with suppress(*AWAY):  # by a connection that was opened before; the worker tries every two seconds
+            await recorder.replay()
+        await recorder.replay()
+        await recorder.on_frame(alive(start))
+        assert not_ready(recorder.seen) == ""
+
+    recording(home, before)
+    file.chmod(0o400)
+    recording(home, after)
+    assert [one.run.tick for one in stored(home, "oa-api")] == [start, start + MINUTE]
+
+
+def writable_again(home: Path) -> None:
+    """Give the rights back, also those of the log: SQLite makes its files with the rights of the database."""
+    for path in home.glob("test.db*"):
+        path.chmod(0o600)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from monitor import clock
+from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import next_tick, slot
 from monitor.recorder.recorder import Recorder
 from monitor.recorder.scrape import not_ready
@@ -127,7 +128,9 @@ def test_a_lost_file_is_named_at_the_next_proof_and_a_restore_brings_everything_
     recording(tmp_path, play)
     told = [vars(record)["event"] for record in caplog.records if vars(record).get("event") == "store_lost"]
     assert told == ["store_lost"]
-    assert [result.run.tick for result in stored(tmp_path, "oa-api")] == [start + n * minute for n in range(4)]
+    found = stored(tmp_path, "oa-api")
+    assert [result.run.tick for result in found] == [start + n * minute for n in range(4)]
+    assert {result.outcome for result in found} == {Outcome.OK}
 
 
 @pytest.mark.parametrize("harm", [vanish, swap, swap_for_an_older_copy])
@@ -185,3 +188,36 @@ def test_what_was_proven_leaves_the_spool_and_what_was_not_is_stored_again_by_th
     recording(tmp_path, again)
     assert kept == [1, 0, 1, 0]
     assert len(stored(tmp_path, "oa-api")) == 2
+
+
+def test_what_a_restore_lacks_before_all_that_waits_is_told_as_missed_also_to_the_next_process(tmp_path: Path) -> None:
+    """Ticks 1 and 2 were proven after the backup, so they went with the file."""
+    probe = next(probe for probe in CATALOGUE.probes if probe.id == "oa-api")
+    start = next_tick(probe.interval_s, slot(probe.id, probe.interval_s), clock.now() - timedelta(minutes=9))
+    ticks = [start + timedelta(seconds=number * probe.interval_s) for number in range(7)]
+
+    async def before(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        await recorder.open()
+        await recorder.on_frame(batch(1, look("oa-api", ticks[0])))
+        await recorder.guard.step()
+        backup(recorder.engine, tmp_path / "older.db")
+        await recorder.on_frame(batch(2, look("oa-api", ticks[1]), look("oa-api", ticks[2])))
+        await recorder.guard.step()
+        await recorder.on_frame(batch(3, look("oa-api", ticks[3])))
+
+    async def after(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(ticks[5] - timedelta(seconds=1)))
+        await recorder.open()
+        await recorder.on_frame(batch(1, look("oa-api", ticks[5])))
+        await recorder.replay()
+        await recorder.on_frame(batch(2, look("oa-api", ticks[6])))
+
+    recording(tmp_path, before)
+    vanish(tmp_path / "test.db")
+    restore(tmp_path / "older.db", f"sqlite:///{tmp_path / 'test.db'}")
+    recording(tmp_path, after)
+    found = stored(tmp_path, "oa-api")
+    assert [result.run.tick for result in found] == ticks
+    looked = [result.outcome is not Outcome.MISSED for result in found]
+    assert looked == [True, False, False, True, False, True, True]

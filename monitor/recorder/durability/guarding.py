@@ -29,7 +29,7 @@ from monitor.recorder.metrics import Counters, Kept, Seen
 from monitor.runtime.trouble import what_is_wrong
 from monitor.store.connection.engine import StoreError, file_of, reading
 from monitor.store.connection.identity import Expected, StoreChangedError, file_identity
-from monitor.store.proof import Facts, Fault, UnsoundError, examined, fault_of, is_cut, misplaced
+from monitor.store.proof import Facts, Fault, UnsoundError, examined, fault_of, is_cut, misplaced, writable
 from monitor.store.upgrade import is_known, migrate
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded
@@ -88,7 +88,12 @@ class Guard:
         fault = misplaced(self.path, self._expected.store) if self._expected.store else None
         if isinstance(error, StoreChangedError):
             fault = fault or Fault.SWAPPED
-        self.name(fault or fault_of(error))
+        fault = fault or fault_of(error)
+        if fault is None and not writable(self.path):
+            fault = Fault.READ_ONLY
+        if fault is Fault.READ_ONLY:
+            self._engine.dispose()  # what was opened to read only stays so, also once the file may be written again
+        self.name(fault)
 
     def migrated(self) -> None:
         """Bring the store up to date and note which it is; raises :class:`StoreError` if it is gone since, or newer."""

@@ -11,19 +11,24 @@ adds what went there directly, :meth:`Spool.proven` lets go, and after :meth:`Sp
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from monitor.core.codec import CodecError, dumps_result, loads_result
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.recorder.durability.records import append, record, records, rewrite, sync_directory
+from monitor.runtime.places import IN_USE
 
 CONFIRMING_LOOKS = 10
 """Looks of one row that survive a thinning; a policy that wants more failures may miss an outage then."""
 
 
+NEAR_THE_FRONT = 20_000
+"""Results that are looked through for the first ones."""
 WAITS, KEPT = ".spool", ".kept"
 """How the names of segments end that no database has taken, and of those that one took when they were written."""
 
@@ -50,10 +55,7 @@ class Spool:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             self._lock.close()
-            raise SpoolError(
-                f"{directory} is in use by another worker: end it, or start this one with another --location "
-                "(or with another database: results wait beside it)"
-            ) from None
+            raise SpoolError(IN_USE.format(directory)) from None
         for left in (path for path in directory.glob("*.new") if path.stem.isdigit() and path.is_file()):
             left.unlink()  # a thinning that was cut off: the segment it was made from is still there
         self._counts = {path: sum(1 for _ in self._read(path)) for path in self._segments()}
@@ -74,10 +76,15 @@ class Spool:
         """How many of them no database had taken."""
         return sum(count for path, count in self._counts.items() if path.suffix == WAITS)
 
-    @property
-    def oldest(self) -> Result | None:
-        """The first result that waits."""
-        return next((result for path in _in_order(self._counts) for result in self._read(path)), None)
+    def firsts(self, probes: Collection[str]) -> dict[str, datetime]:
+        """Return the tick of the first look that waits of each of the probes, as far as it lies near the front."""
+        found: dict[str, datetime] = {}
+        waiting = (result.run for path in _in_order(self._counts) for result in self._read(path))
+        for run in islice(waiting, NEAR_THE_FRONT):
+            found.setdefault(run.probe, run.tick)
+            if len(found) >= len(probes):
+                break
+        return found
 
     @property
     def size_bytes(self) -> int:
