@@ -93,7 +93,15 @@ def holdings(engine: Engine) -> Holdings | None:
             return None
         newest = connection.scalar(select(func.max(result.c.at_us)))
         counts = [connection.scalar(select(func.count()).select_from(one)) or 0 for one in (result, incident, alert)]
-    return Holdings(counts[0], when(newest) if newest else None, counts[1], counts[2])
+    return Holdings(counts[0], _moment(newest), counts[1], counts[2])
+
+
+def _moment(stored: object) -> datetime | None:
+    """Return a stored moment, and nothing for what a damaged page makes of one: a text, a blob, a year without end."""
+    try:
+        return when(stored) if isinstance(stored, int) and stored else None
+    except OverflowError:
+        return None
 
 
 def holdings_at(url: str) -> Holdings | None:

@@ -1,6 +1,7 @@
-"""Run benchmarks: ``python -m tests.bench [NAME …] [--quick] [--json]``.
+"""Run benchmarks: ``python -m tests.bench [NAME …] [--quick] [--json] [--only PART …]``.
 
-A benchmark is a module here with ``main(quick)``; one whose ``main`` takes ``as_json`` as well can print rows.
+A benchmark is a module here with ``main(quick)``; one whose ``main`` takes ``as_json`` as well can print rows, and one
+that takes ``only`` can play some of its parts.
 """
 
 from __future__ import annotations
@@ -25,18 +26,22 @@ def run() -> None:
     parser.add_argument("name", nargs="*", help=f"one of {', '.join(names())}; all without a name")
     parser.add_argument("--quick", action="store_true", help="fewer rounds and shorter runs")
     parser.add_argument("--json", action="store_true", help="print rows as JSON, where a benchmark can")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PART", help="play this part, where a benchmark can"
+    )
     chosen = parser.parse_args()
     unknown = set(chosen.name) - set(names())
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}; there are {', '.join(names())}")
     for name in chosen.name or names():
         main = importlib.import_module(f"tests.bench.{name}").main
-        if not chosen.json:
-            main(chosen.quick)
-        elif "as_json" in inspect.signature(main).parameters:
-            main(chosen.quick, as_json=True)
-        else:
+        takes = inspect.signature(main).parameters
+        if chosen.json and "as_json" not in takes:
             parser.error(f"{name} prints no JSON")
+        if chosen.only and "only" not in takes:
+            parser.error(f"{name} has no parts to choose from")
+        more = ({"as_json": True} if chosen.json else {}) | ({"only": chosen.only} if chosen.only else {})
+        main(chosen.quick, **more)
 
 
 if __name__ == "__main__":

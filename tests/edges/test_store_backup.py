@@ -249,3 +249,20 @@ def kill_once_it_restores(process: int) -> None:
                     os.kill(one, signal.SIGKILL)
             return
         time.sleep(0.002)
+
+
+@pytest.mark.parametrize("made", ["'noise'", "x'00ff'", "9223372036854775807", "-9223372036854775807", "1e300", "''"])
+def test_a_backup_can_be_put_back_over_a_file_whose_times_are_damaged(made: str, tmp_path: Path) -> None:
+    file = tmp_path / "test.db"
+    engine = open_engine(f"sqlite:///{file}")
+    migrate(engine)
+    publish(engine)
+    play(engine, range(3))
+    backup(engine, tmp_path / "copy.backup")
+    engine.dispose()
+    with closing(sqlite3.connect(file)) as harmed:
+        harmed.execute(f"UPDATE result SET at_us = {made}")
+        harmed.commit()
+    held = restore(tmp_path / "copy.backup", f"sqlite:///{file}", replace=True)
+    assert held is not None
+    assert (held.results, held.newest) == (3, T0 + 2 * MINUTE)

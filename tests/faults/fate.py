@@ -1,0 +1,305 @@
+"""A month in minutes: faults strike at random, and a real recorder, its spool and its SQLite file live through them.
+
+The wall clock jumps from tick to tick; each look is a real one at a simulated vendor on loopback, and what the recorder
+does again and again is done between them. Two strokes of fate are drawn independently: the vendors' and our own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import random
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import time_machine
+
+from monitor import clock
+from monitor.config.load import Config, load
+from monitor.core.checks import pace
+from monitor.core.checks.pace import Pace
+from monitor.core.codec import dumps_result
+from monitor.core.model.observations import Result, RunId
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.prober.grid import Grid, missed
+from monitor.probes import KINDS
+from monitor.probes.base import Context, look
+from monitor.recorder.durability.spool import Spool
+from monitor.recorder.metrics import Seen, registry_for
+from monitor.recorder.process import _tried
+from monitor.recorder.quarantine import Quarantine
+from monitor.recorder.recorder import Recorder
+from monitor.runtime.messages import Batch, ProberAlive
+from monitor.runtime.places import quarantine_home, spool_directory
+from monitor.simulator.play import serve
+from monitor.simulator.vendor import Vendor
+from monitor.store import reads
+from monitor.store.backup import backup, restore
+from monitor.store.connection.engine import open_engine
+from monitor.store.reads.views import IncidentView
+from monitor.wire import Wire
+from tests.doors.running import KEY
+from tests.faults.plugs import HARMS
+
+T0 = datetime(2026, 3, 1, tzinfo=UTC)
+EVERY = timedelta(minutes=15)
+HOUR = timedelta(hours=1)
+VENDORS = ("one", "two", "three")
+HEAD = 'allow_networks: [127.0.0.0/8]\nchannels: {{hook: {{kind: webhook, url: "${{SIM_HOOK}}"}}}}\nservices:\n'
+TAIL = "routes: [{id: all, channels: [hook], severities: [page, ticket, info]}]\n"
+SERVICE = """\
+  - id: {name}
+    name: Vendor {name}
+    components: [{{id: web, name: Web}}, {{id: api, name: API}}]
+    probes:
+      - {{id: page, component: web, kind: http, interval: 15m, timeout: 2s, options: {{url: "{url}/"}}}}
+      - id: chat
+        component: api
+        kind: chat
+        interval: 15m
+        timeout: 2s
+        options: {{base_url: "{url}/v1", model: simulated, key: "${{SIM_KEY}}"}}
+"""
+THEIRS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("reset before the headers", {"fault": "reset"}),
+    ("a status line that is none", {"fault": "garbage"}),
+    ("3 bytes of a promised 100", {"fault": "short_body"}),
+    ("8 MB of zeros in a small body", {"fault": "gzip_bomb"}),
+    ("one header of 8 MB", {"fault": "huge_header"}),
+    ("503", {"fault": "status", "status": 503}),
+    ("every other look fails", {"fault": "status", "status": 500, "every": 2}),
+    ("port closed", {}),
+)
+
+
+@dataclass
+class Struck:
+    """A fault that was played: at whom, from when to when, and when it was noticed by whatever tells of it."""
+
+    fault: str
+    service: str
+    start: datetime
+    end: datetime
+    noticed: datetime | None = None
+
+
+@dataclass
+class Month:
+    """The state of the play."""
+
+    home: Path
+    config: Config
+    vendors: dict[str, Vendor]
+    receiver: Vendor
+    traveller: time_machine.Traveller
+    end: datetime
+    rng: random.Random = field(default_factory=lambda: random.Random(11))
+    struck: list[Struck] = field(default_factory=list)
+    ours: list[Struck] = field(default_factory=list)
+    sent: dict[RunId, Outcome] = field(default_factory=dict)
+    """Everything that the recorder acknowledged."""
+    paces: dict[str, Pace] = field(default_factory=dict)
+    memories: dict[str, dict[str, Any]] = field(default_factory=dict)
+    batches: int = 0
+    asleep: bool = False
+
+    @property
+    def url(self) -> str:
+        """Address of the database."""
+        return f"sqlite:///{self.file}"
+
+    @property
+    def file(self) -> Path:
+        """The database."""
+        return self.home / "month.db"
+
+    def recorder(self) -> Recorder:
+        """Return a new recorder, as a worker that starts makes one."""
+        settled, seen = self.config.settled(), Seen(clock.now)
+        location = settled.settings.location
+        spool, held = Spool(spool_directory(self.url, location)), Quarantine(quarantine_home(self.url) / location)
+        made = Recorder(settled, open_engine(self.url), spool, held, seen, registry_for(seen)[1])
+        made.apply(settled)
+        return made
+
+
+async def seen_at(month: Month, wire: Wire, name: str, tick: datetime) -> list[Result]:
+    """Look at a tick, and again as long as the pace asks for it; the clock goes on between."""
+    probe = next(probe for probe in month.config.catalogue.probes if probe.id == name)
+    kind, run, found = KINDS[probe.kind], RunId(name, month.config.settings.location, tick), list[Result]()
+    while True:
+        at, began_s, memory = clock.now(), clock.monotonic(), month.memories.setdefault(name, {})
+        context = Context(wire, run.location, probe.timeout_s, run.attempt, at, month.rng, memory)
+        observation = await look(kind, month.config.looks[name], context)
+        found.append(Result(run, at, clock.monotonic() - began_s, observation))
+        elapsed_s = (at - tick).total_seconds() + found[-1].duration_s
+        known, pause_s = pace.after(month.paces.get(name, pace.START), probe, found[-1], elapsed_s)
+        month.paces[name] = known
+        if pause_s is None:
+            return found
+        month.traveller.shift(pause_s)
+        run = replace(run, attempt=run.attempt + 1)
+
+
+async def hand_over(month: Month, recorder: Recorder, results: list[Result]) -> None:
+    """Give results to the recorder and note what it acknowledged."""
+    month.batches += 1
+    await recorder.on_frame(Batch(month.batches, lines=tuple(dumps_result(result) for result in results)))
+    month.sent.update({result.run: result.outcome for result in results})
+
+
+async def keep_house(recorder: Recorder, step: int) -> None:
+    """Do what the recorder does again and again, at the pace of the story."""
+    await _tried("proof", recorder, recorder.guard.step)
+    if recorder.guard.adopted.is_set():
+        recorder.guard.adopted.clear()
+        await recorder.open()
+    if not recorder.opened.is_set():
+        return
+    await _tried("replay", recorder, recorder.replay)
+    await _tried("sign_of_life", recorder, recorder.sign_of_life)
+    await _tried("sweep", recorder, recorder.sweep)
+    await _tried("delivery", recorder, recorder.dispatcher.step)
+    if step % 4 == 0:
+        await _tried("roll_up", recorder, recorder.roll_up)
+
+
+async def vendors_fate(month: Month) -> None:
+    """Let a fault of a vendor begin or end, by the dice."""
+    now, going = clock.now(), [one for one in month.struck if one.end > clock.now()]
+    for one in month.struck:
+        if one.end <= now < one.end + EVERY:
+            month.vendors[one.service].set("*", web={"fault": "none"}, chat={"fault": "none"})
+            if one.fault == "port closed":
+                await month.vendors[one.service].listen()
+    if going or month.rng.random() > 1 / 40 or now < T0 + HOUR:
+        return
+    fault, trouble = month.rng.choice(THEIRS)
+    service = month.rng.choice(VENDORS)
+    length = EVERY * month.rng.randint(3, 9)
+    month.struck.append(Struck(fault, service, now, now + length))
+    if trouble:
+        month.vendors[service].set("", web=trouble, chat=trouble)
+    else:
+        await month.vendors[service].refuse()
+
+
+Stroke = Callable[[Month, Recorder], Any]
+
+
+async def our_fate(month: Month, recorder: Recorder) -> Recorder:
+    """Let something happen to us, by the dice; returns the recorder that goes on."""
+    now = clock.now()
+    if month.ours and month.ours[-1].end > now:
+        await _mend(month, recorder, month.ours[-1], over=False)
+        return recorder
+    if month.ours and month.ours[-1].end > now - EVERY:
+        await _mend(month, recorder, month.ours[-1], over=True)
+        return recorder
+    if month.rng.random() > 1 / 40 or now < T0 + HOUR:
+        return recorder
+    kinds = [fault for fault, _ in HARMS] + ["worker away", "machine asleep", "own network lost", "receiver away"]
+    fault = kinds[len(month.ours) % len(kinds)] if len(month.ours) < len(kinds) else month.rng.choice(kinds)
+    length = EVERY * month.rng.randint(2, 20)
+    month.ours.append(Struck(fault, "", now, now + length))
+    if harm := dict(HARMS).get(fault):
+        await asyncio.to_thread(_copied, recorder, month.file.with_name("older.db"))
+        harm(month.file)
+    elif fault == "worker away":
+        await recorder.close()
+        month.traveller.shift(length.total_seconds())
+        recorder = month.recorder()
+        await recorder.on_frame(ProberAlive(since=clock.now()))
+        await recorder.open()
+        month.ours[-1].noticed = clock.now()
+    elif fault == "machine asleep":
+        month.traveller.shift(length.total_seconds())
+        month.ours[-1].noticed = clock.now()
+    elif fault == "own network lost":
+        for vendor in month.vendors.values():
+            await vendor.refuse()
+    else:
+        await month.receiver.refuse()
+    return recorder
+
+
+def _copied(recorder: Recorder, older: Path) -> None:
+    older.unlink(missing_ok=True)
+    backup(recorder.engine, older)
+
+
+async def _mend(month: Month, recorder: Recorder, stroke: Struck, *, over: bool) -> None:
+    """Note when we noticed, and undo what we did once it is over."""
+    if stroke.fault in dict(HARMS):
+        if recorder.guard.lost and stroke.noticed is None:
+            stroke.noticed = clock.now()
+        if over and recorder.guard.lost:
+            await asyncio.to_thread(restore, month.file.with_name("older.db"), month.url, replace=True)
+    elif stroke.fault == "own network lost" and over:
+        refused = {one.service for one in month.struck if one.fault == "port closed" and one.end > clock.now()}
+        for name, vendor in month.vendors.items():
+            if name not in refused:
+                await vendor.listen()
+    elif stroke.fault == "receiver away" and over:
+        await month.receiver.listen()
+
+
+async def play(month: Month) -> Recorder:
+    """Let the month pass."""
+    recorder = month.recorder()
+    wire = Wire(allow_networks=month.config.settings.allow_networks)
+    await recorder.on_frame(ProberAlive(since=clock.now()))
+    await recorder.open()
+    grids = {probe.id: Grid(probe) for probe in month.config.catalogue.probes}
+    last = {name: grid.latest(clock.now()) for name, grid in grids.items()}
+    due = [(grid.get_next_fire_time(None, clock.now()), name) for name, grid in grids.items()]
+    heapq.heapify(due)
+    step = T0
+    while due[0][0] < month.end:
+        tick, name = heapq.heappop(due)
+        if tick > clock.now():
+            month.traveller.move_to(tick)
+        if tick >= step + EVERY:
+            step = tick
+            await recorder.on_frame(ProberAlive(since=recorder.started_at))
+            await keep_house(recorder, int((step - T0) / EVERY))
+            await vendors_fate(month)
+            recorder = await our_fate(month, recorder)
+        newest = grids[name].latest(clock.now())
+        gone = [] if newest < recorder.started_at else grids[name].between(max(last[name], recorder.started_at), newest)
+        results = [missed(RunId(name, month.config.settings.location, one), Reason.LATE) for one in gone]
+        if newest > last[name] and newest >= recorder.started_at:
+            results += await seen_at(month, wire, name, newest)
+        last[name] = max(newest, last[name])
+        if results:
+            await hand_over(month, recorder, results)
+        heapq.heappush(due, (grids[name].get_next_fire_time(last[name], clock.now()), name))
+    for _ in range(3):
+        month.traveller.shift(EVERY.total_seconds())
+        await keep_house(recorder, 0)
+    await wire.aclose()
+    return recorder
+
+
+async def run(home: Path, days: int) -> tuple[Month, list[Result], list[IncidentView]]:
+    async with AsyncExitStack() as stack:
+        vendors = {name: await stack.enter_async_context(serve()) for name in VENDORS}
+        receiver = await stack.enter_async_context(serve())
+        for vendor in vendors.values():
+            vendor.set("", latency_s=0.0, ttft_s=0.0, chunk_gap_s=0.0)
+        services = "".join(SERVICE.format(name=name, url=vendor.url) for name, vendor in vendors.items())
+        path = home / "probes.yaml"
+        path.write_text(HEAD.format() + services + TAIL)
+        config = load(path, {"SIM_KEY": KEY, "SIM_HOOK": f"{receiver.url}/_inbox"}, None)
+        traveller = stack.enter_context(time_machine.travel(T0, tick=False))
+        month = Month(home, config, vendors, receiver, traveller, T0 + timedelta(days=days))
+        recorder = await play(month)
+        await recorder.close()
+        engine = open_engine(month.url, read_only=True)
+        results, incidents = list(reads.results(engine)), list(reads.incidents(engine, public=False, limit=10_000))
+        engine.dispose()
+        return month, results, incidents

@@ -1,0 +1,109 @@
+"""The month of faults at random: what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from monitor import clock
+from monitor.store.reads.views import IncidentView
+from tests.faults.fate import EVERY, HOUR, T0, Month, Struck, run
+from tests.faults.stage import Tally, tally
+
+DAYS, QUICK_DAYS = 31, 2
+
+
+def conclude(month: Month, incidents: list[IncidentView]) -> list[dict[str, Any]]:
+    """Return the lines of the table: each kind of fault with what came of it."""
+    rows = []
+    for one in month.struck:
+        near = [
+            view
+            for view in incidents
+            if view.service == one.service and one.start - EVERY <= view.detected_at <= one.end + HOUR
+        ]
+        one.noticed = min((view.detected_at for view in near), default=None)
+    for fault in dict.fromkeys(one.fault for one in [*month.struck, *month.ours]):
+        mine = [one for one in [*month.struck, *month.ours] if one.fault == fault]
+        after = [(one.noticed - one.start).total_seconds() / 60 for one in mine if one.noticed]
+        rows.append(
+            {
+                "fault": fault,
+                "played": len(mine),
+                "noticed": len(after),
+                "median": f"{statistics.median(after):.0f} min" if after else "",
+                "worst": f"{max(after):.0f} min" if after else "",
+            }
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What the whole month came to."""
+
+    days: int
+    looks: int
+    acknowledged: int
+    lost: int
+    """Acknowledged looks that the database lacks in the end."""
+    ticks: Tally
+    outages: int
+    incidents: int
+    unnoticed: int
+    """Faults of a vendor without an incident."""
+    unfounded: int
+    """Incidents without a fault."""
+    seconds: int
+
+    @property
+    def held(self) -> bool:
+        """Whether every promise held."""
+        return not (self.lost or self.ticks.without or self.unnoticed or self.unfounded)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.days} days in {self.seconds} s: {self.acknowledged:,} looks acknowledged, {self.lost} lost; "
+            f"{self.ticks.ticks:,} ticks, {self.ticks.without} without a record, {self.ticks.missed} recorded as "
+            f"missed; {self.outages} outages, {self.unnoticed} unnoticed; {self.incidents} incidents, "
+            f"{self.unfounded} unfounded"
+        )
+
+
+def main(quick: bool, as_json: bool) -> bool:
+    """Play the month and print what came of it; returns whether every promise held."""
+    began_s, days = clock.monotonic(), QUICK_DAYS if quick else DAYS
+    with tempfile.TemporaryDirectory() as home:
+        month, results, incidents = asyncio.run(run(Path(home), days))
+    stored = {result.run for result in results}
+    rows = conclude(month, incidents)
+    told = Outcomes(
+        days=days,
+        looks=len(results),
+        acknowledged=len(month.sent),
+        lost=len(month.sent.keys() - stored),
+        ticks=tally(results, month.config, T0 + EVERY, max(result.run.tick for result in results) - EVERY),
+        outages=len(month.struck),
+        incidents=len(incidents),
+        unnoticed=sum(one.noticed is None for one in month.struck),
+        unfounded=sum(not any(_caused(one, view) for one in month.struck) for view in incidents),
+        seconds=round(clock.monotonic() - began_s),
+    )
+    if as_json:
+        strokes = [asdict(one) for one in [*month.struck, *month.ours]]
+        print(json.dumps({"month": asdict(told), "rows": rows, "strokes": strokes}, default=str))
+    else:
+        print(f"\n## At random over {days} days\n\n{told}\n")
+        print("| fault | played | noticed | median | worst |\n|---|---|---|---|---|")
+        for row in rows:
+            print("| " + " | ".join(str(value) for value in row.values()) + " |")
+    return told.held
+
+
+def _caused(one: Struck, view: IncidentView) -> bool:
+    return view.service == one.service and one.start - EVERY <= view.started_at <= one.end + EVERY
