@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from monitor import clock, flow
-from monitor.core.model.reasons import Reason
+from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.schedule import next_tick, slot
 from monitor.recorder.durability.spool import Spool
 from monitor.recorder.recorder import Recorder
 from monitor.recorder.scrape import not_ready
@@ -167,8 +168,8 @@ def test_a_database_that_nobody_may_write_to_is_named_and_used_once_it_may_be_wr
 
 
 def permission_taken_away(place: str) -> None:
-    home, start = Path(place), clock.now() - timedelta(minutes=3)
-    file = home / "test.db"
+    home, file = Path(place), Path(place) / "test.db"
+    start = next_tick(60, slot("oa-api", 60), clock.now() - timedelta(minutes=3))
 
     async def before(recorder: Recorder) -> None:
         await recorder.on_frame(alive(start))
@@ -176,7 +177,7 @@ def permission_taken_away(place: str) -> None:
         await recorder.on_frame(batch(1, look("oa-api", start)))
 
     async def after(recorder: Recorder) -> None:
-        await recorder.on_frame(alive(start + MINUTE))
+        await recorder.on_frame(alive(start + MINUTE / 2))
         opening = asyncio.create_task(recorder.open())
         for _ in range(6_000):
             if recorder.seen.store_fault is not None:
@@ -196,7 +197,10 @@ def permission_taken_away(place: str) -> None:
     recording(home, before)
     file.chmod(0o400)
     recording(home, after)
-    assert [one.run.tick for one in stored(home, "oa-api")] == [start, start + MINUTE]
+    assert [(one.run.tick, one.outcome) for one in stored(home, "oa-api")] == [
+        (start, Outcome.OK),
+        (start + MINUTE, Outcome.OK),
+    ]
 
 
 def writable_again(home: Path) -> None:
