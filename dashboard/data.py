@@ -19,6 +19,7 @@ from sqlalchemy import Engine
 from monitor.core.catalogue import Catalogue
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
+from monitor.plain_files import private_folder
 from monitor.runtime.trouble import trouble_of
 from monitor.store import reads
 from monitor.store.connection.engine import open_engine
@@ -155,7 +156,7 @@ def last_good_path(url: str) -> Path:
 
 def save(reading: Reading, path: Path) -> None:
     """Keep a reading for the next start; the file is whole or absent at every moment."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".last-")
     try:
         with os.fdopen(handle, "wb") as file:

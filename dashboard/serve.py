@@ -28,6 +28,7 @@ COMMON = {
     "server.enableXsrfProtection": "true",
     "server.enableStaticServing": "false",
     "server.maxUploadSize": "1",
+    "server.maxMessageSize": "20",
     "server.disconnectedSessionTTL": "30",
     # Hidden option: by default Streamlit runs a full garbage collection after every rerun (about 90 ms of CPU).
     "runner.postScriptGC": "false",

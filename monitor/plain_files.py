@@ -1,10 +1,11 @@
-"""Files that a person named, read without waiting for ever and without filling the memory."""
+"""Files: those a person named, read without waiting for ever; and our own, which nobody else on the machine reads."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,3 +42,28 @@ def text_of(path: Path, most_bytes: int) -> str:
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"is larger than {most_bytes // 2**20} MB")
     return data.decode("utf-8")
+
+
+def private_from_now() -> None:
+    """Let every file and folder that this process makes from now on, and its children, be its user's alone."""
+    os.umask(0o077)
+
+
+def private_folder(path: Path) -> None:
+    """Make a folder of ours that nobody else may open; one that others could open until now is closed to them."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keep_private(path)
+
+
+def private_file(path: Path) -> None:
+    """Make an empty file that nobody else may read, unless it is there; then it is closed to others."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    keep_private(path)
+
+
+def keep_private(path: Path) -> None:
+    """Take the rights of others from a file or folder, if it is there and ours."""
+    with suppress(FileNotFoundError):
+        found = path.stat()
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & 0o077:
+            path.chmod(stat.S_IMODE(found.st_mode) & 0o700)

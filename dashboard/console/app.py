@@ -9,13 +9,13 @@ import streamlit as st
 
 from dashboard.console import audit, inbox, incidents, probes, review, shared, silences, tickets
 from dashboard.console.act import Console
-from dashboard.console.brake import source_of
 from dashboard.data import database_url
 from dashboard.palette import DARK, variables
 from dashboard.words import Words, words_for
 from monitor import clock
 from monitor.flow.accounts import Visitor
 from monitor.runtime.trouble import trouble_of
+from monitor.runtime.visitors import source_of
 from monitor.store import reads
 from monitor.store.connection.engine import AWAY, StoreError
 from monitor.text.cleaner import plain
@@ -82,8 +82,8 @@ def token_of_visit() -> str:
 
 def set_cookie(token: str) -> None:
     """Let the browser fetch the token as a cookie for this host alone, or, if empty, have it removed."""
-    script = f'fetch("{tickets.PATH}",{{method:"POST",body:"{tickets.leave(token)}"}})'
-    st.html(f"<script>{script}</script>", unsafe_allow_javascript=True)
+    ticket = tickets.leave(token)
+    st.html(f'<script src="{tickets.SCRIPT}" data-ticket="{ticket}"></script>', unsafe_allow_javascript=True)
 
 
 def sign_in(console: Console, words: Words) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from threading import Lock
@@ -17,23 +16,6 @@ WRITTEN_PER_S = 1.0
 MOST_KEYS = 10_000
 """Pairs and sources remembered; of more the newest."""
 Tries = OrderedDict[tuple[str, str], deque[float]]
-
-
-def source_of(address: str | None) -> str:
-    """Return what a visitor's address counts as: an IPv4 address, the network of an IPv6 one, nothing for this machine.
-
-    Whoever has one IPv6 address has 2**64 of them. A proxy on this machine that does not say for whom it asks makes all
-    of its visitors one source; their tries still count by name.
-    """
-    try:
-        found = ipaddress.ip_address(address or "")
-    except ValueError:
-        return ""
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is None:
-            return "" if found.is_loopback else str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
-        found = found.ipv4_mapped
-    return "" if found.is_loopback else str(found)
 
 
 class Brake:

@@ -7,15 +7,18 @@ The page has no answer of its own to put a cookie into, so it leaves a ticket he
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from threading import Lock
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from monitor import clock
 
-PATH = "/session"
+PATH, SCRIPT = "/session", "/session.js"
+EXCHANGE = f'fetch("{PATH}",{{method:"POST",body:document.currentScript.dataset.ticket}})'
+"""The script is a file, so that no page needs to allow script that stands in it."""
 COOKIE = "chatwatch_session"
 LASTS_S = 12 * 3600
 GOOD_FOR_S = 30.0
@@ -45,10 +48,11 @@ def redeem(ticket: str) -> str | None:
 async def hand_over(request: Request) -> Response:
     """Answer a ticket with its cookie, anything else with 403."""
     ticket = bytearray()
-    async for chunk in request.stream():
-        ticket += chunk
-        if len(ticket) > LONGEST_TICKET:
-            return Response(status_code=403)
+    with suppress(ClientDisconnect):  # whoever leaves in the middle left no ticket
+        async for chunk in request.stream():
+            ticket += chunk
+            if len(ticket) > LONGEST_TICKET:
+                break
     token = redeem(ticket.decode("ascii", "replace"))
     if token is None:
         return Response(status_code=403)
@@ -60,4 +64,9 @@ async def hand_over(request: Request) -> Response:
     return answer
 
 
-ROUTES = (Route(PATH, hand_over, methods=["POST"]),)
+async def exchange(_: Request) -> Response:
+    """Return the script that exchanges the ticket it was given."""
+    return Response(EXCHANGE, media_type="text/javascript")
+
+
+ROUTES = (Route(PATH, hand_over, methods=["POST"]), Route(SCRIPT, exchange))

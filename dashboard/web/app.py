@@ -21,19 +21,21 @@ from typing import NamedTuple
 import click
 import uvicorn
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dashboard.data import ADDRESS, Reader, Reading, aged, database_url, last_good_path, load, marked, nothing, save
-from dashboard.starting import telling
+from dashboard.starting import NOTHING, Secured, telling
 from dashboard.web import api, feeds
 from dashboard.web.render import pages, security_policy
 from dashboard.words import spoken
 from monitor import __version__, clock
 from monitor.logs import Event, Fields, Room, log_options, set_up, shown_database
+from monitor.plain_files import private_from_now
 from monitor.runtime.listening import must_be_free
+from monitor.runtime.visitors import prepare
 from monitor.text.lexicon import Language
 
 EVERY_S = 5.0
@@ -53,31 +55,6 @@ class Answer(NamedTuple):
     packed: bytes
     content_type: str
     etag: str
-
-
-class Bounded(HttpToolsProtocol):
-    """uvicorn's parser holds a request's head in memory however long it grows; nobody needs more than this for one."""
-
-    MOST_BYTES = 64 * 1024
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to count."""
-        self.unread_bytes = 0
-        super().connection_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        """Take what fits, else answer 431 and hang up; a body counts as well, because no page takes one."""
-        self.unread_bytes += len(data)
-        if self.unread_bytes > self.MOST_BYTES:
-            self.transport.write(b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n")
-            self.transport.close()
-        else:
-            super().data_received(data)
-
-    def on_headers_complete(self) -> None:
-        """Count afresh after a whole head."""
-        super().on_headers_complete()
-        self.unread_bytes = 0
 
 
 class Site:
@@ -208,15 +185,11 @@ def respond(found: Answer, request: Request, status: int = 200) -> Response:
         "ETag": found.etag,
         "Cache-Control": "public, max-age=5, stale-while-revalidate=30, stale-if-error=86400",
         "Vary": VARY if request.url.path == "/" else "Accept-Encoding",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
-        "Cross-Origin-Opener-Policy": "same-origin",
         "Content-Security-Policy": security_policy(),
     }
     if not found.content_type.startswith("text/html"):
         headers["Access-Control-Allow-Origin"] = "*"
-        headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+        headers["Content-Security-Policy"] = f"{NOTHING}; style-src 'unsafe-inline'"
     tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if status == 200 and (found.etag in tags or "*" in tags):
         return Response(status_code=304, headers=headers)
@@ -253,7 +226,7 @@ def application(site: Site) -> Starlette:
             await task
 
     routes = [Route("/healthz", health), Route("/{path:path}", page)]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(Secured, policy=NOTHING)])
 
 
 @click.command()
@@ -263,6 +236,7 @@ def application(site: Site) -> Starlette:
 @log_options
 def main(host: str, port: int, url: str) -> None:
     """Serve the public status page."""
+    private_from_now()
     set_up("web")
     address, database = f"http://{host}:{port}/", shown_database(database_url())
     fields: Fields = {"version": __version__, "status_page": address, "database": database}
@@ -274,16 +248,15 @@ def main(host: str, port: int, url: str) -> None:
         application(site),
         host=host,
         port=port,
-        http=Bounded,
         log_config=None,  # its loggers propagate to ours
         log_level="warning",
-        server_header=False,
         access_log=False,
     )
 
     def tell() -> None:
         log.info(Event.STARTED, "Status page %s started at %s", __version__, address, **fields)
 
+    prepare(config)
     server = telling(tell)(config)
     server.run()
     if not server.started:

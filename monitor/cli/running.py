@@ -14,6 +14,7 @@ from monitor.cli.common import F, Failure, Number, example, loaded, with_config,
 from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
 from monitor.logs import Event, Fields, Room, hide, log_options, set_up, shown_database
+from monitor.plain_files import private_from_now
 from monitor.runtime.places import IN_USE, in_use, spool_directory
 from monitor.runtime.programs import DATABASE, DEFAULT_DATABASE, database_url, door, doors, split
 from monitor.runtime.programs import worker as worker_group
@@ -120,6 +121,7 @@ def _supervise(groups: tuple[Group, ...], path: Path, location: str | None, conf
 
     from monitor.store.connection.engine import open_engine
 
+    private_from_now()
     open_engine(database_url()).dispose()  # refuse an invalid address before anything starts
     spool = spool_directory(database_url(), config.settings.location)
     if in_use(spool, STOP_S + PEER_S):

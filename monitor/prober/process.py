@@ -17,6 +17,7 @@ from pathlib import Path
 from monitor import clock
 from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
+from monitor.heap import give_back
 from monitor.logs import Event, Room, hide
 from monitor.prober.prober import CLOCK_EVERY_S, Prober
 from monitor.prober.uplink import BATCH_EVERY_S, Handover
@@ -24,7 +25,6 @@ from monitor.probes import KINDS
 from monitor.probes.memory import Memories, memory_path
 from monitor.runtime.configured import told
 from monitor.runtime.frames import PEER_GONE, open_link, watch_parent
-from monitor.runtime.heap import give_back
 from monitor.runtime.messages import ProberAlive, Refused, Remembered
 from monitor.runtime.refusals import tell_refused
 from monitor.runtime.reports import tell_started

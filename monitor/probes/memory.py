@@ -15,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from monitor.plain_files import private_folder
 from monitor.probes.base import Kind
 from monitor.text.redaction import forms_of, redacted
 
@@ -107,7 +108,7 @@ class Memories:
     def write(self, content: bytes) -> None:
         """Replace the file; whoever reads it sees the old one or the new one. Raises ``OSError``. May block."""
         assert self._path is not None
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         new = self._path.with_suffix(".new")
         with open(new, "wb", opener=_only_for_us) as file:
             file.write(content)

@@ -27,6 +27,7 @@ from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.schedule import micros
+from monitor.plain_files import private_folder
 from monitor.recorder.durability.records import append, record, records, rewrite, sync_directory
 from monitor.recorder.durability.spool import turning_points
 
@@ -97,7 +98,7 @@ class Quarantine:
         self.directory, self.max_bytes = directory, max_bytes
         self.dropped = 0
         """Looks given up since the start because the folder was full."""
-        directory.mkdir(parents=True, exist_ok=True)
+        private_folder(directory)
         self._lock = (directory / "lock").open("ab")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

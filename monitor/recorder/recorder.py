@@ -21,6 +21,7 @@ from monitor.core.checks.plausible import plausible
 from monitor.core.codec import CodecError, loads_result
 from monitor.core.model.observations import Result
 from monitor.core.schedule import MICROSECOND, micros
+from monitor.heap import give_back
 from monitor.logs import Event, Room, hide
 from monitor.recorder.contact import Contact, kind_of
 from monitor.recorder.delivery import Dispatcher
@@ -32,7 +33,6 @@ from monitor.recorder.metrics import Counters, Kept, Seen
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.sharing import LATE_LOOK_S, ProbeMemorySync, Sharing, own_name, worker_id
 from monitor.runtime.configured import heard
-from monitor.runtime.heap import give_back
 from monitor.runtime.messages import (
     Batch,
     Configured,

@@ -26,6 +26,7 @@ from monitor.core.catalogue import Probe, service_of
 from monitor.recorder.metrics import Kept, OneProbe, Seen
 from monitor.runtime.listening import Listener
 from monitor.runtime.messages import JobReport
+from monitor.runtime.visitors import prepare
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded
 
@@ -36,6 +37,8 @@ WRONG_TOKENS_A_MINUTE = 30
 BEAT_BYTES = 4096
 BEAT_TIMEOUT_S = 5.0
 ALERTS_BYTES = 512 * 1024
+BODY_BYTES = 2 * ALERTS_BYTES
+"""Beyond this a connection is cut; up to there a request is read, and told that it is too long."""
 
 
 class Bucket:
@@ -241,13 +244,13 @@ async def serve(app: Starlette, listener: Listener, stopping: asyncio.Event) -> 
     with listener:
         config = uvicorn.Config(
             app,
-            http="h11",  # the one that bounds a request's head
             log_config=None,  # its loggers propagate to ours
             log_level="warning",
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=2,
         )
+        prepare(config, BODY_BYTES)
         server = Server(config)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await stopping.wait()

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, text, update
 from monitor import clock
 from monitor.core.model.alerting import Sending
 from monitor.core.schedule import from_micros as when
-from monitor.plain_files import opened
+from monitor.plain_files import opened, private_file, private_folder
 from monitor.store import tables
 from monitor.store.connection.engine import (
     AWAY,
@@ -68,8 +68,10 @@ def backup(engine: Engine, path: Path) -> None:
         raise StoreError(f"{path} exists: name a file that does not")
     partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.exists():
+            private_folder(path.parent)
         partial.unlink(missing_ok=True)
+        private_file(partial)
         if is_postgresql(engine):
             _pg("pg_dump", engine, "--format=custom", f"--exclude-schema={KEPT}*", f"--file={partial}")
         else:
@@ -189,8 +191,10 @@ def _restore_file(path: Path, target: Path) -> Holdings | None:
     _refuse_unsound(path)
     fresh = target.with_name(target.name + ".restoring")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.parent.exists():
+            private_folder(target.parent)
         _remove_all(fresh)  # of a restore that was killed: its log would be read as the copy's
+        private_file(fresh)
         shutil.copyfile(path, fresh)
         engine = open_engine(f"sqlite:///{fresh}")
         try:
@@ -233,6 +237,7 @@ def _keep(target: Path) -> None:
         os.link(target, kept)
     except OSError:  # a file system without second names
         partial = kept.with_name(kept.name + ".partial")
+        private_file(partial)
         shutil.copyfile(target, partial)
         partial.replace(kept)
 

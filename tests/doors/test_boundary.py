@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from dashboard.data import Reader
-from dashboard.web.app import Bounded, Site, application
+from dashboard.web.app import Site, application
 from monitor import clock, flow
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Service
 from monitor.core.commands import Command, HideIncident, OpenIncident, PostUpdate, ScheduleMaintenance
@@ -30,6 +30,7 @@ from monitor.core.model.states import Health, Impact
 from monitor.core.model.upstream import UpstreamReading
 from monitor.recorder.metrics import Seen, registry_for
 from monitor.recorder.scrape import application as worker_side
+from monitor.runtime.visitors import HEAD_BYTES, Crowd, speaking_http
 from monitor.store import reads
 from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate
@@ -156,7 +157,7 @@ def test_whoever_may_see_everything_sees_it(home: Path) -> None:
 
 @pytest.fixture(scope="module")
 def door(site: Site) -> Iterator[httpx.Client]:
-    with served(application(site), http=Bounded) as client:
+    with served(application(site), http=speaking_http(Crowd(), HEAD_BYTES)) as client:
         yield client
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from dashboard.console import act, brake
-from dashboard.console.brake import Brake, source_of
+from dashboard.console.brake import Brake
 from monitor import clock
 from monitor.flow import accounts
+from monitor.runtime.visitors import source_of
 from monitor.store import reads
 from monitor.store.connection.engine import open_engine
 from monitor.store.upgrade import migrate

@@ -157,8 +157,8 @@ def _work(url: str, share: Sequence[tuple[int, Pass]], queue: Any) -> None:
     """Judge some passes in a process of its own."""
     from sqlalchemy.exc import DBAPIError
 
+    from monitor.heap import settle
     from monitor.runtime.away import database_refused
-    from monitor.runtime.heap import settle
     from monitor.store.connection.engine import StoreError
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us

@@ -20,6 +20,7 @@ from pathlib import Path
 from monitor.core.codec import CodecError, dumps_result, loads_result
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
+from monitor.plain_files import private_folder
 from monitor.recorder.durability.records import append, record, records, rewrite, sync_directory
 from monitor.runtime.places import IN_USE
 
@@ -48,7 +49,7 @@ class Spool:
         """Whether somebody proves the database, so that what it took is to be kept meanwhile."""
         self.torn = 0
         """Records skipped since the start because they were cut short or damaged."""
-        directory.mkdir(parents=True, exist_ok=True)
+        private_folder(directory)
         self._damage_counted = False
         self._lock = (directory / "lock").open("ab")
         try:

@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from monitor.plain_files import keep_private, private_file, private_folder
 from monitor.store.connection.identity import StoreChangedError, follow_file, follow_server
 from monitor.store.connection.server import is_server_address, parameters, sessions
 
@@ -25,6 +26,8 @@ IDLE_READER_MS = 60_000
 CHECKPOINT_PAGES = 4_000
 JOURNAL_LIMIT_BYTES = 64 * 2**20
 FOLD_WAIT_MS = 500
+OWN_FOLDER = "var"
+"""A folder of this name beside a program of ours is ours."""
 _READING = "chatwatch_reading"
 _FILE = "chatwatch_file"
 _SERVER = "chatwatch_server"
@@ -99,18 +102,30 @@ def _parsed(url: str) -> URL:
         raise StoreError(f"the database address is not readable: {_SPELLINGS}") from None
 
 
+def _close_to_others(path: Path, make: bool) -> None:
+    """Let nobody but our user read a database: the folder too, where it is ours alone (made by us, or called var)."""
+    there = path.parent.exists()
+    if (make and not there) or (there and path.parent.name == OWN_FOLDER):
+        private_folder(path.parent)
+    for ending in ("", "-wal", "-shm"):  # SQLite gives its logs the rights of the file
+        keep_private(path.with_name(path.name + ending))
+
+
 def _sqlite(url: URL, read_only: bool, make: bool) -> Engine:
     path = url.database
     if not path or path == ":memory:":
         raise StoreError("a database in memory is lost with its process: name a file, as in sqlite:///var/chatwatch.db")
-    if make and not read_only:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if not read_only:
+        _close_to_others(Path(path), make)
     # A file that was there and is gone is never made anew: an empty one in its place would look like a first start.
     mode = "ro" if read_only else "rwc" if make else "rw"
 
     def connect() -> sqlite3.Connection:
         nonlocal mode
         address = f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
+        if mode == "rwc":
+            with suppress(OSError):
+                private_file(Path(path))
         connection = sqlite3.connect(
             address, uri=True, timeout=BUSY_TIMEOUT_MS / 1000, isolation_level=None, check_same_thread=False
         )
