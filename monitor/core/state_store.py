@@ -20,6 +20,7 @@ from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.health import ComponentHealth, component_health
 from monitor.core.components.registration import RegistrationState
+from monitor.core.doubt.sight import Sight, sight_of
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
 from monitor.core.maintenance import Maintenance, Window
 from monitor.core.model.alerting import Verdict, Why
@@ -28,6 +29,7 @@ from monitor.core.model.observations import Certificate, Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamReading
+from monitor.core.schedule import from_micros
 
 
 class Series:
@@ -58,6 +60,15 @@ class Series:
     @state.setter
     def state(self, state: ProbeState) -> None:
         self._state, self.calm = state, None
+
+    @property
+    def sight(self) -> Sight | None:
+        """What its newest look tells of our own side: of calm time without folding its looks for that."""
+        calm = self.calm
+        if calm is None or not calm.looks:
+            return sight_of(self._state)
+        at = from_micros(calm.at_us)
+        return Sight(at, Reason.OK, None, self._state.last_failed_at, at, at)
 
 
 @dataclass(slots=True)

@@ -131,7 +131,7 @@ class Unmade:
         self.gaps: list[Gap] = []
         self.told: dict[SeriesKey, Told] = {}
         """What is needed to draw, unless something is drawn."""
-        self.left_out = self.drawn = 0
+        self.looks = self.left_out = self.drawn = 0
         self._probes = {probe.id: probe for probe in catalogue.probes if not (probe.disabled or probe.witness)}
         self._changed, self._draw = frozenset(changed), draw
         self._rng = Random(draw.seed) if draw else Random(0)  # noqa: S311  chance, no secret
@@ -141,19 +141,24 @@ class Unmade:
 
     def through(self, looks: Iterable[PastLook]) -> Iterator[PastLook]:
         """Yield the looks, in the order of their ends."""
-        watched, waiting = self._watched, self._waiting
-        for look in looks:
-            while waiting and waiting[0][0] <= look[0]:
-                yield from self._made_up(*heapq.heappop(waiting))
-            series, result = look[1], look[4]
-            if result is None and series not in watched:
-                yield look  # nearly all of them
-                continue
-            if result is not None and self._draw is None and (result.reason is not Reason.OK or result.run.attempt > 1):
-                self.told.setdefault(series, Told()).add(result, look[3])
-            passed = self._followed(look)
-            if passed is not None:
-                yield passed
+        watched, waiting, number = self._watched, self._waiting, 0
+        try:
+            for number, look in enumerate(looks, 1):  # noqa: B007  counted, and told at the end
+                _, series, _, start, result = look
+                if waiting:
+                    while waiting and waiting[0][0] <= look[0]:
+                        yield from self._made_up(*heapq.heappop(waiting))
+                if result is None:
+                    if series not in watched:
+                        yield look  # nearly all of them
+                        continue
+                elif self._draw is None and (result.reason is not Reason.OK or result.run.attempt > 1):
+                    self.told.setdefault(series, Told()).add(result, start)
+                passed = self._followed(look)
+                if passed is not None:
+                    yield passed
+        finally:
+            self.looks += number
 
     def _followed(self, look: PastLook) -> PastLook | None:
         """Return a look as it is judged, if it is; what is suspected after it says which look is due."""

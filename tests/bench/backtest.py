@@ -6,15 +6,20 @@ import random
 import resource
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from sqlalchemy import Engine
 
 from monitor import flow
-from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Route, Service
+from monitor.cli.past.passes import Pass, run
+from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Probe, Route, Service
 from monitor.core.model.reasons import Reason
-from monitor.core.replay import fold, most_lag_s
+from monitor.core.replay import PastLook, fold, most_lag_s
+from monitor.core.review import pages, with_policies
 from monitor.core.schedule import micros as us
 from monitor.core.schedule import slot
 from monitor.store import reads
@@ -23,12 +28,15 @@ from monitor.store.reads.looks import series_names
 from monitor.store.results import raw
 from monitor.store.upgrade import migrate
 
+T = TypeVar("T")
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 PROBES, SERVICES, INTERVAL_S = 50, 10, 60
 BLIPS = 0.001
 """Share of looks that fail by themselves."""
 OUTAGES, OUTAGE_MINUTES = 20, (5, 180)
 """In ninety days, each of a whole service, and how long one lasts."""
+MOST_TWICE = 1_000_000
+"""With more looks than this one process is not waited for as well."""
 
 
 def catalogue() -> Catalogue:
@@ -76,23 +84,57 @@ def _outages(days: int) -> list[tuple[int, int, int]]:
     return found
 
 
+def sides(days: int) -> tuple[Pass, Pass]:
+    """Return the policy in force and one that looks at other moments, for every probe."""
+    known = catalogue()
+    tried = with_policies(known, {probe.id: Policy(shortest_outage_s=60.0) for probe in known.probes})
+    first = Pass(known, T0, T0 + timedelta(days=days))
+    return first, replace(first, catalogue=tried, changed=frozenset(probe.id for probe in known.probes))
+
+
 def main(quick: bool) -> None:
-    """Print what judging the recorded past once costs a look."""
-    days = 3 if quick else 90
+    """Print what a backtest costs: a look, both passes in one process and in two, and the quick way beside the long."""
+    days, part = (3, 0.5) if quick else (90, 3)
     with tempfile.TemporaryDirectory() as directory:
-        engine = open_engine(f"sqlite:///{Path(directory, 'bench.db')}")
+        url = f"sqlite:///{Path(directory, 'bench.db')}"
+        engine = open_engine(url)
         migrate(engine)
         looks = fill(engine, days)
-        cpu, wall = time.process_time(), time.perf_counter()
-        for _ in reads.past(engine, T0, T0 + timedelta(days=days), most_lag_s(catalogue())):
-            pass
-        print(f"read          {1e6 * (time.process_time() - cpu) / looks:6.2f} µs CPU a look")
-        cpu, wall = time.process_time(), time.perf_counter()
-        judge = fold(catalogue(), reads.past(engine, T0, T0 + timedelta(days=days), most_lag_s(catalogue())))
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+        read_s, _ = _cpu(lambda: sum(1 for _ in _past(engine, days)))
+        print(f"read          {1e6 * read_s / looks:6.2f} µs CPU a look")
+        long_s, long = _cpu(lambda: fold(catalogue(), _past(engine, part), quick=False))
+        quick_s, short = _cpu(lambda: fold(catalogue(), _past(engine, part)))
+        assert pages(long) == pages(short)
+        print(f"quick / long  {quick_s / long_s:6.2f} of the CPU for {part:g} days, the same pages")
         engine.dispose()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(
-        f"read, judged  {1e6 * cpu / looks:6.2f} µs CPU a look, {looks:,} in {cpu:.1f} s CPU, {wall:.1f} s by the wall"
-    )
-    print(f"{len(judge.fired)} alerts, {len(judge.store.incidents)} incidents; at most {peak:.0f} MB in this process")
+        _both(url, days, looks)
+
+
+def _both(url: str, days: int, looks: int) -> None:
+    """Print what both policies cost, in two processes and, on the same machine at the same time of day, in one."""
+    begun, before_s = time.perf_counter(), _children_s()
+    found = run(url, sides(days), 2, "")
+    apart_s, spent_s = time.perf_counter() - begun, _children_s() - before_s
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"two processes {1e6 * spent_s / looks / 2:6.2f} µs CPU a look and pass, {looks:,} looks twice")
+    print(f"              {spent_s:6.1f} s CPU, {apart_s:.1f} s by the wall; at most {peak:.0f} MB in each")
+    print(f"              {[len(side.pages) for side in found]} pages, {len(found[1].gaps)} gaps")
+    if looks < MOST_TWICE:
+        begun = time.perf_counter()
+        assert run(url, sides(days), 1, "") == found
+        print(f"two / one     {apart_s / (time.perf_counter() - begun):6.2f} of the time by the wall, the same result")
+
+
+def _past(engine: Engine, days: float) -> Iterator[PastLook]:
+    return reads.past(engine, T0, T0 + timedelta(days=days), most_lag_s(catalogue()))
+
+
+def _cpu(work: Callable[[], T]) -> tuple[float, T]:
+    begun = time.process_time()
+    result = work()
+    return time.process_time() - begun, result
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

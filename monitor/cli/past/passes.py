@@ -75,27 +75,15 @@ def judged(url: str, one: Pass, step: Callable[[int], None]) -> Judged:
 
     engine = open_engine(url, read_only=True)
     try:
-        counted = _Counted(reads.past(engine, one.since, one.until, most_lag_s(one.catalogue)))
+        looks = reads.past(engine, one.since, one.until, most_lag_s(one.catalogue))
         unmade = Unmade(one.catalogue, one.changed, one.draw)
-        judge = fold(one.catalogue, unmade.through(counted), seen)
+        judge = fold(one.catalogue, unmade.through(looks), seen)
     finally:
         engine.dispose()
     step(STEPS - told)
     unsure = {(gap.probe, gap.location) for gap in unmade.gaps}
     needed = {series: found for series, found in unmade.told.items() if series in unsure}
-    return Judged(pages(judge), counted.number, tuple(unmade.gaps), unmade.left_out, unmade.drawn, needed)
-
-
-class _Counted:
-    """Passes looks on and keeps how many there were."""
-
-    def __init__(self, looks: Iterator[Any]) -> None:
-        self._looks, self.number = looks, 0
-
-    def __iter__(self) -> Iterator[Any]:
-        for look in self._looks:
-            self.number += 1
-            yield look
+    return Judged(pages(judge), unmade.looks, tuple(unmade.gaps), unmade.left_out, unmade.drawn, needed)
 
 
 def run(url: str, passes: Sequence[Pass], processes: int, title: str) -> list[Judged]:

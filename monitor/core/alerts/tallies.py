@@ -24,17 +24,14 @@ class Counted:
     __slots__ = ("failures", "hours", "minutes")
 
     def __init__(self) -> None:
-        self.minutes: deque[list[int]] = deque()
-        self.hours: deque[list[int]] = deque()
+        self.minutes: deque[list[int]] = deque(maxlen=(FINE_S * SECOND_US + HOUR_US) // MINUTE_US + 2)
+        self.hours: deque[list[int]] = deque(maxlen=KEPT_US // HOUR_US + 2)
         self.failures: list[int] = []
         """Ticks of failed looks."""
 
     def add(self, tick_us: int, failed: bool) -> None:
         """Count a look by its tick."""
-        for buckets, size_us, kept_us in (
-            (self.minutes, MINUTE_US, FINE_S * SECOND_US + HOUR_US),
-            (self.hours, HOUR_US, KEPT_US),
-        ):
+        for buckets, size_us in ((self.minutes, MINUTE_US), (self.hours, HOUR_US)):
             start = tick_us - tick_us % size_us
             place = next((item for item in reversed(buckets) if item[0] <= start), None)
             if place is None or place[0] != start:
@@ -42,8 +39,6 @@ class Counted:
                 buckets.append(place)
             place[1] += 1
             place[2] += failed
-            while buckets[0][0] < start - kept_us:
-                buckets.popleft()
         if failed:
             self.failures.append(tick_us)
             if self.failures[0] < tick_us - 2 * KEPT_US:
@@ -63,16 +58,16 @@ class Counted:
 
     def may_burn(self, now_us: int, target: float, spans: Sequence[Span]) -> bool:
         """Say whether any rule may hold: failures are counted in whole hours, never too few, looks never too many."""
+        newest_us = self.failures[-MIN_FAILURES]
         return any(
-            self._may_exceed(rule.short_s, rule.burn * (1 - target), now_us, spans)
+            newest_us >= now_us - rule.short_s * SECOND_US - HOUR_US
+            and self._may_exceed(rule.short_s, rule.burn * (1 - target), now_us, spans)
             and self._may_exceed(rule.long_s, rule.burn * (1 - target), now_us, spans)
             for rule in RULES
         )
 
     def _may_exceed(self, length_s: int, threshold: float, now_us: int, spans: Sequence[Span]) -> bool:
         since = now_us - length_s * SECOND_US
-        if self.failures[-MIN_FAILURES] < since - HOUR_US:
-            return False
         first = bisect_left(self.failures, since - HOUR_US)
         failed = len(self.failures) - first
         if spans:

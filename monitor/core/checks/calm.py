@@ -74,12 +74,14 @@ def is_calm(before: ProbeState, after: ProbeState) -> bool:
 
 def later(state: ProbeState, looks: int, tick: datetime, at: datetime) -> ProbeState:
     """Return the state after so many plain looks on ticks of their own, the last on ``tick`` and begun at ``at``."""
-    slowness = state.slowness
+    slowness, fast = state.slowness, min(state.slowness.fast_in_a_row + looks, MASK_BITS)
+    if fast != slowness.fast_in_a_row:
+        slowness = replace(slowness, fast_in_a_row=fast)
     return replace(
         state,
         tick=tick,
         attempt=1,
-        slowness=replace(slowness, fast_in_a_row=min(slowness.fast_in_a_row + looks, MASK_BITS)),
+        slowness=slowness,
         good_tick=tick,
         good_in_a_row=min(state.good_in_a_row + looks, MASK_BITS),
         evidence_at=at,

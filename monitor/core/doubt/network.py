@@ -16,7 +16,7 @@ takes for ours and what it costs is measured by ``python -m tests.bench doubt``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -361,13 +361,6 @@ def found_ours(result: Result, why: Blindness) -> Result:
     look = result.observation
     saw = f"{result.reason}: {look.detail}" if look.detail else str(result.reason)
     return replace(result, observation=replace(look, reason=why.reason, detail=f"{why.why}; {saw}"[:300]))
-
-
-def sights_of(pairs: Iterable[tuple[str, ProbeState]]) -> Iterator[tuple[str, Sight]]:
-    """Yield what stored states tell, by id."""
-    for name, state in pairs:
-        if (sight := sight_of(state)) is not None:
-            yield name, sight
 
 
 def can_doubt(probe: Probe, catalogue: Catalogue) -> bool:

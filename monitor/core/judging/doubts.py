@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from monitor.core.catalogue import Index
 from monitor.core.components.health import is_fresh
 from monitor.core.doubt.keys import PAGE_AGE, Key, confirm_auth, has_another_key, key_of
-from monitor.core.doubt.network import Targets, found_ours, make_targets, question, shared, sights_of
-from monitor.core.doubt.sight import seen, sight_of
+from monitor.core.doubt.network import Targets, found_ours, make_targets, question, shared
+from monitor.core.doubt.sight import seen
 from monitor.core.model.depth import DOUBTED
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
@@ -26,12 +26,12 @@ class Doubts:
         """Turn a failure into UNKNOWN while the whole location fails alike, for it is our own side's; say why."""
         if result.reason not in DOUBTED:
             return result, ""
-        mine = seen(sight_of(series.state), result)
+        mine = seen(series.sight, result)
         ask = question(mine, series.probe.target) if mine is not None else None
         if mine is None or ask is None:
             return result, ""
         others = (other for other in self.store.at_location(series.location) if other is not series)
-        sights = dict(sights_of((other.probe.id, other.state) for other in others))
+        sights = {other.probe.id: sight for other in others if (sight := other.sight) is not None}
         why = shared(ask, sights | {series.probe.id: mine}, self.targets, at)
         if not why:
             return result, ""
