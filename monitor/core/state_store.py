@@ -8,7 +8,7 @@ Both hand out the same mutable rows.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -67,8 +67,8 @@ class Series:
         calm = self.calm
         if calm is None or not calm.looks:
             return sight_of(self._state)
-        at = from_micros(calm.at_us)
-        return Sight(at, Reason.OK, None, self._state.last_failed_at, at, at)
+        before, at = sight_of(self._state), from_micros(calm.at_us)
+        return replace(before, at=at, good_at=at, answered_at=at) if before is not None else None
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from random import Random
 import pytest
 
 from monitor.core.catalogue import Catalogue
+from monitor.core.doubt.sight import sight_of
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.replay import Judge, PastLook, fold
@@ -31,6 +32,8 @@ def test_random_cases_come_to_the_same_on_both_ways_and_the_quick_one_is_taken()
         quick, long = InMemory(), InMemory(quick=False)
         for step in steps:
             assert quick.take(step) == long.take(step)
+        series = quick.store.all_series.values()
+        assert [one.sight for one in series] == [sight_of(one.state) for one in series]
         assert differences(quick.findings(), long.findings()) == [], f"case {number}"
         assert long.evaluation.calm.taken == 0
         taken += quick.evaluation.calm.taken
