@@ -36,6 +36,7 @@ COMMANDS = {
     "maintenance": "commands",
     "user": "users",
     "quarantine": "past.quarantine",
+    "missed": "past.missing",
     "migrate": "past.keeping",
     "rebuild": "past.keeping",
     "backup": "past.keeping",

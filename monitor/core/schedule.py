@@ -45,6 +45,16 @@ def ticks_between(interval_s: int, slot_s: float, after: datetime, until: dateti
         tick += step
 
 
+def skipped(probe_id: str, interval_s: int, last: datetime, tick: datetime) -> tuple[datetime, datetime, int] | None:
+    """Return the first and the last tick strictly between two recorded ones, and how many there are; None for none."""
+    if (tick - last) / MICROSECOND < 1.5e6 * interval_s:  # nearly always; the exact answer costs a hash
+        return None
+    offset_s = slot(probe_id, interval_s)
+    count = count_between(interval_s, offset_s, last, tick - MICROSECOND)
+    first = next_tick(interval_s, offset_s, last)
+    return (first, first + timedelta(seconds=interval_s * (count - 1)), count) if count else None
+
+
 def count_between(interval_s: int, slot_s: float, after: datetime, until: datetime) -> int:
     """How many ticks :func:`ticks_between` would yield, without listing them."""
     step, offset = interval_s * 1_000_000, round(slot_s * 1_000_000)

@@ -20,6 +20,7 @@ from monitor.core.evaluation import Evaluation, Judged, ended
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.schedule import micros as us
+from monitor.core.schedule import skipped
 from monitor.flow.isolating import Unjudged, one_by_one, separated, services
 from monitor.flow.telling import News, news_of, tell, timed
 from monitor.logs import Event, Room
@@ -62,6 +63,8 @@ class Recorded:
     """Deliveries that became due."""
     blind: dict[str, str] = field(default_factory=dict)
     """Location → why its network failures were taken for our own; pass it on to :func:`monitor.flow.check_in`."""
+    skipped: int = 0
+    """Ticks that nobody came to and that are kept as a range, not as a result each."""
     news: list[News] = field(default_factory=list)
     """What happened to incidents and alerts, in order."""
     unjudged: dict[str, Unjudged] = field(default_factory=dict)
@@ -85,6 +88,7 @@ class Recorded:
         for probe, count in other.left_out.items():
             self.left_out[probe] = self.left_out.get(probe, 0) + count
         self.fenced += other.fenced
+        self.skipped += other.skipped
         self.rewound |= other.rewound
         self.changes += other.changes
         self.registration_changes += other.registration_changes
@@ -193,11 +197,13 @@ def _record_batch(
             if series.rewound:
                 done.rewound.add(series.probe.id)
                 series.rewound = False
+            before = series.state.tick
             judged = evaluation.on_look(result, now if backfill else None)
             if judged is None:
                 done.duplicates += 1
             else:
                 batch.add(judged, series)
+                done.skipped += batch.note_gap(series, before, result.run.tick)
         done.stored = batch.store_all()
         store.flush()
         done.take(store, evaluation)
@@ -213,6 +219,7 @@ class _Batch:
 
     store: SqlStore
     kept: list[tuple[Result, StoredSeries, bool, str]] = field(default_factory=list)
+    gaps: list[dict[str, int]] = field(default_factory=list)
 
     def add(self, judged: Judged, series: StoredSeries) -> None:
         """Take a look to be stored; evidence is kept when something changed or while it stays bad."""
@@ -225,9 +232,25 @@ class _Batch:
             series.evidence_kept = result.started_at
         self.kept.append((result, series, worth, raw.readings_digest(seen)))
 
+    def note_gap(self, series: StoredSeries, last: datetime | None, tick: datetime) -> int:
+        """Note the ticks between two neighbours that are recorded; returns how many there are.
+
+        Whatever left them out (a long absence of which the newest are written out, a clock that jumped ahead, a queue
+        that was full), they are counted here, once and for ever.
+        """
+        probe = series.probe
+        found = skipped(probe.id, probe.interval_s, last, tick) if last is not None else None
+        if found is None:
+            return 0
+        first, latest, ticks = found
+        self.gaps.append({"series": series.id, "from_us": us(first), "until_us": us(latest), "ticks": ticks})
+        return ticks
+
     def store_all(self) -> int:
         """Append everything in one go; returns how many rows there were."""
         connection = self.store.connection
+        if self.gaps:
+            raw.keep_gaps(connection, self.gaps)
         if not self.kept:
             return 0
         words = raw.Words(connection, raw.words_of(item[0] for item in self.kept))

@@ -14,6 +14,7 @@ from monitor.config.settled import Settled
 from monitor.core.catalogue import service_of
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
+from monitor.core.model.reasons import Reason
 from monitor.flow.record import Recorded
 from monitor.logs import Event, Room
 from monitor.recorder import quarantine
@@ -185,6 +186,8 @@ class Judging:
                 yield Recorded(unjudged={name: flow.Unjudged(tuple(some), words) for name, some in services.items()})
 
     def _count(self, done: Recorded) -> None:
+        if done.skipped:
+            self._counters.missed.labels(str(Reason.NOT_RUNNING)).inc(done.skipped)
         if done.left_out:
             self.leave_out(done.left_out)
         if done.fenced:

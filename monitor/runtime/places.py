@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import time
 from pathlib import Path
+from threading import Event
 
 from monitor.clock import monotonic
 from monitor.store.connection.engine import file_named
@@ -27,11 +27,11 @@ def spool_home(database: str) -> Path:
 
 def in_use(spool: Path, patience_s: float) -> bool:
     """Say whether another worker has a spool, and keeps it for so long; one that was told to end, or killed, may go."""
-    end_s = monotonic() + patience_s
+    end_s, pause = monotonic() + patience_s, Event()
     while not _is_free(spool / "lock"):
         if monotonic() > end_s:
             return True
-        time.sleep(0.1)
+        pause.wait(0.1)
     return False
 
 

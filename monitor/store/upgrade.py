@@ -6,7 +6,7 @@ from sqlalchemy import Engine, inspect, text
 
 from monitor.store.connection.engine import reading
 
-HEAD = "0006"
+HEAD = "0007"
 """The schema version this program was written for: the newest migration's."""
 
 

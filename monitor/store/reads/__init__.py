@@ -4,6 +4,7 @@
 """
 
 from monitor.store.reads.alerting import alert, alerts, audit, loudness, probes, silences
+from monitor.store.reads.gaps import missed
 from monitor.store.reads.looks import latency, results
 from monitor.store.reads.page import catalogue, published_at, snapshot
 from monitor.store.reads.past import about, past
@@ -21,6 +22,7 @@ __all__ = [
     "incidents",
     "latency",
     "loudness",
+    "missed",
     "past",
     "probes",
     "published_at",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, text
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
@@ -26,7 +26,7 @@ from monitor.store.results import tables
 from monitor.store.results.tables import table
 
 RESULT, WORD, EVIDENCE = table(tables.Result), table(tables.Word), table(tables.Evidence)
-READING, CERTIFICATE = table(tables.Reading), table(tables.Certificate)
+READING, CERTIFICATE, GAP = table(tables.Reading), table(tables.Certificate), table(tables.Gap)
 COLUMNS = tuple(column.name for column in RESULT.columns)
 _INSERT = str(insert(RESULT).compile(dialect=sqlite_dialect()))
 REASONS: Mapping[int, Reason] = {reason.code: reason for reason in Reason}
@@ -220,6 +220,15 @@ def settled_id(connection: Connection) -> int:
     if is_postgresql(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPENDING})
     return connection.scalar(select(func.max(RESULT.c.id))) or 0
+
+
+def keep_gaps(connection: Connection, rows: Sequence[Mapping[str, int]]) -> None:
+    """Keep ranges of ticks that nobody came to; one that begins where a kept one does is the same one, seen again."""
+    for row in rows:
+        where = (GAP.c.series == row["series"], GAP.c.from_us == row["from_us"])
+        changes = {name: row[name] for name in ("until_us", "ticks")}
+        if not connection.execute(update(GAP).where(*where).values(changes)).rowcount:
+            connection.execute(insert(GAP).values(row))
 
 
 def append(connection: Connection, rows: Sequence[tuple[int | None, ...]]) -> None:

@@ -95,6 +95,15 @@ class Result(SQLModel, table=True):
     fingerprint: int | None = None
 
 
+class Gap(SQLModel, table=True):
+    """Ticks of a series that nobody came to and that have no result each: the first, the last, and how many."""
+
+    series: int = Field(primary_key=True)
+    from_us: int = Field(primary_key=True, sa_type=BigInteger)
+    until_us: int = us()
+    ticks: int = us()
+
+
 class Word(SQLModel, table=True):
     """Words that repeat in results (addresses, model names), so that a result holds integers only."""
 
