@@ -82,12 +82,25 @@ def tell(error: ConfigError) -> None:
 
 
 def open_database(*, read_only: bool = False) -> Any:
-    """Return the engine of the database that the environment names, brought up to date unless only read."""
+    """Return the engine of the database that the environment names, brought up to date unless only read.
+
+    An empty one is not begun where a worker had one before: the worker waits for a restore, and would take it.
+    """
+    from monitor.recorder.durability.marker import Marker, MissingError
+    from monitor.runtime.places import spool_home
     from monitor.store.connection.engine import open_engine
     from monitor.store.upgrade import migrate
+    from monitor.text.lexicon import lexicon
+    from monitor.text.messages import worded
 
-    engine = open_engine(database_url(), read_only=read_only)
+    url = database_url()
+    engine = open_engine(url, read_only=read_only)
     if not read_only:
+        try:
+            for folder in spool_home(url).glob("*"):
+                Marker(folder, engine).refuse_missing()
+        except MissingError as error:
+            raise Failure(f"the database is gone: {worded(str(error), lexicon())}") from None
         migrate(engine)
     return engine
 

@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 from sqlalchemy import text
 
 from monitor import clock
+from monitor.cli import chatwatch
 from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import next_tick, slot
 from monitor.recorder.durability.marker import Marker, MissingError
@@ -221,3 +223,23 @@ def test_a_server_whose_database_was_made_anew_is_waited_for_as_well(postgres_se
     other.refuse_missing()
     for one in (engine, beside):
         one.dispose()
+
+
+@pytest.mark.parametrize("words", [["migrate"], ["user", "add", "alice"]])
+def test_no_command_begins_an_empty_database_where_a_worker_had_one(words: list[str], tmp_path: Path) -> None:
+    used(tmp_path)
+    vanish(tmp_path / "test.db")
+
+    def run() -> Result:
+        typed = "correct horse battery\ncorrect horse battery\n"
+        return CliRunner().invoke(chatwatch, words, input=typed, env={"CHATWATCH_DATABASE": url(tmp_path)})
+
+    refused, note = run(), tmp_path / "spool" / "local" / "database"
+    assert refused.exit_code == 1
+    assert refused.stderr.splitlines()[-1] == (
+        "chatwatch: the database is gone: run chatwatch restore BACKUP with the newest backup,"
+        f" or remove {note} to begin an empty database"
+    )
+    assert not (tmp_path / "test.db").exists()
+    note.unlink()
+    assert run().exit_code == 0
