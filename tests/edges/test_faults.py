@@ -1,4 +1,4 @@
-"""The fault catalogue: every row has somebody who plays it."""
+"""The fault catalogue: every row has somebody who plays it, and its table is that of the run."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def test_a_line_of_tests_holds_only_if_all_of_them_passed() -> None:
     assert proofs.told(proof, good) == Told("a fault", None, "nothing", "by itself", "at once")
     bad = proofs.told(proof, good | {"edges/test_c.py": "failure: no"})
     assert (bad.kept, bad.recovered) == (False, "edges/test_c.py: failure: no")
+    partly = proofs.told(proof, good | {"edges/test_c.py": proofs.LEFT_OUT})
+    assert (partly.lost, partly.recovered) == ("", proofs.LEFT_OUT), "what was not played claims nothing"
 
 
 @pytest.mark.parametrize(
@@ -62,6 +64,7 @@ def test_what_became_of_a_test_is_read_from_the_report(test: str, expected: str)
         ("tests.edges.test_e", "test_b"): ["skipped: no server"],
     }
     assert proofs.outcome(test, cases) == expected
+    assert proofs.outcome(test, {}, proofs.LEFT_OUT) == proofs.LEFT_OUT
 
 
 def test_a_row_that_is_not_in_the_catalogue_is_refused() -> None:
@@ -78,3 +81,9 @@ def test_two_rows_play_on_a_running_worker(capsys: pytest.CaptureFixture[str]) -
     assert [line[1] for line in told] == ["3 bytes of a promised 100", "3 environments"]
     assert "as service.protocol" in told[0][2]
     assert told[0][3].startswith("nothing")
+
+
+def test_the_document_names_every_row() -> None:
+    text = (ROOT / "docs" / "faults.md").read_text()
+    found = [int(number) for number in re.findall(r"^\| (\d+) ", text, re.MULTILINE)]
+    assert sorted(set(found)) == list(range(1, 73))

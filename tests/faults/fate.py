@@ -38,12 +38,12 @@ from monitor.runtime.places import quarantine_home, spool_directory
 from monitor.simulator.play import serve
 from monitor.simulator.vendor import Vendor
 from monitor.store import reads
-from monitor.store.backup import backup, restore
+from monitor.store.backup import restore
 from monitor.store.connection.engine import open_engine
 from monitor.store.reads.views import IncidentView
 from monitor.wire import Wire
 from tests.doors.running import KEY
-from tests.faults.plugs import HARMS
+from tests.faults.plugs import HARMS, copied
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 EVERY = timedelta(minutes=15)
@@ -166,6 +166,7 @@ async def keep_house(recorder: Recorder, step: int) -> None:
     await _tried("delivery", recorder, recorder.dispatcher.step)
     if step % 4 == 0:
         await _tried("roll_up", recorder, recorder.roll_up)
+        await _tried("snapshot", recorder, recorder.look_around)
 
 
 async def vendors_fate(month: Month) -> None:
@@ -200,14 +201,14 @@ async def our_fate(month: Month, recorder: Recorder) -> Recorder:
     if month.ours and month.ours[-1].end > now - EVERY:
         await _mend(month, recorder, month.ours[-1], over=True)
         return recorder
-    if month.rng.random() > 1 / 40 or now < T0 + HOUR:
+    if month.rng.random() > 1 / 40 or now < T0 + HOUR or recorder.guard.lost:
         return recorder
     kinds = [fault for fault, _ in HARMS] + ["worker away", "machine asleep", "own network lost", "receiver away"]
     fault = kinds[len(month.ours) % len(kinds)] if len(month.ours) < len(kinds) else month.rng.choice(kinds)
     length = EVERY * month.rng.randint(2, 20)
     month.ours.append(Struck(fault, "", now, now + length))
     if harm := dict(HARMS).get(fault):
-        await asyncio.to_thread(_copied, recorder, month.file.with_name("older.db"))
+        await asyncio.to_thread(copied, month.url, month.file.with_name("older.db"))
         harm(month.file)
     elif fault == "worker away":
         await recorder.close()
@@ -225,11 +226,6 @@ async def our_fate(month: Month, recorder: Recorder) -> Recorder:
     else:
         await month.receiver.refuse()
     return recorder
-
-
-def _copied(recorder: Recorder, older: Path) -> None:
-    older.unlink(missing_ok=True)
-    backup(recorder.engine, older)
 
 
 async def _mend(month: Month, recorder: Recorder, stroke: Struck, *, over: bool) -> None:

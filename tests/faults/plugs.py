@@ -60,7 +60,7 @@ async def lying(home: Path, quick: bool) -> AsyncIterator[Told]:
 
 async def _lied(on: Stage, file: Path, fault: str, harm: Callable[[Path], None]) -> Told:
     older = file.with_name("older.db")
-    await asyncio.to_thread(_copied, on.running.database, older)
+    await asyncio.to_thread(copied, on.running.database, older)
     await asyncio.sleep(6)  # a sign of life and a few results that the backup lacks
     since = clock.now()
     await asyncio.to_thread(harm, file)
@@ -87,7 +87,8 @@ async def _lied(on: Stage, file: Path, fault: str, harm: Callable[[Path], None])
     )
 
 
-def _copied(database: str, older: Path) -> None:
+def copied(database: str, older: Path) -> None:
+    """Make a backup where the one before lay."""
     older.unlink(missing_ok=True)
     engine = open_engine(database)
     backup(engine, older)

@@ -14,6 +14,7 @@ from tests.faults.rows import Proof, Told
 
 LIMIT_S = 1800.0
 PASSED = ""
+LEFT_OUT = "left out of a quick run"
 
 
 def place(test: str) -> tuple[str, str]:
@@ -22,12 +23,16 @@ def place(test: str) -> tuple[str, str]:
     return "tests." + file.removesuffix(".py").replace("/", "."), name
 
 
-async def run(tests: Collection[str]) -> dict[str, str]:
-    """Run tests in one process and return what became of each: :data:`PASSED`, or why not."""
+async def run(tests: Collection[str], quick: bool) -> dict[str, str]:
+    """Run tests in one process and return what became of each: :data:`PASSED`, or why not.
+
+    A quick run leaves out those that take more than a second.
+    """
     with tempfile.TemporaryDirectory() as home:
         report = Path(home) / "report.xml"
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}"),
+            *(("-m", "not slow") if quick else ()),
             *(f"tests/{test}" for test in sorted(set(tests))),
             cwd=ROOT,
             stdout=asyncio.subprocess.DEVNULL,
@@ -41,7 +46,7 @@ async def run(tests: Collection[str]) -> dict[str, str]:
         if not report.exists():
             return dict.fromkeys(tests, "the tests could not be run")
         cases = read(ElementTree.parse(report).getroot())
-    return {test: outcome(test, cases) for test in tests}
+    return {test: outcome(test, cases, LEFT_OUT if quick else "not found") for test in tests}
 
 
 def read(report: ElementTree.Element) -> dict[tuple[str, str], list[str]]:
@@ -57,7 +62,7 @@ def read(report: ElementTree.Element) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def outcome(test: str, cases: Mapping[tuple[str, str], Collection[str]]) -> str:
+def outcome(test: str, cases: Mapping[tuple[str, str], Collection[str]], otherwise: str = "not found") -> str:
     """Return what became of one test, or of all tests of a file or class."""
     module, name = place(test)
     mine = [
@@ -67,13 +72,15 @@ def outcome(test: str, cases: Mapping[tuple[str, str], Collection[str]]) -> str:
         if (where, which) == (module, name) or (where == f"{module}.{name}") or (not name and where == module)
     ]
     if not mine:
-        return "not found"
+        return otherwise
     return next((told for told in mine if told), PASSED)
 
 
 def told(proof: Proof, outcomes: Mapping[str, str]) -> Told:
-    """Return the line of a proof; a quick run plays its first test alone."""
-    bad = [f"{test}: {outcomes[test]}" for test in proof.tests if outcomes.get(test)]
-    if bad:
+    """Return the line of a proof."""
+    became = {test: outcomes[test] for test in proof.tests}
+    if bad := [f"{test}: {why}" for test, why in became.items() if why not in (PASSED, LEFT_OUT)]:
         return Told(proof.fault, None, "", "; ".join(bad), kept=False)
+    if LEFT_OUT in became.values():
+        return Told(proof.fault, None, "", LEFT_OUT)
     return Told(proof.fault, None, proof.lost, proof.recovered, proof.noticed)

@@ -49,8 +49,8 @@ services:
         component: api
         kind: chat
         interval: 2s
-        timeout: 1s
-        options: {{base_url: "{url}/v1", model: simulated, key: "${{SIM_KEY}}", stall_s: 300ms}}
+        timeout: 1500ms
+        options: {{base_url: "{url}/v1", model: simulated, key: "${{SIM_KEY}}", stall_s: 600ms}}
 """
 CHANNEL = """\
 channels: {{hook: {{kind: webhook, url: "${{SIM_HOOK}}"}}}}
@@ -151,6 +151,7 @@ async def until(found: Callable[[], Awaitable[Found | None]], what: str, limit_s
 async def stage(home: Path, *, prefix: Sequence[str] = (), database: str = "") -> AsyncIterator[Stage]:
     """Run a worker and both vendors for the time of the block, and settle."""
     async with serve() as vendor, serve() as quiet:
+        vendor.set("", ttft_s=0.05, spread=0.0)
         probes = PROBES + QUIET_SERVICE.replace("OTHER", quiet.url) + CHANNEL
         async with worker(home, vendor.url, probes=probes, prefix=prefix, database=database) as running:
             played = Stage(running, vendor, quiet)

@@ -58,7 +58,9 @@ async def played(on: Stage, one: Strike) -> Told:
     lost = tally(stored, on.config, since, calm)
     _as_it_should_be(one, met, [r for r in stored if r.run.probe == "other-page" and since <= r.started_at <= calm])
     told = one.warns or met.reason
-    return Told(one.fault, noticed_s, str(lost), f"at the next look, {recovered_s:.1f} s", f"as {told}")
+    return Told(
+        one.fault, noticed_s, str(lost), f"by itself, good again {recovered_s:.1f} s after its end", f"as {told}"
+    )
 
 
 def _as_it_should_be(one: Strike, met: Result, others: Sequence[Result]) -> None:

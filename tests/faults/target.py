@@ -259,7 +259,7 @@ ROWS = (
                 strike(
                     "an error after 200", "midstream_error", Reason.MIDSTREAM_ERROR, Reason.OVERLOADED, probe="chat"
                 ),
-                strike("one event of 8 MB", "big_event", Reason.TOO_LARGE, probe="chat"),
+                strike("one event of 2 MB", "big_event", Reason.TOO_LARGE, probe="chat", size_mb=2),
             ),
         ),
     ),
