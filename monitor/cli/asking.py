@@ -16,6 +16,7 @@ import click
 
 from monitor import clock
 from monitor.cli.common import Failure, example, loaded, number, tell, with_config, with_location
+from monitor.cli.costing import costs
 from monitor.config.faults import ConfigError, did_you_mean
 from monitor.config.load import Config, load
 from monitor.core.catalogue import Catalogue, Probe, Service
@@ -49,6 +50,7 @@ def _check_json(path: Path) -> None:
     probes: list[dict[str, Any]] = []
     unverified: list[dict[str, str]] = []
     sources: list[dict[str, str]] = []
+    keeps: list[dict[str, Any]] = []
     try:
         config = load(path, os.environ)
     except ConfigError as error:
@@ -58,7 +60,8 @@ def _check_json(path: Path) -> None:
     else:
         probes = [_probe_row(probe) for probe in config.catalogue.probes]
         unverified, sources = _facts(config.unverified), _facts(config.sources)
-    told = {"faults": faults, "probes": probes, "unverified": unverified, "sources": sources}
+        keeps = [{"name": one.name, "kept_s": one.kept_s or None, "bytes": one.bytes_full} for one in costs(config)]
+    told = {"faults": faults, "probes": probes, "unverified": unverified, "sources": sources, "keeps": keeps}
     click.echo(json.dumps(told, indent=2))
     if faults:
         raise click.exceptions.Exit(1)
@@ -114,6 +117,9 @@ def _table(config: Config, expand: bool) -> None:
 
 
 def _remarks(config: Config) -> None:
+    click.echo("Kept on disk, on SQLite:")
+    for cost in costs(config):
+        _folded(str(cost), 2)
     for channel in config.channels.values():
         if channel.disabled:
             click.secho(f"channel {channel.id} is switched off: {worded(channel.disabled, lexicon())}", fg="yellow")

@@ -12,11 +12,11 @@ from monitor.channels import KINDS as CHANNEL_KINDS
 from monitor.channels.base import address_fault
 from monitor.config.build import Builder
 from monitor.config.faults import Code, ConfigError, Fault, Faults, did_you_mean
-from monitor.config.models import Document, Listen, RouteEntry
+from monitor.config.models import Document, KeepEntry, Listen, RouteEntry
 from monitor.config.networks import network_fault
 from monitor.config.planned import planned
 from monitor.config.secrets import Secrets
-from monitor.config.settled import Channel, Settings, Settled
+from monitor.config.settled import Channel, Keeping, Settings, Settled
 from monitor.config.take import rest_of, take
 from monitor.config.yamltree import Path_, Tree, read
 from monitor.core.catalogue import Catalogue, Policy, Route
@@ -164,6 +164,7 @@ def _routes(
 
 def _settings(document: Document, tree: Tree, faults: Faults, location: str | None) -> Settings:
     listen = take(Listen, document.listen, tree, ("listen",), faults) or Listen()
+    kept = take(KeepEntry, document.keep, tree, ("keep",), faults) or KeepEntry()
     doors = listen.model_dump()
     for door, address in doors.items():
         other = next(name for name in doors if doors[name] == address)
@@ -187,6 +188,7 @@ def _settings(document: Document, tree: Tree, faults: Faults, location: str | No
         label=document.label,
         allow_networks=document.allow_networks,
         ca_file=document.ca_file,
+        keep=Keeping(kept.looks, kept.evidence, kept.incidents, kept.audit),
         **doors,
     )
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, create_model
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 
-from monitor.config.settled import Settings
+from monitor.config.settled import DAY_S, FOR_EVER, Keeping, Settings
 from monitor.core.catalogue import ComponentKind, Policy, Publishing
 from monitor.core.checks.former import FORMER, modern
 from monitor.core.model.alerting import Severity
+from monitor.core.scenario.durations import seconds
 from monitor.probes.base import Seconds, host_of
 from monitor.text.lexicon import Language
 
 HIGHEST_PORT = 65535
+FOREVER = "forever"
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e]+$")]
 
@@ -55,6 +57,29 @@ class Listen(Entry):
     console: Address = Settings().console
 
 
+def _kept(least_days: int) -> Any:
+    """Return the type of a time that something is kept for: a duration of so many days at least, or ``forever``."""
+
+    def read(value: Any) -> float:
+        if value == FOREVER:
+            return FOR_EVER
+        found = seconds(value)
+        if found < least_days * DAY_S:
+            raise ValueError(f"at least {least_days}d, or {FOREVER}: pages and figures read that far back")
+        return found
+
+    return Annotated[float, BeforeValidator(read)]
+
+
+class KeepEntry(Entry):
+    """How long what was recorded is kept."""
+
+    looks: _kept(2) = Keeping().looks_s  # type: ignore[valid-type]  # made for this field
+    evidence: _kept(1) = Keeping().evidence_s  # type: ignore[valid-type]  # the same
+    incidents: _kept(100) = Keeping().incidents_s  # type: ignore[valid-type]  # the same
+    audit: _kept(30) = Keeping().audit_s  # type: ignore[valid-type]  # the same
+
+
 class Document(Entry):
     """The top of the file. Lists and mappings below it are checked level by level."""
 
@@ -63,6 +88,7 @@ class Document(Entry):
     allow_networks: tuple[str, ...] = ()
     ca_file: str | None = None
     listen: dict[str, Any] = {}
+    keep: dict[str, Any] = {}
     policies: dict[Slug, Any] = {}
     services: list[Any] = []
     controls: list[Any] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from pydantic import BaseModel
 
@@ -22,6 +23,28 @@ class Channel:
     kind: str
     options: BaseModel | None
     disabled: str = ""
+
+
+DAY_S = 86_400.0
+FOR_EVER = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long what was recorded is kept, in seconds; :data:`FOR_EVER` has no end."""
+
+    looks_s: float = 90 * DAY_S
+    evidence_s: float = 30 * DAY_S
+    """What was seen at looks that belong to no incident; that of an incident stays as long as the incident."""
+    incidents_s: float = FOR_EVER
+    """Resolved incidents and alerts, with all that was said and sent about them."""
+    audit_s: float = FOR_EVER
+
+    def ages(self) -> dict[str, timedelta | None]:
+        """Return what :func:`monitor.flow.prune` takes: the age of each, None for what is kept for ever."""
+        named = {"results": self.looks_s, "evidence": self.evidence_s, "incidents": self.incidents_s}
+        kept = named | {"audit": self.audit_s}
+        return {name: None if age_s == FOR_EVER else timedelta(seconds=age_s) for name, age_s in kept.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +62,7 @@ class Settings:
     web: str = "127.0.0.1:8500"
     live: str = "127.0.0.1:8501"
     console: str = "127.0.0.1:8502"
+    keep: Keeping = Keeping()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,20 @@ from typing import Any
 
 from sqlalchemy import Engine, MetaData, Table, delete, func, select, text
 
+from monitor.core.model.alerting import AlertState
 from monitor.core.schedule import micros as us
+from monitor.store import tables
 from monitor.store.codec import DAY
 from monitor.store.connection.engine import begin, is_postgresql, reading
 from monitor.store.results import raw
 from monitor.store.results.partitions import partition_name
 from monitor.store.results.rolling import HOUR, MINUTE, mark
+from monitor.store.tables import table
 
 STEP = 5_000
 """Raw results per transaction."""
+STEP_WHOLE = 100
+"""Incidents or alerts per transaction, each with all that belongs to it."""
 STEP_SMALL = 2_000
 """Rows of other tables, which hold texts."""
 LOCK_WAIT = "2s"
@@ -28,23 +33,31 @@ def prune(
     engine: Engine,
     now: datetime,
     *,
-    results: timedelta = timedelta(days=90),
+    results: timedelta | None = timedelta(days=90),
     minutes: timedelta = timedelta(days=2),
     hours: timedelta = timedelta(days=400),
-    evidence: timedelta = timedelta(days=30),
+    evidence: timedelta | None = timedelta(days=30),
+    incidents: timedelta | None = None,
+    audit: timedelta | None = None,
     rest: Callable[[], object] = lambda: None,
     steps: int | None = None,
 ) -> int:
     """Delete what is older than its retention; returns how many raw results were deleted.
 
     Each step is a transaction of its own. ``rest`` is called after each: whoever waits for the database comes first.
-    At most ``steps`` of them are made for each table. Day buckets, spans, incidents, alerts and the audit are kept for
-    ever; evidence as long as its incident.
+    At most ``steps`` of them are made for each table. What has no age is kept for ever, and so are day buckets, spans
+    and ranges of missed ticks; evidence stays as long as its incident.
     """
-    gone = _run(_old_results(engine, us(now - results)), rest, steps)
+    gone = 0 if results is None else _run(_old_results(engine, us(now - results)), rest, steps)
     for level, age in ((MINUTE, minutes), (HOUR, hours)):
         _run(_old_buckets(engine, level, us(now - age)), rest, steps)
-    _run(_old_evidence(engine, us(now - evidence)), rest, steps)
+    if evidence is not None:
+        _run(_old_evidence(engine, us(now - evidence)), rest, steps)
+    if incidents is not None:
+        _run(_old_incidents(engine, us(now - incidents)), rest, steps)
+        _run(_old_alerts(engine, us(now - incidents)), rest, steps)
+    if audit is not None:
+        _run(_old_audit(engine, us(now - audit)), rest, steps)
     return gone
 
 
@@ -119,6 +132,46 @@ def _old_evidence(engine: Engine, limit_us: int) -> Iterator[int]:
             old = select(evidence.result_id).where(evidence.at_us < limit_us, evidence.incident == "")
             chosen = old.order_by(evidence.at_us).limit(STEP_SMALL)
             gone = connection.execute(delete(raw.EVIDENCE).where(evidence.result_id.in_(chosen))).rowcount
+        yield gone
+        if gone < STEP_SMALL:
+            return
+
+
+def _old_incidents(engine: Engine, limit_us: int) -> Iterator[int]:
+    """Delete resolved incidents, each whole: its events and what it held of evidence go with it."""
+    incident, event = table(tables.Incident), table(tables.IncidentEvent)
+    while True:
+        with begin(engine) as connection:
+            old = select(incident.c.id).where(incident.c.resolved_us < limit_us).order_by(incident.c.resolved_us)
+            ids = connection.scalars(old.limit(STEP_WHOLE)).all()
+            for where in (raw.EVIDENCE.c.incident, event.c.incident, incident.c.id):
+                connection.execute(delete(where.table).where(where.in_(ids)))
+        yield len(ids)
+        if len(ids) < STEP_WHOLE:
+            return
+
+
+def _old_alerts(engine: Engine, limit_us: int) -> Iterator[int]:
+    """Delete resolved alerts, each with its history, decisions, deliveries and verdict."""
+    alert = table(tables.Alert)
+    beside = [table(one).c.alert for one in (tables.AlertEvent, tables.Decision, tables.Outbox, tables.Judgement)]
+    while True:
+        with begin(engine) as connection:
+            over = (alert.c.state == AlertState.RESOLVED.value, alert.c.resolved_us < limit_us)
+            ids = connection.scalars(select(alert.c.id).where(*over).order_by(alert.c.id).limit(STEP_WHOLE)).all()
+            for where in (*beside, alert.c.id):
+                connection.execute(delete(where.table).where(where.in_(ids)))
+        yield len(ids)
+        if len(ids) < STEP_WHOLE:
+            return
+
+
+def _old_audit(engine: Engine, limit_us: int) -> Iterator[int]:
+    audit = table(tables.Audit)
+    while True:
+        with begin(engine) as connection:
+            chosen = select(audit.c.id).where(audit.c.at_us < limit_us).order_by(audit.c.at_us).limit(STEP_SMALL)
+            gone = connection.execute(delete(audit).where(audit.c.id.in_(chosen))).rowcount
         yield gone
         if gone < STEP_SMALL:
             return

@@ -428,7 +428,8 @@ class Recorder:
 
     async def prune(self) -> None:
         """Let go of what is past its keeping time."""
-        await self.aside(flow.prune, self.engine, clock.now(), rest=self._rest, steps=PRUNE_STEPS)
+        ages = self.config.settings.keep.ages()
+        await self.aside(flow.prune, self.engine, clock.now(), rest=self._rest, steps=PRUNE_STEPS, **ages)
         await self.aside(give_back)
 
     def _rest(self) -> None:
