@@ -9,16 +9,8 @@ from datetime import datetime, timedelta
 from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.doubt.clock import WRONG
 from monitor.core.doubt.lookout import Lookout
-from monitor.core.doubt.network import (
-    SEES,
-    Blindness,
-    Targets,
-    answered_for,
-    found_ours,
-    make_targets,
-    question,
-    shared,
-)
+from monitor.core.doubt.network import Targets, answered_for, make_targets, question, shared
+from monitor.core.doubt.sight import SEES, Blindness, found_ours
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from monitor.core.doubt.network import SEES, Targets, blindness
-from monitor.core.doubt.sight import Sight, seen
+from monitor.core.doubt.network import Targets, blindness
+from monitor.core.doubt.sight import SEES, Sight, seen
 from monitor.core.model.depth import DOUBTED
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome

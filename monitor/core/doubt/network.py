@@ -26,7 +26,7 @@ from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.checks.probe_state import ProbeState, withdrawn
 from monitor.core.checks.suspicion import CALM
 from monitor.core.doubt.independence import CONTROL, groups
-from monitor.core.doubt.sight import STEADY, Sight, sight_of
+from monitor.core.doubt.sight import SEES, STEADY, Blindness, Sight, sight_of
 from monitor.core.model.depth import DOUBTED, OURS, Depth, Reach, by_address, needed, passes
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
@@ -59,20 +59,6 @@ class Targets:
 def make_targets(catalogue: Catalogue) -> Targets:
     """Return the probes of a catalogue that are not switched off."""
     return Targets({probe.id: probe for probe in catalogue.probes if not probe.disabled}, groups(catalogue))
-
-
-@dataclass(frozen=True, slots=True)
-class Blindness:
-    """Why a location is blind, in words, and as the reason of its looks."""
-
-    why: str = ""
-    reason: Reason = Reason.NETWORK
-
-    def __bool__(self) -> bool:
-        return bool(self.why)
-
-
-SEES = Blindness()
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,9 +287,40 @@ def clear(
     ask = question(sight, probe.target) if sight is not None else None
     if state.network_worked_at is not None or start is None or ask is None:
         return state
-    seen_here = ((name, sight_of(other)) for name, other in here)
+    seen_here = [(name, sight_of(other)) for name, other in here]
+    began = min(start, state.suspicion.began_at or start)
+    if _others_waver(replace(ask, since=max(began, now - STEADY)), probe.id, seen_here, targets, now):
+        return state
     at = answered_for(replace(ask, since=start), probe.id, seen_here, targets, now)
     return replace(state, network_worked_at=at) if at is not None else state
+
+
+def _others_waver(ask: Question, asker: str, here: Here, targets: Targets, now: datetime) -> bool:
+    """Say whether what is independent of a failing target contradicts itself since a moment, as a full line makes it.
+
+    Such a line lets some looks through: who happens to get through proves nothing. So more targets must have worked
+    than failed, or one all the time for two of its intervals; and not most of them by turns.
+    """
+    own, telling, wavering = targets.group.get(asker, ""), set[str](), set[str]()
+    failed, worked, since = set[str](), set[str](), ask.since or now
+    for name, sight in here:
+        probe = targets.probes.get(name)
+        if probe is None or sight is None or targets.group[name] == own or not ask.could_answer(probe):
+            continue
+        if not sight.is_fresh(probe, now):
+            continue
+        group = targets.group[name]
+        telling.add(group)
+        has_failed = any(at is not None and at >= since for at in (sight.failed_at, sight.ours_at))
+        has_worked = sight.good_at is not None and sight.good_at >= since
+        if has_failed:
+            failed.add(group)
+            wavering |= {group} if has_worked else set()
+        elif has_worked:
+            worked.add(group)
+            if sight.good_at is not None and sight.good_at - since >= timedelta(seconds=2 * probe.interval_s):
+                return False
+    return 2 * len(wavering) > len(telling) or (ask.gate is Depth.ANSWERED and len(failed) > len(worked - failed))
 
 
 def forget(
@@ -354,13 +371,6 @@ def _was_shared(ask: Question, until: datetime, others: Iterable[tuple[Probe, Pr
             when is not None and ask.since <= when <= until for when in (sight.failed_at, state.ours_at)
         )
     return failed
-
-
-def found_ours(result: Result, why: Blindness) -> Result:
-    """Return a look that failed because of our own side: it is no evidence, and says what was seen."""
-    look = result.observation
-    saw = f"{result.reason}: {look.detail}" if look.detail else str(result.reason)
-    return replace(result, observation=replace(look, reason=why.reason, detail=f"{why.why}; {saw}"[:300]))
 
 
 def can_doubt(probe: Probe, catalogue: Catalogue) -> bool:

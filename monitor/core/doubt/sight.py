@@ -1,8 +1,11 @@
-"""What one probe at one location tells of our own side: how far its newest look got, and since when it fails."""
+"""What one probe at one location tells of our own side: how far its newest look got, and since when it fails.
+
+And what is said of a location that is blind, and of its looks.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Probe
@@ -102,3 +105,24 @@ def seen(before: Sight | None, result: Result) -> Sight | None:
     if reason in OURS:
         ours = at
     return Sight(at, reason, since, failed, good, answered, ours_at=ours)
+
+
+@dataclass(frozen=True, slots=True)
+class Blindness:
+    """Why a location is blind, in words, and as the reason of its looks."""
+
+    why: str = ""
+    reason: Reason = Reason.NETWORK
+
+    def __bool__(self) -> bool:
+        return bool(self.why)
+
+
+SEES = Blindness()
+
+
+def found_ours(result: Result, why: Blindness) -> Result:
+    """Return a look that failed because of our own side: it is no evidence, and says what was seen."""
+    look = result.observation
+    saw = f"{result.reason}: {look.detail}" if look.detail else str(result.reason)
+    return replace(result, observation=replace(look, reason=why.reason, detail=f"{why.why}; {saw}"[:300]))

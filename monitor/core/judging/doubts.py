@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from monitor.core.catalogue import Index
 from monitor.core.components.health import is_fresh
 from monitor.core.doubt.keys import PAGE_AGE, Key, confirm_auth, has_another_key, key_of
-from monitor.core.doubt.network import Targets, found_ours, make_targets, question, shared
-from monitor.core.doubt.sight import seen
+from monitor.core.doubt.network import Targets, make_targets, question, shared
+from monitor.core.doubt.sight import found_ours, seen
 from monitor.core.model.depth import DOUBTED
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
