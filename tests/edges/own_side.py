@@ -64,7 +64,7 @@ class Vendor:
         await read_head(reader)
         self.asked += 1
         if self.down:
-            writer.write(page("503 Service Unavailable", "upstream connect error"))
+            writer.write(page("503 Service Unavailable", BODY.format("Nobody")))
         else:
             writer.write(page("200 OK", BODY.format(self.name)))
 
@@ -233,7 +233,6 @@ class Full(Way):
             while left > 0 and (piece := await theirs.read(min(left, 500))):
                 left -= len(piece)
                 ours.write(piece)
-                await asyncio.sleep(0.02)
             if self._count % 3:
                 await asyncio.sleep(60)
 

@@ -31,7 +31,7 @@ from monitor.wire import Wire
 from monitor.wire.resolve import Resolver
 from tests.edges.driven import WALL
 
-SWEEP_EVERY_S = 15.0
+SWEEP_EVERY_S = 20.0
 NEWS_AFTER_S = 0.1
 
 
