@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from random import Random
 
 from tests.judgement.steps import Step, joined
-from tests.judgement.stories import drawn, outages, readings, whose, workers_and_people
+from tests.judgement.stories import drawn, outages, readings, workers_and_people, yours_or_ours
 from tests.judgement.stories.stage import Stage
 from tests.judgement.stories.telling import STORIES
 
-TOLD_IN = (outages, readings, workers_and_people, drawn, whose)
+TOLD_IN = (outages, readings, workers_and_people, drawn, yours_or_ours)
 """Modules whose stories are told: importing one puts its stories into the list."""
 NUMBERS = 2**32 - 1
 
