@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from monitor.core.schedule import next_tick, slot
 from monitor.recorder.recorder import Recorder
 from monitor.recorder.scrape import not_ready
 from monitor.store.backup import backup, restore
+from monitor.store.connection.engine import AWAY
 from monitor.store.proof import Fault
 from tests.edges.flowing import CATALOGUE, look
 from tests.edges.test_recorder import alive, batch, recording, stored
@@ -159,6 +161,51 @@ def test_a_file_that_lost_its_name_is_saved_whole_beside_it_and_the_log_says_whe
     held = restore(rescued, url, replace=True)
     assert held is not None
     assert held.results == 2
+
+
+@pytest.mark.parametrize("harm", [vanish, swap, swap_for_an_older_copy])
+@pytest.mark.parametrize("noticed_by", ["look", "sign of life", "proof"])
+def test_what_is_saved_is_whole_whoever_comes_upon_the_loss_first_and_at_every_loss_anew(
+    harm: Callable[[Path], None], noticed_by: str, tmp_path: Path
+) -> None:
+    """A writer that opened the other file would take the lost one's log for its own, and empty it."""
+    start, url = clock.now() - timedelta(minutes=10), f"sqlite:///{tmp_path / 'test.db'}"
+    saved: list[int] = []
+    looks = count()
+
+    async def looked(recorder: Recorder) -> None:
+        number = next(looks)
+        await recorder.on_frame(batch(number, look("oa-api", start + timedelta(seconds=number))))
+
+    async def play(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        for _ in range(2):
+            await recorder.open()
+            await recorder.replay()
+            for _ in range(4):
+                await looked(recorder)
+                await recorder.sign_of_life()
+                await recorder.guard.step()
+            (tmp_path / "older.db").unlink(missing_ok=True)
+            backup(recorder.engine, tmp_path / "older.db")
+            await looked(recorder)
+            harm(tmp_path / "test.db")
+            if noticed_by == "look":
+                await looked(recorder)
+            elif noticed_by == "sign of life":
+                with pytest.raises(AWAY):
+                    await recorder.sign_of_life()
+            else:
+                await recorder.guard.step()
+            assert recorder.guard.rescued is not None
+            held = restore(recorder.guard.rescued, url, replace=True)
+            saved.append(held.results if held else 0)
+            await recorder.guard.step()
+            assert recorder.guard.adopted.is_set()
+            recorder.guard.adopted.clear()
+
+    recording(tmp_path, play)
+    assert saved == [5, 11 if noticed_by == "look" else 10]
 
 
 def test_what_was_proven_leaves_the_spool_and_what_was_not_is_stored_again_by_the_next_process(tmp_path: Path) -> None:

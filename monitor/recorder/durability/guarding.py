@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -55,7 +56,7 @@ class Guard:
         self.lost = False
         self.opened: Callable[[], bool] = lambda: False
         self.on_loss: Callable[[], None] = lambda: None
-        self._expected = Expected(engine)
+        self._expected = Expected(engine, self.path)
         self._marker = Marker(spool.directory, engine)
         self._thread = ThreadPoolExecutor(1, "proof")
         self._signed: tuple[str, int] | None = None
@@ -193,21 +194,24 @@ class Guard:
     def _lose(self, fault: Fault) -> None:
         self.lost, self._seen.kept = True, Kept.DISK
         self.on_loss()
-        count = self._spool.unprove()
+        waiting = self._spool.unprove()
         self._seen.spooled = len(self._spool)
         if fault in (Fault.VANISHED, Fault.SWAPPED):
             self._rescue()
             self._part_from_log()
         self._drop_anchor()
         self._engine.dispose()
-        if count:
-            log.info(Event.SPOOL_BEGAN, "%d results that the database had taken wait on disk again", count, count=count)
+        if waiting:
+            text = "%d results that the database had taken wait on disk again"
+            log.info(Event.SPOOL_BEGAN, text, waiting, count=waiting)
 
     def _rescue(self) -> None:
         """Copy the file that lost its name while we still have it open: it holds everything."""
         if self._anchor is None or self.path is None:
             return
-        rescued = self.path.with_name(f"{self.path.name}.rescued-{clock.now():%Y%m%dT%H%M%S}")
+        name = f"{self.path.name}.rescued-{clock.now():%Y%m%dT%H%M%S}"
+        names = (name + (f"-{number}" if number else "") for number in count())
+        rescued = next(path for path in map(self.path.with_name, names) if not path.exists())
         with suppress(sqlite3.Error, OSError):
             self._anchor.execute("VACUUM INTO ?", (str(rescued),))
             rescued.chmod(0o600)
@@ -249,13 +253,13 @@ class Guard:
 
     def _moved(self) -> None:
         """Store again, on the server that answers now, what the one before may not have passed on."""
-        count = self._spool.unprove()
+        again = self._spool.unprove()
         self._seen.spooled = len(self._spool)
         self._expected.forget()
         text = (
             "Another database server answers, or it was restarted: %d results are stored again, in case it lacks them"
         )
-        log.warning(Event.STORE_MOVED, text, count, count=count)
+        log.warning(Event.STORE_MOVED, text, again, count=again)
 
     def _drop_anchor(self) -> None:
         if self._anchor is not None:

@@ -50,12 +50,30 @@ def follow_server(engine: Engine) -> None:
 
 
 class Expected:
-    """Lets an engine reach one store only: the first that answers, and after :meth:`forget` the next."""
+    """Lets an engine reach one store only: the first that answers, and after :meth:`forget` the next.
 
-    def __init__(self, engine: Engine) -> None:
+    Another file under the name of ours is not even opened: SQLite would read the log of ours as its own and fold it
+    into that file, and what the log held would be gone for whoever still has ours open.
+    """
+
+    def __init__(self, engine: Engine, path: Path | None) -> None:
         self._lock = threading.Lock()
+        self._path = path
         self.store: str | None = None
         event.listen(engine, "checkout", self._check)
+        if path is not None:
+            event.listen(engine, "checkout", self._before, insert=True)
+            event.listen(engine, "connect", self._before, insert=True)
+
+    def _before(self, connection: Any, _record: Any, _proxy: Any = None) -> None:
+        """Refuse before anything is read; a new connection of SQLite opens its file at its first statement."""
+        assert self._path is not None
+        with self._lock:
+            if self.store is None or file_identity(self._path) == self.store:
+                return
+        if _proxy is None:
+            connection.close()
+        raise StoreChangedError("the database is another file now")
 
     def forget(self) -> None:
         """Take whatever answers next."""
