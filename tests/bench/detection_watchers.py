@@ -110,6 +110,9 @@ class Ours:
         """Look as the prober does and judge as the recorder does; ticks of which nothing is kept are passed over."""
         probe, interval_s = self.probe, self.interval_s
         state, pace, red, tick_s = new_probe_state(probe.id, "local"), pacing.START, False, first_s
+        # Before that all was well, for no outage is stated to begin before anybody looked.
+        before_s = first_s - 100 * interval_s
+        state, pace, _ = self._look(state, pace, before_s, before_s, 1, failed=False)
         while tick_s < until_s:
             surely = False
             if state.suspicion is CALM and not red:

@@ -28,7 +28,7 @@ DOWN_EVERY_S = 120.0
 """A probe that is down is looked at this often at least."""
 FEWEST_POINTS = 2.4
 """The limit is never lower than this many failures."""
-PAID_FAILURE, PAID_UP = 9, 2.2
+PAID_FAILURE, PAID_UP = 9, 2.7
 """Points of a failed question at most, and how many times as many good ones end an outage: what is paid for is asked
 again less often."""
 EAGER_PAGES = 10_000.0
