@@ -33,6 +33,8 @@ from monitor.probes.base import Options
 MOST_PROBES = 20_000
 OURSELVES = Service("chatwatch", "Chatwatch's own network", public=False)
 CONTROLS = Component("chatwatch/controls", "chatwatch", "Control targets", public=False)
+KEY_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+"""Headers in which vendors take their keys."""
 _WORST = {"degraded": Health.DEGRADED, "partial": Health.PARTIAL, "major": Health.MAJOR}
 _OVERRIDES = ("id", "name", "url", "status_page", "public", "policy")
 
@@ -262,10 +264,12 @@ class Builder:
 
     def key_name(self, options: Options) -> str:
         """Return a name that tells which probes share a key, and nothing else of it; empty without a key."""
-        key = getattr(options, "key", None)
-        if not isinstance(key, SecretStr) or not key.get_secret_value():
-            return ""
-        return self.key_names.setdefault(key.get_secret_value(), f"key {len(self.key_names) + 1}")
+        held = getattr(options, "key", None)
+        if not isinstance(held, SecretStr):  # a look at a list of models names its key in a header
+            headers: Mapping[str, SecretStr] = getattr(options, "secret_headers", None) or {}
+            held = next((value for name, value in headers.items() if name.lower() in KEY_HEADERS), None)
+        key = held.get_secret_value().strip().removeprefix("Bearer ").strip() if held is not None else ""
+        return self.key_names.setdefault(key, f"key {len(self.key_names) + 1}") if key else ""
 
     def options(self, entry: ProbeEntry, scope: Scope, path: Path_) -> tuple[Options | None, str]:
         """Return the options of a probe's kind, and which secrets are missing."""

@@ -19,7 +19,7 @@ from monitor.config.secrets import Secrets
 from monitor.config.settled import Channel, Keeping, Settings, Settled
 from monitor.config.take import rest_of, take
 from monitor.config.yamltree import Path_, Tree, read
-from monitor.core.catalogue import Catalogue, Policy, Route
+from monitor.core.catalogue import Catalogue, Policy, Route, share_out
 from monitor.probes.base import Options as ProbeOptions
 from monitor.probes.base import secrets_of
 
@@ -85,7 +85,7 @@ def load(path: Path, environ: Mapping[str, str], location: str | None = None) ->
     work = planned(document.maintenance, tree, faults, services, builder)
     if faults.found:
         raise ConfigError(faults.found)
-    parts = tuple(builder.service_list), tuple(builder.component_list), tuple(builder.probe_list)
+    parts = tuple(builder.service_list), tuple(builder.component_list), share_out(builder.probe_list)
     catalogue = Catalogue(*parts, routes, planned=work)
     known = _versioned(catalogue, builder.looks)
     facts = dict(builder.unverified), dict(builder.named), dict(builder.sources), tuple(builder.hints)

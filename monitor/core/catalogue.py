@@ -5,7 +5,8 @@ Options of a probe kind (URLs, headers, secrets) are not here; only the prober e
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -61,7 +62,7 @@ class Policy:
     """The thresholds of the rules. Every field is printed on the method page with its unit."""
 
     false_pages_per_year: float = 0.5
-    """Pages a year that are tolerated at one probe while the service works and 1 % of all looks fail by chance."""
+    """Pages a year that are tolerated at one component while the service works and 1 % of all looks fail by chance."""
     shortest_outage_s: float = 35.0
     """An outage shorter than this pages nobody; a longer one is found this much later."""
     failure_ratio: float = 0.10
@@ -131,6 +132,8 @@ class Probe:
     """True if it asks a model, which costs tokens."""
     tells_registration: bool = False
     """True if it tells who can sign up."""
+    sharing: int = 1
+    """How many probes of its component may page: they share the false pages that are tolerated (:func:`share_out`)."""
     proves: Proof = Proof.EDGE
     """What a good look of it has seen at work; see :func:`monitor.core.components.health.component_health`."""
 
@@ -240,6 +243,23 @@ def make_index(catalogue: Catalogue) -> Index:
         if not probe.witness:
             policies.setdefault(index.service_of(probe), probe.policy)
     return replace(index, policies=policies)
+
+
+def share_out(probes: Iterable[Probe]) -> tuple[Probe, ...]:
+    """Return probes with the number of those that share the false pages which are tolerated at their component.
+
+    Two that see the same work find its outages sooner than one; without this they would page falsely twice as often.
+    """
+    listed = tuple(probes)
+    paging = Counter(probe.component for probe in listed if _may_page(probe))
+    return tuple(
+        replace(probe, sharing=max(1, paging[probe.component])) if _may_page(probe) else probe for probe in listed
+    )
+
+
+def _may_page(probe: Probe) -> bool:
+    silent = probe.witness or probe.control or probe.disabled
+    return not silent and probe.impact_when_down.severity >= Health.PARTIAL.severity
 
 
 def series_in_order(catalogue: Catalogue) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ A stream is a :class:`Line`: how likely a look fails, by time. Everything that a
 
 from __future__ import annotations
 
+import heapq
 import math
 import random
 from bisect import bisect_right
@@ -193,6 +194,41 @@ class Peer:
             tick_s += self.interval_s * max(1, math.ceil((at_s + LOOK_S - tick_s) / self.interval_s))
 
 
+@dataclass(frozen=True)
+class Team:
+    """Several of our probes at one component, evenly apart: it is down while one of them is."""
+
+    name: str
+    members: tuple[Ours, ...]
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds from tick to tick of the first."""
+        return self.members[0].interval_s
+
+    def watch(self, line: Line, rng: random.Random, first_s: float, until_s: float) -> Iterator[Said]:
+        """Look with each by its own chance, and say when the first is down and the last is up again."""
+        streams = []
+        for place, member in enumerate(self.members):
+            own_s = (first_s + place * self.interval_s / len(self.members)) % member.interval_s
+            streams.append(member.watch(line, random.Random(rng.random()), own_s, until_s))
+        red = 0
+        for said in heapq.merge(*streams, key=lambda one: one.at_s):
+            red += 1 if said.down else -1
+            if red == int(said.down):
+                yield said
+
+
+TWO_CHATS = tuple(
+    Ours(name, Probe(name, "vendor/api", "chat", 300, 60.0, asks_model=True, sharing=2)) for name in ("one", "other")
+)
+TEAMS = (
+    Team("chatwatch, two chats", TWO_CHATS),
+    Team(
+        "chatwatch, chat and list of models",
+        (TWO_CHATS[0], Ours("models", Probe("models", "vendor/api", "http", 60, 10.0, sharing=2))),
+    ),
+)
 OURS = (
     Ours("chatwatch", Probe("web", "vendor/web", "http", 60, 10.0)),
     Ours("chatwatch 10 s", Probe("web", "vendor/web", "http", 60, 10.0, policy=Policy(shortest_outage_s=10.0))),
@@ -206,4 +242,4 @@ PEERS = (
     Peer("Route 53, 3 of 3", 30, 3, 3, up=3),
     Peer("CloudWatch, 3 of 5", 60, 3, 5, up=3),
 )
-WATCHERS: tuple[Watcher, ...] = (*OURS, *PEERS)
+WATCHERS: tuple[Watcher, ...] = (*OURS, *TEAMS, *PEERS)

@@ -69,6 +69,15 @@ def test_a_paid_probe_asks_no_more_than_thirty_questions_more_a_day() -> None:
     assert cost_of(rule).false_pages_per_year <= 0.5
 
 
+@pytest.mark.parametrize("sharing", [2, 3])
+def test_probes_of_one_component_together_keep_to_the_false_pages_that_are_tolerated_there(sharing: int) -> None:
+    alone = probe(interval_s=300, asks_model=True)
+    shared = rule_of(replace(alone, sharing=sharing))
+    assert shared.limit > rule_of(alone).limit
+    assert sharing * cost_of(shared).false_pages_per_year <= 0.5
+    assert shared.fewest_failures <= rule_of(alone).fewest_failures + 1
+
+
 @given(
     st.sampled_from([10, 30, 60, 300, 3600]),
     st.sampled_from([0.02, 0.05, 0.1, 0.15, 0.45]),

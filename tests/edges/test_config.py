@@ -52,6 +52,44 @@ def only(tmp_path: Path, text: str | bytes, code: Code, line: int, **named: Any)
     return found[0]
 
 
+SHARED_KEY = """
+services:
+  - id: shop
+    name: Shop
+    components: [{id: api, name: API}, {id: web, name: Web}]
+    probes:
+      - {id: chat, component: api, kind: chat, interval: 5m, timeout: 60s,
+         options: {base_url: "https://api.shop.example/v1", model: m, key: "${KEY}"}}
+      - {id: models, component: api, kind: http,
+         options: {url: "https://api.shop.example/v1/models", secret_headers: {Authorization: "Bearer ${KEY}"}}}
+      - {id: edge, component: api, kind: http, worst: degraded, options: {url: "https://api.shop.example/"}}
+      - {id: second, component: api, kind: chat, interval: 5m, timeout: 60s,
+         options: {base_url: "https://api.shop.example/v1", model: m, key: "${OTHER}"}}
+      - {id: page, component: web, kind: http, options: {url: "https://shop.example/"}}
+"""
+
+
+def test_a_list_of_models_read_with_the_key_of_a_question_is_no_second_key(tmp_path: Path) -> None:
+    probes = {
+        probe.id: probe
+        for probe in read(tmp_path, SHARED_KEY, {"KEY": "k-123456", "OTHER": "k-987654"}).catalogue.probes
+    }
+    assert probes["shop-chat"].key == probes["shop-models"].key == "key 1"
+    assert probes["shop-second"].key == "key 2"
+    assert probes["shop-page"].key == ""
+
+
+def test_probes_that_may_page_for_one_component_share_the_false_pages_that_are_tolerated(tmp_path: Path) -> None:
+    probes = read(tmp_path, SHARED_KEY, {"KEY": "k-123456"}).catalogue.probes
+    assert {probe.id: probe.sharing for probe in probes if not probe.control} == {
+        "shop-chat": 2,
+        "shop-models": 2,
+        "shop-edge": 1,  # degraded pages nobody
+        "shop-second": 1,  # switched off without its key
+        "shop-page": 1,
+    }
+
+
 def test_a_sound_file_becomes_a_catalogue_and_the_options_of_its_probes(tmp_path: Path) -> None:
     config = read(tmp_path, GOOD)
     page, chat = config.catalogue.probes

@@ -10,7 +10,7 @@ from monitor.core.checks.sequential import cost_of, rule_of
 from tests.bench import detection, detection_figures
 from tests.bench.detection import Size, rows
 from tests.bench.detection_figures import BLIP_S, MONTH_S, bursts, delays, mean, per_year, quantile, share
-from tests.bench.detection_watchers import LOOK_S, OURS, PEERS, Line, Ours, Peer, next_failure
+from tests.bench.detection_watchers import LOOK_S, OURS, PEERS, TEAMS, Line, Ours, Peer, Team, next_failure
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,21 @@ def test_our_rule_pages_falsely_as_often_as_its_exact_chain_says() -> None:
     assert found.low <= exact <= found.high
 
 
+@pytest.mark.parametrize("team", TEAMS, ids=lambda team: team.name)
+def test_a_team_finds_a_partial_outage_sooner_than_its_first_alone(team: Team) -> None:
+    alone, together = delays(team.members[0], 0.25, range(200)), delays(team, 0.25, range(200))
+    assert fmean(together) < 0.75 * fmean(alone)
+
+
+def test_a_team_is_down_from_the_first_that_is_until_the_last_is_up() -> None:
+    team = TEAMS[0]
+    line = Line(0.0, [(3600.0, 7200.0, 1.0)])
+    said = list(team.watch(line, random.Random(2), 10.0, 4 * 3600.0))
+    assert [one.down for one in said] == [True, False]
+    assert 3635 <= said[0].at_s <= 3600 + 150 + 36 + 10
+    assert said[1].at_s > 7200 + 240  # 24 good questions of each, ten seconds apart
+
+
 def test_ticks_are_passed_over_by_chance_and_never_across_an_outage() -> None:
     rng, line = random.Random(1), Line(0.05)
     gaps = [next_failure(line, rng, 0.0, 60.0) for _ in range(4000)]
@@ -84,7 +99,7 @@ def test_a_months_bursts_are_the_same_for_all_and_apart() -> None:
 
 def test_every_rule_has_a_row_with_the_figures_and_their_intervals() -> None:
     found = rows(Size({0.001: 1, 0.01: 1, 0.02: 1}, 1, 10, 2))
-    assert [row["rule"] for row in found] == [watcher.name for watcher in (*OURS, *PEERS)]
+    assert [row["rule"] for row in found] == [watcher.name for watcher in (*OURS, *TEAMS, *PEERS)]
     assert found[0]["rule"] == "chatwatch"
     plain = {"burst_pages_per_year", "hard_mean_s", "hard_p95_s", "partial_p50_min", "partial_p95_min"}
     for row in found:

@@ -79,9 +79,10 @@ class Cost:
 def rule_of(probe: Probe) -> Rule:
     """Return the numbers of a probe; the same settings are worked out once."""
     policy = probe.policy
+    pages = policy.false_pages_per_year
     return _rule(
         policy.failure_ratio,
-        policy.false_pages_per_year,
+        pages if pages >= EAGER_PAGES else pages / probe.sharing,
         policy.shortest_outage_s,
         policy.early_looks,
         float(probe.interval_s),

@@ -26,6 +26,7 @@ from monitor.core.catalogue import (
     Route,
     Service,
     service_of,
+    share_out,
 )
 from monitor.core.checks.former import FORMER, modern
 from monitor.core.model.alerting import Severity
@@ -103,7 +104,7 @@ def looks(text: str) -> Iterator[tuple[str, ...]]:
 def catalogue(scenario: Mapping[str, Any]) -> Catalogue:
     """Return the catalogue that a scenario describes; services and components follow from its probes."""
     defaults = scenario.get("policy", {})
-    probes = tuple(_probe(id_, options, defaults) for id_, options in scenario["probes"].items())
+    probes = share_out(_probe(id_, options, defaults) for id_, options in scenario["probes"].items())
     described = scenario.get("components", {})
     names = dict.fromkeys([*(probe.component for probe in probes), *described])
     components = tuple(
