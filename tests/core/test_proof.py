@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from monitor.core.catalogue import Proof
+from monitor.core.catalogue import Probe, Proof
 from monitor.core.components.health import ComponentHealth, component_health
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
@@ -70,6 +70,38 @@ def test_a_second_key_that_works_is_proof_enough() -> None:
     second = replace(ASKS, id="other")
     pairs = [(EDGE, state("o*41", EDGE)), (ASKS, state("o*20 a*21", ASKS)), (second, state("o*41", second))]
     assert component_health(pairs, at(LATE_S + 1)).health is Health.OPERATIONAL
+
+
+KEYED = replace(ASKS, key="ours")
+LISTS = replace(probe("models", interval_s=30), key="ours")
+REFUSED_AT_S = 30 * 39
+"""The list of models is refused at the last but one of 41 ticks, and looked at again until it is believed."""
+
+
+def told_by_list(question: str, asks: Probe = KEYED) -> ComponentHealth:
+    """Judge 70 s after the list of models found the key refused; ``question`` is what the question saw until now."""
+    lists = state("o*39 a*3", LISTS)
+    return component_health(
+        [(EDGE, state("o*42", EDGE)), (LISTS, lists), (asks, state(question, asks))], at(LATE_S + 40)
+    )
+
+
+def test_what_a_key_showed_before_another_probe_found_it_refused_says_nothing_of_now() -> None:
+    told = told_by_list("o*39")
+    assert (told.health, told.reason, told.since) == (Health.UNKNOWN, Reason.AUTH, at(REFUSED_AT_S))
+
+
+def test_a_key_that_answers_a_question_after_a_list_refused_it_works() -> None:
+    assert told_by_list("o*42").health is Health.OPERATIONAL
+
+
+def test_a_list_refused_with_another_key_or_one_without_a_name_takes_nothing_back() -> None:
+    for key in ("theirs", ""):
+        assert told_by_list("o*39", replace(KEYED, key=key)).health is Health.OPERATIONAL
+
+
+def test_known_trouble_outlives_the_key() -> None:
+    assert told_by_list("o*33 x*6").health is Health.MAJOR
 
 
 def test_a_question_that_is_switched_off_or_a_witness_is_none() -> None:

@@ -154,7 +154,7 @@ def own_trouble(
         return tuple(Condition(rule, service, component, False, scope=probe) for rule in ACCOUNT_RULE.values())
     rule = ACCOUNT_RULE.get(reason.scope)
     passes = reason in TRANSIENT and not 0 < LASTING.get(reason, 0) <= unclear
-    passes |= reason is Reason.AUTH and key is Key.TRUSTED
+    passes |= reason is Reason.AUTH and key in (Key.TRUSTED, Key.TOLD)
     if rule is None or passes or reason.value.startswith("missed"):
         return ()
     facts = {"reason": reason.value, "detail": detail, "probe": probe}

@@ -8,13 +8,13 @@ The fresh locations of a probe vote, the worst probe decides. The states that th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks.probe_state import ProbeState
-from monitor.core.doubt.keys import is_refused
+from monitor.core.doubt.keys import is_refused, refused_keys
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health
@@ -90,7 +90,11 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
             by_probe.setdefault(probe.id, []).append((probe, state))
     if not by_probe:
         return UNSEEN
-    judged = [(pairs[0][0], *_probe_health(pairs[0][0], [s for _, s in pairs], now)) for pairs in by_probe.values()]
+    refused = refused_keys((pair for pairs in by_probe.values() for pair in pairs), now)
+    judged = [
+        (pairs[0][0], *_overtaken(pairs[0][0], *_probe_health(pairs[0][0], [s for _, s in pairs], now), refused))
+        for pairs in by_probe.values()
+    ]
     verdicts = [(verdict, holds) for _, verdict, holds in judged]
     known = [verdict for verdict, _ in verdicts if verdict.health is not Health.UNKNOWN]
     worst = max(known, key=lambda verdict: (verdict.health.severity, verdict.regional is False), default=None)
@@ -128,6 +132,16 @@ def _unproven(judged: Sequence[tuple[Probe, ComponentHealth, bool]], now: dateti
         return None
     looked = [verdict for verdict in deep if verdict.observed_at is not None]
     return max(looked, key=lambda verdict: verdict.observed_at or now, default=deep[0])
+
+
+def _overtaken(
+    probe: Probe, verdict: ComponentHealth, holds: bool, refused: Mapping[str, datetime]
+) -> tuple[ComponentHealth, bool]:
+    """Return unknown where a probe was good with a key that another probe has found refused since."""
+    since = refused.get(probe.key)
+    if since is None or verdict.health.severity or verdict.observed_at is None or verdict.observed_at >= since:
+        return verdict, holds
+    return ComponentHealth(Health.UNKNOWN, since, Reason.AUTH, observed_at=verdict.observed_at), holds
 
 
 def _probe_health(probe: Probe, states: Sequence[ProbeState], now: datetime) -> tuple[ComponentHealth, bool]:

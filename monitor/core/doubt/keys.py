@@ -46,16 +46,23 @@ class Key(StrEnum):
     """It worked within the hour, and was not refused for long enough to believe it."""
     SPARE = "spare"
     """It worked, is refused for long enough, and another probe of its component still sees as much."""
+    TOLD = "told"
+    """Another probe found the same key refused before it, and tells the operator."""
     ONLY = "only"
     """It worked, is refused for long enough, and nothing else sees what it saw."""
 
 
-def key_of(state: ProbeState, now: datetime, *, seen_otherwise: bool) -> Key:
-    """Say what is known of the key of a probe whose newest look found it refused."""
+def key_of(state: ProbeState, now: datetime, *, seen_otherwise: bool, told: bool = False) -> Key:
+    """Say what is known of the key of a probe whose newest look found it refused.
+
+    ``seen_otherwise`` says whether another probe sees as much now, ``told`` whether one with the same key tells of it.
+    """
     if not refusals(state):
         return Key.NEW
     if not is_refused(state, now):
         return Key.TRUSTED
+    if told:
+        return Key.TOLD
     return Key.SPARE if seen_otherwise else Key.ONLY
 
 
@@ -86,6 +93,15 @@ def speaks_of_trouble(seen: Observation) -> bool:
 def has_another_key(probe: Probe, other: Probe) -> bool:
     """Say whether two probes are not known to share a key: one key that is revoked is refused wherever it is used."""
     return probe.id != other.id and not (probe.key and probe.key == other.key)
+
+
+def refused_keys(probes: Iterable[tuple[Probe, ProbeState]], now: datetime) -> dict[str, datetime]:
+    """Return the keys that are refused by now wherever they are used, and since when. Without a name none is known."""
+    found: dict[str, datetime] = {}
+    for probe, state in probes:
+        if probe.key and state.key_refused_at is not None and is_refused(state, now):
+            found[probe.key] = min(state.key_refused_at, found.get(probe.key, state.key_refused_at))
+    return found
 
 
 def refusals(state: ProbeState) -> int:

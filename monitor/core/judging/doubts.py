@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Index
 from monitor.core.components.health import is_fresh
-from monitor.core.doubt.keys import PAGE_AGE, Key, confirm_auth, has_another_key, key_of
+from monitor.core.doubt.keys import PAGE_AGE, Key, confirm_auth, has_another_key, is_refused, key_of
 from monitor.core.doubt.network import Targets, make_targets, question, shared
 from monitor.core.doubt.sight import found_ours, seen
 from monitor.core.model.depth import DOUBTED
@@ -66,13 +66,26 @@ class Doubts:
         """Say what is known of the key that a look found refused."""
         if result.reason is not Reason.AUTH:
             return Key.NEW
-        mine, at = series.probe, result.started_at + timedelta(seconds=result.duration_s)
-        otherwise = any(
-            other.probe.component == mine.component
-            and other.probe.proves.depth >= mine.proves.depth
-            and not (other.probe.witness or other.probe.control or other.probe.disabled)
-            and is_fresh(other.probe, other.state, at)
+        mine, since = series.probe, series.state.key_refused_at
+        at = result.started_at + timedelta(seconds=result.duration_s)
+        beside = [
+            other
             for other in self.store.peers(self.store.index.service_of(mine))
-            if other.probe.id != mine.id
+            if other.probe.component == mine.component
+            and other.probe.id != mine.id
+            and not (other.probe.witness or other.probe.control or other.probe.disabled)
+        ]
+        alike = [other for other in beside if not has_another_key(mine, other.probe)]
+        depth = max(probe.proves.depth for probe in (mine, *(other.probe for other in alike)))  # what the key can see
+        otherwise = any(
+            other.probe.proves.depth >= depth
+            and is_fresh(other.probe, other.state, at)
+            and (other not in alike or _is_after(other.state.evidence_at, since))
+            for other in beside
         )
-        return key_of(series.state, at, seen_otherwise=otherwise)
+        told = any(is_refused(other.state, at) and _is_after(since, other.state.key_refused_at) for other in alike)
+        return key_of(series.state, at, seen_otherwise=otherwise, told=told)
+
+
+def _is_after(at: datetime | None, other: datetime | None) -> bool:
+    return at is not None and other is not None and at > other
