@@ -148,6 +148,17 @@ def test_a_relapse_while_monitored_and_a_reopening_soon_after() -> None:
     assert late.id != resolved().id
 
 
+def test_another_component_that_fails_soon_after_is_an_incident_of_its_own() -> None:
+    other, kinds = decide(resolved(), facts(api=verdict(GOOD, 60, 300), web=verdict(BAD, 300)), 300)
+    assert kinds == ["opened"]
+    assert other is not None
+    assert (other.components, other.id != resolved().id) == (("deepseek/web",), True)
+    both, kinds = decide(resolved(), facts(api=verdict(BAD, 290), web=verdict(BAD, 300)), 300)
+    assert kinds == ["reopened", "component_worse"]
+    assert both is not None
+    assert both.id == resolved().id
+
+
 def test_what_a_person_called_resolved_stays_so_until_it_gets_worse() -> None:
     incident = note(opened(), 100, K.RESOLVED, by_rule=False)
     for now_s in (101, 5000):

@@ -6,7 +6,8 @@ import pytest
 from monitor.core.catalogue import ComponentKind
 from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.incidents.witness import concerns, is_quoted, lead_s, unquoted
-from monitor.core.model.incident_events import Cause, Opened, UpstreamSaid
+from monitor.core.model.incident_events import Cause, ComponentWorse, Opened, UpstreamSaid
+from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading, UpstreamUpdate
 
@@ -19,6 +20,7 @@ OUTAGE, REGISTRATION = (
 
 
 KINDS = {ComponentKind.API}
+OURS = {"deepseek/api": ComponentKind.API}
 
 
 def said(name: str, body: str = "", ours: tuple[str, ...] = ()) -> UpstreamIncident:
@@ -70,6 +72,25 @@ def test_a_word_about_other_parts_is_no_lead(name: str, kinds: set[ComponentKind
     assert concerns(said(name), OUTAGE, kinds) is quoted
 
 
+@pytest.mark.parametrize(
+    ("components", "mapped", "quoted"),
+    [
+        (("theirs-1",), {"deepseek/api"}, False),
+        (("theirs-1",), {"deepseek/web"}, True),  # what ours is called there, nobody said
+        (("theirs-1",), set(), True),
+        ((), {"deepseek/api"}, True),
+    ],
+)
+def test_a_word_about_components_that_are_none_of_ours_is_about_something_else(
+    components: tuple[str, ...], mapped: set[str], quoted: bool
+) -> None:
+    item = replace(said("Elevated errors"), components=components)
+    assert concerns(item, OUTAGE, KINDS, mapped) is quoted
+    states = dict.fromkeys(mapped, Health.OPERATIONAL)
+    page = UpstreamReading("statuspage", "", Health.MAJOR, mapped=states, incidents=(item,))
+    assert bool(unquoted(page, OUTAGE, OURS, [])) is quoted
+
+
 def told(id_: str, *moments: float, over: float | None = None) -> UpstreamIncident:
     updates = tuple(UpstreamUpdate(at(moment), IncidentStatus.INVESTIGATING, "errors") for moment in moments)
     ends = at(over) if over is not None else None
@@ -96,14 +117,14 @@ def test_which_words_of_the_vendor_belong_to_an_incident(
 ) -> None:
     incident = replace(OUTAGE, resolved_at=at(over_s) if over_s is not None else None)
     page = UpstreamReading("statuspage", "", Health.MAJOR, incidents=(item,))
-    found = unquoted(page, incident, KINDS, [])
+    found = unquoted(page, incident, OURS, [])
     assert [said.said_at for said in found] == [at(moment) for moment in quoted]
-    assert unquoted(page, incident, KINDS, [(said.incident, said.said_at) for said in found]) == []
+    assert unquoted(page, incident, OURS, [(said.incident, said.said_at) for said in found]) == []
 
 
 def test_words_of_several_incidents_are_quoted_oldest_first() -> None:
     page = UpstreamReading("statuspage", "", Health.MAJOR, incidents=(told("A", 100, 300), told("B", 200)))
-    assert [said.incident for said in unquoted(page, OUTAGE, KINDS, [])] == ["A", "B", "A"]
+    assert [said.incident for said in unquoted(page, OUTAGE, OURS, [])] == ["A", "B", "A"]
 
 
 def test_words_are_listened_for_until_an_hour_after_the_end() -> None:
@@ -126,3 +147,31 @@ def test_lead_is_how_much_sooner_we_knew(said_s: tuple[float, ...], lead: float 
     incident = replace(OUTAGE, detected_at=at(12))
     events = [IncidentEvent("i", n, at(s), at(999), quoted(at(s))) for n, s in enumerate(said_s, 2)]
     assert lead_s(incident, [IncidentEvent("i", 1, at(-99), at(12), OPENED), *events]) == lead
+
+
+BOTH = replace(OUTAGE, components=("deepseek/web", "deepseek/api"), detected_at=at(12))
+JOINED: tuple[IncidentEvent, ...] = (
+    IncidentEvent("i", 1, at(0), at(12), replace(OPENED, components=("deepseek/web",))),
+    IncidentEvent("i", 2, at(590), at(612), ComponentWorse("deepseek/api", Health.MAJOR, Reason.SERVER_ERROR, "")),
+)
+
+
+@pytest.mark.parametrize(
+    ("item", "lead"),
+    [
+        (said("API down"), -312),
+        (said("Chat does not answer"), 288),
+        (said("Chat and API down"), 288),
+        (said("Elevated errors"), 288),
+        (said("Elevated errors", ours=("deepseek/api",)), -312),
+        (said("Elevated errors", ours=("deepseek/api", "deepseek/web")), 288),
+    ],
+    ids=lambda value: value.name if isinstance(value, UpstreamIncident) else "",
+)
+def test_the_lead_compares_a_word_about_a_component_with_when_we_knew_of_that_component(
+    item: UpstreamIncident, lead: float
+) -> None:
+    kinds = {"deepseek/web": ComponentKind.WEB, "deepseek/api": ComponentKind.API}
+    item = replace(item, updates=(replace(item.updates[0], at=at(300)),))
+    (word,) = unquoted(UpstreamReading("statuspage", "", Health.MAJOR, incidents=(item,)), BOTH, kinds, [])
+    assert lead_s(BOTH, [*JOINED, IncidentEvent("i", 3, at(300), at(630), word)]) == lead

@@ -325,3 +325,13 @@ def test_a_fault_of_a_world_is_one_line_that_says_where(wrong: dict[str, Any], t
 def test_a_world_without_an_end_is_asked_for_one() -> None:
     with pytest.raises(ScenarioError, match="say when the scenario ends, as in until: 4h"):
         play.run({"probes": BASE["probes"], "world": {}})
+
+
+@pytest.mark.parametrize("fails", [0.3, 0.5, 0.6, 0.7, 0.85])
+@pytest.mark.parametrize("places", [1, 3])
+def test_an_outage_of_any_failure_rate_is_told_in_a_few_lines_an_hour(fails: float, places: int) -> None:
+    where = {"locations": [f"place-{number}" for number in range(places)]}
+    report = play.run(world([{"from": "10m", "to": "3h10m", "fails": fails}], until="3h30m", probe=where))
+    moments = [event.recorded_at for event in report.judge.events]
+    assert moments
+    assert max(sum(since <= at < since + timedelta(hours=1) for at in moments) for since in moments) <= 8

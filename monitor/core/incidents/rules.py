@@ -144,9 +144,12 @@ def _failing(facts: Facts, now: datetime) -> dict[str, ComponentHealth]:
 def _is_same_story(last: Incident, new: Mapping[str, ComponentHealth]) -> bool:
     """Say whether new trouble reopens the incident that was just resolved.
 
-    What works, but late or wrong, does not reopen an outage: the public would read "critical" of what answers.
+    It is the same only if it has a component in common with it: another one that fails soon after may have a cause of
+    its own. What works, but late or wrong, does not reopen an outage: the public would read "critical" of what answers.
     It is a milder story of its own, and an outage after it is none of it either. Registration has one story at a time.
     """
+    if last.cause is Cause.OUTAGE and not set(new) & set(last.components):
+        return False
     is_outage = any(verdict.health.severity >= Health.PARTIAL.severity for verdict in new.values())
     return last.cause is Cause.REGISTRATION or is_outage == (RANK[last.impact] > RANK[Impact.MINOR])
 

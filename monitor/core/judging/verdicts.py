@@ -158,7 +158,7 @@ def _decide(store: StateStore, facts: Facts, at: datetime, told_at: datetime) ->
     if readings:
         heard = store.quoted(incident.id)
         ours = [store.index.components.get(component) for component in incident.components]
-        kinds = {component.kind for component in ours if component is not None}
+        kinds = {component.id: component.kind for component in ours if component is not None}
         said = tuple(item for reading in readings for item in unquoted(reading, incident, kinds, heard))
         if said:
             _append(store, replace(facts, upstream=said, registration=()), at, told_at)

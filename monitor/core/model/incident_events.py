@@ -136,6 +136,8 @@ class UpstreamSaid:
     body: str
     url: str
     said_at: datetime
+    components: tuple[str, ...] = ()
+    """Those of our incident that it names; none if it names no part."""
 
 
 @dataclass(frozen=True, slots=True)
