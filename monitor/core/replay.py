@@ -238,21 +238,23 @@ def run(
     latencies: bool = True,
     budgets: bool = False,
 ) -> Judge:
-    """Fold stored results, in the order of their looks, and judge what time alone brings between them.
+    """Fold stored results, in the order of their looks, and judge every ``sweep_s`` what time alone brings.
 
-    Without ``latencies`` nothing is slower than usual; no page ever rests on that. ``budgets`` are watched where the
-    recorded past is long enough for them to mean something: a live worker does so with every roll-up.
+    As in a recorder the sweeps come however many looks there are: while one probe is looked at every second, the
+    evidence of another runs out. Without ``latencies`` nothing is slower than usual; no page ever rests on that.
+    ``budgets`` are watched where the recorded past is long enough for them to mean something: a live worker does so
+    with every roll-up.
     """
     judge = Judge(catalogue, latencies=Latencies() if latencies else None, budgets=budgets)
-    last: datetime | None = None
+    due: datetime | None = None
     pause = timedelta(seconds=sweep_s)
     for result in results:
         now = ended(result)
-        while last is not None and now - last > pause:
-            last += pause
-            judge.sweep(last)
+        due = due or now + pause
+        while due < now:
+            judge.sweep(due)
+            due += pause
         judge.record([result])
-        last = now if last is None else max(last, now)
     return judge
 
 

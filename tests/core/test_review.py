@@ -88,13 +88,13 @@ def test_rules_come_noisiest_first() -> None:
     assert found.rules[0].flapping == 1
 
 
-LOOKS = list(results("o*20 x*2 o*200 x*12 o*60", probe()))
+LOOKS = list(results("o*200 x*2 o*200 x*12 o*60", probe()))
 
 
 def test_a_stricter_policy_drops_the_short_outage_and_delays_the_long_one() -> None:
     tried = review.backtest(WORLD, LOOKS, {"chat": Policy(shortest_outage_s=120.0)})
     assert len(tried.before) == 2
-    assert [page.started_at for page in tried.gone] == [at(600)]
+    assert [page.started_at for page in tried.gone] == [at(6000)]
     assert tried.new == ()
     ((old, new),) = tried.delayed
     assert (new.at - old.at).total_seconds() == pytest.approx(85.0, abs=1)

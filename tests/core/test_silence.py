@@ -22,7 +22,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamReading
-from monitor.core.replay import Judge
+from monitor.core.replay import Judge, run
 from monitor.core.state_store import ComponentRow
 from monitor.text.alerts import alert_line
 from monitor.text.lexicon import lexicon
@@ -217,3 +217,17 @@ def test_a_component_that_fell_silent_in_its_outage_did_not_come_back_with_its_p
     names = {alert.id: (alert.rule, alert.component) for alert in judge.fired}
     sent = [decision for decision in judge.decisions if names[decision.alert] == ("component_down", api)]
     assert (Why.FIRST in {decision.why for decision in sent}) == told
+
+
+def test_a_replay_judges_silence_though_something_else_is_looked_at_all_the_time() -> None:
+    fails, busy = probe("fails", "deepseek/api"), probe("busy", "openai/api", interval_s=10)
+    parts = tuple(Component(name, name.partition("/")[0], name) for name in ("deepseek/api", "openai/api"))
+    services = (Service("deepseek", "DeepSeek"), Service("openai", "OpenAI"))
+    catalogue = Catalogue(services, parts, (fails, busy), (Route("oncall", ("pager",)),), "1")
+    last_s = HOUR_S / 2
+    looks = [look(tick_s, Reason.OK, probe="busy") for tick_s in range(0, int(HOUR_S), 10)]
+    looks += [look(tick_s, Reason.SERVER_ERROR, probe="fails") for tick_s in range(5, int(last_s), 30)]
+    judge = run(catalogue, sorted(looks, key=lambda result: result.started_at))
+    gone = [change for change in judge.evaluation.changes if change.after is Health.UNKNOWN]
+    assert [change.component for change in gone] == ["deepseek/api"]
+    assert 0 <= (gone[0].at - at(1775 + 3 * 30 + 10)).total_seconds() <= 30, "at the first sweep after it ran out"
