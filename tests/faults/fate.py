@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import random
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -46,8 +45,12 @@ from tests.doors.running import KEY
 from tests.faults.plugs import HARMS, copied
 
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
-EVERY = timedelta(minutes=15)
+EVERY = timedelta(minutes=30)
 HOUR = timedelta(hours=1)
+CHANCE = 1 / 30
+"""Of a fault to begin at a step, once for the vendors and once for us."""
+QUIET_END = timedelta(hours=14)
+"""Nothing begins so near the end, so that all can be mended and told."""
 VENDORS = ("one", "two", "three")
 HEAD = 'allow_networks: [127.0.0.0/8]\nchannels: {{hook: {{kind: webhook, url: "${{SIM_HOOK}}"}}}}\nservices:\n'
 TAIL = "routes: [{id: all, channels: [hook], severities: [page, ticket, info]}]\n"
@@ -56,11 +59,11 @@ SERVICE = """\
     name: Vendor {name}
     components: [{{id: web, name: Web}}, {{id: api, name: API}}]
     probes:
-      - {{id: page, component: web, kind: http, interval: 15m, timeout: 2s, options: {{url: "{url}/"}}}}
+      - {{id: page, component: web, kind: http, interval: 30m, timeout: 2s, options: {{url: "{url}/"}}}}
       - id: chat
         component: api
         kind: chat
-        interval: 15m
+        interval: 30m
         timeout: 2s
         options: {{base_url: "{url}/v1", model: simulated, key: "${{SIM_KEY}}"}}
 """
@@ -85,6 +88,7 @@ class Struck:
     start: datetime
     end: datetime
     noticed: datetime | None = None
+    mended: bool = False
 
 
 @dataclass
@@ -105,7 +109,8 @@ class Month:
     paces: dict[str, Pace] = field(default_factory=dict)
     memories: dict[str, dict[str, Any]] = field(default_factory=dict)
     batches: int = 0
-    asleep: bool = False
+    restored: bool = False
+    """A backup was put back, and the recorder has not taken it yet."""
 
     @property
     def url(self) -> str:
@@ -150,6 +155,13 @@ async def hand_over(month: Month, recorder: Recorder, results: list[Result]) -> 
     month.batches += 1
     await recorder.on_frame(Batch(month.batches, lines=tuple(dumps_result(result) for result in results)))
     month.sent.update({result.run: result.outcome for result in results})
+    _notice(month, recorder)
+
+
+def _notice(month: Month, recorder: Recorder) -> None:
+    """Note when the recorder came upon what was done to its database."""
+    if recorder.guard.lost and month.ours and month.ours[-1].noticed is None and month.ours[-1].fault in dict(HARMS):
+        month.ours[-1].noticed = clock.now()
 
 
 async def keep_house(recorder: Recorder, step: int) -> None:
@@ -164,51 +176,50 @@ async def keep_house(recorder: Recorder, step: int) -> None:
     await _tried("sign_of_life", recorder, recorder.sign_of_life)
     await _tried("sweep", recorder, recorder.sweep)
     await _tried("delivery", recorder, recorder.dispatcher.step)
-    if step % 4 == 0:
+    if step % 4 == 0 and not recorder.guard.lost:
         await _tried("roll_up", recorder, recorder.roll_up)
         await _tried("snapshot", recorder, recorder.look_around)
 
 
 async def vendors_fate(month: Month) -> None:
     """Let a fault of a vendor begin or end, by the dice."""
-    now, going = clock.now(), [one for one in month.struck if one.end > clock.now()]
+    now = clock.now()
     for one in month.struck:
-        if one.end <= now < one.end + EVERY:
-            month.vendors[one.service].set("*", web={"fault": "none"}, chat={"fault": "none"})
-            if one.fault == "port closed":
+        if not one.mended and one.end <= now:
+            one.mended = True
+            month.vendors[one.service].set("", web={"fault": "none"}, chat={"fault": "none"})
+            if one.fault == "port closed" and not _offline(month):
                 await month.vendors[one.service].listen()
-    if going or month.rng.random() > 1 / 40 or now < T0 + HOUR:
+    going = any(not one.mended for one in month.struck)
+    if going or month.rng.random() > CHANCE or now < T0 + HOUR or now > month.end - QUIET_END:
         return
     fault, trouble = month.rng.choice(THEIRS)
     service = month.rng.choice(VENDORS)
-    length = EVERY * month.rng.randint(3, 9)
+    length = EVERY * month.rng.randint(3, 8)
     month.struck.append(Struck(fault, service, now, now + length))
     if trouble:
         month.vendors[service].set("", web=trouble, chat=trouble)
-    else:
+    elif not _offline(month):
         await month.vendors[service].refuse()
 
 
-Stroke = Callable[[Month, Recorder], Any]
+def _offline(month: Month) -> bool:
+    return any(one.fault == "own network lost" and not one.mended for one in month.ours)
 
 
 async def our_fate(month: Month, recorder: Recorder) -> Recorder:
     """Let something happen to us, by the dice; returns the recorder that goes on."""
     now = clock.now()
-    if month.ours and month.ours[-1].end > now:
-        await _mend(month, recorder, month.ours[-1], over=False)
+    if month.ours and not month.ours[-1].mended:
+        await _mend(month, recorder, month.ours[-1])
         return recorder
-    if month.ours and month.ours[-1].end > now - EVERY:
-        await _mend(month, recorder, month.ours[-1], over=True)
-        return recorder
-    if month.rng.random() > 1 / 40 or now < T0 + HOUR or recorder.guard.lost:
+    if month.rng.random() > CHANCE or now < T0 + HOUR or now > month.end - QUIET_END:
         return recorder
     kinds = [fault for fault, _ in HARMS] + ["worker away", "machine asleep", "own network lost", "receiver away"]
     fault = kinds[len(month.ours) % len(kinds)] if len(month.ours) < len(kinds) else month.rng.choice(kinds)
-    length = EVERY * month.rng.randint(2, 20)
+    length = EVERY * month.rng.randint(2, 12)
     month.ours.append(Struck(fault, "", now, now + length))
     if harm := dict(HARMS).get(fault):
-        await asyncio.to_thread(copied, month.url, month.file.with_name("older.db"))
         harm(month.file)
     elif fault == "worker away":
         await recorder.close()
@@ -228,19 +239,26 @@ async def our_fate(month: Month, recorder: Recorder) -> Recorder:
     return recorder
 
 
-async def _mend(month: Month, recorder: Recorder, stroke: Struck, *, over: bool) -> None:
-    """Note when we noticed, and undo what we did once it is over."""
+async def _mend(month: Month, recorder: Recorder, stroke: Struck) -> None:
+    """Note when we noticed, and undo what was done once it is over."""
+    lost, over = recorder.guard.lost, stroke.end <= clock.now()
     if stroke.fault in dict(HARMS):
-        if recorder.guard.lost and stroke.noticed is None:
-            stroke.noticed = clock.now()
-        if over and recorder.guard.lost:
-            await asyncio.to_thread(restore, month.file.with_name("older.db"), month.url, replace=True)
-    elif stroke.fault == "own network lost" and over:
-        refused = {one.service for one in month.struck if one.fault == "port closed" and one.end > clock.now()}
-        for name, vendor in month.vendors.items():
-            if name not in refused:
-                await vendor.listen()
-    elif stroke.fault == "receiver away" and over:
+        _notice(month, recorder)
+        if over and lost and not month.restored:
+            source = recorder.guard.rescued or month.file.with_name("older.db")
+            await asyncio.to_thread(restore, source, month.url, replace=True)
+            month.restored = True
+        stroke.mended = over and not lost
+        month.restored = month.restored and not stroke.mended
+        return
+    stroke.mended = over
+    if not over:
+        return
+    if stroke.fault == "own network lost":
+        refused = {one.service for one in month.struck if one.fault == "port closed" and not one.mended}
+        for name in month.vendors.keys() - refused:
+            await month.vendors[name].listen()
+    elif stroke.fault == "receiver away":
         await month.receiver.listen()
 
 
@@ -265,6 +283,8 @@ async def play(month: Month) -> Recorder:
             await keep_house(recorder, int((step - T0) / EVERY))
             await vendors_fate(month)
             recorder = await our_fate(month, recorder)
+            if not recorder.guard.lost and all(one.mended for one in month.ours) and month.rng.random() < 1 / 3:
+                await asyncio.to_thread(copied, month.url, month.file.with_name("older.db"))
         newest = grids[name].latest(clock.now())
         gone = [] if newest < recorder.started_at else grids[name].between(max(last[name], recorder.started_at), newest)
         results = [missed(RunId(name, month.config.settings.location, one), Reason.LATE) for one in gone]

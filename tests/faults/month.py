@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from monitor import clock
+from monitor.core.model.reasons import Outcome
 from monitor.store.reads.views import IncidentView
-from tests.faults.fate import EVERY, HOUR, T0, Month, Struck, run
+from tests.faults.fate import EVERY, T0, Month, Struck, run
 from tests.faults.stage import Tally, tally
 
 DAYS, QUICK_DAYS = 31, 2
@@ -22,12 +23,7 @@ def conclude(month: Month, incidents: list[IncidentView]) -> list[dict[str, Any]
     """Return the lines of the table: each kind of fault with what came of it."""
     rows = []
     for one in month.struck:
-        near = [
-            view
-            for view in incidents
-            if view.service == one.service and one.start - EVERY <= view.detected_at <= one.end + HOUR
-        ]
-        one.noticed = min((view.detected_at for view in near), default=None)
+        one.noticed = min((max(view.detected_at, one.start) for view in incidents if _tells(view, one)), default=None)
     for fault in dict.fromkeys(one.fault for one in [*month.struck, *month.ours]):
         mine = [one for one in [*month.struck, *month.ours] if one.fault == fault]
         after = [(one.noticed - one.start).total_seconds() / 60 for one in mine if one.noticed]
@@ -52,11 +48,13 @@ class Outcomes:
     acknowledged: int
     lost: int
     """Acknowledged looks that the database lacks in the end."""
+    taken_back: int
+    """Acknowledged looks that a restored backup lacks and that had been proven: recorded as missed instead."""
     ticks: Tally
     outages: int
     incidents: int
     unnoticed: int
-    """Faults of a vendor without an incident."""
+    """Faults of a vendor without an incident, but for those while we could not look."""
     unfounded: int
     """Incidents without a fault."""
     seconds: int
@@ -68,7 +66,8 @@ class Outcomes:
 
     def __str__(self) -> str:
         return (
-            f"{self.days} days in {self.seconds} s: {self.acknowledged:,} looks acknowledged, {self.lost} lost; "
+            f"{self.days} days in {self.seconds} s: {self.acknowledged:,} looks acknowledged, {self.lost} lost, "
+            f"{self.taken_back} taken back by restored backups and recorded as missed; "
             f"{self.ticks.ticks:,} ticks, {self.ticks.without} without a record, {self.ticks.missed} recorded as "
             f"missed; {self.outages} outages, {self.unnoticed} unnoticed; {self.incidents} incidents, "
             f"{self.unfounded} unfounded"
@@ -80,23 +79,28 @@ def main(quick: bool, as_json: bool) -> bool:
     began_s, days = clock.monotonic(), QUICK_DAYS if quick else DAYS
     with tempfile.TemporaryDirectory() as home:
         month, results, incidents = asyncio.run(run(Path(home), days))
-    stored = {result.run for result in results}
+    stored = {result.run: result.outcome for result in results}
     rows = conclude(month, incidents)
     told = Outcomes(
         days=days,
         looks=len(results),
         acknowledged=len(month.sent),
-        lost=len(month.sent.keys() - stored),
+        lost=len(month.sent.keys() - stored.keys()),
+        taken_back=sum(
+            outcome is not Outcome.MISSED and stored.get(run) is Outcome.MISSED for run, outcome in month.sent.items()
+        ),
         ticks=tally(results, month.config, T0 + EVERY, max(result.run.tick for result in results) - EVERY),
         outages=len(month.struck),
         incidents=len(incidents),
-        unnoticed=sum(one.noticed is None for one in month.struck),
-        unfounded=sum(not any(_caused(one, view) for one in month.struck) for view in incidents),
+        unnoticed=sum(one.noticed is None and not _in_the_dark(month, one) for one in month.struck),
+        unfounded=sum(not any(_tells(view, one) for one in month.struck) for view in incidents),
         seconds=round(clock.monotonic() - began_s),
     )
     if as_json:
         strokes = [asdict(one) for one in [*month.struck, *month.ours]]
-        print(json.dumps({"month": asdict(told), "rows": rows, "strokes": strokes}, default=str))
+        seen = [(view.service, view.started_at, view.resolved_at) for view in incidents]
+        told_all = {"month": asdict(told), "rows": rows, "strokes": strokes, "incidents": seen}
+        print(json.dumps(told_all, default=str))
     else:
         print(f"\n## At random over {days} days\n\n{told}\n")
         print("| fault | played | noticed | median | worst |\n|---|---|---|---|---|")
@@ -105,5 +109,13 @@ def main(quick: bool, as_json: bool) -> bool:
     return told.held
 
 
-def _caused(one: Struck, view: IncidentView) -> bool:
-    return view.service == one.service and one.start - EVERY <= view.started_at <= one.end + EVERY
+def _tells(view: IncidentView, one: Struck) -> bool:
+    """Say whether an incident is about a fault: it began or went on while the fault lasted."""
+    begun = view.service == one.service and view.started_at <= one.end + EVERY
+    return begun and (view.resolved_at is None or view.resolved_at >= one.start)
+
+
+def _in_the_dark(month: Month, one: Struck) -> bool:
+    """Say whether we could not see for some of the time: then a fault of a vendor need not be seen."""
+    blind = [ours for ours in month.ours if ours.fault in ("own network lost", "worker away", "machine asleep")]
+    return any(ours.start < one.end and one.start < ours.end + EVERY for ours in blind)
