@@ -19,6 +19,7 @@ from tests.judgement.stories.telling import STORIES
 
 NUMBERS = st.integers(0, 2**32 - 1)
 MOST_STORIES = 3
+MOST_LINES, MOST_CHARACTERS = 80, 600
 
 
 class Both(NamedTuple):
@@ -53,6 +54,12 @@ def compare(steps: Sequence[Step], url: str, reached: Both, seed: int = 0) -> li
         database.close()
 
 
+def shortly(told: Sequence[object]) -> str:
+    """Say what differs so that a person can read it: a case is told again by its numbers."""
+    lines = [str(item)[:MOST_CHARACTERS] for item in told[:MOST_LINES]]
+    return "\n".join([*lines, "\u2026"] if len(told) > MOST_LINES else lines)
+
+
 def play(cases: int, fresh: Fresh) -> Both:
     """Play so many random cases, always the same; raises on the first that differs, shrunk to its stories.
 
@@ -63,7 +70,9 @@ def play(cases: int, fresh: Fresh) -> Both:
     def both_judge_alike(world: int, stories: list[int], driver: int) -> None:
         steps = case(world, stories)
         found = compare(steps, fresh(), reached, driver)
-        assert not found, "\n".join([*found[:10], f"{len(steps)} steps:", *map(str, steps)])
+        assert not found, shortly(
+            [*found[:10], f"case({world}, {stories}), driver {driver}: {len(steps)} steps", *steps]
+        )
 
     most = len(STORIES)
     chosen = settings(
