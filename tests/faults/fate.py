@@ -111,6 +111,9 @@ class Month:
     batches: int = 0
     restored: bool = False
     """A backup was put back, and the recorder has not taken it yet."""
+    backed_up_at: datetime = T0
+    given_up: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """From each backup that was put back to the damage: what came between and was proven is gone."""
 
     @property
     def url(self) -> str:
@@ -246,6 +249,8 @@ async def _mend(month: Month, recorder: Recorder, stroke: Struck) -> None:
         _notice(month, recorder)
         if over and lost and not month.restored:
             source = recorder.guard.rescued or month.file.with_name("older.db")
+            if recorder.guard.rescued is None:
+                month.given_up.append((month.backed_up_at, stroke.start))
             await asyncio.to_thread(restore, source, month.url, replace=True)
             month.restored = True
         stroke.mended = over and not lost
@@ -284,11 +289,12 @@ async def play(month: Month) -> Recorder:
             await vendors_fate(month)
             recorder = await our_fate(month, recorder)
             if not recorder.guard.lost and all(one.mended for one in month.ours) and month.rng.random() < 1 / 3:
+                month.backed_up_at = clock.now()
                 await asyncio.to_thread(copied, month.url, month.file.with_name("older.db"))
         newest = grids[name].latest(clock.now())
         gone = [] if newest < recorder.started_at else grids[name].between(max(last[name], recorder.started_at), newest)
         results = [missed(RunId(name, month.config.settings.location, one), Reason.LATE) for one in gone]
-        if newest > last[name] and newest >= recorder.started_at:
+        if newest > last[name] and newest > recorder.started_at:
             results += await seen_at(month, wire, name, newest)
         last[name] = max(newest, last[name])
         if results:

@@ -17,6 +17,7 @@ from tests.faults.fate import EVERY, T0, Month, Struck, run
 from tests.faults.stage import Tally, tally
 
 DAYS, QUICK_DAYS = 31, 2
+MISSED = Outcome.MISSED
 
 
 def conclude(month: Month, incidents: list[IncidentView]) -> list[dict[str, Any]]:
@@ -47,14 +48,14 @@ class Outcomes:
     looks: int
     acknowledged: int
     lost: int
-    """Acknowledged looks that the database lacks in the end."""
-    taken_back: int
-    """Acknowledged looks that a restored backup lacks and that had been proven: recorded as missed instead."""
+    """Acknowledged looks that the database lacks in the end, or holds as missed."""
+    given_up: int
+    """Of such looks, those between a backup that was put back and the damage: not counted as lost."""
     ticks: Tally
     outages: int
     incidents: int
     unnoticed: int
-    """Faults of a vendor without an incident, but for those while we could not look."""
+    """Faults of a vendor without an incident, but for those while we could not look, or given up."""
     unfounded: int
     """Incidents without a fault."""
     seconds: int
@@ -67,7 +68,7 @@ class Outcomes:
     def __str__(self) -> str:
         return (
             f"{self.days} days in {self.seconds} s: {self.acknowledged:,} looks acknowledged, {self.lost} lost, "
-            f"{self.taken_back} taken back by restored backups and recorded as missed; "
+            f"{self.given_up} given up, as they came after the backup that was put back; "
             f"{self.ticks.ticks:,} ticks, {self.ticks.without} without a record, {self.ticks.missed} recorded as "
             f"missed; {self.outages} outages, {self.unnoticed} unnoticed; {self.incidents} incidents, "
             f"{self.unfounded} unfounded"
@@ -81,14 +82,14 @@ def main(quick: bool, as_json: bool) -> bool:
         month, results, incidents = asyncio.run(run(Path(home), days))
     stored = {result.run: result.outcome for result in results}
     rows = conclude(month, incidents)
+    gone = [run for run, was in month.sent.items() if was is not MISSED and stored.get(run, MISSED) is MISSED]
+    given_up = sum(any(start - EVERY <= run.tick <= end for start, end in month.given_up) for run in gone)
     told = Outcomes(
         days=days,
         looks=len(results),
         acknowledged=len(month.sent),
-        lost=len(month.sent.keys() - stored.keys()),
-        taken_back=sum(
-            outcome is not Outcome.MISSED and stored.get(run) is Outcome.MISSED for run, outcome in month.sent.items()
-        ),
+        lost=len(gone) - given_up,
+        given_up=given_up,
         ticks=tally(results, month.config, T0 + EVERY, max(result.run.tick for result in results) - EVERY),
         outages=len(month.struck),
         incidents=len(incidents),
@@ -116,6 +117,7 @@ def _tells(view: IncidentView, one: Struck) -> bool:
 
 
 def _in_the_dark(month: Month, one: Struck) -> bool:
-    """Say whether we could not see for some of the time: then a fault of a vendor need not be seen."""
+    """Say whether we could not see for some of the time, or gave up what we saw: then a fault need not be told."""
     blind = [ours for ours in month.ours if ours.fault in ("own network lost", "worker away", "machine asleep")]
-    return any(ours.start < one.end and one.start < ours.end + EVERY for ours in blind)
+    given_up = any(start - EVERY <= one.start and one.end <= end + EVERY for start, end in month.given_up)
+    return given_up or any(ours.start < one.end and one.start < ours.end + EVERY for ours in blind)
