@@ -35,3 +35,8 @@ def log_as_before() -> Iterator[None]:
         if type(handler).__module__ == "monitor.logs.handler":
             loggers[0].removeHandler(handler)
             handler.close()
+    for name, room in logging.getLogger().manager.loggerDict.items():
+        if name.startswith("chatwatch.") and isinstance(room, logging.Logger):
+            room.setLevel(logging.NOTSET)
+            room.filters.clear()
+            room.disabled = False

@@ -86,7 +86,7 @@ def test_batches_cut_anywhere_give_the_same_incidents(engine: Engine) -> None:
     assert whole == [
         (EventKind.OPENED, T0 + 4 * MINUTE),
         (EventKind.RECOVERING, T0 + 7.5 * MINUTE),
-        (EventKind.RESOLVED, T0 + 14 * MINUTE + timedelta(seconds=0.3)),
+        (EventKind.RESOLVED, T0 + 15 * MINUTE + timedelta(seconds=0.3)),
     ]
 
 
@@ -715,7 +715,7 @@ def test_ageing_out_keeps_what_pages_and_incidents_need(engine: Engine) -> None:
     flow.record(engine, [look("ds-api", later)], later)
     flow.roll_up(engine, later)
     evidence = table(tables.Evidence)
-    assert flow.prune(engine, later) == 19
+    assert flow.prune(engine, later) == 20
     assert len(list(reads.results(engine))) == 1
     with reading(engine) as connection:
         kept = connection.scalars(select(evidence.c.incident).where(evidence.c.incident != "")).all()

@@ -60,6 +60,6 @@ def test_a_policy_that_changes_during_an_incident_holds_from_the_next_look_on(en
         play(engine, range(minute, minute + 1))
         (incident,) = reads.incidents(engine, public=False)
         statuses.append(incident.status.value)
-    assert statuses == ["investigating"] * 3 + ["monitoring"] * 2 + ["resolved"] * 3
+    assert statuses == ["investigating"] * 4 + ["monitoring"] + ["resolved"] * 3
     assert incident.resolved_at is not None
     assert incident.resolved_at >= T0 + 13 * MINUTE

@@ -149,6 +149,7 @@ def test_accounts_and_their_sessions_are_kept_in_either_database(engine: Engine)
         ("LogIn", "alice"),
         ("LogIn", "alice"),
         ("DisableAccount", "bob"),
+        ("LogInRefused", "alice"),
     ]
 
 
