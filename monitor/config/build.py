@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,8 @@ from monitor.probes.base import Options
 MOST_PROBES = 20_000
 OURSELVES = Service("chatwatch", "Chatwatch's own network", public=False)
 CONTROLS = Component("chatwatch/controls", "chatwatch", "Control targets", public=False)
+SCHEME = re.compile(r"^(?:bearer|token|apikey|api-key)\s+", re.IGNORECASE)
+"""What stands before a key in a header, in any case."""
 KEY_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
 """Headers in which vendors take their keys."""
 _WORST = {"degraded": Health.DEGRADED, "partial": Health.PARTIAL, "major": Health.MAJOR}
@@ -267,8 +270,8 @@ class Builder:
         held = getattr(options, "key", None)
         if not isinstance(held, SecretStr):  # a look at a list of models names its key in a header
             headers: Mapping[str, SecretStr] = getattr(options, "secret_headers", None) or {}
-            held = next((value for name, value in headers.items() if name.lower() in KEY_HEADERS), None)
-        key = held.get_secret_value().strip().removeprefix("Bearer ").strip() if held is not None else ""
+            held = min(headers.items(), key=lambda item: item[0].lower() not in KEY_HEADERS, default=("", None))[1]
+        key = SCHEME.sub("", held.get_secret_value().strip()) if held is not None else ""
         return self.key_names.setdefault(key, f"key {len(self.key_names) + 1}") if key else ""
 
     def options(self, entry: ProbeEntry, scope: Scope, path: Path_) -> tuple[Options | None, str]:

@@ -79,6 +79,24 @@ def test_a_list_of_models_read_with_the_key_of_a_question_is_no_second_key(tmp_p
     assert probes["shop-page"].key == ""
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        'Authorization: "${WHOLE}"',
+        'authorization: "bearer ${KEY}"',
+        'Authorization: "Token  ${KEY}"',
+        'x-api-key: "${KEY}"',
+        'X-Vendor-Secret: "${KEY}"',
+    ],
+)
+def test_a_key_is_the_same_however_a_header_bears_it(tmp_path: Path, header: str) -> None:
+    text = SHARED_KEY.replace('Authorization: "Bearer ${KEY}"', header)
+    secrets = {"KEY": "k-123456", "WHOLE": "Bearer k-123456", "OTHER": "k-987654"}
+    probes = {probe.id: probe.key for probe in read(tmp_path, text, secrets).catalogue.probes}
+    assert probes["shop-chat"] == probes["shop-models"] == "key 1"
+    assert probes["shop-second"] == "key 2"
+
+
 def test_probes_that_may_page_for_one_component_share_the_false_pages_that_are_tolerated(tmp_path: Path) -> None:
     probes = read(tmp_path, SHARED_KEY, {"KEY": "k-123456"}).catalogue.probes
     assert {probe.id: probe.sharing for probe in probes if not probe.control} == {

@@ -8,6 +8,7 @@ clients of 2026 record them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -170,8 +171,19 @@ _OUT_OF_MONEY = (
 
 
 _BUDGET = ("budget_exceeded", "budgetexceeded", "exceeded_budget", "exceededbudget", "max_budget_exceeded")
-_OVER_BUDGET = ("budget has been exceeded", "budget exceeded", "exceeded budget", "over budget", "exceeds the budget")
-"""A gateway's own words (LiteLLM and others) for money that we gave it: ours whatever the status."""
+_OVER_BUDGET = re.compile(
+    r"budget (?:has been |was |is )?exceeded|(?:exceed(?:ed|s|ing)?|crossed|over|above) (?:\w+ ){0,3}budget"
+    r"|budget (?:limit )?(?:has been |was |is )?(?:reached|exhausted|used up|spent)"
+    r"|insufficient_quota|exceeded your current quota"
+)
+"""A gateway's own words (LiteLLM and others) for money that we gave it, or a vendor's that it hands on: ours whatever
+the status. A budget of tokens or time is another matter, and so are the words ``quota`` and ``limit`` alone."""
+_OTHER_BUDGET = re.compile(r"(?:token|thinking|reasoning|time|latency|error|retry)s?[ _-]budget")
+
+
+def _over_budget(seen: Seen) -> bool:
+    message = _error(seen).message.lower()
+    return bool(_OVER_BUDGET.search(message)) and not _OTHER_BUDGET.search(message)
 
 
 def _quota(seen: Seen) -> bool:
@@ -179,7 +191,7 @@ def _quota(seen: Seen) -> bool:
     return (
         status(seen) == 402
         or _named(seen, *_BUDGET)
-        or _says(seen, *_OVER_BUDGET)
+        or _over_budget(seen)
         or _named(seen, *_MONEY)
         or code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded"))
         or (_refused(seen, 400, 403, 429) and _says(seen, *_OUT_OF_MONEY))
