@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from monitor.text.cleaner import Tag, attributes, clean, scan
-from monitor.text.trouble import READ_CHARS
+from monitor.text.trouble import READ_CHARS, wall_in
 
 MARK_CHARS = 80
 MOST_MARKS = 40
@@ -124,6 +124,8 @@ def read_page(text: str, url: str) -> Page:
     refreshes = "http-equiv" in text[:65536].lower()
     shell = not (seen or runs or shows or refreshes)
     notice = len(seen) < _NOTICE_CHARS and not writes
+    if not wall and notice and wall_in(f"{title} {seen}"):
+        wall = "a check for robots"
     return Page(title, tuple(marks), f"{title}\n{seen}"[:READ_CHARS], shell, wall, password, notice)
 
 

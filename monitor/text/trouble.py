@@ -61,6 +61,15 @@ _FOREIGN = (
 )
 
 
+_WALL = (
+    r"\bchecking (?:your|if the site) (?:browser|connection)\b|\bjust a moment\b",
+    r"\b(?:verify|confirm|prove|check)(?:ing)? (?:that )?(?:you are|you(?:'|’)re) (?:a |not a )?(?:human|robot|bot)\b",
+    r"\b(?:complete|pass) (?:the|a|this) (?:security check|captcha|verification)\b|\bare you (?:a robot|human)\b",
+    r"\benable javascript and cookies to continue\b|\bunusual traffic from your (?:computer )?network\b",
+    r"(?:完成|进行|通过)(?:\w{0,4})(?:安全验证|人机验证|滑块验证)|正在(?:验证|检查)(?:\w{0,4})(?:浏览器|真人|人类)|确认您是真人",
+)
+
+
 def _one(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
@@ -71,13 +80,14 @@ _TROUBLES = (
     (Reason.CONTENT, _one(_UNAVAILABLE)),
 )
 _OTHER = _one(_FOREIGN)
+_CHECK = _one(_WALL)
 _PATH = re.compile(
     r"(?:^|[/_.?&=-])(?:(maintenance|unavailable|capacity|overload(?:ed)?|outage|sorry|down|5\d\d|busy)"
     r"|(errors?|fail(?:ed|ure)?|denied|invalid|expired))(?=$|[/_.?&=-])"
 )
 _SIMPLIFIED = str.maketrans(
-    "維護暫時無開務網頁個統係錯稍後試復過載擁擠紛請訪問數隊異從將貨買賣轉讓過過備設級進門間來異見",
-    "维护暂时无开务网页个统系错稍后试复过载拥挤纷请访问数队异从将货买卖转让过过备设级进门间来异见",
+    "維護暫時無開務網頁個統係錯稍後試復過載擁擠紛請訪問數隊異從將貨買賣轉讓過過備設級進門間來異見驗證檢覽確認",
+    "维护暂时无开务网页个统系错稍后试复过载拥挤纷请访问数队异从将货买卖转让过过备设级进门间来异见验证检览确认",
 )
 
 
@@ -93,6 +103,12 @@ def trouble_in(words: str) -> Trouble | None:
 def foreign_in(words: str) -> str:
     """Return what shows that a page is somebody else's (a parked domain, a server's default page), or ``""``."""
     found = _OTHER.search(_folded(words))
+    return found[0][:80] if found else ""
+
+
+def wall_in(words: str) -> str:
+    """Return what a page of its own says to somebody it takes for a robot, or ``""``."""
+    found = _CHECK.search(_folded(words))
     return found[0][:80] if found else ""
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from monitor.core.catalogue import Policy
 from monitor.core.components.registration import new_state, overall_state, step
 from monitor.core.model.observations import Observation
-from monitor.core.model.reasons import Reason
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.probes.registration.detector import Detector, Extra, Reading, detect
 from monitor.probes.registration.detectors import DETECTORS
@@ -350,7 +350,66 @@ def test_a_log_in_form_or_a_newsletter_is_no_sign_up() -> None:
 
 def test_an_empty_shell_of_a_page_says_nothing_and_warns() -> None:
     found = page('<!doctype html><title>DeepSeek</title><div id="root"></div><script>"registration is closed"</script>')
-    assert (found.readings, found.warnings, found.reason) == ((), ("registration.nothing_to_read",), Reason.OK)
+    said = ("registration.nothing_to_read",)
+    assert (found.readings, found.warnings, found.reason) == ((), said, Reason.UNREADABLE)
+
+
+def notice(words: str, more: str = "") -> bytes:
+    return f"<!doctype html><title>{words}</title><h1>{words}</h1>{more}".encode()
+
+
+NOT_THE_SIGN_UP_PAGE = [
+    (b"", Reason.UNREADABLE, "without a word"),
+    (b"  \n", Reason.UNREADABLE, "without a word"),
+    (b"<html><head></head><body></body></html>", Reason.UNREADABLE, "shows nothing"),
+    (b'<title>Chat</title><div id="root"></div><script src="/a.js"></script>', Reason.UNREADABLE, "neither says"),
+    (b'{"error":{"message":"The server is overloaded"}}', Reason.UNREADABLE, "server is overloaded"),
+    (notice("Scheduled maintenance"), Reason.UNREADABLE, "scheduled maintenance"),
+    (notice("系统维护中，请稍后再试"), Reason.UNREADABLE, "系统维护"),
+    (notice("We are at capacity", "<a>Sign up with e-mail</a>"), Reason.UNREADABLE, "at capacity"),
+    (notice("Service unavailable"), Reason.UNREADABLE, "service unavailable"),
+    (notice("chat.example is for sale", "<p>Buy this domain.</p>"), Reason.UNREADABLE, "buy this domain"),
+    (notice("Welcome to nginx!"), Reason.UNREADABLE, "welcome to nginx"),
+    (notice("Welcome to the casino"), Reason.UNREADABLE, "neither says"),
+    (notice("Log in", "<input type=password>"), Reason.UNREADABLE, "neither says"),
+    (notice("Just a moment..."), Reason.BLOCKED, "Cloudflare"),
+    (notice("Please complete the security check to access"), Reason.BLOCKED, "robot"),
+    (notice("Verify you are human"), Reason.BLOCKED, "robot"),
+    (notice("请完成安全验证"), Reason.BLOCKED, "robot"),
+    (notice("請完成安全驗證"), Reason.BLOCKED, "robot"),
+]
+
+
+@pytest.mark.parametrize(("body", "reason", "words"), NOT_THE_SIGN_UP_PAGE)
+def test_what_stands_in_place_of_a_sign_up_page_is_unknown_and_says_why(
+    body: bytes, reason: Reason, words: str
+) -> None:
+    async def story() -> Observation:
+        async with serve({"/sign_up": Page(body, 200, HTML)}) as site:
+            return await look_at("registration", detector="page_text", url=f"{site.url}/sign_up")
+
+    seen = driven.run(story())
+    assert (seen.reason, seen.outcome, seen.registration) == (reason, Outcome.UNKNOWN, ())
+    assert words in seen.detail
+    assert seen.evidence is not None
+
+
+@pytest.mark.parametrize("sites", [(), ("localhost",)])
+def test_a_sign_up_page_on_another_site_is_read_only_if_that_site_is_declared(sites: tuple[str, ...]) -> None:
+    async def story() -> Observation:
+        form = Page(b"<h1>Sign up</h1><input type=email><button>Sign up</button>", 200, HTML)
+        async with serve({"/in": form}) as site:
+            site.pages["/sign_up"] = Page(b"", 302, {"location": site.url.replace("127.0.0.1", "localhost") + "/in"})
+            return await look_at("registration", detector="page_text", url=f"{site.url}/sign_up", sites=sites)
+
+    seen = driven.run(story())
+    assert (seen.reason, bool(seen.registration)) == ((Reason.OK, True) if sites else (Reason.UNREADABLE, False))
+    assert ("localhost" in seen.detail) is not bool(sites)
+
+
+@pytest.mark.parametrize("words", ["Registration is closed during maintenance.", "系统繁忙，暂停注册。"])
+def test_words_about_registration_count_beside_words_of_trouble(words: str) -> None:
+    assert brief(page(f"<p>{words}</p>")) == {"any": "closed"}
 
 
 def test_an_announcement_outweighs_the_form_below_it() -> None:

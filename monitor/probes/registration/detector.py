@@ -17,6 +17,7 @@ from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.answers import is_html, parse_json, robot_wall
 from monitor.probes.base import Context
 from monitor.probes.registration.phrases import EXCERPT_CHARS
+from monitor.probes.registration.sign_up_page import cannot_tell
 from monitor.text.cleaner import as_map
 from monitor.wire import Answer, text_of
 
@@ -42,6 +43,8 @@ class Extra:
     """The option of the same name, with the readings that its values stand for."""
     more: bool | None = None
     """What the detector's second question found (``ask_more``); ``None`` if it was not asked or not answered."""
+    elsewhere: str = ""
+    """The undeclared site that a redirect led to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,10 @@ class Detector:
 def detect(
     detector: Detector, status: int, headers: Mapping[str, str], body: bytes, url: str, extra: Extra | None = None
 ) -> Reading:
-    """Read one answer with one detector; never raises. ``url`` is shown as the source."""
+    """Read one answer with one detector; never raises. ``url`` is shown as the source.
+
+    The state of signing up is only told by a source that was read: whatever stood in its place is *unreadable*.
+    """
     refused = _refusal(status, headers, body)
     if refused and (refused.reason is Reason.BLOCKED or status not in detector.statuses):
         return refused
@@ -112,7 +118,11 @@ def detect(
             page = "a web page" if is_html(headers, body) else "no JSON"
             moved = (WarningCode.REGISTRATION_SOURCE_MOVED,) if status == 200 else ()
             return unread(f"{page} where JSON is due", *moved)
-    found = detector.read(Heard(document, status, extra or Extra()))
+    extra = extra or Extra()
+    found = detector.read(Heard(document, status, extra))
+    if detector.is_page and (untold := cannot_tell(headers, body, url, extra.elsewhere, found.readings)):
+        warnings = (WarningCode.REGISTRATION_SOURCE_MOVED,) if extra.elsewhere else found.warnings
+        return unread(untold[1], *warnings, reason=untold[0])
     return found._replace(readings=tuple(replace(reading, url=url) for reading in found.readings))
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation
@@ -19,6 +19,7 @@ from monitor.core.model.registration import Method, MethodReading, Registration,
 from monitor.probes import base
 from monitor.probes.answers import steps
 from monitor.probes.base import Context, Kind, at_most
+from monitor.probes.page import is_other_site
 from monitor.probes.registration.detector import Detector, Extra, detect
 from monitor.probes.registration.detectors import DETECTORS
 from monitor.probes.registration.observed import observed
@@ -83,6 +84,8 @@ class Options(base.Options):
     """``json`` only: the field's value as text (``"true"``, ``"null"``, ``"Public"``) → a state, or more in detail."""
     provider: Provider | None = None
     """``upstream_text`` only: the kind of status page at ``url``."""
+    sites: Annotated[tuple[str, ...], BeforeValidator(base.listed)] = ()
+    """``page_text`` only: domains that a redirect may lead to beside the address's own."""
 
     @field_validator("url")
     @classmethod
@@ -118,7 +121,8 @@ async def run(options: Options, ctx: Context) -> Observation:
         return await detector.look(options, ctx)
     answer = await _ask(detector, options.url, ctx)
     more = await detector.ask_more(answer, ctx) if detector.ask_more else None
-    extra = Extra(options.path, {key: meaning.reading() for key, meaning in options.mapping.items()}, more)
+    elsewhere = base.host_of(answer.url) if is_other_site(answer.url, options.url, options.sites) else ""
+    extra = Extra(options.path, {key: meaning.reading() for key, meaning in options.mapping.items()}, more, elsewhere)
     source = base.shown_url(options.url).removesuffix("?…")
     work = partial(detect, detector, answer.status, answer.headers, answer.body, source, extra)
     found = await base.apart(ctx, work) if len(answer.body) > QUICK_BYTES else work()

@@ -9,6 +9,7 @@ from monitor.core.model.registration import Method, MethodReading, Registration,
 from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.registration.detector import Detector, Heard, Reading
 from monitor.probes.registration.phrases import says_existing_users_can_log_in, settled, statements
+from monitor.probes.registration.sign_up_page import OFFERS
 from monitor.text.cleaner import Tag, attributes, clean, scan, visible_text
 
 _PROVIDERS = {
@@ -49,9 +50,7 @@ def read(heard: Heard) -> Reading:
         warnings.append(WarningCode.REGISTRATION_NOTHING_TO_READ)
     spoken_of = {reading.method for reading in announced}
     base = general or MethodReading(Method.ANY, Registration.OPEN, Source.PAGE_TEXT)
-    found = [
-        replace(base, method=m, excerpt=base.excerpt or f"the page offers: {words}") for m, words in offered.items()
-    ]
+    found = [replace(base, method=m, excerpt=base.excerpt or f"{OFFERS}{words}") for m, words in offered.items()]
     whole = [replace(found[0], method=Method.ANY)] if found and general is None else []
     further = (reading for reading in found if reading.method not in spoken_of)
     return Reading((*announced, *whole, *further), tuple(warnings))
