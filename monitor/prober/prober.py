@@ -300,7 +300,11 @@ class Prober:
             probe = watched.probe
             slots = self._slots.setdefault(service_of(probe.component), asyncio.Semaphore(AT_ONCE_PER_SERVICE))
             async with slots:
-                result = await self.self_check.judge(await self._look(watched, run))
+                limit_s = pace.deadline_s(probe, run.attempt, late_s + clock.monotonic() - began_s)
+                looked = await self._look(watched, run, limit_s)
+                if pace.was_cut(probe, limit_s, looked.outcome, looked.duration_s):
+                    return  # nobody knows what it would have found with the time that it is due
+                result = await self.self_check.judge(looked)
             self._deliver(result)
             elapsed_s = late_s + clock.monotonic() - began_s
             before = watched.pace
@@ -315,12 +319,13 @@ class Prober:
                 return
             run = replace(run, attempt=run.attempt + 1)
 
-    async def _look(self, watched: Watched, run: RunId) -> Result:
+    async def _look(self, watched: Watched, run: RunId, limit_s: float | None = None) -> Result:
+        """Look once, for ``limit_s`` at most; for the probe's deadline if that is not said."""
         probe, started_at, started_s = watched.probe, clock.now(), clock.monotonic()
         context = Context(
             wire=self.wire,
             location=run.location,
-            timeout_s=probe.timeout_s,
+            timeout_s=probe.timeout_s if limit_s is None else limit_s,
             attempt=run.attempt,
             now=started_at,
             rng=self._rng,

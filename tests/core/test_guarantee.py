@@ -36,7 +36,9 @@ def looks(held: Probe, begin_s: float, end_s: float, took_s: Callable[[], float]
     for tick_s in itertools.count(0, held.interval_s):
         start_s = float(tick_s)
         for attempt in itertools.count(1):
-            length_s = took_s()
+            length_s, limit_s = took_s(), pace.deadline_s(held, attempt, start_s - tick_s)
+            if length_s > limit_s:
+                break  # the next tick cuts it short: it tells nothing
             inside = begin_s <= start_s and start_s + length_s <= end_s
             touched = begin_s <= start_s + length_s and start_s <= end_s
             failed = inside or (touched and unlucky)
@@ -151,6 +153,14 @@ def test_a_hard_outage_is_confirmed_thirty_five_seconds_after_its_first_failed_l
     held = probe(interval_s=60)
     begin_s = WARM_S - 1
     assert noticed_s(held, begin_s, 500, lambda: 0.2, unlucky=False) == pytest.approx(1 + 35 + 0.2)
+
+
+def test_what_is_refused_at_once_is_found_by_early_looks_though_its_deadline_is_the_whole_interval() -> None:
+    held = probe(interval_s=60, timeout_s=60.0, asks_model=True)
+    assert noticed_s(held, WARM_S - 1, 500, lambda: 0.4, unlucky=False) == pytest.approx(1 + 35 + 0.4)
+    hanging = noticed_s(held, WARM_S - 1, 500, lambda: 60.0, unlucky=False)
+    assert hanging is not None
+    assert hanging <= guarantee(held).noticed_if_longer_s
 
 
 def test_the_sentence_names_the_numbers() -> None:

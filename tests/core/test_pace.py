@@ -10,7 +10,7 @@ from monitor.core.checks import pace
 from monitor.core.checks.pace import Pace
 from monitor.core.checks.sequential import rule_of
 from monitor.core.model.observations import Observation, Result, RunId
-from monitor.core.model.reasons import Reason
+from monitor.core.model.reasons import Outcome, Reason
 
 from .making import at, probe
 
@@ -44,7 +44,7 @@ def test_a_hard_outage_is_looked_at_every_four_seconds_and_decided_at_the_end_of
 def test_one_failure_is_looked_at_again_until_its_points_are_gone() -> None:
     known, found = begins("x" + "o" * 14, MINUTE)
     assert found[:13] == [0, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48]
-    assert found[13:] == [60, 64, 120]  # what might not be over by the next tick is left to that tick
+    assert found[13:] == [60, 64, 120]  # less than ten seconds before the next tick it is left to that tick
     assert known.suspicion == pace.START.suspicion
 
 
@@ -66,6 +66,34 @@ def test_paid_questions_are_repeated_every_ten_seconds_and_three_of_them_decide(
 
 def test_a_look_that_hangs_is_followed_by_a_second_of_peace() -> None:
     assert begins("xx", MINUTE, took_s=10)[1] == [0, 11, 22]
+
+
+@pytest.mark.parametrize(("timeout_s", "paid"), [(60.0, True), (55.0, True), (30.0, True), (10.0, True)])
+def test_what_failed_at_once_is_looked_at_early_whatever_its_deadline(timeout_s: float, paid: bool) -> None:
+    held = replace(MINUTE, timeout_s=timeout_s, asks_model=paid)
+    known, found = begins("xxxx", held, took_s=0.4)
+    assert (found[:4], known.suspicion.down) == ([0, 10, 20, 35], True)
+
+
+@pytest.mark.parametrize("reason", [Reason.AUTH, Reason.SERVER_ERROR, Reason.CONNECT])
+def test_what_hung_for_the_whole_interval_waits_for_its_tick(reason: Reason) -> None:
+    held = replace(MINUTE, timeout_s=60.0)
+    known, _ = pace.after(pace.START, held, look(0, Reason.OK), 0.5)
+    assert pace.after(known, held, look(60, reason, 56.0), 56.0)[1] is None
+
+
+def test_an_early_look_is_over_before_the_next_tick_and_tells_nothing_if_it_had_to_stop() -> None:
+    held = replace(MINUTE, timeout_s=60.0)
+    assert [pace.deadline_s(held, attempt, since_s) for attempt, since_s in ((1, 3), (2, 10), (3, 54.75))] == [
+        60,
+        49.75,
+        5,
+    ]
+    assert pace.deadline_s(MINUTE, 2, 50) == MINUTE.timeout_s
+    assert pace.was_cut(held, 49.75, Outcome.FAILED, 49.76)
+    assert not pace.was_cut(held, 49.75, Outcome.FAILED, 20)
+    assert not pace.was_cut(held, 49.75, Outcome.OK, 49.76)
+    assert not pace.was_cut(held, 60, Outcome.FAILED, 60.01)
 
 
 def test_without_early_looks_everything_waits_for_its_tick() -> None:

@@ -85,6 +85,24 @@ def test_looks_begin_when_the_prober_would_begin_them() -> None:
     assert early > 10
 
 
+def test_early_looks_miss_no_tick_though_one_may_last_as_long_as_the_interval() -> None:
+    stretch = {"fails": "60%", "reason": ["service.error", "service.timeout.headers"], "fail_took": "20s"}
+    drawn = looks(world([stretch], until="12h", probe={"timeout": "60s", "kind": "chat"}))
+    assert Reason.OVERRUN not in {result.reason for result in drawn}
+    assert any(result.run.attempt > 1 for result in drawn)
+    for result in drawn:
+        if result.run.attempt > 1:
+            assert ended(result) <= result.run.tick + timedelta(seconds=60)
+
+
+def test_what_is_refused_at_once_is_found_soon_though_the_deadline_is_the_interval() -> None:
+    down = [{"from": "30m", "to": "1h", "fails": 1}]
+    for seed in range(1, 6):
+        [found] = measured(world(down, probe={"timeout": "60s", "kind": "chat"}), seed=seed).found
+        assert found.told_after_s is not None
+        assert found.told_after_s <= 60 + 35 + 1
+
+
 def test_a_seed_places_the_grid_unless_the_file_does() -> None:
     first = {looks(world(), seed=seed)[0].started_at for seed in range(1, 6)}
     assert len(first) == 5

@@ -23,10 +23,16 @@ NO_EARLY_LOOK = frozenset({Reason.THROTTLED})
 SHORTEST_PAUSE_S = 1.0
 """Between the end of a look and the start of the next, however long the look took."""
 KEY_TRUST = timedelta(hours=1)
+LEAST_S = 10.0
+"""An early look has so long before the next tick at least, or its deadline if that is shorter: what failed at once
+mostly fails at once again, however long an answer may take."""
 REFUSAL_S = 5.0
-"""A key is refused at once, whatever the deadline of an answer. Should the next look hang after all, it takes the place
-of the next tick's, which is better than to find out two ticks later that a key is bad."""
+"""The same where a key was refused: that comes at once."""
+TICK_MARGIN_S = 0.25
+"""An early look that is cut short for the next tick ends so much before it."""
 ROUNDING_S = 1e-6
+EARLY_TIMER_S = 0.01
+"""A timer of the event loop may be so much too soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,31 +57,43 @@ START = Pace()
 def after(pace: Pace, probe: Probe, result: Result, elapsed_s: float) -> tuple[Pace, float | None]:
     """Return the pace after a look, and the seconds from its end until the next; ``None``: on the next tick.
 
-    ``elapsed_s`` is the time from the look's tick to its end. A look that might not be over in time for the next
-    tick is left to that tick.
+    ``elapsed_s`` is the time from the look's tick to its end. An early look follows where it has :data:`LEAST_S`
+    before the next tick; how long it may last says :func:`deadline_s`.
     """
     rule = rule_of(probe)
     known, failed = _folded(pace, probe, rule, result)
     if failed is None or result.reason in NO_EARLY_LOOK:
         return known, None
     wait_s = suspicion.next_look_s(known.suspicion, rule, failed=failed, at=result.started_at)
-    refused = result.reason is Reason.AUTH
-    longest_s = min(REFUSAL_S, probe.timeout_s) if refused else probe.timeout_s
-    return known, pause_before(probe, wait_s, result.duration_s, elapsed_s, longest_s)
+    least_s = REFUSAL_S if result.reason is Reason.AUTH else LEAST_S
+    return known, pause_before(probe, wait_s, result.duration_s, elapsed_s, least_s)
 
 
 def pause_before(
-    probe: Probe, wait_s: float | None, took_s: float, elapsed_s: float, longest_s: float | None = None
+    probe: Probe, wait_s: float | None, took_s: float, elapsed_s: float, least_s: float = LEAST_S
 ) -> float | None:
     """Return the pause before a look that should begin ``wait_s`` after this one, which ``took_s`` long, began.
 
-    ``longest_s`` is how long it may take; the probe's deadline if that is not said.
+    ``least_s`` is what it must have before the next tick, if its deadline is not shorter.
     """
     if wait_s is None:
         return None
     pause_s = max(SHORTEST_PAUSE_S, wait_s - took_s)
-    longest_s = probe.timeout_s if longest_s is None else longest_s
-    return pause_s if elapsed_s + pause_s + longest_s <= probe.interval_s + ROUNDING_S else None
+    return pause_s if elapsed_s + pause_s + min(least_s, probe.timeout_s) <= probe.interval_s + ROUNDING_S else None
+
+
+def deadline_s(probe: Probe, attempt: int, since_tick_s: float) -> float:
+    """Return how long a look that begins so long after its tick may last: no early one runs over the next tick."""
+    left_s = probe.interval_s - since_tick_s
+    if attempt == 1 or left_s + ROUNDING_S >= probe.timeout_s:
+        return probe.timeout_s
+    return max(SHORTEST_PAUSE_S, left_s - TICK_MARGIN_S)
+
+
+def was_cut(probe: Probe, limit_s: float, outcome: Outcome, took_s: float) -> bool:
+    """Say whether a look was cut short by the next tick: it found nothing, for it might have been answered later."""
+    over = limit_s < probe.timeout_s and took_s >= limit_s - EARLY_TIMER_S
+    return over and outcome not in (Outcome.OK, Outcome.SLOW)
 
 
 def early_wait_s(probe: Probe) -> float:

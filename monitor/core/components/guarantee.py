@@ -2,7 +2,8 @@
 
 An outage is a stretch in which every look fails that lies in it as a whole; a look that it only touches may end
 either way. Looks begin every interval and last up to the timeout; while something is suspected they come early, where
-one fits before the next tick (:func:`monitor.core.checks.pace.after`).
+one fits before the next tick (:func:`monitor.core.checks.pace.after`); an early one that the tick cuts short tells
+nothing.
 
 * Longest: one interval until the first look that lies in the outage, then as many looks as reach the limit after the
   span, all of them as slow as can be.
@@ -19,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 
 from monitor.core.catalogue import Probe
 from monitor.core.checks import suspicion
-from monitor.core.checks.pace import pause_before
+from monitor.core.checks.pace import LEAST_S, deadline_s, pause_before
 from monitor.core.checks.sequential import P0, cost_of, rule_of
 from monitor.core.components.health import quorum
 
@@ -84,6 +85,8 @@ def _decided_s(probe: Probe) -> float:
             return begin
         wait_s, end = suspicion.next_look_s(known, rule, failed=True, at=at), begin + probe.timeout_s
         pause_s = pause_before(probe, wait_s, probe.timeout_s, end - tick)
+        if pause_s is not None and deadline_s(probe, 2, end + pause_s - tick) < probe.timeout_s:
+            pause_s = None  # it would be cut short and tell nothing
         if pause_s is None:
             tick += probe.interval_s
         begin = tick if pause_s is None else end + pause_s
@@ -92,10 +95,10 @@ def _decided_s(probe: Probe) -> float:
 def _shortest_s(probe: Probe) -> float:
     """Least time between the end of a first failing look and the beginning of the one that decides.
 
-    Two looks lie one early pause apart, or less where the second is that of the next tick, but never less than the
-    timeout that is kept free before it. The first pause may be over with the slow look, the last cut short by the end
+    Two looks lie one early pause apart, or less where the second is that of the next tick, but never less than what is
+    kept free before it. The first pause may be over with the slow look, the last cut short by the end
     of the span.
     """
     rule = rule_of(probe)
-    between = max(0, rule.fewest_failures - 3) * min(rule.early_s, probe.timeout_s)
+    between = max(0, rule.fewest_failures - 3) * min(rule.early_s, LEAST_S, probe.timeout_s)
     return max(0.0, rule.span_s - probe.timeout_s, between)

@@ -69,8 +69,11 @@ class Series:
             at_s, attempt, tick = tick_s, 1, self.start + timedelta(seconds=tick_s)
             while True:
                 result = self._look(tick, at_s, attempt)
+                limit_s = pacing.deadline_s(self.probe, attempt, at_s - tick_s)
+                end_s = at_s + min(limit_s, result.duration_s)
+                if result.duration_s > limit_s:
+                    break  # the next tick cut it short
                 yield result
-                end_s = at_s + result.duration_s
                 pace, pause_s = pacing.after(pace, self.probe, result, end_s - tick_s)
                 if pause_s is None or end_s + pause_s >= self.world.until_s:
                     break
