@@ -8,10 +8,9 @@ Sources: Open WebUI ``routers/auths.py`` (400 for wrong credentials), LibreChat 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
-from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
@@ -23,9 +22,8 @@ from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import dig, evidence, is_html, is_own_limit, parse_json, retry_after_s, robot_wall, steps
 from monitor.probes.base import Context, Kind
+from monitor.probes.login_form import Form, cookies_of, followed, form_success, next_hop, refusal_said
 from monitor.probes.marks import PageOptions, judge_answer, not_data
-from monitor.probes.page import is_other_site, read_page
-from monitor.text.trouble import trouble_in, trouble_in_path
 from monitor.wire import Answer
 
 PAGE_REDIRECTS = 3
@@ -65,8 +63,8 @@ class Options(PageOptions):
     email_field: str = Field("email", min_length=1, max_length=100)
     password_field: str = Field("password", min_length=1, max_length=100)
     expect: str = ""
-    """``json``: dotted path that a successful answer has; ``form``: text that it or the address it leads to
-    contains, or none for a redirect away from the log-in page with a session."""
+    """``json``: dotted path that a successful answer has; ``form``: text that it, the address it leads to or the page
+    there contains, or none for a redirect with a session to a page that is not the log-in page."""
 
     @field_validator("url")
     @classmethod
@@ -91,7 +89,10 @@ async def run(options: Options, ctx: Context) -> Observation:
     if options.email is None or options.password is None:
         return await _edge(options, ctx)
     answer = await _sign_in(options, options.email, options.password, ctx)
-    reason, detail, *warnings = _judged(options, answer)
+    if (judged := _refused(options, answer)) is None and options.product == "form":
+        landing = await _landing(options, answer, ctx)
+        judged = form_success(Form(options.url, options.expect, options.sites), answer, landing)
+    reason, detail, *warnings = judged or _json_success(options, PRODUCTS[options.product], answer)
     return _observation(reason, detail, answer, ctx, *warnings)
 
 
@@ -135,18 +136,43 @@ def _below(url: str, path: str) -> str:
     )
 
 
-def _judged(options: Options, answer: Answer) -> tuple[Any, ...]:
-    """Return reason, detail and warnings of an answer to a sign-in with an account."""
+async def _landing(options: Options, answer: Answer, ctx: Context) -> Answer | None:
+    """Open the page that a redirect leads a signed-in user to, with the session; ``None`` for none of theirs.
+
+    Only the host that was asked gets the cookies, as a browser would do without a domain in them. What is not followed
+    any more (the log-in page, another site) is judged by its address.
+    """
+    form, cookies, landing = Form(options.url, options.expect, options.sites), cookies_of(answer), None
+    target = followed(form, answer)
+    for _ in range(1 + PAGE_REDIRECTS):
+        if target is None:
+            break
+        landing = await ctx.wire.fetch(
+            "GET",
+            target,
+            headers={"accept": "text/html"},
+            secret_headers={"cookie": cookies} if cookies else {},
+            limits=ctx.limits(),
+            redirects=0,
+        )
+        cookies = "; ".join(filter(None, (cookies, cookies_of(landing))))
+        target = next_hop(form, landing)
+    return landing
+
+
+def _refused(options: Options, answer: Answer) -> tuple[Any, ...] | None:
+    """Return reason and detail of a refusal or a failure, ``None`` for an answer that may be neither."""
     product = PRODUCTS[options.product]
-    if answer.status in product.refused and not robot_wall(answer.status, answer.headers, answer.body):
+    wall = robot_wall(answer.status, answer.headers, answer.body)
+    if answer.status in product.refused and not wall:
         if not _explains_itself(options, answer):
             return Reason.CONFIG, f"HTTP {answer.status} without a word of the product: is the address right?"
         return Reason.AUTH, f"HTTP {answer.status}: the test account was refused"
     if answer.status == 403 and not is_html(answer.headers, answer.body):
         return Reason.AUTH, "HTTP 403: the test account may not sign in here"
-    if failure := _failure(answer):
-        return failure
-    return _form_success(options, answer) if options.product == "form" else _json_success(options, product, answer)
+    if 400 <= answer.status < 500 and not wall and (said := refusal_said(answer)):
+        return Reason.AUTH, f'HTTP {answer.status} "{said}": the test account was refused'
+    return _failure(answer)
 
 
 def _explains_itself(options: Options, answer: Answer) -> bool:
@@ -191,68 +217,9 @@ def _json_success(options: Options, product: Product, answer: Answer) -> tuple[A
         return Reason.OK, "signed in"
     if isinstance(document, dict) and document.get("twoFAPending"):
         return Reason.OK, "password accepted, a second factor is asked for", WarningCode.LOGIN_SECOND_FACTOR
+    if said := refusal_said(answer):
+        return Reason.AUTH, f'HTTP {answer.status} "{said}": the test account was refused'
     return Reason.CONTENT, f"the answer has no {options.expect or product.expect}"
-
-
-def _form_success(options: Options, answer: Answer) -> tuple[Any, ...]:
-    """Judge the answer to a form. Success has to be shown: the declared text, or a session and a way in.
-
-    A redirect back to the log-in page or to an error page is a refusal, session or not: most frameworks keep the
-    error's words in a session. To a page of trouble it is the service's, to another site it cannot be told.
-    """
-    declared = bool(options.expect) and options.expect in f"{answer.text}\n{answer.headers.get('location', '')}"
-    if declared:
-        return Reason.OK, "signed in"
-    if 300 <= answer.status < 400:
-        if refused := _turned_back(options, answer):
-            return refused
-        if not options.expect and _has_session(answer):
-            return Reason.OK, "signed in: a redirect with a session"
-        return Reason.CONTENT, f"HTTP {answer.status} without a session; set expect to what a signed-in user sees"
-    if not answer.body.strip():
-        return Reason.EMPTY, f"HTTP {answer.status} without a word where the answer to a log-in is due"
-    page = read_page(answer.text, answer.url)
-    if page.challenge:
-        return Reason.BLOCKED, f"{page.challenge} turned the robot away with a page of its own"
-    if trouble := trouble_in(page.words):
-        return trouble.reason, f'the page says "{trouble.words}"'
-    if page.asks_password:
-        return Reason.AUTH, f"HTTP {answer.status} with the log-in form again: the test account was refused"
-    if options.expect:
-        return Reason.CONTENT, "the answer lacks the expected text"
-    return Reason.CONTENT, f"HTTP {answer.status} without a session; set expect to what a signed-in user sees"
-
-
-def _turned_back(options: Options, answer: Answer) -> tuple[Reason, str] | None:
-    """Return why a redirect is no way in, or ``None``."""
-    location = answer.headers.get("location", "")
-    try:
-        target = urljoin(options.url, location)
-        path = urlsplit(target).path
-    except ValueError:
-        return Reason.CHANGED, f"HTTP {answer.status} to an address that cannot be read"
-    said = trouble_in_path("/" + target.partition("://")[2].partition("/")[2])
-    if said == "trouble":
-        return Reason.CONTENT, f"HTTP {answer.status} to a page of trouble"
-    if is_other_site(target, options.url, options.sites):
-        return (
-            Reason.CHANGED,
-            f"HTTP {answer.status} to another site, {base.host_of(target) or 'an unreadable address'}",
-        )
-    same_page = path.rstrip("/") == urlsplit(options.url).path.rstrip("/")
-    if said or same_page or _LOG_IN_PATH.search(path.casefold()):
-        where = "an error page" if said else "the log-in page"
-        return Reason.AUTH, f"HTTP {answer.status} back to {where}: the test account was refused"
-    return None
-
-
-_LOG_IN_PATH = re.compile(r"(?:^|[/_-])(?:log-?in|log_in|sign-?in|sign_in|signin|denied)(?:$|[/_.-])")
-_ENDED = re.compile(r"(?i);\s{0,9}(?:max-age\s{0,9}=\s{0,9}[0-]|expires\s{0,9}=[^;]{0,9}\b01[ -]jan[ -]1970)")
-
-
-def _has_session(answer: Answer) -> bool:
-    """Tell whether the answer sets a cookie that it does not end at once."""
-    return any(value and not _ENDED.search(value) for value in answer.headers.get_list("set-cookie"))
 
 
 def _observation(reason: Reason, detail: str, answer: Answer, ctx: Context, *warnings: WarningCode) -> Observation:

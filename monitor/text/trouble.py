@@ -86,14 +86,14 @@ _PATH = re.compile(
     r"|(errors?|fail(?:ed|ure)?|denied|invalid|expired))(?=$|[/_.?&=-])"
 )
 _SIMPLIFIED = str.maketrans(
-    "維護暫時無開務網頁個統係錯稍後試復過載擁擠紛請訪問數隊異從將貨買賣轉讓過過備設級進門間來異見驗證檢覽確認",
-    "维护暂时无开务网页个统系错稍后试复过载拥挤纷请访问数队异从将货买卖转让过过备设级进门间来异见验证检览确认",
+    "維護暫時無開務網頁個統係錯稍後試復過載擁擠紛請訪問數隊異從將貨買賣轉讓過過備設級進門間來異見驗證檢覽確認帳號碼戶誤鎖凍結註銷嘗錄陸敗據",
+    "维护暂时无开务网页个统系错稍后试复过载拥挤纷请访问数队异从将货买卖转让过过备设级进门间来异见验证检览确认账号码户误锁冻结注销尝录陆败据",
 )
 
 
 def trouble_in(words: str) -> Trouble | None:
     """Return what a page's words say of trouble at the service; ``None`` for words that say nothing of it."""
-    text = _folded(words)
+    text = folded(words)
     for reason, pattern in _TROUBLES:
         if found := pattern.search(text):
             return Trouble(reason, found[0][:80])
@@ -102,13 +102,13 @@ def trouble_in(words: str) -> Trouble | None:
 
 def foreign_in(words: str) -> str:
     """Return what shows that a page is somebody else's (a parked domain, a server's default page), or ``""``."""
-    found = _OTHER.search(_folded(words))
+    found = _OTHER.search(folded(words))
     return found[0][:80] if found else ""
 
 
 def wall_in(words: str) -> str:
     """Return what a page of its own says to somebody it takes for a robot, or ``""``."""
-    found = _CHECK.search(_folded(words))
+    found = _CHECK.search(folded(words))
     return found[0][:80] if found else ""
 
 
@@ -118,5 +118,6 @@ def trouble_in_path(path: str) -> str:
     return "" if found is None else "trouble" if found[1] else "error"
 
 
-def _folded(words: str) -> str:
+def folded(words: str) -> str:
+    """Return words without capitals, traditional characters and runs of spaces; the first ``READ_CHARS``."""
     return " ".join(words[:READ_CHARS].casefold().translate(_SIMPLIFIED).split())

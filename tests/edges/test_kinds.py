@@ -19,7 +19,7 @@ from monitor.probes.upstream import platforms
 from tests.test_architecture import ROOT, SOURCES
 
 FAMILIES: dict[str, tuple[Mapping[str, Any], set[str]]] = {
-    "probes": (probes.KINDS, {"answers", "base", "marks", "memory", "page"}),
+    "probes": (probes.KINDS, {"answers", "base", "login_form", "marks", "memory", "page"}),
     "probes/registration/detectors": (detectors.DETECTORS, set()),
     "probes/upstream/platforms": (platforms.PLATFORMS, set()),
     "channels": (channels.KINDS, {"base", "words"}),
