@@ -20,8 +20,7 @@ from monitor.cli.costing import costs
 from monitor.config.faults import ConfigError, did_you_mean
 from monitor.config.load import Config, load
 from monitor.core.catalogue import Catalogue, Probe, Service
-from monitor.core.checks.sequential import cost_of, rule_of
-from monitor.core.components.guarantee import guarantee, price
+from monitor.core.components.price import FREE, Questions, money, price, promise
 from monitor.core.components.soundness import probe_warnings
 from monitor.core.doubt.network import can_doubt
 from monitor.core.maintenance import Maintenance, windows
@@ -151,21 +150,23 @@ def _row(config: Config, item: Probe) -> None:
     click.echo(f"    {item.id}")
     target = f", {item.target}" if item.target else ""
     _folded(f"{item.kind}, every {lexicon().duration(item.interval_s)}{target}", 6)
-    text, colour = _told(item)
+    text, colour = _told(config, item)
     _folded(text, 6, colour)
     if not (item.disabled or item.control or item.witness):
-        _folded(f"{price(item)}{_money(config, item)}", 6, "bright_black")
+        asked, most = _questions(config, item), _most(config, item)
+        _folded(f"{price(item, asked)}{money(item, asked, most)}", 6, "bright_black")
 
 
-def _money(config: Config, item: Probe) -> str:
-    """Say what the extra questions of a chat probe cost at most, in tokens and, where prices are known, in dollars."""
+def _most(config: Config, item: Probe) -> tuple[int, float]:
+    """Return the most tokens and dollars that a question of a probe costs."""
     options = config.looks.get(item.id)
-    tokens, usd = (0, 0.0) if options is None else options.most_of_a_question()
-    if not tokens:
-        return ""
-    extra = cost_of(rule_of(item)).extra_looks_per_day
-    dollars = f", ${usd * extra:.4f}" if usd else ""
-    return f" (at most {tokens * extra:.0f} tokens{dollars} a day), within its budget"
+    return (0, 0.0) if options is None else options.most_of_a_question()
+
+
+def _questions(config: Config, item: Probe) -> Questions:
+    """Return how many paid questions a day a probe plans, and how many its budget allows."""
+    options = config.looks.get(item.id)
+    return FREE if options is None else Questions(*options.questions_a_day(item.interval_s))
 
 
 def _options(config: Config, item: Probe) -> None:
@@ -198,7 +199,7 @@ def _folded(text: str, indent: int, colour: str | None = None) -> None:
         click.secho(" " * indent + line, fg=colour)
 
 
-def _told(item: Probe) -> tuple[str, str]:
+def _told(config: Config, item: Probe) -> tuple[str, str]:
     """Say what may be expected of a probe, and in which colour."""
     if item.disabled:
         return f"off: {worded(item.disabled, lexicon())}", "yellow"
@@ -206,7 +207,7 @@ def _told(item: Probe) -> tuple[str, str]:
         return "tells only whether we are online ourselves", "bright_black"
     if item.witness:
         return "the vendor's own word, shown beside our verdict", "bright_black"
-    return guarantee(item).sentence(), "bright_black"
+    return promise(item, _questions(config, item)), "bright_black"
 
 
 @click.command(epilog=example("chatwatch probe deepseek-web-page --explain"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import random
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
@@ -75,6 +76,10 @@ class Options(BaseModel):
     def most_of_a_question(self) -> tuple[int, float]:
         """Return the most tokens and dollars that one usual look costs; nothing for a kind that costs nothing."""
         return 0, 0.0
+
+    def questions_a_day(self, interval_s: float) -> tuple[float, float]:  # noqa: ARG002  # for kinds that pay
+        """Return how many paid questions a day looks every ``interval_s`` plan, and how many the budget allows."""
+        return 0.0, math.inf
 
 
 def one_of(kinds: Mapping[str, Any]) -> Callable[[str], str]:

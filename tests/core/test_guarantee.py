@@ -1,8 +1,10 @@
 """The promise of a policy, proven over phase offsets against the real rules, with the worst luck on either side."""
 
 import itertools
+import math
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks import pace, probe_state, steps
-from monitor.core.components.guarantee import DELIVERY_S, guarantee, price
+from monitor.core.components.guarantee import DELIVERY_S, guarantee
+from monitor.core.components.price import Questions, money, price, promise
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Reason
 
@@ -166,7 +169,7 @@ def test_what_is_refused_at_once_is_found_by_early_looks_though_its_deadline_is_
 def test_the_sentence_names_the_numbers() -> None:
     assert guarantee(probe(interval_s=60)).sentence() == (
         "every outage longer than 114 s is notified within 119 s, none shorter than 25 s ever is "
-        "(up to 60 s more if it may be our network)"
+        "(35 s less a first look that hung before it began) (up to 60 s more if it may be our network)"
     )
     several = probe(policy=POLICIES["on the grid"], locations=("berlin", "osaka", "austin"))
     assert "at 2 locations" in guarantee(several).sentence()
@@ -178,3 +181,41 @@ def test_the_price_is_told_for_looks_and_for_questions() -> None:
     )
     paid = probe(interval_s=300, asks_model=True)
     assert price(paid).endswith("false pages a year, 28 extra questions a day")
+
+
+def test_no_number_of_the_sentence_has_a_tail_and_none_says_too_much() -> None:
+    held = probe(interval_s=60, policy=POLICIES["short"])
+    assert guarantee(held).never_if_shorter_s == pytest.approx(5.88235, abs=1e-4)
+    assert "none shorter than 5.8 s ever is (10 s less" in guarantee(held).sentence()
+    assert "longer than 114 s is notified within 119 s" in guarantee(probe(interval_s=60, timeout_s=9.99)).sentence()
+
+
+PAID = probe(interval_s=300, asks_model=True)
+
+
+@pytest.mark.parametrize("allowed", [1.9, 9.6, 287.0])
+def test_a_budget_that_does_not_pay_for_the_schedule_promises_nothing(
+    allowed: float,
+) -> None:
+    asked = Questions(288.0, allowed)
+    assert promise(PAID, asked).startswith("no outage is sure to be noticed: of 288 questions a day")
+    assert f"the budget pays for {int(allowed)}, so" in promise(PAID, asked)
+    assert price(PAID, asked).endswith(" 0 extra questions a day")
+    assert money(PAID, asked, (100, 0.001)).startswith(f" (at most 0 tokens a day), beside {int(allowed)} on the grid")
+
+
+@pytest.mark.parametrize("allowed", [288.0, 300.0, 340.0])
+def test_a_budget_without_room_for_early_looks_promises_what_holds_without_them(allowed: float) -> None:
+    asked = Questions(288.0, allowed)
+    without = replace(PAID, policy=replace(PAID.policy, early_looks=False))
+    assert promise(PAID, asked).startswith(guarantee(without).sentence())
+    assert "that is without early looks" in promise(PAID, asked)
+    assert asked.early(PAID) <= allowed - 288
+
+
+@pytest.mark.parametrize("allowed", [360.0, 1000.0, math.inf])
+def test_a_budget_with_room_changes_no_promise(allowed: float) -> None:
+    asked = Questions(288.0, allowed)
+    assert promise(PAID, asked) == guarantee(PAID).sentence()
+    assert price(PAID, asked) == price(PAID)
+    assert "28 extra questions" in price(PAID, asked)

@@ -112,7 +112,7 @@ def test_check_prints_for_each_probe_from_which_length_on_an_outage_is_told(home
     shown = run(home, "check")
     assert shown.exit_code == 0, shown.output
     told = " ".join(shown.output.split())
-    assert "every outage longer than 100 s is notified within 105 s, none shorter than 25 s ever is" in told
+    assert "every outage longer than 100 s is notified within 105 s, none shorter than 25 s ever is (35 s less" in told
     assert "402 extra looks a day" in told
     assert "every outage longer than 22 s is notified within 27 s" in told
 

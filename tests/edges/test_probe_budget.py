@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -130,3 +131,25 @@ def test_a_busy_day_still_asks_in_its_last_hour() -> None:
     assert hours[0] >= 50
     assert hours[23] >= 1
     assert sum(hours.values()) * 70 <= 10_000
+
+
+@pytest.mark.parametrize(
+    ("changes", "planned", "allowed"),
+    [
+        ({}, 288, 100),
+        ({"short_every_s": 600.0}, 144, 100),
+        ({"tokens_day": None, "usd_day": 0.028}, 288, 100),
+        ({"usd_day": 0.0028}, 288, 10),
+        ({"tokens_day": None}, 288, float("inf")),
+        ({"long_every_s": 86_400.0}, 288 - 1 + 440 / 100, 100),
+    ],
+)
+def test_a_day_of_questions_is_planned_by_the_schedule_and_allowed_by_what_is_scarcer(
+    changes: dict[str, Any], planned: float, allowed: float
+) -> None:
+    plan = replace(PLAN, **changes)
+    assert plan.worst(Rung.SHORT)[1] == pytest.approx(0.00028)
+    weight = plan.worst(Rung.LONG)[1] / plan.worst(Rung.SHORT)[1]
+    if plan.long_every_s:
+        planned = 288 - 1 + weight  # in dollars a long one weighs more than in tokens
+    assert plan.questions_a_day(300) == pytest.approx((planned, allowed))

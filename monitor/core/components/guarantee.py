@@ -15,13 +15,14 @@ Proven over all phase offsets against the real rules in the tests.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from monitor.core.catalogue import Probe
 from monitor.core.checks import suspicion
 from monitor.core.checks.pace import LEAST_S, deadline_s, pause_before
-from monitor.core.checks.sequential import P0, cost_of, rule_of
+from monitor.core.checks.sequential import rule_of
 from monitor.core.components.health import quorum
 
 DELIVERY_S = 5.0
@@ -38,15 +39,31 @@ class Guarantee:
     network_extra_s: float
     """Added where the failure could be our own network's: until it fails once more after something else answered."""
     needed_locations: int
+    shortest_outage_s: float = 0.0
+    """The shortest outage that may page, by the policy."""
 
     def sentence(self) -> str:
         """Return the promise in one line for ``chatwatch check``."""
         where = f" at {self.needed_locations} locations" if self.needed_locations > 1 else ""
-        shorter = f", none shorter than {self.never_if_shorter_s:g} s ever is" if self.never_if_shorter_s > 0 else ""
+        shorter = ""
+        if self.never_if_shorter_s > 0:
+            shorter = f", none shorter than {_down(self.never_if_shorter_s)} s ever is"
+            if self.never_if_shorter_s < self.shortest_outage_s:
+                shorter += f" ({self.shortest_outage_s:g} s less a first look that hung before it began)"
         return (
-            f"every outage longer than {self.noticed_if_longer_s:g} s{where} is notified within "
-            f"{self.told_within_s:g} s{shorter} (up to {self.network_extra_s:g} s more if it may be our network)"
+            f"every outage longer than {_up(self.noticed_if_longer_s)} s{where} is notified within "
+            f"{_up(self.told_within_s)} s{shorter} (up to {_up(self.network_extra_s)} s more if it may be our network)"
         )
+
+
+def _up(seconds: float) -> str:
+    """Write seconds that nothing may exceed: whole, or with one digit below ten."""
+    return f"{math.ceil(seconds - 1e-6) if seconds > 10 else math.ceil(seconds * 10 - 1e-6) / 10:g}"
+
+
+def _down(seconds: float) -> str:
+    """Write seconds that nothing may fall below."""
+    return f"{math.floor(seconds + 1e-6) if seconds > 10 else math.floor(seconds * 10 + 1e-6) / 10:g}"
 
 
 def guarantee(probe: Probe, *, delivery_s: float = DELIVERY_S) -> Guarantee:
@@ -59,16 +76,7 @@ def guarantee(probe: Probe, *, delivery_s: float = DELIVERY_S) -> Guarantee:
         never_if_shorter_s=_shortest_s(probe),
         network_extra_s=interval,
         needed_locations=quorum(len(probe.locations), policy),
-    )
-
-
-def price(probe: Probe) -> str:
-    """Say what the rule costs while the service works and 1 % of all looks fail by chance."""
-    cost = cost_of(rule_of(probe))
-    looks = "questions" if probe.asks_model else "looks"
-    return (
-        f"if {P0:.0%} of all looks fail by chance: {cost.false_pages_per_year:.2g} false pages a year, "
-        f"{cost.extra_looks_per_day:.0f} extra {looks} a day"
+        shortest_outage_s=policy.shortest_outage_s,
     )
 
 

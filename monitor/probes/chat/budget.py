@@ -9,6 +9,7 @@ ledger outlives a restart and goes with its probe from worker to worker, so a bu
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from monitor.core.model.message_codes import MessageCode, coded
 
+DAY_S = 86_400.0
 SLOW_DOWN_BELOW = 0.5
 SLOW_DOWN_BELOW_WHEN_FAILING = 0.1
 PROMPT_TOKENS = 40
@@ -64,6 +66,22 @@ class Plan:
         """Return the most tokens and dollars that a rung can cost."""
         output = {Rung.SHORT: self.short_tokens, Rung.LONG: self.long_tokens}.get(rung)
         return (0, 0.0) if output is None else (PROMPT_TOKENS + output, self.cost(PROMPT_TOKENS, output))
+
+    def questions_a_day(self, interval_s: float) -> tuple[float, float]:
+        """Return how many short questions a day a grid of ``interval_s`` plans, and how many the budget allows.
+
+        A long question counts as as many short ones as it costs.
+        """
+        (tokens, usd), (long_tokens, long_usd) = self.worst(Rung.SHORT), self.worst(Rung.LONG)
+        planned = DAY_S / max(interval_s, self.short_every_s)
+        if self.long_every_s is not None:
+            weight = max(long_tokens / tokens, long_usd / usd if usd else 0.0)
+            planned += (
+                DAY_S / max(interval_s, self.long_every_s) * max(0.0, weight - (self.short_every_s <= interval_s))
+            )
+        allowed = [self.tokens_day / tokens] if self.tokens_day is not None else []
+        allowed += [self.usd_day / usd] if self.usd_day is not None and usd else []
+        return planned, min(allowed, default=math.inf)
 
 
 @dataclass(frozen=True, slots=True)

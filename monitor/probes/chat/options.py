@@ -96,6 +96,13 @@ class Options(base.Options):
         """Return the most tokens and dollars that a short question costs; nothing without a key to ask with."""
         return self.plan().worst(Rung.SHORT) if key_of(self) else (0, 0.0)
 
+    def questions_a_day(self, interval_s: float) -> tuple[float, float]:
+        """Return how many questions a day are planned and how many the budget allows, each at its highest price.
+
+        A long question counts as as many short ones as it costs.
+        """
+        return self.plan().questions_a_day(interval_s) if key_of(self) else super().questions_a_day(interval_s)
+
     def plan(self) -> Plan:
         """Return the budget's view of these options."""
         return Plan(
