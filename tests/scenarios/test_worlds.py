@@ -19,7 +19,7 @@ from monitor.core.model.states import Health
 from monitor.core.replay import Judge
 from monitor.core.scenario import notation, play, truth
 from monitor.core.scenario.figures import summary
-from monitor.core.scenario.measure import CHANCE, OUTAGE, OWN_SIDE, Measured, measure
+from monitor.core.scenario.measure import CHANCE, OUTAGE, OWN_SIDE, SLOW, Measured, measure
 from monitor.core.scenario.notation import ScenarioError
 from monitor.core.scenario.world_reader import read_world
 
@@ -353,3 +353,39 @@ def test_an_outage_of_any_failure_rate_is_told_in_a_few_lines_an_hour(fails: flo
     moments = [event.recorded_at for event in report.judge.events]
     assert moments
     assert max(sum(since <= at < since + timedelta(hours=1) for at in moments) for since in moments) <= 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"took": "2900ms"}, Health.OPERATIONAL),
+        ({"took": "3100ms"}, Health.DEGRADED),
+        ({"took": "10s"}, Health.MAJOR),
+        ({"ttft": "8s", "tokens": 10}, Health.DEGRADED),
+        ({"ttft": "1s", "tokens_per_s": 20}, Health.OPERATIONAL),
+        ({"ttft": "1s", "tokens_per_s": 1}, Health.MAJOR),
+        ({"ttft": "11s"}, Health.MAJOR),
+        ({"took": "4s", "fails": "50%"}, Health.PARTIAL),
+        ({"took": "12s", "fails": "50%"}, Health.MAJOR),
+        ({"ttft": "8s", "tokens": 80, "tokens_per_s": 60, "spread": 0.2}, Health.PARTIAL),
+        ({"took": "7s", "spread": 0.1}, Health.DEGRADED),
+        ({"took": "4s", "truth": "operational"}, Health.OPERATIONAL),
+        ({"took": "4s", "answers": "account.auth"}, Health.UNKNOWN),
+    ],
+)
+def test_the_truth_follows_from_latency_and_the_shape_of_the_stream(changes: dict[str, Any], expected: Health) -> None:
+    scenario = world([{"from": "30m", "to": "1h", **changes}], probe={"slow_after": "3s", "timeout": "10s"})
+    catalogue = notation.catalogue(scenario)
+    [*pieces] = truth.pieces(read_world(scenario, catalogue), catalogue, "deepseek/api")
+    assert [piece.health for piece in pieces if piece.start_s <= 1800 < piece.end_s] == [expected]
+    assert [piece.health for piece in pieces if piece.end_s > 3600] == [Health.OPERATIONAL]
+
+
+def test_notices_about_slow_answers_and_about_those_that_never_end_are_not_chance() -> None:
+    slow = {"from": "30m", "to": "1h", "ttft": "5s", "tokens": 50}
+    endless = {"from": "1h30m", "to": "2h", "ttft": "1s", "tokens_per_s": 1}
+    of_all = measured(world([slow, endless], until="3h", probe={"slow_after": "3s", "timeout": "10s", "kind": "chat"}))
+    assert of_all.sent
+    assert {one.cause for one in of_all.sent} <= {SLOW, OUTAGE}
+    assert not any(one.is_false for one in of_all.sent)
+    assert of_all.found[0].told_after_s is not None

@@ -45,7 +45,8 @@ def pieces(world: World, catalogue: Catalogue, component: str) -> list[Piece]:
     found: list[Piece] = []
     for start_s, end_s in pairwise(ordered):
         healths = [
-            _of_probe(probe, [line(start_s).health for line in own]) for probe, own in zip(probes, lines, strict=True)
+            _of_probe(probe, [world.health(probe, line(start_s)) for line in own])
+            for probe, own in zip(probes, lines, strict=True)
         ]
         worst = max(healths, key=lambda health: health.rank, default=Health.UNKNOWN)
         if found and found[-1].health is worst:

@@ -20,9 +20,11 @@ A stretch changes what it names; the rest stays as the stretches before it in th
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 from typing import Any
 
 from monitor.core.catalogue import Probe
@@ -35,6 +37,8 @@ COUNTS_FROM = 0.05
 """A failure rate from which a stretch is an outage in truth; below it is the bad luck of a service that works."""
 MAJOR_FROM = 0.8
 """… and from which it is a major one."""
+NORMAL = tuple(NormalDist().inv_cdf((n + 0.5) / 40) for n in range(40))
+"""Middles of forty equally likely parts of the standard normal distribution."""
 CODES = 100
 """Tokens of an answer that does not say how many it has."""
 
@@ -62,9 +66,33 @@ class Answer:
     truth: Health | None = None
     """What is true meanwhile, where it is not what the failure rate says."""
 
+    def late_ratio(self, timeout_s: float) -> float:
+        """Return which share of the good answers is not whole in time: over the middles of equally likely times."""
+        factors = [math.exp(self.spread * z) for z in NORMAL] if self.spread else [1.0]
+        if self.ttft_s is None:
+            return sum(self.took_s * one >= timeout_s for one in factors) / len(factors)
+        first_s, rest_s = self.ttft_s, (self.tokens - 1) / self.tokens_per_s
+        late = sum(first_s * one + rest_s * other >= timeout_s for one in factors for other in factors)
+        return late / len(factors) ** 2
+
+    def health_for(self, timeout_s: float, slow_after_s: float) -> Health:
+        """Return what is true for who waits so long and calls an answer slow that begins later than ``slow_after_s``.
+
+        Answers that come too late are failures; whether the others are slow says the one in the middle.
+        """
+        if self.truth is not None or self.answers.reason is not Reason.OK or self.health is Health.UNKNOWN:
+            return self.health
+        served = Scope.SERVICE in {seen.reason.scope for seen in self.failing}
+        late = self.late_ratio(timeout_s)
+        fails = self.fails + (1 - self.fails) * late if served else late
+        if late and fails >= COUNTS_FROM:
+            return Health.MAJOR if fails >= MAJOR_FROM else Health.PARTIAL
+        begins_s = self.took_s if self.ttft_s is None else self.ttft_s
+        return Health.DEGRADED if begins_s > slow_after_s and self.health is Health.OPERATIONAL else self.health
+
     @property
     def health(self) -> Health:
-        """What is true while the service answers so."""
+        """What is true while the service answers so, if the answers are quick enough."""
         if self.truth is not None:
             return self.truth
         scopes = {seen.reason.scope for seen in self.failing}
@@ -157,6 +185,10 @@ class World:
     def timeline(self, probe: Probe, location: str) -> Timeline:
         """Return how a probe is answered at a location."""
         return Timeline(self.stretches.get(probe.id, ()), location)
+
+    def health(self, probe: Probe, answer: Answer) -> Health:
+        """Return what is true for a probe while it is answered so."""
+        return answer.health_for(probe.timeout_s, self.slow_after_s.get(probe.id, FOREVER))
 
     def own_side(self, location: str) -> Timeline:
         """Return how our own side fails at a location."""
