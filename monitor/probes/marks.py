@@ -31,7 +31,7 @@ from monitor.probes import base
 from monitor.probes.answers import is_html
 from monitor.probes.base import host_of
 from monitor.probes.page import Page, checked_mark, is_other_site, read_page
-from monitor.text.trouble import foreign_in, trouble_in, trouble_in_path
+from monitor.text.trouble import foreign_in, parked_in, trouble_in, trouble_in_path
 from monitor.wire import Answer
 
 FEWEST_LOOKS = 20
@@ -146,7 +146,9 @@ def judge_page(page: Page, declared: tuple[str, ...], known: Learned, now: datet
     judges_status = known.is_learning and not declared and not elsewhere
     if trouble and not judges_status and (page.is_notice or not is_product):
         return Found(trouble.reason, f'the page says "{trouble.words}"{_lacks(missing)}')
-    if not (is_product or judges_status):
+    # A parked or expired domain keeps its own name in the title, so no mark outweighs a notice that says so.
+    parked = parked_in(page.words) if page.is_notice and not judges_status else ""
+    if parked or not (is_product or judges_status):
         why = (
             f"a redirect led to another site, {elsewhere}"
             if elsewhere

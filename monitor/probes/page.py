@@ -2,7 +2,7 @@
 
 A mark is one trait that a deploy leaves alone, written ``kind:value``:
 
-* ``title:chatgpt`` the title; declared by hand, any part of it
+* ``title:chatgpt`` the title, or one whole part of it: ``ChatGPT | Home``, not ``ChatGPT Casino`` or ``chatgpt.com``
 * ``id:root`` the id of one of the first elements, or of a script that carries the page's data
 * ``element:app-root`` a custom element
 * ``script:cdn.example`` a host that scripts come from; ``script:/_next`` their first folder on the page's own host
@@ -35,6 +35,8 @@ _SHOWS = frozenset(
     {"img", "svg", "canvas", "video", "iframe", "input", "textarea", "select", "object", "embed", "form"}
 )
 _TITLE = re.compile(r"(?i)<title(?:\s[^<>]{0,200})?>([^<]{0,300})")
+_TITLE_PARTS = re.compile(r"\s[-–—:~/]\s|[|｜·•—_：，,:]|(?<=\S)[-–](?=\s)")
+"""What divides a title in parts; a hyphen inside a word does not."""
 _NAMES = frozenset({"application-name", "og:site_name", "apple-mobile-web-app-title", "generator"})
 _BUILDS = re.compile(r"(?:commit|build|release|version|revision)(?:[-_](?:id|hash|sha|number))?")
 _SECOND_LEVELS = frozenset({"ac", "co", "com", "edu", "gov", "gob", "go", "mil", "ne", "net", "nom", "or", "org"})
@@ -74,12 +76,13 @@ class Page:
     """All that it says is short, and there is no field to write into: a notice, not something to work with."""
 
     def bears(self, mark: str) -> bool:
-        """Say whether the page has a mark; a title may be a part, a script's host a parent, a meta only a name."""
+        """Say whether the page has a mark: a whole part of its title, a parent of a script's host, a meta's name."""
         kind, _, value = mark.partition(":")
         value = value.casefold()
         own = [held.partition(":")[2] for held in self.marks if held.startswith(f"{kind}:")]
         if kind == "title":
-            return value in self.title.casefold()
+            title = " ".join(self.title.casefold().split())
+            return value in (title, title[:MARK_CHARS], *(part.strip() for part in _TITLE_PARTS.split(title)))
         if kind == "script":
             return any(one == value or one.endswith(f".{value}") for one in own)
         return any(one == value or (kind == "meta" and one.startswith(f"{value}=")) for one in own)

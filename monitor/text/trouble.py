@@ -29,7 +29,9 @@ _CAPACITY = (
     r"\b(?:high|heavy|unusual|exceptional\w*) (?:\w+ )?(?:demand|traffic|load|volume|usage)\b",
     r"\btoo many (?:users|visitors|people|requests)\b",
     r"\b(?:servers?|systems?|services?|network) (?:is|are) (?:\w+ )?(?:busy|overloaded|overwhelmed)\b",
-    r"\byou are (?:now )?in (?:line|the queue)\b|\bvirtual waiting room\b",
+    r"\byou(?: are|(?:'|’)re| have been placed) (?:now )?in (?:line|(?:an?|the) (?:virtual )?(?:queue|line))\b",
+    r"\bwaiting room\b|\bestimated wait(?:ing)?\b|\b(?:your|queue) position\b|\bwaiting in (?:line|the queue)\b",
+    r"(?:正在|您在|排队中|需要)排队|排队中|预计(?:需要)?(?:等待|排队)|前面还有\w{0,8}(?:人|位)",
     r"(?:服务器?|系统|网络|当前)(?:\w{0,4})(?:繁忙|过载|拥挤)|访问(?:量|人数|用户)过(?:大|多)|请求(?:量)?过(?:大|多)|排队人数",
 )
 _MAINTENANCE = (
@@ -38,6 +40,10 @@ _MAINTENANCE = (
     r"\bmaintenance (?:mode|in progress|page|window|break)\b",
     r"\bperforming (?:\w+ ){0,3}maintenance\b",
     r"(?:系统|网站|服务器?|停机|例行|紧急|升级)维护|维护(?:中|升级|期间)|正在(?:进行)?(?:维护|升级)",
+)
+_REGION = (
+    r"\b(?:not|isn(?:'|’)t|un)(?: yet| currently)? ?(?:available|supported|offered) in your (?:country|region|area)\b",
+    r"(?:您|你)?所在的?(?:国家|地区|区域)\w{0,6}(?:不可用|不支持|无法(?:使用|访问)|暂未开放)|不支持(?:您|你)所在的?(?:国家|地区)",
 )
 _UNAVAILABLE = (
     r"\b(?:temporarily|currently|momentarily) (?:\w+ )?(?:unavailable|down|offline|out of service|not available)\b",
@@ -51,13 +57,19 @@ _UNAVAILABLE = (
     r"(?:暂时|目前|当前|服务)(?:\w{0,4})(?:不可用|无法(?:访问|使用|提供服务|打开)|中断)|(?:暂停|停止|中断)(?:对外)?服务",
     r"(?:服务|系统|网站|网页|页面)(?:\w{0,3})(?:异常|故障|出错|崩溃)|出错了|稍后(?:再试|重试|回来|恢复)|即将恢复",
 )
-_FOREIGN = (
-    r"\bdomain(?: name)?(?: \S+)? (?:is|may be|has been|was) (?:\w+ )?(?:for sale|parked|expired|suspended)\b",
-    r"\b(?:buy|acquire|register|renew|purchase) this domain\b|\bdomain parking\b|\bparked (?:free|domain)\b",
+_PARKED = (
+    r"\bdomain(?: name)?(?: \S+)? (?:is|may be|has been|has|was) (?:\w+ )?(?:for sale|parked|expired|suspended)\b",
+    r"\b(?:web ?site|site|page|name|\S{1,60}\.[a-z]{2,10}) (?:is|may be) (?:now )?(?:for sale|parked)\b",
+    r"\b(?:buy|acquire|register|renew|purchase|own) this domain\b|\bis this your domain\b|\bavailable for purchase\b",
+    r"\bdomain parking\b|\bparked (?:free|domain|page)\b|\bexpired domain\b|\bdomain (?:expired|for sale)\b",
     r"\baccount (?:has been )?suspended\b|\bthis (?:web)?site (?:has been|is) (?:suspended|disabled|not configured)\b",
+    r"(?:域名|网站|网址)(?:\w{0,6})(?:出售|转让|过期|到期|停放|未备案|已停用|未绑定|续费)|(?:出售|购买|转让)(?:此|该|本|这个)?域名",
+)
+_FOREIGN = (
+    *_PARKED,
     r"\bwelcome to nginx\b|\bapache2? (?:\w+ )?default page\b|\bit works!|\biis windows server\b|\bindex of /",
     r"\bno such (?:app|site|bucket)\b|\bdeployment (?:could )?not (?:be )?found\b|\bsite not found\b|\bcoming soon\b",
-    r"(?:域名|网站)(?:\w{0,6})(?:出售|转让|过期|到期|未备案|已停用|未绑定)|该站点|网站建设中|尚未备案",
+    r"该站点|网站建设中|尚未备案",
 )
 
 
@@ -75,19 +87,21 @@ def _one(patterns: tuple[str, ...]) -> re.Pattern[str]:
 
 
 _TROUBLES = (
+    (Reason.REGION, _one(_REGION)),
     (Reason.OVERLOADED, _one(_CAPACITY)),
     (Reason.CONTENT, _one(_MAINTENANCE)),
     (Reason.CONTENT, _one(_UNAVAILABLE)),
 )
 _OTHER = _one(_FOREIGN)
+_FOR_SALE = _one(_PARKED)
 _CHECK = _one(_WALL)
 _PATH = re.compile(
     r"(?:^|[/_.?&=-])(?:(maintenance|unavailable|capacity|overload(?:ed)?|outage|sorry|down|5\d\d|busy)"
     r"|(errors?|fail(?:ed|ure)?|denied|invalid|expired))(?=$|[/_.?&=-])"
 )
 _SIMPLIFIED = str.maketrans(
-    "維護暫時無開務網頁個統係錯稍後試復過載擁擠紛請訪問數隊異從將貨買賣轉讓過過備設級進門間來異見驗證檢覽確認帳號碼戶誤鎖凍結註銷嘗錄陸敗據",
-    "维护暂时无开务网页个统系错稍后试复过载拥挤纷请访问数队异从将货买卖转让过过备设级进门间来异见验证检览确认账号码户误锁冻结注销尝录陆败据",
+    "維護暫時無開務網頁個統係錯稍後試復過載擁擠紛請訪問數隊異從將貨買賣轉讓過過備設級進門間來異見購續費還位區國驗證檢覽確認帳號碼戶誤鎖凍結註銷嘗錄陸敗據",
+    "维护暂时无开务网页个统系错稍后试复过载拥挤纷请访问数队异从将货买卖转让过过备设级进门间来异见购续费还位区国验证检览确认账号码户误锁冻结注销尝录陆败据",
 )
 
 
@@ -103,6 +117,12 @@ def trouble_in(words: str) -> Trouble | None:
 def foreign_in(words: str) -> str:
     """Return what shows that a page is somebody else's (a parked domain, a server's default page), or ``""``."""
     found = _OTHER.search(folded(words))
+    return found[0][:80] if found else ""
+
+
+def parked_in(words: str) -> str:
+    """Return what shows that a domain is parked, for sale, expired or suspended, whatever stands in the title."""
+    found = _FOR_SALE.search(folded(words))
     return found[0][:80] if found else ""
 
 

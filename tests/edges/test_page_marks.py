@@ -100,6 +100,46 @@ def test_a_page_that_is_not_the_product_is_not_green(page: str, reason: Reason, 
     assert found is reason, detail
 
 
+NAMED = "<html><head><title>{0}</title><script src=/a/b.js></script></head><body><h1>{1}</h1></body></html>"
+STRANGERS = [
+    ("deepseek.com", "This domain is for sale. Buy this domain.", Reason.CHANGED),
+    ("deepseek.com - This website is for sale! - deepseek Resources", "The best source", Reason.CHANGED),
+    ("DeepSeek", "The domain has expired. Is this your domain? Renew now", Reason.CHANGED),
+    ("DeepSeek", "DeepSeek.com may be for sale", Reason.CHANGED),
+    ("DeepSeek", "This page is parked free, courtesy of a registrar", Reason.CHANGED),
+    ("DeepSeek", "域名已过期，请续费", Reason.CHANGED),
+    ("DeepSeek", "此網站域名出售", Reason.CHANGED),
+    ("DeepSeek | 官网", "购买此域名", Reason.CHANGED),
+    ("DeepSeek 官网", "域名出售", Reason.CHANGED),
+    ("DeepSeek Casino bonus", "Best slots online", Reason.CHANGED),
+    ("Free DeepSeek", "Download now", Reason.CHANGED),
+    ("deepseek-mirror", "Hello", Reason.CHANGED),
+    ("DeepSeek", "You are in a queue. Estimated wait 12 minutes", Reason.OVERLOADED),
+    ("DeepSeek", "You're now in line", Reason.OVERLOADED),
+    ("DeepSeek", "当前正在排队，预计等待 12 分钟", Reason.OVERLOADED),
+    ("DeepSeek", "排隊中，前面還有 30 位", Reason.OVERLOADED),
+    ("DeepSeek", "Service not available in your region", Reason.REGION),
+    ("DeepSeek", "您所在的地区不可用", Reason.REGION),
+]
+
+
+@pytest.mark.parametrize(("title", "words", "reason"), STRANGERS)
+def test_a_name_in_the_title_makes_no_product_of_a_strangers_page_a_notice_or_a_queue(
+    title: str, words: str, reason: Reason
+) -> None:
+    found, detail = verdict(NAMED.format(title, words), Learned(URL), "title:DeepSeek")
+    assert found is reason, detail
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["DeepSeek", " deepseek\n", "DeepSeek - Into the Unknown", "DeepSeek | 深度求索", "Log in · DeepSeek",
+     "DeepSeek: chat", "DeepSeek – 探索未至之境", "New chat - DeepSeek"],
+)  # fmt: skip
+def test_a_title_bears_its_mark_as_a_whole_or_as_one_whole_part(title: str) -> None:
+    assert verdict(NAMED.format(title, "Ask anything"), Learned(URL), "title:DeepSeek")[0] is Reason.OK
+
+
 TELLING = [page for page, _ in BAD if "Hotel" not in page]
 """Without a word of trouble a stranger's page is a page like any other to who has never seen the product."""
 

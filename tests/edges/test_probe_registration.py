@@ -368,7 +368,7 @@ NOT_THE_SIGN_UP_PAGE = [
     (notice("系统维护中，请稍后再试"), Reason.UNREADABLE, "系统维护"),
     (notice("We are at capacity", "<a>Sign up with e-mail</a>"), Reason.UNREADABLE, "at capacity"),
     (notice("Service unavailable"), Reason.UNREADABLE, "service unavailable"),
-    (notice("chat.example is for sale", "<p>Buy this domain.</p>"), Reason.UNREADABLE, "buy this domain"),
+    (notice("chat.example is for sale", "<p>Buy this domain.</p>"), Reason.UNREADABLE, "for sale"),
     (notice("Welcome to nginx!"), Reason.UNREADABLE, "welcome to nginx"),
     (notice("Welcome to the casino"), Reason.UNREADABLE, "neither says"),
     (notice("Log in", "<input type=password>"), Reason.UNREADABLE, "neither says"),
