@@ -41,6 +41,8 @@ STABLE_SHARE = 0.9
 MOST_LEARNED = 12
 _MOST_COUNTED = 60
 MEMORY = "page"
+_BODILESS = frozenset({204, 205})
+"""Good answers that have no body by their own word."""
 
 
 @dataclass(slots=True)
@@ -188,7 +190,8 @@ class PageOptions(base.Options):
 async def judge_answer(options: PageOptions, answer: Answer, asked: str, ctx: base.Context) -> Found:
     """Judge an answer with a good status to a request for ``asked`` that may be a page, and remember what it teaches.
 
-    What never was a page and has no declared marks is left to its status: an API's answer, a file.
+    What never was a page and has no declared marks is left to its status: an API's answer, a file. Nothing at all is no
+    answer, for every kind that reads one.
     """
     known = options.recall(ctx.memory)
     elsewhere = _elsewhere(answer, asked, options.sites)
@@ -205,8 +208,9 @@ async def judge_answer(options: PageOptions, answer: Answer, asked: str, ctx: ba
         return verdict
     if elsewhere:
         return Found(Reason.CHANGED, f"a redirect led to another site, {elsewhere}")
-    if due and not answer.body.strip():
-        return Found(Reason.EMPTY, f"HTTP {answer.status} without a word where the product's page is due")
+    if not answer.body.strip() and (due or answer.status not in _BODILESS):
+        what = "the product's page" if due else "a page or data"
+        return Found(Reason.EMPTY, f"HTTP {answer.status} without a word where {what} is due")
     return Found(Reason.CHANGED, "no web page where the product's page is due") if due else Found()
 
 

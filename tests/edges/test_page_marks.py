@@ -246,8 +246,23 @@ def test_a_redirect_on_the_same_site_is_followed_to_the_page() -> None:
 
 
 def test_what_never_was_a_page_is_judged_by_its_status() -> None:
-    for page in (Page(b"", 200, {}), Page(b"ok", 200, {"content-type": "text/plain"}), Page(b"{}", 200, JSON)):
+    for page in (Page(b"", 204, {}), Page(b"ok", 200, {"content-type": "text/plain"}), Page(b"{}", 200, JSON)):
         assert (at_the_door(page).reason, at_the_door(page).warnings) == (Reason.OK, ())
+
+
+@pytest.mark.parametrize("kind", ["http", "login"])
+@pytest.mark.parametrize("headers", [HTML, JSON, {"content-type": "text/plain"}, {}])
+@pytest.mark.parametrize("body", [b"", b" \n\t "])
+def test_an_empty_200_is_empty_for_every_kind_with_marks_and_without(
+    kind: str, headers: dict[str, str], body: bytes
+) -> None:
+    assert at_the_door(Page(body, 200, headers), kind=kind).reason is Reason.EMPTY
+    assert at_the_door(Page(body, 200, headers), kind=kind, marks="title:Wise Chat").reason is Reason.EMPTY
+
+
+def test_an_empty_answer_that_is_asked_for_is_good() -> None:
+    assert at_the_door(Page(b"", 200, {"x-health": "fine"}), header_contains={"x-health": "fine"}).reason is Reason.OK
+    assert at_the_door(Page(b"", 200, HTML), method="HEAD").reason is Reason.OK
 
 
 def test_rules_about_the_content_stand_for_marks() -> None:
