@@ -126,6 +126,29 @@ def test_a_failure_is_looked_at_again_as_long_as_there_is_time_before_the_next_t
 
 
 @pytest.mark.slow
+def test_an_early_look_that_hangs_is_stopped_before_the_next_tick_and_not_recorded(tmp_path: Path) -> None:
+    found: list[Result] = []
+
+    async def play() -> None:
+        async with serve() as vendor:
+            vendor.set(web={"fault": "status", "status": 503})
+            prober = Prober(config(tmp_path, vendor.url, "12s", "12s", HASTY), found.append)
+            prober.start()
+            await until(lambda: bool(found))
+            vendor.set(web={"fault": "hang"})
+            await until(lambda: prober.idle)
+            assert [result.run.attempt for result in found] == [1]
+            vendor.set(web={"fault": "none"})
+            await until(lambda: len(found) > 1)
+            await prober.stop()
+
+    driven.run_by_the_wall(play())
+    ticks = [result.run.tick for result in found[:2]]
+    assert ticks[1] - ticks[0] == timedelta(seconds=12)
+    assert [result.outcome for result in found[:2]] == [Outcome.FAILED, Outcome.OK]
+
+
+@pytest.mark.slow
 def test_good_looks_end_the_early_looks(tmp_path: Path) -> None:
     found: list[Result] = []
 
