@@ -35,7 +35,7 @@ from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline, registration
 from monitor.core.components.baseline import Pace
 from monitor.core.components.health import is_fresh, stale_after
-from monitor.core.doubt.network import clear, forget
+from monitor.core.doubt.proof import clear, forget
 from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.judging.calm_time import CalmTime
 from monitor.core.judging.command_handlers import CommandContext, carry_out
@@ -154,7 +154,7 @@ class Evaluation:
         probe, seen, pipeline = series.probe, result.observation, self.pipeline
         if probe.control:
             return []
-        found: list[Condition] = []
+        found = self.doubts.for_long(series, ended(result))
         if seen.reason is not Reason.OK or seen.warnings or not pipeline.is_quiet:
             scope = f"{probe.id}@{series.location}"
             unclear, key = series.state.inconclusive_in_a_row, self.doubts.key(series, result)

@@ -10,7 +10,7 @@ from typing import Any
 
 from monitor.core.catalogue import Catalogue, Policy, Probe
 from monitor.core.checks import pace, probe_state, steps
-from monitor.core.doubt import network
+from monitor.core.doubt import network, proof
 from monitor.core.incidents.event_json import decode, encode
 from monitor.core.model.incident_events import EventData, EventKind
 from monitor.core.model.observations import Observation, Phases, Result, RunId
@@ -88,7 +88,7 @@ def fold(state: probe_state.ProbeState, seen: Iterable[Result], held: Probe) -> 
     for result in seen:
         state = steps.step(state, result, held)
         if state.is_doubtful:  # nothing else to look at, so there is no telling
-            state = network.clear(held, state, (), ALONE, result.started_at)
+            state = proof.clear(held, state, (), ALONE, result.started_at)
     return state
 
 

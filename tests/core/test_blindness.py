@@ -11,7 +11,8 @@ from monitor.core.catalogue import Catalogue, Component, Probe
 from monitor.core.checks import probe_state, steps
 from monitor.core.doubt.clock import TrustedTime
 from monitor.core.doubt.independence import groups, registrable
-from monitor.core.doubt.network import blindness, can_doubt, clear, make_targets, question, shared
+from monitor.core.doubt.network import blindness, can_doubt, make_targets, question, shared
+from monitor.core.doubt.proof import clear
 from monitor.core.doubt.sight import SEES, Blindness, Sight, seen
 from monitor.core.model.depth import DOUBTED, GOT, Depth, Reach, needed, passes
 from monitor.core.model.reasons import Outcome, Reason

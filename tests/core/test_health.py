@@ -17,7 +17,7 @@ from monitor.core.checks import flapping, probe_state, steps
 from monitor.core.checks.flapping import FLAP_STATES, flap_percent
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components import health
-from monitor.core.doubt import keys, network
+from monitor.core.doubt import keys, proof
 from monitor.core.doubt.network import make_targets
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
@@ -257,7 +257,7 @@ def cleared(texts: str, answered_s: float | None, reason: str = "openai/web") ->
         if answered_s is not None and result.started_at >= at(answered_s):
             beside = replace(beside, answered_at=at(answered_s))
         here = [(held.id, seen), (other.id, beside)]
-        seen = network.clear(held, seen, here, targets, result.started_at)
+        seen = proof.clear(held, seen, here, targets, result.started_at)
         if result.started_at >= at(335):
             found.append(health.component_health([(held, seen)], result.started_at).health)
     return found
@@ -280,7 +280,7 @@ def test_an_outage_that_is_believed_stays_so_whatever_answers_later() -> None:
     for result in results("o*10 c*20 x*3 c*20", held):
         seen = steps.step(seen, result, held)
         here = [(held.id, seen), (other.id, beside)]
-        seen = network.clear(held, seen, here, targets, result.started_at)
+        seen = proof.clear(held, seen, here, targets, result.started_at)
         beside = replace(beside, answered_at=result.started_at + timedelta(seconds=0.3), tick=result.started_at)
         beside = replace(beside, last_reason=Reason.LAGGED)
         later = result.started_at + timedelta(seconds=20)
@@ -300,12 +300,12 @@ def test_every_failure_is_doubted_anew_after_a_recovery() -> None:
     seen = stepped(probe_state.new_probe_state(held.id, "local"), results("o*10 c*2", held), held)
     beside = replace(probe_state.new_probe_state(other.id, "local"), tick=at(310), answered_at=at(310))
     targets = make_targets(Catalogue(probes=(held, other)))
-    seen = network.clear(held, seen, [(held.id, seen), (other.id, beside)], targets, at(340))
+    seen = proof.clear(held, seen, [(held.id, seen), (other.id, beside)], targets, at(340))
     assert seen.network_worked_at == at(310)
     again = stepped(seen, results("o*10 c*2 o*8 c*3", held), held)
     assert again.network_worked_at is None
     beside = replace(beside, tick=at(690), last_reason=Reason.LAGGED)
-    again = network.clear(held, again, [(held.id, again), (other.id, beside)], targets, at(700))
+    again = proof.clear(held, again, [(held.id, again), (other.id, beside)], targets, at(700))
     assert again.is_doubtful
 
 

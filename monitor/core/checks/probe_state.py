@@ -1,7 +1,7 @@
 """What is kept of a probe at one location between looks: small, of fixed size, and written with every look.
 
 It is changed by :func:`monitor.core.checks.steps.step`, and by ``clear`` and ``forget`` of
-:mod:`monitor.core.doubt.network`, only.
+:mod:`monitor.core.doubt.proof`, only.
 """
 
 from __future__ import annotations

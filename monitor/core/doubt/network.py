@@ -6,9 +6,9 @@ Our resolver, line, clock, an inspecting proxy or a captive portal make everybod
 * **Shared** (:func:`shared`): at least two independent services, and 70 % of those that tell, fail at one gate, and
   began to within an interval or so of each other; or every control target that could pass it fails. A control that
   passes it speaks against that, one that never gets as far (an open port, for certificates) says nothing.
-* **Not answered for** (D6, :func:`clear`): shared failures are found only after several targets were looked at, which
-  is too late for the first of them. So a failure is believed once something independent passed that gate after it
-  began, and it went on after that. Where nothing else could pass it there is no telling, and it counts at once.
+* **Not answered for** (D6, :mod:`monitor.core.doubt.proof`): shared failures are found only after several targets were
+  looked at, which is too late for the first of them. So a failure is believed once something independent passed that
+  gate after it began, and it went on after that. Where nothing else could pass it there is no telling, and it counts.
 
 With fewer than two services, or one and no control, nothing can be doubted; ``chatwatch check`` says so. What the rule
 takes for ours and what it costs is measured by ``python -m tests.bench doubt``.
@@ -17,19 +17,16 @@ takes for ours and what it costs is measured by ``python -m tests.bench doubt``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import groupby
 
 from monitor.core.catalogue import Catalogue, Probe
-from monitor.core.checks.probe_state import ProbeState, withdrawn
-from monitor.core.checks.suspicion import CALM
 from monitor.core.doubt.independence import CONTROL, groups
-from monitor.core.doubt.sight import SEES, STEADY, Blindness, Sight, sight_of
+from monitor.core.doubt.sight import SEES, STEADY, Blindness, Sight
 from monitor.core.model.depth import DOUBTED, OURS, Depth, Reach, by_address, needed, passes
 from monitor.core.model.message_codes import MessageCode, coded
-from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.schedule import next_tick, slot
 
@@ -160,14 +157,14 @@ def shared(ask: Question, sights: Mapping[str, Sight], targets: Targets, now: da
             if ask.since is None or sight.failing_since is None or ask.since - sight.failing_since <= TOO_LONG:
                 others.add(group)
             cut_off = probe.control and _is_cut_off(sight, ask, sights, targets)
-            if sight.fails_alike(gate) and _began_together(probe, sight, ask, now) and not cut_off:
+            if sight.fails_alike(gate) and began_together(probe, sight, ask, now) and not cut_off:
                 fails.add(group)
                 reasons.add(sight.reason)
         elif ask.could_answer(probe) and sight.passed_at(probe, ask.gate) == sight.at:
             if not sight.is_steady:
                 continue  # our line lets some looks through: that says nothing, one way or the other
             passed.add(group)
-            if ask.gate > Depth.REACHED and ask.since is not None and sight.at > ask.since and _is_clean(sight, ask):
+            if ask.gate > Depth.REACHED and ask.since is not None and sight.at > ask.since and is_clean(sight, ask):
                 return SEES  # it got further than all of them, after they began
     clock = reasons <= {Reason.CERTIFICATE_EXPIRED, Reason.CLOCK}
     how = MessageCode.FAIL_BY_CLOCK if clock else HOW.get(ask.gate)
@@ -200,7 +197,7 @@ def _gate(reach: Reach, gate: Depth) -> Depth:
     return max((depth for depth in Depth if depth <= gate and passes(reach, depth)), default=Depth.NOTHING)
 
 
-def _began_together(probe: Probe, sight: Sight, ask: Question, now: datetime) -> bool:
+def began_together(probe: Probe, sight: Sight, ask: Question, now: datetime) -> bool:
     """Say whether a target's failures may have the cause of those asked about: they began at nearly the same time."""
     if sight.failing_since is None or ask.since is None:
         return True  # found to be ours before
@@ -221,7 +218,7 @@ def _is_cut_off(control: Sight, ask: Question, sights: Mapping[str, Sight], targ
     )
 
 
-def _is_clean(sight: Sight, ask: Question) -> bool:
+def is_clean(sight: Sight, ask: Question) -> bool:
     """Say whether a target that passed did not fail itself meanwhile, or was good for long enough since."""
     if not sight.is_steady:
         return False
@@ -250,12 +247,23 @@ def answered_for(ask: Question, asker: str, here: Here, targets: Targets, now: d
                 seconds=2 * probe.interval_s + probe.timeout_s
             )
             continue
-        gone = sight.failing_since is not None and sight.failing_since < since - TOO_LONG
+        gone = is_another_cause(probe, sight, since)
         at = _passed_by(probe, sight, ask.gate, now)
-        if at is not None and at >= since and _is_clean(sight, ask):
+        if at is not None and at >= since and is_clean(sight, ask):
             newest = at if newest is None or at > newest else newest
         witnesses += sight.is_fresh(probe, now) and not gone
     return newest if witnesses or newest is not None else since
+
+
+def is_another_cause(probe: Probe, sight: Sight, since: datetime) -> bool:
+    """Say whether a target fails for a cause of its own, that began before those asked about: it is no witness then.
+
+    Long before, or as much before as tells them apart if its failures were proven to be its own.
+    """
+    if sight.failing_since is None:
+        return False
+    apart = TOGETHER_S + probe.interval_s + probe.timeout_s
+    return since - sight.failing_since > (timedelta(seconds=apart) if sight.is_own else TOO_LONG)
 
 
 def _passed_by(probe: Probe, sight: Sight, gate: Depth, now: datetime) -> datetime | None:
@@ -270,107 +278,6 @@ def _passed_by(probe: Probe, sight: Sight, gate: Depth, now: datetime) -> dateti
     interval = timedelta(seconds=probe.interval_s)
     tick = next_tick(probe.interval_s, slot(probe.id, probe.interval_s), now) - interval
     return tick if sight.good_since is not None and sight.good_since <= tick else None
-
-
-def clear(
-    probe: Probe, state: ProbeState, here: Iterable[tuple[str, ProbeState]], targets: Targets, now: datetime
-) -> ProbeState:
-    """Record proof that our own side works although the probe's newest look failed as if it did not (D6).
-
-    ``here`` are the states of its location's probes, by id. Only a look that fails after that counts: else a network
-    that came back would make an outage of the last thing that it broke.
-    """
-    if state.last_reason not in DOUBTED:
-        return state  # good, or found to be ours: it asks nothing, and at which gate it stopped is not known any more
-    start = state.since if state.partial or state.down else state.failing_since
-    sight = sight_of(state)
-    ask = question(sight, probe.target) if sight is not None else None
-    if state.network_worked_at is not None or start is None or ask is None:
-        return state
-    seen_here = [(name, sight_of(other)) for name, other in here]
-    began = min(start, state.suspicion.began_at or start)
-    if _others_waver(replace(ask, since=max(began, now - STEADY)), probe.id, seen_here, targets, now):
-        return state
-    at = answered_for(replace(ask, since=start), probe.id, seen_here, targets, now)
-    return replace(state, network_worked_at=at) if at is not None else state
-
-
-def _others_waver(ask: Question, asker: str, here: Here, targets: Targets, now: datetime) -> bool:
-    """Say whether what is independent of a failing target contradicts itself since a moment, as a full line makes it.
-
-    Such a line lets some looks through: who happens to get through proves nothing. So more targets must have worked
-    than failed, or one all the time for two of its intervals; and not most of them by turns.
-    """
-    own, telling, wavering = targets.group.get(asker, ""), set[str](), set[str]()
-    failed, worked, since = set[str](), set[str](), ask.since or now
-    for name, sight in here:
-        probe = targets.probes.get(name)
-        if probe is None or sight is None or targets.group[name] == own or not ask.could_answer(probe):
-            continue
-        if not sight.is_fresh(probe, now):
-            continue
-        group = targets.group[name]
-        telling.add(group)
-        has_failed = any(at is not None and at >= since for at in (sight.failed_at, sight.ours_at))
-        has_worked = sight.good_at is not None and sight.good_at >= since
-        if has_failed:
-            failed.add(group)
-            wavering |= {group} if has_worked else set()
-        elif has_worked:
-            worked.add(group)
-            if sight.good_at is not None and sight.good_at - since >= timedelta(seconds=2 * probe.interval_s):
-                return False
-    return 2 * len(wavering) > len(telling) or (ask.gate is Depth.ANSWERED and len(failed) > len(worked - failed))
-
-
-def forget(
-    probe: Probe, state: ProbeState, result: Result, here: Iterable[tuple[str, ProbeState]], targets: Targets
-) -> ProbeState:
-    """Take back what speaks against a service when its failures turn out to be, or may well have been, our own.
-
-    ``state`` is that before the look, ``here`` as for :func:`clear`. The first failures of a break of ours count until
-    others were looked at. Left standing, they would page for one failure by chance once our side is well. So they go
-
-    * with a look that is found to be ours, unless something independent passed their gate after they began;
-    * with a good look, if an outage is still in doubt, or if something independent failed in the same seconds and
-      nothing passed.
-
-    An outage that was proven stays.
-    """
-    sight = sight_of(state)
-    ask = question(sight, probe.target) if sight is not None else None
-    if state.suspicion is CALM or ask is None or ask.since is None or (state.suspicion.down and not state.is_doubtful):
-        return state
-    if state.suspicion.down and result.reason not in OURS:
-        return withdrawn(state)
-    others = [
-        (other, item)
-        for name, item in here
-        if (other := targets.probes.get(name)) is not None and targets.group[name] != targets.group.get(probe.id, "")
-    ]
-    if result.reason in OURS:
-        seen_here = ((other.id, sight_of(item)) for other, item in others)
-        vendors = answered_for(ask, probe.id, seen_here, targets, result.started_at) is not None
-    else:
-        vendors = not _was_shared(ask, state.last_failed_at or ask.since, others)
-    return state if vendors else withdrawn(state)
-
-
-def _was_shared(ask: Question, until: datetime, others: Iterable[tuple[Probe, ProbeState]]) -> bool:
-    """Say, when failures are over, whether something independent failed meanwhile and nothing passed their gate."""
-    assert ask.since is not None
-    failed = False
-    for other, state in others:
-        sight = sight_of(state)
-        if sight is None:
-            continue
-        at = sight.passed_at(other, ask.gate) if ask.could_answer(other) else None
-        if at is not None and ask.since <= at <= until and _is_clean(sight, ask):
-            return False
-        failed = failed or any(
-            when is not None and ask.since <= when <= until for when in (sight.failed_at, state.ours_at)
-        )
-    return failed
 
 
 def can_doubt(probe: Probe, catalogue: Catalogue) -> bool:

@@ -37,6 +37,8 @@ class Sight:
     """Start of the good looks in a row up to the newest, so far as that is kept."""
     ours_at: datetime | None = None
     """The newest look that was found to be our own side's failure."""
+    is_own: bool = False
+    """It is in trouble that was proven to be its own: something independent passed meanwhile."""
 
     @property
     def is_steady(self) -> bool:
@@ -81,7 +83,8 @@ def sight_of(state: ProbeState) -> Sight | None:
     at = state.evidence_at if evidence and state.evidence_at is not None else state.tick
     since = state.failing_since if state.last_reason in DOUBTED else None
     failed, good, answered = state.last_failed_at, state.key_worked_at, state.answered_at
-    return Sight(at, state.last_reason, since, failed, good, answered, state.good_since, state.ours_at)
+    own = (state.down or state.partial) and state.network_worked_at is not None and not state.is_doubtful
+    return Sight(at, state.last_reason, since, failed, good, answered, state.good_since, state.ours_at, own)
 
 
 def seen(before: Sight | None, result: Result) -> Sight | None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from monitor.core.alerts.conditions import Condition, about_us
 from monitor.core.catalogue import Index
 from monitor.core.components.health import is_fresh
 from monitor.core.doubt.keys import PAGE_AGE, Key, confirm_auth, has_another_key, is_refused, key_of
 from monitor.core.doubt.network import Targets, make_targets, question, shared
 from monitor.core.doubt.sight import found_ours, seen
+from monitor.core.model.alert_rules import Rule
 from monitor.core.model.depth import DOUBTED
+from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.state_store import Series, StateStore
+
+DOUBTED_FOR = timedelta(minutes=5)
+"""Trouble that nothing speaks for or against is unknown; for longer than this somebody is told, for it may be real."""
 
 
 class Doubts:
@@ -36,6 +43,20 @@ class Doubts:
         if not why:
             return result, ""
         return found_ours(result, why), why.why
+
+    def for_long(self, series: Series, at: datetime) -> list[Condition]:
+        """Return the page for trouble that has been doubted for long: whoever cannot tell says so.
+
+        Where a worker of the location is blind a page says so already. Each doubted look keeps this one open, which
+        ends like that, when the location has seen for some minutes.
+        """
+        since, place = series.state.since, series.location
+        if since is None or at - since < DOUBTED_FOR or not series.state.is_doubtful:
+            return []
+        if any(row.report.blind for row in self.store.workers() if row.report.location == place):
+            return []
+        condition = about_us(Rule.BLIND, place, coded(MessageCode.NOT_CONFIRMED), since)
+        return [replace(condition, summary={**condition.summary, "location": place})]
 
     @property
     def targets(self) -> Targets:
