@@ -178,8 +178,7 @@ def _failed(state: ProbeState, result: Result, reason: Reason, probe: Probe) -> 
         began_at = state.key_refused_at
     before = state.suspicion
     if before.began_at is None:
-        worked_at = state.evidence_at if not state.failed_in_a_row else None
-        before = replace(before, began_at=began_at, worked_at=worked_at)
+        before = replace(before, began_at=began_at)
     known = suspicion.failed(before, rule, at)
     since = state.since
     if known.down and not before.down:

@@ -51,8 +51,6 @@ class Suspicion:
     """The newest looks since it began as bits, newest lowest, 1 for failed."""
     looks: int = 0
     """How many the mask holds, at most 64."""
-    worked_at: datetime | None = None
-    """Start of the newest good look before the first failed one, where that is known: no outage begins before it."""
 
 
 CALM = Suspicion()
@@ -64,13 +62,13 @@ def failed(before: Suspicion, rule: Rule, at: datetime) -> Suspicion:
     mask, looks = (before.mask << 1 | 1) & MASK, min(before.looks + 1, MASK_BITS)
     if before.down:
         major = _stays_major(mask, looks) if before.major else _is_major(mask, looks)
-        return replace(before, score=max(0, before.score - rule.failure), major=major, mask=mask, looks=looks)
+        return Suspicion(max(0, before.score - rule.failure), began_at, True, major, mask, looks)
     score, young = before.score + rule.failure, is_young(began_at, rule, at)
     if young:
         score = min(score, rule.cap)
     elif score >= rule.limit:
-        return Suspicion(0, began_at, True, _is_major(mask, looks), mask, looks, before.worked_at)
-    return Suspicion(score, began_at, mask=mask, looks=looks, worked_at=before.worked_at)
+        return Suspicion(0, began_at, True, _is_major(mask, looks), mask, looks)
+    return Suspicion(score, began_at, mask=mask, looks=looks)
 
 
 def good(before: Suspicion, rule: Rule) -> Suspicion:
@@ -99,9 +97,8 @@ def likely_start(known: Suspicion, rule: Rule, not_before: datetime | None) -> d
     With every look failing that is the first failed look itself: nothing red without evidence. Else q is estimated
     from the looks since then, without the failure that began the suspicion (that one had to be there) and with one
     good look more than were seen, for the fewer there happened to be the sooner it was found: the measured mean is then
-    right at 50 % (``python -m tests.bench detection``). Nothing is moved before ``not_before`` or the newest good look
-    before the first failed one, for nothing is red over a look that worked, nor by more than :data:`FURTHEST_BACK`:
-    the bars of a day that is over are fixed an hour after it.
+    right at 50 % (``python -m tests.bench detection``). Nothing is moved before ``not_before``, nor by more than
+    :data:`FURTHEST_BACK`: the bars of a day that is over are fixed an hour after it.
     """
     if known.began_at is None:
         return None
@@ -111,8 +108,7 @@ def likely_start(known: Suspicion, rule: Rule, not_before: datetime | None) -> d
         return known.began_at
     late_s = rule.interval_s * ((good + 1) / max(1, failures - 1) + 0.5)
     at = known.began_at - min(FURTHEST_BACK, timedelta(seconds=late_s))
-    bounds = [bound for bound in (not_before, known.worked_at) if bound is not None]
-    return min(known.began_at, max(at, *bounds)) if bounds else at
+    return at if not_before is None else min(known.began_at, max(at, not_before))
 
 
 def next_look_s(known: Suspicion, rule: Rule, *, failed: bool, at: datetime) -> float | None:
