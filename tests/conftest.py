@@ -6,11 +6,37 @@ They take the time they need: a busy machine is no failure.
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 BUSY = [HealthCheck.too_slow]
+
+LONGEST_FIRST = (
+    "judgement/test_same.py",
+    "doors/test_foreign_server.py",
+    "doors/test_log.py",
+    "doors/test_worker.py",
+    "doors/test_demo.py",
+    "doors/test_browser.py",
+    "scenarios/test_same_in_the_database.py",
+    "edges/test_full_disk.py",
+    "edges/test_own_side.py",
+    "judgement/test_calm.py",
+    "edges/test_refused_keys.py",
+    "judgement/test_fuzz.py",
+    "judgement/test_outputs_agree.py",
+)
+"""Several processes take the files in turn: a long one that comes last has them all wait for it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the order within each stays."""
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: rank.get(item.path, len(rank)))
+
 
 settings.register_profile("search", deadline=None, suppress_health_check=BUSY)
 settings.register_profile("chatwatch", settings.get_profile("search"), derandomize=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
@@ -89,9 +90,10 @@ async def run(options: Options, ctx: Context) -> Observation:
     if options.email is None or options.password is None:
         return await _edge(options, ctx)
     answer = await _sign_in(options, options.email, options.password, ctx)
-    if (judged := _refused(options, answer)) is None and options.product == "form":
+    if (judged := await base.apart(ctx, partial(_refused, options, answer))) is None and options.product == "form":
         landing = await _landing(options, answer, ctx)
-        judged = form_success(Form(options.url, options.expect, options.sites), answer, landing)
+        form = Form(options.url, options.expect, options.sites)
+        judged = await base.apart(ctx, partial(form_success, form, answer, landing))
     reason, detail, *warnings = judged or _json_success(options, PRODUCTS[options.product], answer)
     return _observation(reason, detail, answer, ctx, *warnings)
 

@@ -75,7 +75,7 @@ def form_success(form: Form, answer: Answer, landing: Answer | None) -> tuple[An
     if not answer.body.strip():
         return Reason.EMPTY, f"HTTP {answer.status} without a word where the answer to a log-in is due"
     page = read_page(answer.text, answer.url)
-    said = refusal_said(answer)
+    said = refusal_in(page.words if is_html(answer.headers, answer.body) else answer.text[:4000])
     if form.expect and form.expect in answer.text and not (said and page.asks_password):
         return Reason.OK, "signed in"
     where = f"HTTP {answer.status}"
@@ -135,7 +135,9 @@ def _bad_landing(form: Form, landing: Answer) -> tuple[Reason, str] | None:
         return Reason.CONFIG, f"{where}, which shows no signed-in user; {_SHOW}"
     if not landing.body.strip():
         return Reason.EMPTY, f"{where} without a word where the page of a signed-in user is due"
-    return _no_way_in(read_page(landing.text, landing.url), refusal_said(landing), where)
+    page = read_page(landing.text, landing.url)
+    words = refusal_in(page.words if is_html(landing.headers, landing.body) else landing.text[:4000])
+    return _no_way_in(page, words, where)
 
 
 def _expected_there(form: Form, answer: Answer) -> bool:
