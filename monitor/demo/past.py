@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import count
 from typing import NamedTuple
 
 from monitor.core.catalogue import Probe, service_of
+from monitor.core.checks import pace
 from monitor.core.model.observations import Evidence, Observation, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus
@@ -151,13 +153,13 @@ class Past:
         for close, result in heapq.merge(*(self._results(probe, days) for probe in self.probes), key=_order):
             limit = CLOSE_BATCH if near else FAR_BATCH
             if pending and (result.run.tick - begun >= limit or close != near):
-                yield Batch(pending[-1].run.tick + LAG, tuple(pending), near)
+                yield Batch(_recorded_at(pending), tuple(pending), near)
                 pending = []
             if not pending:
                 begun, near = result.run.tick, close
             pending.append(result)
         if pending:
-            yield Batch(pending[-1].run.tick + LAG, tuple(pending), close=True)
+            yield Batch(_recorded_at(pending), tuple(pending), close=True)
 
     @cached_property
     def _spans(self) -> list[tuple[datetime, datetime, Episode]]:
@@ -168,22 +170,30 @@ class Past:
         """Yield the looks of one probe in their order, each with whether any episode is near."""
         dice = random.Random(f"{self.seed}/{probe.id}")  # noqa: S311 - repeatable dice, nothing secret
         ticks = ticks_between(FINE_S, slot(probe.id, FINE_S), self.now - timedelta(days=days), self.now)
+        paces: dict[str, pace.Pace] = {}
         for number, tick in enumerate(ticks):
             near = [episode for begin, end, episode in self._spans if begin <= tick < end]
             if number % COARSE == 0 or any(_same_service(episode, probe) for episode in near):
-                for result in self._looks(probe, tick, dice, near):
+                for result in self._looks(probe, tick, dice, near, paces):
                     yield bool(near), result
 
-    def _looks(self, probe: Probe, tick: datetime, dice: random.Random, near: list[Episode]) -> Iterator[Result]:
+    def _looks(
+        self, probe: Probe, tick: datetime, dice: random.Random, near: list[Episode], paces: dict[str, pace.Pace]
+    ) -> Iterator[Result]:
+        """Yield the looks of a tick, early ones as a prober would make them: without those no outage ends in time."""
         for location in probe.locations:
-            first = self._see(probe, tick, dice, near)
-            yield self._result(RunId(probe.id, location, tick), first, dice)
-            if first.outcome.value == "failed":
-                again = self._see(probe, tick, dice, near)
-                yield self._result(RunId(probe.id, location, tick, 2), again, dice)
+            known, after_s = paces.get(location, pace.START), 0.0
+            for attempt in count(1):
+                seen = self._see(probe, tick + timedelta(seconds=after_s), dice, near)
+                yield (result := self._result(RunId(probe.id, location, tick, attempt), after_s, seen, dice))
+                known, pause_s = pace.after(known, probe, result, after_s + result.duration_s)
+                if pause_s is None:
+                    break
+                after_s += result.duration_s + pause_s
+            paces[location] = known
 
-    def _result(self, run: RunId, seen: Observation, dice: random.Random) -> Result:
-        started = run.tick + timedelta(milliseconds=dice.randint(1, 40) + 900 * (run.attempt - 1))
+    def _result(self, run: RunId, after_s: float, seen: Observation, dice: random.Random) -> Result:
+        started = run.tick + timedelta(seconds=after_s, milliseconds=dice.randint(1, 40))
         phases, chat = seen.phases, seen.chat
         spans = (phases.dns_s, phases.connect_s, phases.tls_s, phases.wait_s, phases.transfer_s) if phases else ()
         took = sum(span or 0.0 for span in spans) + ((chat.last_token_s or 0.0) if chat else 0.0)
@@ -220,6 +230,10 @@ class Past:
     def _grey(self, probe: Probe, at: datetime) -> Observation | None:
         found = next((e for e in EPISODES if not e.who and e.covers(probe, at, self.now)), None)
         return Observation(found.reason, found.detail) if found else None
+
+
+def _recorded_at(looks: Sequence[Result]) -> datetime:
+    return max(look.started_at for look in looks) + LAG
 
 
 def _order(item: tuple[bool, Result]) -> tuple[datetime, int]:

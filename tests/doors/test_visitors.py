@@ -77,10 +77,12 @@ class Siege:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    pause, end_s = threading.Event(), clock.monotonic() + 60
-    while not true():
-        assert clock.monotonic() < end_s, "it did not come within a minute"
+    pause = threading.Event()
+    for _ in range(3000):
+        if true():
+            return
         pause.wait(0.02)
+    pytest.fail("it did not come")
 
 
 def gone(line: socket.socket) -> bool:

@@ -180,7 +180,7 @@ def _postgresql(address: str, read_only: bool) -> Engine:
     try:
         tried = sessions(parameters(address), read_only=read_only)
     except ValueError as error:
-        raise StoreError(f"the database address is not readable: {error}; {_SPELLINGS}") from None
+        raise StoreError(f"the database address cannot be used: {error}") from None
     # A worker's thread waits for another session's locks no longer than with SQLite.
     idle_ms = IDLE_READER_MS if read_only else IDLE_WRITER_MS
     options = f"-c timezone=UTC -c idle_in_transaction_session_timeout={idle_ms} -c lock_timeout={BUSY_TIMEOUT_MS}"

@@ -21,6 +21,9 @@ _SCHEME = re.compile(r"^postgres(ql)?(\+psycopg)?://")
 _KEYWORD = re.compile(r"^\s*[a-z_]+\s*=")
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^:]*))(?::(\d*))?")
 _UNKNOWN = re.compile(r'invalid (?:URI query parameter|connection option)[: ]+"?([a-z_]{1,30})"?')
+_UNREADABLE = (
+    "not an address of PostgreSQL: write postgresql://user@host/name, with every special character of a password as %XX"
+)
 _SECRETS = ("password", "sslpassword")
 
 
@@ -41,7 +44,7 @@ def parameters(address: str) -> dict[str, Any]:
         # The text may hold a password, so at most the name of an option that is not known is repeated.
         if unknown := _UNKNOWN.search(str(error)):
             raise ValueError(f'PostgreSQL has no connection option "{unknown[1]}"') from None
-        raise ValueError("not an address of PostgreSQL") from None
+        raise ValueError(_UNREADABLE) from None
     _refuse_faulty(found)
     return found
 
@@ -55,7 +58,7 @@ def _several_hosts(address: str) -> tuple[str, dict[str, str]]:
         return address, {}
     parts = [_HOST.fullmatch(host) for host in hosts]
     if not all(parts):
-        raise ValueError("not an address of PostgreSQL")
+        raise ValueError(_UNREADABLE)
     rest = urlencode([item for item in given if item[0] != "host"])
     names, ports = zip(*((part[1] or part[2], part[3] or "") for part in parts if part), strict=True)
     return f"{start}?{rest}", {"host": ",".join(names)} | ({"port": ",".join(ports)} if any(ports) else {})
