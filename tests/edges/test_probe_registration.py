@@ -99,6 +99,18 @@ LIBRECHAT = [
     ({"registrationEnabled": False}, {"any": "restricted", "sso": "restricted", "email": "closed"}),
     ({"registrationEnabled": False, "socialLoginEnabled": False}, {"any": "closed"}),
     ({"registrationEnabled": ...}, {}),
+    # whoever cannot log in by e-mail cannot sign up by it, whatever its switch says
+    ({"emailLoginEnabled": False}, {"any": "restricted", "sso": "restricted", "email": "closed"}),
+    ({"emailLoginEnabled": False, "socialLoginEnabled": False}, {"any": "closed"}),
+    (
+        {"emailLoginEnabled": False, "socialLoginEnabled": False, "openidLoginEnabled": True},
+        {"any": "restricted", "sso": "restricted", "email": "closed"},
+    ),
+    ({"emailLoginEnabled": ...}, {"any": "open", "email": "open"}),
+    (
+        {"registrationEnabled": False, "socialLoginEnabled": False, "ldap": {"enabled": True}},
+        {"any": "restricted", "sso": "restricted", "email": "closed"},
+    ),
 ]
 
 
@@ -111,11 +123,29 @@ def test_librechat_mentions_its_captcha() -> None:
     assert read("librechat", fixture_json("librechat.json")).warnings == ("registration.captcha",)
 
 
+def flows(*stages: list[Any]) -> dict[str, Any]:
+    """What a Matrix server answers that offers these ways to sign up."""
+    return {"session": "s", "flows": [{"stages": flow} for flow in stages], "params": {}}
+
+
 MATRIX = [
     (401, fixture_json("matrix_flows.json"), None, {"any": "open", "email": "open", "phone": "open"}),
     (401, {"flows": [{"stages": ["m.login.dummy"]}]}, None, {"any": "open"}),
     (401, {"flows": [{"stages": ["m.login.registration_token"]}]}, None, {"any": "restricted"}),
-    (401, {"flows": [{"stages": ["m.login.application_service"]}]}, None, {}),
+    (401, {"flows": [{"stages": ["org.matrix.msc3231.login.registration_token"]}]}, None, {"any": "restricted"}),
+    (401, flows(["m.login.registration_token"], ["m.login.application_service"]), None, {"any": "restricted"}),
+    (401, flows(["m.login.registration_token"], ["m.login.dummy"]), None, {"any": "open"}),
+    (401, flows(["m.login.registration_token", "m.login.email.identity"], ["m.login.dummy"]), None, {"any": "open"}),
+    (401, flows(["m.login.terms", "org.matrix.msc3231.login.registration_token"]), None, {"any": "restricted"}),
+    (401, flows(["org.example.approval", "m.login.registration_token"]), None, {"any": "restricted"}),
+    (401, flows(["m.login.application_service"]), None, {}),
+    (401, flows(["org.example.approval"]), None, {}),
+    (401, flows(["m.login.registration_token"], ["org.example.approval"]), None, {}),
+    (401, flows(["m.login.application_service"], ["org.example.approval"]), None, {}),
+    (401, flows([]), None, {}),
+    (401, flows(["m.login.registration_token"], [7]), None, {}),
+    (401, {"flows": ["m.login.dummy"]}, None, {}),
+    (401, {"flows": {}}, None, {}),
     (401, {"errcode": "M_MISSING_TOKEN"}, None, {}),
     (403, {"errcode": "M_FORBIDDEN", "error": "Registration has been disabled"}, False, {"any": "closed"}),
     (403, {"errcode": "M_UNKNOWN"}, False, {"any": "closed"}),
@@ -146,6 +176,8 @@ MASTODON = [
     ({"enabled": False}, {"any": "closed"}),
     ({"url": "https://sso.example/"}, {}),
     ({"enabled": ...}, {}),
+    ({"approval_required": ...}, {}),
+    ({"approval_required": "yes"}, {}),
 ]
 
 
@@ -201,9 +233,31 @@ def test_new_api_says_nothing_where_its_version_exposes_nothing() -> None:
     found = read("new_api", fixture_json("new_api.json"))
     assert (found.readings, found.warnings, found.reason) == ((), ("registration.not_exposed",), Reason.OK)
     assert brief(read("new_api", without("new_api.json", "data", register_enabled=False))) == {"any": "closed"}
-    enabled = read("new_api", without("new_api.json", "data", register_enabled=True))
-    assert brief(enabled) == {"any": "open", "email": "open", "github": "open"}
     assert read("new_api", without("new_api.json", success=False)).reason is Reason.UNREADABLE
+
+
+NEW_API = [
+    ({}, {"any": "open", "github": "open"}),  # nothing is told of the form
+    ({"password_register_enabled": True}, {"any": "open", "email": "open", "github": "open"}),
+    ({"password_register_enabled": False}, {"any": "restricted", "email": "closed", "github": "open"}),
+    ({"password_login_enabled": False}, {"any": "restricted", "email": "closed", "github": "open"}),
+    ({"password_register_enabled": "true"}, {"any": "open", "github": "open"}),
+    (
+        {"password_register_enabled": False, "github_oauth": False, "discord_oauth": True, "telegram_oauth": True},
+        {"any": "restricted", "email": "closed", "sso": "open"},
+    ),
+    (
+        {"password_register_enabled": False, "github_oauth": False, "custom_oauth_providers": [{"name": "Company"}]},
+        {"any": "restricted", "email": "closed", "sso": "open"},
+    ),
+    ({"password_register_enabled": False, "github_oauth": False}, {}),
+    ({"register_enabled": "true"}, {}),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), NEW_API)
+def test_new_api_names_the_ways_that_it_offers_and_no_other(changes: dict[str, Any], expected: dict[str, str]) -> None:
+    assert brief(read("new_api", without("new_api.json", "data", **{"register_enabled": True} | changes))) == expected
 
 
 def test_deepseeks_banner_goes_through_the_phrases_in_both_languages() -> None:

@@ -18,10 +18,13 @@ def read(heard: Heard) -> Reading:
     social = [str(name)[:40] for name in names[:20]] if isinstance(names, list) else []
     is_set_up = any(document.get(f"{name}LoginEnabled") is True for name in social)  # the list names others too
     by_social = document.get("socialLoginEnabled") is True and is_set_up
+    single = any(document.get(key) is True for key in ("openidLoginEnabled", "samlLoginEnabled"))
+    single = single or bool(document.get("ldap"))
+    if enabled and document.get("emailLoginEnabled") is False:  # an account by e-mail could never be signed in to
+        return sso_or_closed(f"{excerpt}; emailLoginEnabled: false", sso=single or by_social)
     if enabled:  # by e-mail; whether a social log-in may create an account is not exposed
         warnings = (WarningCode.REGISTRATION_CAPTCHA,) if document.get("turnstile") else ()
         return says(excerpt, config(Method.ANY, OPEN), config(Method.EMAIL, OPEN), warnings=warnings)
-    single = any(document.get(key) is True for key in ("openidLoginEnabled", "samlLoginEnabled", "ldap"))
     return sso_or_closed(excerpt, sso=single or by_social)
 
 

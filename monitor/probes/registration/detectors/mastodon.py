@@ -35,6 +35,8 @@ def read(heard: Heard) -> Reading:
     if rules.get("approval_required") is True:
         excerpt += "; approval_required: true"
         return says(excerpt, config(Method.ANY, RESTRICTED, approval_required=True))
+    if rules.get("approval_required") is not False:
+        return missing("registrations.approval_required")
     return says(excerpt, config(Method.ANY, OPEN), config(Method.EMAIL, OPEN))
 
 

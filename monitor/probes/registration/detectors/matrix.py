@@ -19,8 +19,22 @@ from monitor.probes.registration.detector import (
     says,
     unread,
 )
-from monitor.text.cleaner import as_rows, clean
+from monitor.text.cleaner import clean
 from monitor.wire import Answer, WireError
+
+_FLOWS, _STAGES = 50, 20
+_TOKENS = frozenset(
+    {
+        "m.login.registration_token",
+        "org.matrix.msc3231.login.registration_token",  # Synapse until 1.53
+        "org.matrix.msc3231.registration_token",
+    }
+)
+"""A token of the operator's: an invitation."""
+_SERVICES = frozenset({"m.login.application_service", "uk.half-shot.msc2778.login.application_service"})
+"""For bridges and bots, and for nobody in person."""
+_FREE = frozenset({"m.login.dummy", "m.login.recaptcha", "m.login.terms", "m.login.email.identity", "m.login.msisdn"})
+"""What anybody can do. A stage that is not named here may be an approval or anything else, so it is never "open"."""
 
 
 def read(heard: Heard) -> Reading:
@@ -33,18 +47,30 @@ def read(heard: Heard) -> Reading:
         if heard.extra.more is not False:
             return unread(f"{excerpt}; sign-up may be delegated to an OAuth server", WarningCode.REGISTRATION_DELEGATED)
         return says(excerpt, MethodReading(Method.ANY, CLOSED, Source.PROTOCOL))
-    flows = as_rows(document.get("flows"), 50)
-    stages = [{str(stage) for stage in flow["stages"][:20]} for flow in flows if isinstance(flow.get("stages"), list)]
-    if heard.status != 401 or not stages:
+    flows = document.get("flows")
+    if heard.status != 401 or not isinstance(flows, list) or not flows:
         return missing("flows")
-    excerpt = "stages: " + clean(" | ".join(", ".join(sorted(flow)) for flow in stages), 260)
-    if all("m.login.application_service" in flow for flow in stages):
+    stages = [_stages(flow) for flow in flows[:_FLOWS]]
+    excerpt = "stages: " + clean(" | ".join(", ".join(sorted(flow)) or "none" for flow in stages), 260)
+    personal = [flow for flow in stages if not flow & _SERVICES]
+    if not personal:
         return unread(f"{excerpt}; only for application services", WarningCode.REGISTRATION_DELEGATED)
-    if all("m.login.registration_token" in flow for flow in stages):
+    free = [flow for flow in personal if flow and flow <= _FREE]
+    if free:
+        wanted = {"m.login.email.identity": Method.EMAIL, "m.login.msisdn": Method.PHONE}
+        methods = [method for stage, method in wanted.items() if any(stage in flow for flow in free)]
+        return says(excerpt, *(MethodReading(method, OPEN, Source.PROTOCOL) for method in (Method.ANY, *methods)))
+    if all(flow & _TOKENS for flow in personal):
         return says(excerpt, MethodReading(Method.ANY, RESTRICTED, Source.PROTOCOL, invite_required=True))
-    wanted = {"m.login.email.identity": Method.EMAIL, "m.login.msisdn": Method.PHONE}
-    methods = [method for stage, method in wanted.items() if any(stage in flow for flow in stages)]
-    return says(excerpt, *(MethodReading(method, OPEN, Source.PROTOCOL) for method in (Method.ANY, *methods)))
+    return unread(f"{excerpt}; an unknown stage may stand for anything")
+
+
+def _stages(flow: object) -> frozenset[str]:
+    """Return what one flow asks for; a flow of another shape, or with something that is no text, says nothing."""
+    stages = flow.get("stages") if isinstance(flow, dict) else None
+    if not isinstance(stages, list) or len(stages) > _STAGES or not all(isinstance(stage, str) for stage in stages):
+        return frozenset()
+    return frozenset(stages)
 
 
 async def is_delegated(answer: Answer, ctx: Context) -> bool | None:

@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from monitor.core.model.registration import Method
 from monitor.core.model.warning_codes import WarningCode
-from monitor.probes.registration.detector import CLOSED, OPEN, Detector, Heard, Reading, config, missing, says
-from monitor.text.cleaner import as_map
+from monitor.probes.registration.detector import (
+    CLOSED,
+    OPEN,
+    RESTRICTED,
+    Detector,
+    Heard,
+    Reading,
+    config,
+    missing,
+    says,
+    unread,
+)
+from monitor.text.cleaner import as_map, as_rows, brief
+
+_SINGLE_SIGN_ON = ("oidc_enabled", "discord_oauth", "linuxdo_oauth", "telegram_oauth")
 
 
 def read(heard: Heard) -> Reading:
@@ -22,11 +35,20 @@ def read(heard: Heard) -> Reading:
             warnings=(WarningCode.REGISTRATION_NOT_EXPOSED,),
             detail="this version does not tell whether sign-up is open",
         )
-    offered = {"github_oauth": Method.GITHUB, "wechat_login": Method.WECHAT, "oidc_enabled": Method.SSO}
-    methods = [method for name, method in offered.items() if data.get(name) is True]
-    if data.get("password_register_enabled", True) is True:
-        methods.insert(0, Method.EMAIL)
-    return says("data.register_enabled: true", *(config(method, OPEN) for method in (Method.ANY, *methods)))
+    social = {"github_oauth": Method.GITHUB, "wechat_login": Method.WECHAT} | dict.fromkeys(_SINGLE_SIGN_ON, Method.SSO)
+    offered = list(dict.fromkeys(method for name, method in social.items() if data.get(name) is True))
+    if as_rows(data.get("custom_oauth_providers"), 20) and Method.SSO not in offered:
+        offered.append(Method.SSO)
+    by_form = data.get("password_register_enabled")
+    told = "not told" if by_form is None else brief(by_form, 10).lower()
+    excerpt = f"data.register_enabled: true; data.password_register_enabled: {told}"
+    if by_form is False or data.get("password_login_enabled") is False:
+        if not offered:
+            return unread(f"{excerpt}; no way to sign up is listed", WarningCode.REGISTRATION_FIELD_MISSING)
+        whole = (config(Method.ANY, RESTRICTED), config(Method.EMAIL, CLOSED))
+        return says(excerpt, *whole, *(config(method, OPEN) for method in offered))
+    methods = (Method.ANY, *((Method.EMAIL,) if by_form is True else ()), *offered)
+    return says(excerpt, *(config(method, OPEN) for method in methods))
 
 
 KIND = Detector("new_api", read, path="/api/status")
