@@ -284,9 +284,10 @@ class Builder:
             self.faults.add(Code.UNKNOWN_KIND, scope.tree, (*path[:-1], "kind"), message, hint)
             return None, ""
         given, kind = dict(entry.options), KINDS[entry.kind]
-        if isinstance(named := given.get(key := kind.names_components), dict):
-            given[key] = {theirs: f"{scope.service}/{slug}" for theirs, slug in named.items()}
-            self.depends += [(full, scope.tree, (*path, key)) for full in given[key].values()]
+        for key in kind.names_components:
+            if isinstance(named := given.get(key), dict):
+                given[key] = {theirs: f"{scope.service}/{slug}" for theirs, slug in named.items()}
+                self.depends += [(full, scope.tree, (*path, key)) for full in given[key].values()]
         secrets = Secrets(self.environ)
         filled = secrets.fill(given, scope.tree, path, self.faults)
         options = take(kind.options, filled, scope.tree, path, self.faults)

@@ -179,8 +179,8 @@ class Kind:
     """Options → what a good look with them has seen at work."""
     is_witness: bool = False
     """Shown beside our verdict and never part of it, unless the configuration says otherwise."""
-    names_components: str = ""
-    """The option whose values are components of the service."""
+    names_components: tuple[str, ...] = ()
+    """The options whose values are components of the service."""
     memory: Memory = Memory()
     take_report: TakeReport | None = None
     """Set if a job reports in to the worker, which holds the report against the option ``token``."""

@@ -18,7 +18,8 @@ from monitor.core.model.observations import Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamReading
-from monitor.probes.upstream.parts import INCIDENTS, Look, UnreadableError, mapped
+from monitor.probes.upstream.mapping import mapped
+from monitor.probes.upstream.parts import INCIDENTS, Look, UnreadableError
 from monitor.probes.upstream.platforms import PLATFORMS
 from monitor.probes.upstream.probe import Options
 from monitor.probes.upstream.statuspages import endpoints, page_of
@@ -34,6 +35,9 @@ MAIN = {
     "google_cloud": ("/incidents.json", "google_incidents.json"),
     "feed": ("/", "feed_xai.xml"),
     "flashduty": ("/", "flashduty_active.json"),
+    "datadog": ("/config.json", "datadog_config.json"),
+    "cloudflare_status": ("/api/v3/summary", "cloudflare_summary.json"),
+    "aws_health": ("/public/events", "aws_events.json"),
 }
 CHAT, API = "01KY4ND2PNYT9FY5W4ZH80VGJ4", "01KY4MVS8BM3F9JSYWACGQVG7A"
 GEMINI = "Z0FZJAMvEB4j3NbCJs6B"
@@ -200,6 +204,7 @@ def test_a_feed_groups_entries_of_one_incident_and_finds_the_watched_parts() -> 
     reading = feed(fixture("feed_xai.xml"), look)
     assert reading.indicator is Health.PARTIAL
     assert reading.components == {
+        "Global (api.x.ai)": Health.PARTIAL,
         "api.x.ai": Health.PARTIAL,
         "grok.com": Health.PARTIAL,
         "Voice": Health.OPERATIONAL,
@@ -457,7 +462,13 @@ def test_no_json_whatsoever_breaks_a_reader(document: Any) -> None:
             assert all(incident.started_at <= NOW for incident in reading.incidents)
 
 
-@given(keys, anything, st.sampled_from(["statuspage", "incident_io", "instatus", "better_stack"]))
+@given(
+    keys,
+    anything,
+    st.sampled_from(
+        ["statuspage", "incident_io", "instatus", "better_stack", "datadog", "cloudflare_status", "aws_health"]
+    ),
+)
 def test_no_single_wrong_value_in_a_real_page_breaks_a_reader(key: str, value: Any, provider: str) -> None:
     def replaced(node: Any) -> Any:
         if isinstance(node, dict):
@@ -682,14 +693,17 @@ def test_one_of_several_sources_of_a_component_may_vanish_with_a_warning_only() 
     assert seen.upstream.mapped == {"c/web": Health.OPERATIONAL}
 
 
-def test_a_page_that_nobody_updates_any_more_is_unknown_whatever_it_shows() -> None:
+def test_a_page_that_is_quiet_for_weeks_is_read_and_one_that_was_left_behind_is_unknown() -> None:
     assert statuspage_look().warnings == ()
-    seen = statuspage_look(now=NOW + timedelta(days=31), components={"rwppv331jlwc": "c/web"})
+    seen = statuspage_look(now=NOW + timedelta(days=45), components={"rwppv331jlwc": "c/web"})
+    assert (seen.reason, seen.warnings) == (Reason.OK, ())
+    assert seen.upstream.mapped == {"c/web": Health.OPERATIONAL}
+    seen = statuspage_look(now=NOW + timedelta(days=190), components={"rwppv331jlwc": "c/web"})
     assert (seen.reason, seen.warnings) == (Reason.UNREADABLE, ("upstream.frozen",))
     assert seen.detail == "not updated since 2026-11-22"
     assert seen.upstream.indicator is Health.UNKNOWN
     assert seen.upstream.mapped == {"c/web": Health.UNKNOWN}
-    assert statuspage_look(now=NOW + timedelta(days=31), frozen_after_s="60d").warnings == ()
+    assert statuspage_look(now=NOW + timedelta(days=190), frozen_after_s=None).warnings == ()
 
 
 @pytest.mark.parametrize(

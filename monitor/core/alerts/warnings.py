@@ -37,6 +37,7 @@ def loudness(code: WarningCode) -> Severity | None:
             | W.REGISTRATION_NOT_EXPOSED
             | W.REGISTRATION_SOURCE_MOVED
             | W.REGISTRATION_UNMAPPED_VALUE
+            | W.UPSTREAM_AMBIGUOUS_NAME
             | W.UPSTREAM_BLOCKED
             | W.UPSTREAM_COMPONENT_VANISHED
             | W.UPSTREAM_FROZEN

@@ -51,6 +51,8 @@ class WarningCode(StrEnum):
     TLS_NO_CLOSE_NOTIFY = "tls.no_close_notify"
     TLS_STRICT = "tls.strict"
     """A chain that only the strictest checking refuses."""
+    UPSTREAM_AMBIGUOUS_NAME = "upstream.ambiguous_name"
+    """A name that is mapped stands for several components of the vendor's page: the worst of them counts."""
     UPSTREAM_BAD_TIME = "upstream.bad_time"
     UPSTREAM_BLOCKED = "upstream.blocked"
     UPSTREAM_COMPONENT_VANISHED = "upstream.component_vanished"

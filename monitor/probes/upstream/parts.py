@@ -6,7 +6,7 @@ All text that leaves here is one printable line of bounded length; everything is
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -75,6 +75,16 @@ class UnreadableError(Exception):
         self.warning = warning
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Components that a page shows together. A page may give the whole a state of its own."""
+
+    name: str
+    members: tuple[str, ...]
+    """The vendor's ids of its components."""
+    health: Health | None = None
+
+
 @dataclass(slots=True)
 class Look:
     """One reading under way: the clock, the page's address, and what is odd about it so far."""
@@ -85,10 +95,22 @@ class Look:
     watched: tuple[str, ...] = ()
     """Components or products that matter, by the vendor's own ids or names."""
     odd: dict[WarningCode, None] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    """By the vendor's id. No component itself, but a mapping may name one."""
 
     def warn(self, code: WarningCode) -> None:
         """Note a warning once."""
         self.odd[code] = None
+
+    def group(self, id: object, name: object, members: Iterable[object], health: Health | None = None) -> None:  # noqa: A002 - the name of the field
+        """Note a group of components; what is said of one id twice is joined."""
+        key, before = clean(id, ID_CHARS), self.groups.get(clean(id, ID_CHARS))
+        if not key or (before is None and len(self.groups) >= COMPONENTS):
+            return
+        ids = dict.fromkeys([*(before.members if before else ()), *(clean(part, ID_CHARS) for part in members)])
+        own = [one for one in (before.health if before else None, health) if one is not None]
+        called = clean(name, NAME_CHARS) or (before.name if before else "")
+        self.groups[key] = Group(called, tuple(filter(None, ids))[:COMPONENTS], worst(own) if own else None)
 
     def health(self, word: object) -> Health:
         """Translate the vendor's word; maintenance and unmapped words are unknown, never green."""
@@ -138,7 +160,8 @@ class Look:
     ) -> UpstreamIncident | None:
         """Build a bounded incident; without an id or any time it is dropped with a warning."""
         known = {update: None for update in updates if update}
-        newest = tuple(sorted(known, key=lambda update: update.at, reverse=True))[:UPDATES]
+        told = sorted(known, key=lambda update: update.at, reverse=True)
+        newest = tuple(told[:UPDATES])
         began = self.time(*started) or (min(update.at for update in known) if known else None)
         key = clean(id, ID_CHARS)
         if not key or began is None:
@@ -154,7 +177,7 @@ class Look:
             impact=impact,
             started_at=began,
             updated_at=self.time(updated) or newest[0].at,
-            resolved_at=ended or (newest[0].at if over else None),
+            resolved_at=max(began, ended or _end_of(told) or newest[0].at) if over or ended else None,
             url=as_url(url),
             updates=newest,
             components=tuple(dict.fromkeys(part for item in components if (part := clean(item, ID_CHARS))))[
@@ -207,6 +230,16 @@ def last_word(incident: UpstreamIncident) -> datetime:
     return max(filter(None, (incident.updated_at, incident.resolved_at, incident.started_at)), default=_NEVER)
 
 
+def _end_of(newest_first: Iterable[UpstreamUpdate]) -> datetime | None:
+    """Return when an incident ended by its updates: the first word of its end, which a post-mortem may follow."""
+    end = None
+    for update in newest_first:
+        if update.status is not None and update.status not in OVER:
+            break
+        end = update.at if update.status is not None else end
+    return end
+
+
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -233,23 +266,3 @@ def need(value: object, kind: type[Any], what: str) -> Any:
     if not isinstance(value, kind):
         raise UnreadableError(f"no readable {what} in the page's data", WarningCode.UPSTREAM_SHAPE_CHANGED)
     return value
-
-
-def mapped(reading: UpstreamReading, mapping: Mapping[str, str]) -> tuple[dict[str, Health], tuple[str, ...]]:
-    """Return our component id → its worst state, and the vendor ids (or names) of the mapping that match nothing.
-
-    A component of ours none of whose vendor ids is left is unknown. Where several of the vendor's share a name, the
-    worst of them counts: nobody can tell which is meant.
-    """
-    by_name: dict[str, list[Health]] = {}
-    for key, name in reading.component_names.items():
-        by_name.setdefault(name.casefold(), []).append(reading.components[key])
-    found: dict[str, list[Health]] = {}
-    vanished = []
-    for wanted, ours in mapping.items():
-        exact = reading.components.get(wanted)
-        meant = by_name.get(wanted.casefold(), []) if exact is None else [exact]
-        if not meant:
-            vanished.append(wanted)
-        found.setdefault(ours, []).extend(meant)
-    return {ours: worst(states) for ours, states in found.items()}, tuple(vanished)

@@ -14,11 +14,16 @@ BODY_BYTES = 2 * 2**20
 
 
 class Endpoints(NamedTuple):
-    """Where a page's data is. ``history`` also has what is resolved; ``parts`` has components kept apart."""
+    """Where a page's data is. ``history`` also has what is resolved; ``parts`` has components kept apart.
+
+    In the addresses of the past ``{since}`` and ``{now}`` stand for Unix seconds.
+    """
 
     main: str
     history: str = ""
     parts: str = ""
+    impacts: str = ""
+    """What ``history`` does not tell of the ends of incidents."""
     body_bytes: int = BODY_BYTES
     """Longest answer of ``main``."""
 
@@ -34,7 +39,8 @@ class Platform:
     read: Callable[[Any, Look], UpstreamReading]
     """Reads the JSON of ``main``, or its bytes if ``is_markup``; raises nothing but ``UnreadableError``."""
     history: Callable[[Any, Look], list[UpstreamIncident | None]] | None = None
-    """Reads the incidents in the JSON of ``Endpoints.history``; never raises."""
+    """Reads the incidents in the JSON of ``Endpoints.history``, with that of ``Endpoints.impacts`` under ``impacts``;
+    never raises."""
     parts: Callable[[Any, Look], list[Part]] | None = None
     """Reads the components in the JSON of ``Endpoints.parts``; never raises."""
     is_markup: bool = False

@@ -21,10 +21,15 @@ from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import evidence, parse_json, robot_wall
 from monitor.probes.base import Context, Kind, Seconds
-from monitor.probes.upstream.parts import INCIDENTS, OVER, Look, UnreadableError, mapped
+from monitor.probes.upstream.mapping import attributed, mapped
+from monitor.probes.upstream.parts import INCIDENTS, OVER, Look, UnreadableError, worst
+from monitor.probes.upstream.platform import Endpoints
 from monitor.probes.upstream.platforms import PLATFORMS
 from monitor.probes.upstream.statuspages import Provider, endpoints, fetch, page_of, read, unreachable
 from monitor.wire import Answer, WireError
+
+PAST = timedelta(days=30)
+"""How far back the end of an incident is looked for."""
 
 
 class Options(base.Options):
@@ -34,9 +39,12 @@ class Options(base.Options):
     url: str
     """The page's address; an address that ends in ``.json`` or contains ``/proxy/`` is asked as it stands."""
     components: dict[str, str] = Field(default_factory=dict)
-    """The vendor's component id (or its exact name) → our component id. For Google Cloud: product ids."""
-    frozen_after_s: Seconds = 30 * 86400.0
-    """A page whose own time stamp is older than this is taken for frozen, and what it says for unknown."""
+    """The vendor's component or group, by id (or exact name) → our component id. For Google Cloud: product ids."""
+    titles: dict[str, str] = Field(default_factory=dict)
+    """Words of an incident's title → our component id, for incidents that name no component that is mapped."""
+    frozen_after_s: Seconds | None = 180 * 86400.0
+    """A page whose own time stamp is older than this is taken for one that was left behind, and what it says for
+    unknown. Weeks without a word are only a quiet time; ``null``: however long."""
 
     def imports(self) -> Iterable[str]:
         """Return what its platform needs."""
@@ -64,7 +72,7 @@ async def _read(options: Options, ctx: Context) -> Observation:
         reading = await read(answer, look, ctx)
         if where.parts and options.components:
             reading = await _with_parts(reading, where.parts, look, ctx)
-        reading = await _with_the_end(reading, where.history, look, ctx)
+        reading = await _with_the_end(reading, where, look, ctx)
     except UnreadableError as error:
         found = Observation(_reason_of(answer), str(error), warnings=(error.warning, *look.odd))
         return _about(found, answer, is_evident=True)
@@ -90,23 +98,31 @@ async def _document(url: str, ctx: Context) -> Any:
         return None
 
 
-async def _with_the_end(reading: UpstreamReading, url: str, look: Look, ctx: Context) -> UpstreamReading:
+async def _with_the_end(reading: UpstreamReading, where: Endpoints, look: Look, ctx: Context) -> UpstreamReading:
     """Look up how the incidents ended that were open at the look before and are listed no longer."""
     listed = {incident.id for incident in reading.incidents}
     gone = [key for key in ctx.memory.get("open", []) if key not in listed]
     going_on = [incident.id for incident in reading.incidents if incident.status not in OVER]
     ctx.memory["open"] = going_on
     history = PLATFORMS[reading.provider].history
-    if not gone or not url or history is None:
+    if not gone or not where.history or history is None:
         return reading
-    document = await _document(url, ctx)
+    document = await _past(where.history, ctx)
     if document is None:
         ctx.memory["open"] = [*going_on, *gone][:INCIDENTS]  # ask again at the next look
         return reading
+    if where.impacts and isinstance(document, dict):
+        document["impacts"] = await _past(where.impacts, ctx)
     ended = list(_picked(history(document, look), gone))
     if len(ended) < len(gone):
         look.warn(WarningCode.UPSTREAM_INCIDENT_DELETED)
     return replace(reading, incidents=(*reading.incidents, *ended))
+
+
+async def _past(url: str, ctx: Context) -> Any:
+    now = int(ctx.now.timestamp())
+    asked = url.replace("{since}", str(now - round(PAST.total_seconds()))).replace("{now}", str(now))
+    return await _document(asked, ctx)
 
 
 def _picked(incidents: Iterable[UpstreamIncident | None], keys: list[str]) -> Iterable[UpstreamIncident]:
@@ -115,8 +131,10 @@ def _picked(incidents: Iterable[UpstreamIncident | None], keys: list[str]) -> It
 
 
 def _judged(reading: UpstreamReading, options: Options, look: Look) -> Observation:
-    states, vanished = mapped(reading, options.components)
-    reading = replace(reading, incidents=tuple(_ours(item, reading, options) for item in reading.incidents))
+    states, vanished = mapped(reading, options.components, look)
+    incidents, titled = attributed(reading, look, options.components, options.titles)
+    reading = replace(reading, incidents=incidents)
+    states |= {ours: worst((health, states.get(ours, health))) for ours, health in titled.items()}
     if vanished:
         look.warn(WarningCode.UPSTREAM_COMPONENT_VANISHED)
     if _is_frozen(reading, options, look):
@@ -133,13 +151,6 @@ def _judged(reading: UpstreamReading, options: Options, look: Look) -> Observati
     return Observation(reason, detail, upstream=replace(reading, mapped=states), warnings=tuple(look.odd))
 
 
-def _ours(item: UpstreamIncident, reading: UpstreamReading, options: Options) -> UpstreamIncident:
-    """Say which of our components an incident of the vendor is about, by the ids or names that are mapped."""
-    named = {word.casefold() for key in item.components for word in (key, reading.component_names.get(key, key))}
-    found = dict.fromkeys(ours for key, ours in options.components.items() if key.casefold() in named)
-    return replace(item, ours=tuple(found)) if found else item
-
-
 def _frozen(reading: UpstreamReading, states: Mapping[str, Health], look: Look) -> Observation:
     """Believe nothing of a page that nobody updates: the last state of a page that was left behind stays green."""
     look.warn(WarningCode.UPSTREAM_FROZEN)
@@ -154,7 +165,8 @@ def _has_source(ours: str, options: Options, vanished: tuple[str, ...]) -> bool:
 
 def _is_frozen(reading: UpstreamReading, options: Options, look: Look) -> bool:
     updated = reading.page_updated_at
-    return updated is not None and look.now - updated > timedelta(seconds=options.frozen_after_s)
+    limit = options.frozen_after_s
+    return updated is not None and limit is not None and look.now - updated > timedelta(seconds=limit)
 
 
 def _reason_of(answer: Answer) -> Reason:
@@ -182,5 +194,5 @@ KIND = Kind(
     run,
     speaks_http=True,
     is_witness=True,
-    names_components="components",
+    names_components=("components", "titles"),
 )

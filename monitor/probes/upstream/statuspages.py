@@ -31,7 +31,7 @@ _HEADERS = {"accept": "application/json, application/atom+xml;q=0.9, text/html;q
 def page_of(url: str) -> str:
     """Return the address of the page that people read, where ``url`` may be that of its data or feed."""
     parts = urlsplit(base.shown_url(url).removesuffix("?…"))
-    path = parts.path.partition("/api/")[0].partition("/proxy/")[0]
+    path = parts.path.partition("/api/")[0].partition("/proxy/")[0].partition("/public/")[0]
     folder, _, name = path.rpartition("/")
     return f"{parts.scheme}://{parts.netloc}{folder + '/' if '.' in name else path}"
 

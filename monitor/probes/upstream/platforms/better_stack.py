@@ -21,10 +21,13 @@ def read(document: Any, look: Look) -> UpstreamReading:
     attributes = as_map(need(need(document, dict, "object").get("data"), dict, "data").get("attributes"))
     included = as_rows(document.get("included"), 2000)
     components = []
+    sections = {clean(row.get("id"), 100): row for row in included if row.get("type") == "status_page_section"}
     for row in included:
         if row.get("type") == "status_page_resource":
             about = as_map(row.get("attributes"))
             components.append((row.get("id"), about.get("public_name"), look.health(about.get("status"))))
+            if (section := clean(about.get("status_page_section_id"), 100)) in sections:
+                look.group(section, as_map(sections[section].get("attributes")).get("name"), [row.get("id")])
     updates = _updates(included, look)
     incidents = [_report(row, updates, look) for row in included if row.get("type") == "status_report"]
     return look.reading(

@@ -1,4 +1,9 @@
-"""RSS 2.0 and Atom, through ``feedparser``, as Statuspage, xAI and AWS write their entries."""
+"""RSS 2.0 and Atom, through ``feedparser``, as Statuspage, xAI, Better Stack and AWS write their entries.
+
+An entry whose title begins with a name in brackets is about that surface (``[Grok (iOS)]``) or region of one
+(``[US (us.api.x.ai)]``) and no other; several entries with one id are one incident on several of them. RSS has one
+stamp only, so when an incident ended stands in its text.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,6 @@ from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.upstream.parts import (
-    BODY_CHARS,
     ID_CHARS,
     NAME_CHARS,
     OVER,
@@ -23,6 +27,7 @@ from monitor.probes.upstream.parts import (
     worst,
 )
 from monitor.probes.upstream.platform import Endpoints, Platform
+from monitor.probes.upstream.story import WORDS, Told, status_of, told_in
 from monitor.text.cleaner import clean, visible_text
 
 _ENTRIES = 50
@@ -41,25 +46,43 @@ _ENCODINGS = frozenset(
 """The parser believes a feed's own word, and some of Python's decoders are slow, or raise what it does not catch."""
 _BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _LONG_TAG = re.compile(rb"<[^<>]{4096}")
-_STATUS_LINE = re.compile(
-    r"(?im)(?:\bstatus:\s*|^\W*|<strong>)(resolved|completed|postmortem|monitoring|identified|investigating)\b"
-)
 _PREFIX = re.compile(r"^\s*\[([^\]]{1,80})\]\s*")
+_HOST = re.compile(r"\(?\b((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,20})\b\)?", re.IGNORECASE)
+_REGION = re.compile(r"(?:[a-z]{2}|(?:us|eu|ap|sa|ca|me|af|cn|asia|europe|america)-[a-z0-9-]{1,20})$")
 
 
 @dataclass(slots=True)
-class _Told:
+class _Entry:
+    """What one entry says of one surface (or of no surface in particular, under the empty name)."""
+
+    status: IncidentStatus | None
+    health: Health
+    told: Told
+
+
+@dataclass(slots=True)
+class _Incident:
     """All entries of a feed that share an id."""
 
     title: str
-    text: str
-    status: IncidentStatus | None
-    health: Health
-    at: datetime | None
-    updated: datetime | None
     link: object
-    parts: dict[str, None] = field(default_factory=dict)
+    at: datetime | None = None
+    updated: datetime | None = None
+    surfaces: dict[str, _Entry] = field(default_factory=dict)
     words: str = ""
+    """Of titles and categories, for feeds whose entries name no surface."""
+
+    @property
+    def status(self) -> IncidentStatus | None:
+        """Return the status; it is open as long as one of its surfaces is."""
+        going_on = [one.status for one in self.surfaces.values() if one.status not in OVER]
+        return going_on[0] if going_on else next(iter(self.surfaces.values())).status
+
+    @property
+    def health(self) -> Health:
+        """Return the worst of its surfaces, of those that are still affected as long as there are any."""
+        going_on = [one.health for one in self.surfaces.values() if one.status not in OVER]
+        return worst(going_on or [one.health for one in self.surfaces.values()])
 
 
 def read(body: bytes, look: Look) -> UpstreamReading:
@@ -85,20 +108,57 @@ def read(body: bytes, look: Look) -> UpstreamReading:
     )
     if not parsed.get("version"):
         raise UnreadableError("no RSS or Atom feed at this address", WarningCode.UPSTREAM_MOVED)
-    told: dict[str, _Told] = {}
+    told: dict[str, _Incident] = {}
     for entry in parsed.get("entries", [])[:_ENTRIES]:
         _tell(entry, told, look)
     if not told:
         look.warn(WarningCode.UPSTREAM_EMPTY_FEED)
-    open_now = {key: one for key, one in told.items() if one.status not in OVER}
     quiet = Health.OPERATIONAL if told else Health.UNKNOWN
-    components = [
-        (name, name, worst([one.health for one in open_now.values() if name.casefold() in one.words] or [quiet]))
-        for name in look.watched
-    ]
+    surfaces = {name: quiet for one in told.values() for name in one.surfaces if name}
+    for one in told.values():
+        for name, said in one.surfaces.items():
+            if name and said.status not in OVER:
+                surfaces[name] = worst((surfaces[name], said.health))
+    components = [(name, name, health) for name, health in surfaces.items() if name not in look.watched]
+    components += [(word, word, _state(word, surfaces, told, look, quiet)) for word in look.watched]
     incidents = [_incident(key, one, look) for key, one in told.items()]
-    trouble = worst(one.health for one in open_now.values())
-    return look.reading(trouble if open_now else quiet, components, incidents, _stamp(parsed.get("feed", {}), look))
+    trouble = [one.health for one in told.values() if one.status not in OVER]
+    return look.reading(
+        worst(trouble) if trouble else quiet, components, incidents, _stamp(parsed.get("feed", {}), look)
+    )
+
+
+def _state(word: str, surfaces: dict[str, Health], told: dict[str, _Incident], look: Look, quiet: Health) -> Health:
+    """Return how something watched is: what its surfaces say, and entries that name no surface but the word.
+
+    Trouble in one region is not trouble everywhere: it counts as degraded as long as another region is well.
+    """
+    whole = [health for name, health in surfaces.items() if _is_named(word, name)]
+    regions = [health for name, health in surfaces.items() if _region_of(name, look.watched) == word]
+    if regions:
+        everywhere = len(regions) > 1 and all(health.severity for health in regions)
+        state = worst(regions)
+        is_partial = state.severity > Health.DEGRADED.severity and not everywhere
+        whole.append(Health.DEGRADED if is_partial else state)
+    pattern = re.compile(rf"(?<![\w.-]){re.escape(word.casefold())}(?![\w-]|\.\w)")
+    for one in told.values():
+        bare = one.surfaces.get("")
+        if bare is not None and bare.status not in OVER and pattern.search(one.words):
+            whole.append(bare.health)
+    return worst(whole) if whole else quiet
+
+
+def _is_named(word: str, surface: str) -> bool:
+    """Tell whether a surface goes by a word: its whole name, or the host in it."""
+    host = _HOST.search(surface)
+    return word.casefold() in (surface.casefold(), host[1].casefold() if host else "")
+
+
+def _region_of(surface: str, watched: tuple[str, ...]) -> str | None:
+    """Return the watched host whose region a surface is, as ``us.api.x.ai`` is one of ``api.x.ai``."""
+    host = _HOST.search(surface)
+    first, _, rest = host[1].casefold().partition(".") if host else ("", "", "")
+    return next((word for word in watched if word.casefold() == rest), None) if _REGION.match(first) else None
 
 
 def _newest_entries(body: bytes) -> bytes:
@@ -120,7 +180,7 @@ def _newest_entries(body: bytes) -> bytes:
     return head + (b"</feed>" if b"<feed" in head[:2000] else b"</channel></rss>")
 
 
-def _tell(entry: Any, told: dict[str, _Told], look: Look) -> None:
+def _tell(entry: Any, told: dict[str, _Incident], look: Look) -> None:
     title = clean(entry.get("title"), NAME_CHARS)
     prefix = _PREFIX.match(title)
     contents = entry.get("content") or [{}]
@@ -131,27 +191,17 @@ def _tell(entry: Any, told: dict[str, _Told], look: Look) -> None:
     if at is None and updated is None:
         look.warn(WarningCode.UPSTREAM_INCIDENT_DROPPED)
         return
-    status = _status_of(title, tags, text)
+    story = told_in(text, updated or at or look.now, look)
+    status = status_of(title, tags, text, story)
     if status is None and (at or updated or look.now) < look.now - FORGOTTEN_AFTER:
         return
     key = clean(entry.get("id") or entry.get("link") or title, ID_CHARS)
-    one = told.setdefault(
-        key, _Told(title, clean(text, BODY_CHARS), status, _severity(tags, text), at, updated, entry.get("link"))
-    )
-    if prefix and prefix[1].casefold() != "resolved":
-        one.parts[prefix[1]] = None
+    one = told.setdefault(key, _Incident(title, entry.get("link")))
+    one.at = min(filter(None, (one.at, at or updated)), default=None)
+    one.updated = max(filter(None, (one.updated, updated or at)), default=None)
+    surface = clean(prefix[1], ID_CHARS) if prefix and prefix[1].casefold() not in WORDS else ""
+    one.surfaces.setdefault(surface, _Entry(status, _severity(tags, text), story))
     one.words = f"{one.words} {title} {tags}".casefold()[:4000]
-
-
-def _status_of(title: str, tags: str, text: str) -> IncidentStatus | None:
-    words = re.search(r"(?i)\bresolved\b|operating normally", f"{title} {tags}")
-    if words:
-        return IncidentStatus.RESOLVED
-    found = _STATUS_LINE.search(text)
-    if found is None:
-        return IncidentStatus.RESOLVED if "operating normally" in text.casefold() else None
-    word = found[1].lower()
-    return IncidentStatus("resolved" if word == "completed" else word)
 
 
 def _severity(tags: str, text: str) -> Health:
@@ -172,21 +222,30 @@ def _stamp(entry: Any, look: Look, *names: str) -> datetime | None:
     return None
 
 
-def _incident(key: str, one: _Told, look: Look) -> UpstreamIncident | None:
-    moment = one.updated or one.at
-    over = one.status in OVER
+def _incident(key: str, one: _Incident, look: Look) -> UpstreamIncident | None:
+    status = one.status
+    updates = [update for said in one.surfaces.values() for update in said.told.updates]
+    ends = [said.told.end for said in one.surfaces.values() if said.told.end]
+    starts = [update.at for update in updates] + ([one.at] if one.at else [])
+    moment = max(filter(None, (one.updated, *(update.at for update in updates))), default=None)
+    over = status in OVER
+    last = [look.update(_seconds(moment), status.value if status else None, _words(one))] if not updates else []
     return look.incident(
         id=key,
         name=_PREFIX.sub("", one.title) or one.title,
-        status=one.status,
+        status=status,
         impact=Impact.NONE if over else impact_of(one.health),
-        started=(_seconds(one.at or one.updated),),
+        started=(_seconds(min(starts, default=None)),),
         updated=_seconds(moment),
-        resolved=_seconds(moment) if over else None,
+        resolved=_seconds(max(ends, default=None)) if over and ends else None,
         url=one.link,
-        updates=[look.update(_seconds(moment), one.status.value if one.status else None, one.text)],
-        components=one.parts,
+        updates=[*updates, *last],
+        components=filter(None, one.surfaces),
     )
+
+
+def _words(one: _Incident) -> str:
+    return next((said.told.text for said in one.surfaces.values() if said.told.text), "")
 
 
 def _seconds(at: datetime | None) -> float | None:

@@ -34,6 +34,9 @@ def read(body: bytes, look: Look) -> UpstreamReading:
     data = _data(body)
     page = need(data.get("page"), dict, "page")
     rows = as_rows(need(page.get("components"), list, "page.components"), 400)
+    for row in as_rows(page.get("sections"), COMPONENTS):
+        key = row.get("section_id")
+        look.group(key, row.get("name"), (part.get("component_id") for part in rows if part.get("section_id") == key))
     changes, impacts = data.get("active_changes"), data.get("component_impacts")
     if not isinstance(changes, list) and not isinstance(impacts, list):
         raise UnreadableError(
@@ -63,6 +66,31 @@ def read(body: bytes, look: Look) -> UpstreamReading:
     return look.reading(worst(trouble) if trouble else quiet, components, incidents)
 
 
+def endpoints(url: str) -> Endpoints:
+    """Return where a page keeps its data. ``summary/active`` knows no resolution: that is in two lists of their own."""
+    root, found, _ = url.partition("/summary/active")
+    if not found or "/api/status-page/" not in root:
+        return Endpoints(url)
+    span = "start_at_seconds={since}&end_at_seconds={now}"
+    return Endpoints(url, f"{root}/change/list?{span}", impacts=f"{root}/summary/structure?{span}")
+
+
+def history(document: Any, look: Look) -> list[UpstreamIncident | None]:
+    """Read the incidents of ``change/list``; ``summary/structure`` under ``impacts`` has the ends that it lacks."""
+    rows = as_rows(as_map(as_map(document).get("data")).get("items"), ROWS)
+    structure = as_map(as_map(as_map(document).get("impacts")).get("data"))
+    ends: dict[str, list[Any]] = {}
+    for impact in as_rows(structure.get("component_impacts"), 2000):
+        ends.setdefault(clean(impact.get("change_id"), ID_CHARS), []).append(impact.get("end_at_seconds"))
+    for row in rows:
+        known = ends.get(clean(row.get("change_id"), ID_CHARS), [])
+        numbers = [end for end in known if isinstance(end, int | float) and end > 0]
+        if numbers and len(numbers) == len(known) and not row.get("close_at_seconds"):
+            row["close_at_seconds"] = max(numbers)
+            row["status"] = "resolved"
+    return [_incident(row, look) for row in rows]
+
+
 def _states(changes: list[dict[str, Any]], impacts: list[dict[str, Any]], look: Look) -> dict[str, Health]:
     found: dict[str, list[Health]] = {}
     for change in changes:
@@ -81,13 +109,14 @@ def _incident(row: dict[str, Any], look: Look) -> UpstreamIncident | None:
     touched = as_rows(row.get("affected_components"), COMPONENTS)
     changed = [part for update in updates for part in as_rows(update.get("component_changes"), COMPONENTS)]
     health = worst(look.health(part.get("status")) for part in (*touched, *changed))
+    status = None if row.get("type") == "maintenance" else look.status(row.get("status"))
     return look.incident(
         id=row.get("change_id"),
         name=row.get("title"),
-        status=None if row.get("type") == "maintenance" else look.status(row.get("status")),
+        status=status,
         impact=impact_of(health),
         started=(row.get("start_at_seconds"),),
-        resolved=row.get("close_at_seconds") or None,
+        resolved=(row.get("close_at_seconds") or None) if status in OVER else None,
         url=look.page_url,
         updates=[look.update(u.get("at_seconds"), u.get("status"), u.get("description")) for u in updates],
         components=(part.get("component_id") for part in touched),
@@ -142,4 +171,4 @@ def _streamed(page: str) -> Iterable[Any]:
                 continue
 
 
-KIND = Platform("flashduty", Endpoints, read, is_markup=True)
+KIND = Platform("flashduty", endpoints, read, history, is_markup=True)

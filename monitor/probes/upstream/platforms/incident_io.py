@@ -37,6 +37,7 @@ def read(document: Any, look: Look) -> UpstreamReading:
     states = _affected(affected, look)
     names = {clean(row.get("id"), 100): row.get("name") for row in rows}
     rest = Health.UNKNOWN if "" in states else Health.OPERATIONAL
+    _groups(as_map(summary.get("structure")), look)
     components = [(key, name, states.get(key, rest)) for key, name in names.items()]
     components += [(key, "", health) for key, health in states.items() if key not in names]
     if not names:
@@ -46,6 +47,14 @@ def read(document: Any, look: Look) -> UpstreamReading:
     if any(incident is None or incident.status not in OVER for incident in incidents):
         trouble.append(Health.DEGRADED)
     return look.reading(worst(trouble) if trouble else Health.OPERATIONAL, components, incidents)
+
+
+def _groups(structure: dict[str, Any], look: Look) -> None:
+    """Note the groups; each member stands in a group of the structure or by itself."""
+    for item in as_rows(structure.get("items"), COMPONENTS):
+        if group := as_map(item.get("group")):
+            members = as_rows(group.get("components"), COMPONENTS)
+            look.group(group.get("id"), group.get("name"), (part.get("component_id") for part in members))
 
 
 def _widget(document: dict[str, Any], look: Look) -> UpstreamReading:
@@ -102,17 +111,31 @@ def _incident(row: dict[str, Any], look: Look) -> UpstreamIncident | None:
     impacts = _affected(as_rows(row.get("component_impacts"), COMPONENTS), look)
     is_maintenance = row.get("type") == "maintenance"
     key = clean(row.get("id"), 100)
+    status = None if is_maintenance else look.status(row.get("status"))
+    began, ended = _span(as_rows(row.get("component_impacts"), COMPONENTS), look)
     return look.incident(
         id=key,
         name=row.get("name"),
-        status=None if is_maintenance else look.status(row.get("status")),
+        status=status,
         impact=impact_of(worst([*touched.values(), *impacts.values()])),
-        started=(row.get("published_at"),),
+        started=(began, row.get("published_at")),
         updated=row.get("last_update_at"),
+        resolved=ended if status in OVER else None,
         url=row.get("url") or f"{look.page_url.rstrip('/')}/incidents/{key}",
         updates=said,
         components=(*touched, *impacts),
     )
+
+
+def _span(impacts: list[dict[str, Any]], look: Look) -> tuple[float | None, float | None]:
+    """Return when the first component was affected and when the last was well again; None while one is not.
+
+    This is the length that the page shows; when somebody wrote about it says less.
+    """
+    began = [at.timestamp() for row in impacts if (at := look.time(row.get("start_at")))]
+    ended = [at.timestamp() for row in impacts if (at := look.time(row.get("end_at")))]
+    whole = bool(ended) and len(ended) == len(impacts)
+    return min(began, default=None), max(ended) if whole else None
 
 
 KIND = Platform("incident_io", endpoints, read, history)

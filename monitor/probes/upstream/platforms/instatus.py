@@ -37,6 +37,9 @@ def read(document: Any, look: Look) -> UpstreamReading:
 def parts(document: Any, look: Look) -> list[Part]:
     """Read the components of ``components.json``, or of a summary that has them."""
     rows = as_rows(as_map(document).get("components"), 400)
+    for row in rows:
+        if group := as_map(row.get("group")):
+            look.group(group.get("id"), group.get("name"), [row.get("id")])
     return [(row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rows]
 
 

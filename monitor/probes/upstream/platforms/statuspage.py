@@ -6,7 +6,7 @@ from typing import Any
 
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 from monitor.core.model.warning_codes import WarningCode
-from monitor.probes.upstream.parts import COMPONENTS, ROWS, Look, impact_word, need
+from monitor.probes.upstream.parts import COMPONENTS, ROWS, Look, Part, impact_word, need
 from monitor.probes.upstream.platform import Endpoints, Platform, is_document
 from monitor.text.cleaner import as_map, as_rows, clean
 
@@ -24,8 +24,7 @@ def read(document: Any, look: Look) -> UpstreamReading:
     status = need(page.get("status"), dict, "status")
     need(page.get("incidents"), list, "incidents")
     listed = need(page.get("components", []), list, "components")  # Rootly's document has none
-    rows = [row for row in as_rows(listed, 400) if row.get("group") is not True]
-    components = [(row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rows]
+    components = parts(as_rows(listed, 400), look)
     if not components:
         look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
     incidents = history(page, look)
@@ -36,6 +35,18 @@ def read(document: Any, look: Look) -> UpstreamReading:
     ]
     updated = look.time(as_map(page.get("page")).get("updated_at"))
     return look.reading(look.health(status.get("indicator")), components, [*incidents, *maintenances], updated)
+
+
+def parts(rows: list[dict[str, Any]], look: Look) -> list[Part]:
+    """Read a list of components, in which a group is a row as well, with the state that the page gives it."""
+    groups = [row for row in rows if row.get("group") is True]
+    for row in groups:
+        members = [part.get("id") for part in rows if part.get("group_id") and part.get("group_id") == row.get("id")]
+        listed = row.get("components")
+        members += listed if isinstance(listed, list) else []
+        look.group(row.get("id"), row.get("name"), members, look.health(row.get("status")))
+    rest = [row for row in rows if row.get("group") is not True]
+    return [(row.get("id"), row.get("name"), look.health(row.get("status"))) for row in rest]
 
 
 def history(document: Any, look: Look) -> list[UpstreamIncident | None]:
