@@ -95,8 +95,8 @@ def test_the_stored_codes_that_alert_are_the_old_ones() -> None:
     }  # fmt: skip
     assert {code.value for code, loud in ALERTS.items() if loud is Severity.TICKET} == {
         "login.second_factor", "model.not_listed", "registration.field_missing",
-        "registration.not_exposed", "registration.source_moved", "registration.unmapped_value", "upstream.ambiguous_name",
-            "upstream.blocked",
+        "registration.not_exposed", "registration.source_moved", "registration.unmapped_value",
+        "upstream.ambiguous_name", "upstream.blocked",
         "upstream.component_vanished", "upstream.frozen", "upstream.moved", "upstream.no_components",
         "upstream.shape_changed",
     }  # fmt: skip
