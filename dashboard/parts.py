@@ -139,7 +139,7 @@ def budget_line(budget: Budget | None, words: Words) -> str:
 
 def weakest(service: ServiceView) -> ComponentView | None:
     """Return the component with the lowest uptime: a mean of all would hide an outage of one."""
-    known = [part for part in service.components if part.uptime.ratio is not None]
+    known = [part for part in service.judged if part.uptime.ratio is not None]
     return min(known, key=lambda part: part.uptime.ratio or 0.0, default=None)
 
 

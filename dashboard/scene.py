@@ -176,6 +176,7 @@ class Scene:
             "rich": lambda key, **values: rich(words, key, **values),
             "word": lambda part: sentences.part_word(part, words),
             "because": lambda part: because(part, words),
+            "unwatched": lambda part, service: sentences.unwatched_sentence(part, service, words),
             "verdict": lambda service: agreement(service, words),
             "source_line": lambda state: rich(
                 words, "source_line", source=words.of(state.source), time=time_tag(words, state.read_at, "long")

@@ -56,6 +56,8 @@ def state_word(state: str, words: Words) -> str:
 def part_word(part: ComponentView, words: Words) -> str:
     """Return the word beside a component; registration speaks its own words."""
     state = state_of(part)
+    if not part.watched and state == "unknown":
+        return words("unwatched")
     if part.registration and speaks_of_sign_up(part) and state not in ("maintenance", "unknown"):
         held = {method.state for method in part.registration.methods} - {Registration.UNKNOWN}
         if held == {Registration.CLOSED}:
@@ -66,6 +68,17 @@ def part_word(part: ComponentView, words: Words) -> str:
             return capital(words.of(Registration.DELAYED))
         return capital(words.of(Registration.OPEN)) if held else words.of(part.health)
     return state_word(state, words)
+
+
+def unwatched_sentence(part: ComponentView, service: ServiceView, words: Words) -> str:
+    """Return why we do not judge a component ourselves; empty if we do."""
+    if part.watched:
+        return ""
+    seen = service.upstream
+    if seen and seen.reading and not seen.failed_since and part.id in seen.reading.mapped:
+        return words("unwatched_vendor", health=words.of(seen.reading.mapped[part.id]))
+    kind = part.kind if part.kind in (ComponentKind.REGISTRATION, ComponentKind.LOGIN) else "other"
+    return words(f"unwatched_{kind}")
 
 
 def speaks_of_sign_up(part: ComponentView) -> bool:
@@ -231,7 +244,7 @@ def service_clauses(service: ServiceView, words: Words) -> list[str]:
     clauses = []
     for health in WORST_FIRST:
         names = []
-        for part in service.components:
+        for part in service.judged:
             if part.maintenance or part.health is not health:
                 continue
             if part.registration and health is not Health.UNKNOWN and speaks_of_sign_up(part):
@@ -240,17 +253,19 @@ def service_clauses(service: ServiceView, words: Words) -> list[str]:
                 names.append(inline(part, service, words))
         if names:
             clauses.append(health_clause(health, names, words))
-    upkeep = [inline(part, service, words) for part in service.components if part.maintenance]
+    upkeep = [inline(part, service, words) for part in service.judged if part.maintenance]
     return clauses + [words("maintenance_clause", name=name) for name in upkeep]
 
 
 def service_sentence(service: ServiceView, words: Words) -> str:
     """Return "DeepSeek: sign-up is limited to phone numbers from China (+86). Web chat and log-in work."."""
     name = plain(service.name, 60)
-    if all(part.health is Health.UNKNOWN and not part.maintenance for part in service.components):
+    if not service.judged:
+        return words("headline_unwatched", name=name)
+    if all(part.health is Health.UNKNOWN and not part.maintenance for part in service.judged):
         return words("headline_unknown", names=name)
     clauses = service_clauses(service, words)
-    fine = [part for part in service.components if part.health is Health.OPERATIONAL and not part.maintenance]
+    fine = [part for part in service.judged if part.health is Health.OPERATIONAL and not part.maintenance]
     if not clauses:
         return words("others_working", n=1, names=name)
     sentence = words("headline_service", service=name, clauses=words("semicolon").join(clauses))
@@ -262,9 +277,9 @@ def service_sentence(service: ServiceView, words: Words) -> str:
 
 def service_state(service: ServiceView) -> str:
     """Return the worst drawn state of a service: trouble, then what is unknown, then planned work, then good."""
-    healths = [part.health for part in service.components if not part.maintenance]
+    healths = [part.health for part in service.judged if not part.maintenance]
     worst = max(healths, key=lambda health: health.rank, default=Health.OPERATIONAL)
-    planned = len(healths) < len(service.components)
+    planned = len(healths) < len(service.judged)
     if worst is Health.OPERATIONAL and planned:
         return "maintenance"
     return str(worst if healths else Health.UNKNOWN)
@@ -272,16 +287,17 @@ def service_state(service: ServiceView) -> str:
 
 def page_state(snapshot: Snapshot) -> str:
     """Return the state of the whole page, in the order of :func:`service_state`."""
-    if snapshot.stale or snapshot.as_of is None or snapshot.blind_since is not None or not snapshot.services:
+    states = {service_state(service) for service in snapshot.services if service.judged}
+    if snapshot.stale or snapshot.as_of is None or snapshot.blind_since is not None or not states:
         return str(Health.UNKNOWN)
-    states = {service_state(service) for service in snapshot.services}
     return next(state for state in STATES_WORST_FIRST if state in states)
 
 
 def headline(snapshot: Snapshot, words: Words) -> tuple[Line, ...]:
     """Return the sentence of the page, a line for each service in trouble."""
     unknown = str(Health.UNKNOWN)
-    if not snapshot.services:
+    judged = [service for service in snapshot.services if service.judged]
+    if not judged:
         return (Line(unknown, words("nothing_watched")),)
     if snapshot.as_of is None:
         return (Line(unknown, words("no_data")),)
@@ -290,13 +306,11 @@ def headline(snapshot: Snapshot, words: Words) -> tuple[Line, ...]:
         return (Line(unknown, words("headline_stale", ago=age)),)
     if snapshot.blind_since is not None:
         return (Line(unknown, words("headline_blind")),)
-    fine = [service for service in snapshot.services if service_state(service) == Health.OPERATIONAL]
-    if len(fine) == len(snapshot.services):
+    fine = [service for service in judged if service_state(service) == Health.OPERATIONAL]
+    if len(fine) == len(judged):
         return (Line(str(Health.OPERATIONAL), words("all_working")),)
     lines = [
-        Line(service_state(service), service_sentence(service, words))
-        for service in snapshot.services
-        if service not in fine
+        Line(service_state(service), service_sentence(service, words)) for service in judged if service not in fine
     ]
     if fine:
         names = words.join(plain(service.name, 60) for service in fine)

@@ -96,7 +96,7 @@ def component_status(state: str) -> Json:
 def component_rows(snapshot: Snapshot, words: Words) -> list[Json]:
     """Return a group for each service and its components after it."""
     rows: list[Json] = []
-    for position, service in enumerate(snapshot.services, 1):
+    for position, service in enumerate((service for service in snapshot.services if service.judged), 1):
         group = slug(service.id)
         state = sentences.service_state(service)
         common = {
@@ -116,11 +116,11 @@ def component_rows(snapshot: Snapshot, words: Words) -> list[Json]:
                 "description": plain(sentences.service_sentence(service, words)),
                 "group_id": None,
                 "group": True,
-                "components": [slug(part.id) for part in service.components],
+                "components": [slug(part.id) for part in service.judged],
             }
             | component_status(state)
         )
-        rows += [component_row(part, group, index, common) for index, part in enumerate(service.components, 1)]
+        rows += [component_row(part, group, index, common) for index, part in enumerate(service.judged, 1)]
     return rows
 
 
@@ -269,6 +269,7 @@ def own_component(part: ComponentView) -> Json:
         "observed_at": stamp(part.observed_at),
         "reason": str(part.reason),
         "learning": part.learning,
+        "watched": part.watched,
         "uptime": uptime(part.uptime),
         "latency": None
         if latency is None

@@ -149,13 +149,14 @@ def _services(scene: _Scene) -> tuple[ServiceView, ...]:
 
 
 def _service(service: Service, components: Sequence[ComponentView], upstream: UpstreamView | None) -> ServiceView:
-    sums = [view.uptime for view in components]
+    judged = [view for view in components if view.watched]
+    sums = [view.uptime for view in judged]
     return ServiceView(
         id=service.id,
         name=service.name,
         url=service.url,
         status_page=service.status_page,
-        health=max((view.health for view in components), key=lambda health: health.rank, default=Health.UNKNOWN),
+        health=max((view.health for view in judged), key=lambda health: health.rank, default=Health.UNKNOWN),
         components=tuple(components),
         upstream=upstream,
         uptime=Uptime(
@@ -228,6 +229,7 @@ def _component(
         budget=_budget(scene.index.probes_of.get(component.id, ()), bars[-PERIOD_DAYS:]),
         unusual=_unusual(row, scene),
         learning=health is Health.OPERATIONAL and row.detail == LEARNING,
+        watched=any(not probe.witness for probe in scene.index.probes_of.get(component.id, ())),
     )
 
 

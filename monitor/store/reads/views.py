@@ -121,6 +121,8 @@ class ComponentView:
     """What is slower than usual for the hour of the week, while that is all there is to say against it."""
     learning: bool = False
     """It is operational by its status alone: what its page looks like on good days is not known yet."""
+    watched: bool = True
+    """False if no look of ours judges it: only the vendor's word is there, or nothing can be seen from outside."""
 
     @property
     def state(self) -> str:
@@ -153,6 +155,11 @@ class ServiceView:
     components: tuple[ComponentView, ...]
     upstream: UpstreamView | None
     uptime: Uptime
+
+    @property
+    def judged(self) -> tuple[ComponentView, ...]:
+        """The components that looks of ours judge: what is said of the whole service rests on these alone."""
+        return tuple(part for part in self.components if part.watched)
 
 
 @dataclass(frozen=True, slots=True)
