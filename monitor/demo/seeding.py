@@ -13,6 +13,7 @@ from monitor.core.catalogue import Catalogue, Policy
 from monitor.core.commands import AcknowledgeAlert, JudgeAlert, ScheduleMaintenance, WritePostmortem
 from monitor.core.model.alert_rules import AnyRule, Rule
 from monitor.core.model.alerting import Verdict
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.states import Impact
 from monitor.demo.past import FINE_S, PLANNED, Past, Planned
@@ -21,7 +22,9 @@ from monitor.store import reads
 PAST_POLICY = Policy(stale_after_intervals=10)
 """The past looks every 45 minutes where nothing happened, so its evidence holds a little longer than that."""
 UNJUDGED = timedelta(days=12)
-"""Alerts younger than this are left for whoever tries the review."""
+"""Alerts and incidents younger than this are left for whoever tries the review."""
+WRITTEN_AFTER = timedelta(days=2)
+"""From the end of an incident until people have written about it."""
 VERDICTS: dict[AnyRule, Verdict] = {Rule.OVERDUE: Verdict.DUPLICATE}
 POSTMORTEM = "Simulated: a faulty release turned requests away, and taking it back ended that."
 
@@ -57,20 +60,26 @@ class Seeding:
                 flow.sweep(self.engine, batch.now)
                 self._acknowledge(waiting, batch.now)
                 waiting = sorted(done.alerts)
+            else:
+                self._look_back(batch.now, past.now)
         flow.roll_up(self.engine, past.now)
-        self._look_back(past.now)
+        self._judge_alerts(past.now)
         return looks
 
     def take_over(self, seen: Mapping[str, Observation]) -> None:
-        """Put the real catalogue in force, with a look of now at everything: nothing is stale when it begins."""
+        """Put the real catalogue in force, with a look of now at everything: nothing is stale when it begins.
+
+        The look is judged under the past's catalogue: by the real one the past would have been silent for long.
+        """
         now = clock.now()
-        flow.publish_catalogue(self.engine, self.catalogue, now, label=self.label)
+        flow.publish_catalogue(self.engine, coarse(self.catalogue), now, label=self.label)
         looks = [
             Result(RunId(probe.id, location, now), now, 0.0, seen[probe.id])
             for probe in self.catalogue.probes
             for location in probe.locations
         ]
         flow.record(self.engine, looks, clock.now(), backfill=True)
+        flow.publish_catalogue(self.engine, self.catalogue, clock.now(), label=self.label)
 
     def _announce(self, planned: Planned, now: datetime) -> None:
         """Announce maintenance a day before it began."""
@@ -85,13 +94,20 @@ class Seeding:
         for alert in alerts:
             flow.command(self.engine, AcknowledgeAlert(alert), self.who, now)
 
-    def _look_back(self, now: datetime) -> None:
-        """Judge the older alerts and write what people write after the worst incidents."""
+    def _look_back(self, at: datetime, now: datetime) -> None:
+        """Write what people write days after the worst incidents, except for those left to whoever tries the demo.
+
+        In its turn, as every order: to one that comes days before the newest look our clock would have run ahead,
+        and all that was seen since would be forgotten.
+        """
+        for view in reads.incidents(self.engine, public=False, before=now - UNJUDGED):
+            due = view.resolved_at is not None and view.resolved_at + WRITTEN_AFTER <= at
+            written = any(event.kind is EventKind.POSTMORTEM for event in view.events)
+            if due and view.impact is Impact.CRITICAL and not written:
+                flow.command(self.engine, WritePostmortem(view.id, POSTMORTEM), self.who, at)
+
+    def _judge_alerts(self, now: datetime) -> None:
+        """Judge the older alerts."""
         for view in reads.alerts(self.engine, until=now - UNJUDGED, limit=500):
             verdict = VERDICTS.get(view.alert.rule, Verdict.ACTIONABLE)
             flow.command(self.engine, JudgeAlert(view.alert.id, verdict), self.who, now)
-        worst = [view for view in reads.incidents(self.engine, public=False) if view.impact is Impact.CRITICAL]
-        for incident in worst[1:3]:
-            if incident.resolved_at is not None:
-                order = WritePostmortem(incident.id, POSTMORTEM)
-                flow.command(self.engine, order, self.who, incident.resolved_at + timedelta(days=2))

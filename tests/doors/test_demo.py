@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from monitor.config.load import Config, load
+from monitor.core.model.incident_events import EventKind
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health, Impact
@@ -170,6 +171,21 @@ def test_a_seeded_past_has_incidents_maintenance_and_judged_alerts(looks: Looks,
         if (episode.who, episode.days_ago) not in planned:
             assert (episode.who.partition("/")[0], episode.start(now).date()) in begun
     assert not snapshot.open_incidents
+    # Every look outside the episodes was good, so nothing but the grey ones leaves a day unknown, up to now.
+    grey = [e for e in EPISODES if not e.reason.outcome.is_evidence]
+    parts = [part for service in snapshot.services for part in service.components]
+    doubtful = {(part.id, day.day) for part in parts for day in part.days[1:] if day.unknown_s > 0}
+    assert doubtful == {
+        (part.id, at.date())
+        for part in parts
+        for episode in grey
+        if episode.days_ago < 33 and (not episode.who or episode.who == f"{part.id.replace('/', '-')}-chat")
+        for at in (episode.start(now), episode.end(now))
+    }
+    written = [
+        view for view in snapshot.past_incidents if any(event.kind is EventKind.POSTMORTEM for event in view.events)
+    ]
+    assert {view.impact for view in written} == {Impact.CRITICAL}
     assert any(view.impact is Impact.CRITICAL for view in snapshot.past_incidents)
     assert any(day.unknown_s > 1800 for part in snapshot.services[0].components for day in part.days)
     assert any(day.maintenance_s > 1800 for part in snapshot.services[2].components for day in part.days)
