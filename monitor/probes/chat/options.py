@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from monitor.probes import base
 from monitor.probes.base import Seconds
 from monitor.probes.chat import anthropic as chat_anthropic
+from monitor.probes.chat import off_peak
 from monitor.probes.chat import openai as chat_openai
 from monitor.probes.chat.ask import Dialect
 from monitor.probes.chat.budget import PROMPT_TOKENS, Plan, Rung
@@ -47,6 +49,11 @@ class Options(base.Options):
     """Needs the two prices below."""
     usd_per_million_input: float = Field(0.0, ge=0)
     usd_per_million_output: float = Field(0.0, ge=0)
+    off_peak: Annotated[tuple[str, ...], BeforeValidator(base.listed)] = ()
+    """Hours of UTC in which the prices are :attr:`off_peak_ratio` of those above, as ``Mon-Fri 00-01 04-06``."""
+    off_peak_ratio: float = Field(1.0, ge=0, le=1)
+    key_header: Literal["authorization", "api-key", "x-api-key"] | None = None
+    """Header that bears the key alone (Azure's ``api-key``), where it is not the dialect's."""
     models_every_s: Seconds | None = 6 * 3600.0
     """How often the list of models is read instead of asking; ``null`` never."""
     short_every_s: Seconds = 0.0
@@ -66,6 +73,12 @@ class Options(base.Options):
     @classmethod
     def _balance_url(cls, value: str | None) -> str | None:
         return None if value is None else base.checked_url(value)
+
+    @field_validator("off_peak")
+    @classmethod
+    def _off_peak(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        off_peak.parse(value)
+        return value
 
     @field_validator("headers")
     @classmethod
@@ -103,13 +116,15 @@ class Options(base.Options):
         """
         return self.plan().questions_a_day(interval_s) if key_of(self) else super().questions_a_day(interval_s)
 
-    def plan(self) -> Plan:
-        """Return the budget's view of these options."""
+    def plan(self, now: datetime | None = None) -> Plan:
+        """Return the budget's view of these options: at what a question costs now, or at most when no time is given."""
+        cheap = now is not None and self.off_peak and off_peak.is_cheap(off_peak.parse(self.off_peak), now)
+        ratio = self.off_peak_ratio if cheap else 1.0
         return Plan(
             tokens_day=self.budget_tokens_day,
             usd_day=self.budget_usd_day,
-            usd_per_input_token=self.usd_per_million_input / 1e6,
-            usd_per_output_token=self.usd_per_million_output / 1e6,
+            usd_per_input_token=self.usd_per_million_input * ratio / 1e6,
+            usd_per_output_token=self.usd_per_million_output * ratio / 1e6,
             models_every_s=self.models_every_s,
             short_every_s=self.short_every_s,
             long_every_s=self.long_every_s,
@@ -126,7 +141,8 @@ def key_of(options: Options) -> str:
 
 def secret_headers(options: Options) -> dict[str, str]:
     """Return the headers that carry secrets, the key's among them."""
-    key = DIALECTS[options.dialect].key_headers(key_of(options)) if key_of(options) else {}
+    own = {options.key_header: key_of(options)} if options.key_header else None
+    key = (own or DIALECTS[options.dialect].key_headers(key_of(options))) if key_of(options) else {}
     return key | base.opened(options.secret_headers)
 
 

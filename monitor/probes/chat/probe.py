@@ -54,7 +54,7 @@ _PLAIN_QUESTION = "Say hello in one short sentence."
 
 def cut_off(memory: dict[str, Any], options: Options, now: datetime) -> None:
     """Book the question that another worker may have been asking when it died."""
-    memory["ledger"] = budget.cut_off(options.plan(), Ledger.read(memory.get("ledger"), now), now).stored()
+    memory["ledger"] = budget.cut_off(options.plan(now), Ledger.read(memory.get("ledger"), now), now).stored()
 
 
 def join(newer: dict[str, Any], older: dict[str, Any], now: datetime) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def join(newer: dict[str, Any], older: dict[str, Any], now: datetime) -> dict[st
 
 async def run(options: Options, ctx: Context) -> Observation:
     """Climb the rung that is due."""
-    plan, ledger = options.plan(), Ledger.read(ctx.memory.get("ledger"), ctx.now)
+    plan, ledger = options.plan(ctx.now), Ledger.read(ctx.memory.get("ledger"), ctx.now)
     choice = budget.choose(plan, ledger, ctx.now, early=ctx.attempt > 1)
     seen = await _climb(options, ctx, plan, ledger, choice)
     # The list is read rarely: what it said holds for the looks in between.
