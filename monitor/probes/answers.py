@@ -53,32 +53,56 @@ def is_html(headers: Mapping[str, str], body: bytes = b"") -> bool:
 _WALLS = (
     ("Cloudflare", re.compile(rb"cdn-cgi/challenge-platform|_cf_chl_opt|cf-chl-|<title>Just a moment")),
     ("Cloudflare", re.compile(rb"Attention Required! \| Cloudflare|cf-error-details.{0,400}blocked", re.S)),
+    (
+        "Cloudflare",
+        re.compile(rb"You are being rate limited|<span>Error</span>\s*<span>10(?:06|07|09|10|12|15|20)</span>"),
+    ),
+    ("Vercel", re.compile(rb"Vercel Security Checkpoint")),
+    ("Google", re.compile(rb"detected unusual traffic from your computer network|/sorry/index\?")),
     ("AWS WAF", re.compile(rb"awswaf\.com|AwsWafIntegration|aws-waf-token")),
     ("Alibaba Cloud WAF", re.compile(rb"aliyun_waf|acw_sc__v2|errors\.aliyun\.com")),
-    ("Akamai", re.compile(rb"errors\.edgesuite\.net|<H1>Access Denied</H1>.{0,400}Reference&#32;&#35;", re.S)),
-    ("DataDome", re.compile(rb"captcha-delivery\.com|geo\.captcha-delivery")),
-    ("PerimeterX", re.compile(rb"px-captcha|_pxAppId")),
-    ("Imperva", re.compile(rb"_Incapsula_Resource|Incapsula incident ID")),
+    (
+        "Akamai",
+        re.compile(rb"(?i:errors\.edgesuite\.net|<h1>Access Denied</h1>.{0,400}Reference(?:&#32;| )(?:&#35;|#))", re.S),
+    ),
+    ("Akamai", re.compile(rb"sec-if-cpt-container|sec-cp-challenge|akam-sw\.js")),
+    ("DataDome", re.compile(rb"captcha-delivery\.com")),
+    ("PerimeterX", re.compile(rb"px-captcha|_pxAppId|\"blockScript\"|perimeterx\.net")),
+    ("Imperva", re.compile(rb"_Incapsula_Resource|Incapsula incident ID|Pardon Our Interruption")),
+    ("Kasada", re.compile(rb"KPSDK")),
+    ("Sucuri", re.compile(rb"Sucuri WebSite Firewall")),
+    ("F5", re.compile(rb"The requested URL was rejected\. Please consult with your administrator")),
+    (
+        "Anubis",
+        re.compile(rb"Making sure you(?:'|&#39;|&#x27;|\xe2\x80\x99)re not a bot|/\.within\.website/x/cmd/anubis"),
+    ),
+    ("DDoS-Guard", re.compile(rb"ddos-guard\.net|DDOS-GUARD")),
     ("a captcha", re.compile(rb"g-recaptcha|hcaptcha\.com/1/api\.js|challenges\.cloudflare\.com/turnstile")),
 )
 _CLOUDFLARE_CODE = re.compile(rb"error code: 1\d{3}\b")
 """What Cloudflare tells programs where people get a page: 1015 too many requests, 1020 refused by a rule."""
-_WALL_STATUS = frozenset({202, 401, 403, 405, 429, 503})
+_WALL_STATUS = frozenset({202, 401, 403, 405, 406, 428, 429, 503})
+_WALL_HEADERS = (
+    ("Cloudflare", "cf-mitigated", {"challenge", "block"}),
+    ("Vercel", "x-vercel-mitigated", {"challenge", "deny"}),
+    ("AWS WAF", "x-amzn-waf-action", {"challenge", "captcha"}),
+)
+"""What a wall says of itself: a header and its values."""
+_TOLD_TO_PROGRAMS = frozenset({"DataDome", "PerimeterX", "Akamai"})
+"""These tell programs in JSON, too, where to solve their riddle."""
 
 
 def robot_wall(status: int, headers: Mapping[str, str], body: bytes) -> str:
     """Return who turned the robot away, or ``""``; pages that are served with a captcha of their own are fine."""
     if status not in _WALL_STATUS:
         return ""
-    if headers.get("cf-mitigated", "").lower() == "challenge":
-        return "Cloudflare"
-    if headers.get("x-amzn-waf-action", "").lower() in {"challenge", "captcha"}:
-        return "AWS WAF"
+    for name, header, values in _WALL_HEADERS:
+        if headers.get(header, "").lower() in values:
+            return name
     if _CLOUDFLARE_CODE.match(body):
         return "Cloudflare"
-    if not is_html(headers, body):
-        return ""
-    return next((name for name, mark in _WALLS if mark.search(body[:65536])), "")
+    found = next((name for name, mark in _WALLS if mark.search(body[:65536])), "")
+    return found if is_html(headers, body) or found in _TOLD_TO_PROGRAMS else ""
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -115,9 +139,14 @@ def is_own_limit(headers: Mapping[str, str]) -> bool:
 
 
 def has_room(headers: Mapping[str, str]) -> bool:
-    """Tell whether the vendor says that more than a tenth of our tightest limit is left."""
+    """Tell whether the vendor says that our limits are not used up.
+
+    Of requests one that is left is room, of anything else (tokens) more than a tenth: a question costs many.
+    """
     allowance = tightest(headers)
-    return allowance is not None and not allowance.is_low
+    if allowance is None:
+        return False
+    return allowance.left > 0 if allowance.counts_requests else not allowance.is_low
 
 
 class Allowance(NamedTuple):
@@ -131,6 +160,11 @@ class Allowance(NamedTuple):
     def __str__(self) -> str:
         """Say it."""
         return f"{self.left} of {self.most} {self.of} left"
+
+    @property
+    def counts_requests(self) -> bool:
+        """True if a look costs one of it."""
+        return self.of.startswith(("req", "of the limit"))
 
     @property
     def is_low(self) -> bool:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.probes.answers import parse_json
-from monitor.probes.chat.reply import ApiError, Reply, api_error, count, table, word
+from monitor.probes.chat.reply import ApiError, Reply, api_error, count, is_list, table, word
 from monitor.probes.chat.sse import Event
 from monitor.text.cleaner import said
 
 VERSION = "2023-06-01"
+_OPENAI = "OpenAI's chat completions"
 
 
 def _root(base_url: str) -> str:
@@ -42,6 +43,9 @@ def request(model: str, question: str, *, stream: bool, limit_field: str, max_to
 
 def read_event(reply: Reply, event: Event) -> bool:
     """Take one event; true when it was progress."""
+    if event.data.strip() == "[DONE]":  # gateways that turn OpenAI's streams into these
+        reply.done = True
+        return True
     try:
         document = table(parse_json(event.data))
     except ValueError:
@@ -56,7 +60,11 @@ def read_event(reply: Reply, event: Event) -> bool:
         return True
     if kind not in _EVENTS:
         reply.undecodable += not event.name.startswith(("message", "content_block"))
-        return False
+        if is_list(document.get("choices")):
+            reply.other_protocol = _OPENAI
+        elif error := api_error(document):  # a proxy's own, in no shape of this protocol
+            reply.error = error
+        return reply.error is not None
     reply.events += 1
     return _EVENTS[kind](reply, document, event.at_s)
 
@@ -65,6 +73,7 @@ def _message_start(reply: Reply, document: Any, _at_s: float) -> bool:
     message = table(document.get("message"))
     reply.model = word(message.get("model"))
     _usage(reply, message)
+    reply.output_tokens = None  # a place holder; what was really said comes with message_delta
     return False
 
 
@@ -91,9 +100,16 @@ def _message_stop(reply: Reply, _document: Any, _at_s: float) -> bool:
 
 
 def _block_start(reply: Reply, document: Any, at_s: float) -> bool:
-    if table(document.get("content_block")).get("type") != "redacted_thinking":
+    """Take the beginning of a block; gateways put its first words, or all of them, in here."""
+    block = table(document.get("content_block"))
+    if block.get("type") == "redacted_thinking" or block.get("thinking"):
+        reply.token(at_s, "", reasoning=True)
+    elif text := said(block.get("text")):
+        reply.token(at_s, text)
+    elif block.get("type") in ("tool_use", "server_tool_use"):
+        reply.token(at_s, "")
+    else:
         return False
-    reply.token(at_s, "", reasoning=True)
     return True
 
 
@@ -130,9 +146,9 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
     if document.get("type") == "error" or not isinstance(blocks, list):
         reply.error = api_error(document)
         reply.undecodable += reply.error is None
+        reply.other_protocol = _OPENAI if is_list(document.get("choices")) else ""
         return
-    reply.events, reply.last_s, reply.done = 1, at_s, True
+    reply.whole("".join(said(table(block).get("text")) for block in blocks), at_s)
     reply.model = word(document.get("model"))
     reply.finish(document.get("stop_reason"))
     _usage(reply, document)
-    reply.words += [said(table(block).get("text")) for block in blocks]

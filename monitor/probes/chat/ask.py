@@ -8,9 +8,11 @@ pings never do: a vendor under load sends them for minutes.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Protocol
 
 from monitor.clock import monotonic
@@ -18,14 +20,14 @@ from monitor.core.model.observations import Phases
 from monitor.core.model.reasons import Reason
 from monitor.probes.answers import has_room, is_html, limit_reached, parse_json, robot_wall
 from monitor.probes.base import Context
-from monitor.probes.chat.reply import Reply, api_error
+from monitor.probes.chat.reply import ApiError, Reply, api_error
+from monitor.probes.chat.seen import End, Seen
 from monitor.probes.chat.sse import Event, LineTooLong, Parser
-from monitor.probes.chat.taxonomy import End, Seen
 from monitor.probes.marks import undue_page
 from monitor.wire import Chunk, Exchange, Limits, WireError, text_of
 
 LINGER_S = 5.0
-"""After the finish reason the protocol's own end is waited for no longer than this."""
+"""After a finish reason on a piece of its own the protocol's end is waited for no longer than this."""
 _HEAD_BYTES = 65536
 
 
@@ -112,18 +114,14 @@ async def _headers(question: Question, ctx: Context, stack: AsyncExitStack) -> E
 
 async def _read(question: Question, exchange: Exchange, talk: Talk) -> None:
     reply = talk.seen.reply
-    kind = exchange.headers.get("content-type", "").lower()
-    is_data = 200 <= exchange.status < 300 and not is_html(exchange.headers)
     chunks = exchange.chunks()
-    try:
-        if is_data and ("event-stream" in kind or (question.stream and "json" not in kind)):
-            end = await _events(question, chunks, talk)
-        else:
-            end = await _whole(question, chunks, talk, is_data=is_data)
-    finally:
-        await chunks.aclose()
+    clock = _Clock(question.stall_s, reply)
+    async with aclosing(chunks), aclosing(clock.over(chunks)) as timed:
+        as_data, odd_type = await _body(question, exchange, clock, timed, talk)
+    talk.lag_s = clock.lag_s
+    reply.settle()
     body = bytes(talk.body)
-    html = is_html(exchange.headers, body) and bool(body.strip())
+    html = not as_data and is_html(exchange.headers, body) and bool(body.strip())
     undue = html and exchange.status < 300
     talk.seen = Seen(
         status=exchange.status,
@@ -133,10 +131,70 @@ async def _read(question: Question, exchange: Exchange, talk: Talk) -> None:
         limit_reached=limit_reached(exchange.headers),
         has_room=has_room(exchange.headers),
         asked_to_wait="retry-after" in exchange.headers,
-        end=end,
+        end=clock.end,
+        silent_s=clock.silent_s,
+        odd_type=odd_type,
         reply=reply,
         headers_s=exchange.phases.wait_s,
     )
+
+
+async def _body(
+    question: Question, exchange: Exchange, clock: _Clock, chunks: AsyncGenerator[Chunk, None], talk: Talk
+) -> tuple[bool, bool]:
+    """Read the body by what it is, not by what its type says it is.
+
+    Returns whether it is data whatever its type says, and whether the type is not that of such data.
+    """
+    kind = exchange.headers.get("content-type", "").lower()
+    if not 200 <= exchange.status < 300:
+        body = await _whole(chunks, talk)
+        talk.seen.reply.error = error_in(body)
+        return talk.seen.reply.error is not None, False
+    if "event-stream" in kind:
+        await _events(question, clock, chunks, talk)
+        return True, False
+    head = await _head(chunks, talk)
+    start = b"".join(chunk.data for chunk in head).lstrip(b"\xef\xbb\xbf \t\r\n")
+    is_text = question.stream and "json" not in kind and not is_html(exchange.headers) and start[:1] not in b"{[<"
+    if _EVENT_STREAM.match(start) or is_text:
+        async with aclosing(_after(head, chunks)) as again:
+            await _events(question, clock, again, talk)
+        return True, True
+    body = await _whole(_after(head, chunks), talk)
+    if clock.end is not End.COMPLETE:
+        return False, False
+    as_data = not is_html(exchange.headers, body) or start[:1] in (b"{", b"[")
+    if as_data:
+        question.dialect.read_body(talk.seen.reply, body, clock.last_s)
+    return as_data, "json" not in kind
+
+
+_EVENT_STREAM = re.compile(rb"(?:data|event|id|retry)?:")
+_LONGEST_FIELD = len(b"event:")
+
+
+async def _head(chunks: AsyncGenerator[Chunk, None], talk: Talk) -> list[Chunk]:
+    """Take as many chunks as tell an event stream from anything else; blank ones before are signs of life."""
+    head: list[Chunk] = []
+    size = 0
+    async for chunk in chunks:
+        if not size and not chunk.data.strip():
+            _remember(talk, chunk.data)
+            talk.seen.reply.keep_alive()
+            continue
+        head.append(chunk)
+        size += len(chunk.data.strip(b"\xef\xbb\xbf \t\r\n"))
+        if size >= _LONGEST_FIELD:
+            break
+    return head
+
+
+async def _after(head: list[Chunk], chunks: AsyncGenerator[Chunk, None]) -> AsyncGenerator[Chunk, None]:
+    for chunk in head:
+        yield chunk
+    async for chunk in chunks:
+        yield chunk
 
 
 def _is_unread(reply: Reply) -> bool:
@@ -144,11 +202,10 @@ def _is_unread(reply: Reply) -> bool:
     return reply.events == 0 and reply.keepalives == 0 and reply.undecodable == 0
 
 
-async def _events(question: Question, chunks: AsyncGenerator[Chunk, None], talk: Talk) -> End:
+async def _events(question: Question, clock: _Clock, chunks: AsyncGenerator[Chunk, None], talk: Talk) -> None:
     parser, reply, left = Parser(), talk.seen.reply, Limits().events
-    clock = _Clock(question.stall_s, reply)
     try:
-        async for chunk in clock.over(chunks):
+        async for chunk in chunks:
             _remember(talk, chunk.data)
             for item in parser.feed(chunk.data, chunk.at_s):
                 left -= 1
@@ -157,45 +214,65 @@ async def _events(question: Question, chunks: AsyncGenerator[Chunk, None], talk:
                 if not isinstance(item, Event):
                     reply.keep_alive()
                 elif question.dialect.read_event(reply, item):
-                    clock.wind(LINGER_S if reply.finish_reason else None)
-            if reply.done or reply.error:
-                return End.COMPLETE
+                    clock.wind(LINGER_S if reply.is_confirmed else None)
+                if reply.done:
+                    return  # what follows the end is no part of the answer
+            if reply.error:
+                return
     except LineTooLong:
         raise WireError(
             Reason.TOO_LARGE, "an event longer, or more lines, than the cap", phases=_phases(talk)
         ) from None
-    talk.lag_s = clock.lag_s
+    if clock.end is End.COMPLETE and (last := parser.rest(clock.last_s)) and _is_whole(last.data):
+        question.dialect.read_event(reply, last)
     if _is_unread(reply) and talk.body.strip():  # not a stream, although its content type says so
-        question.dialect.read_body(reply, bytes(talk.body), 0.0)
-    return clock.end
+        question.dialect.read_body(reply, bytes(talk.body), clock.last_s)
+    elif not reply.is_ended and reply.error is None:
+        reply.error = _error_at_the_end(bytes(talk.body))
+
+
+def _is_whole(data: str) -> bool:
+    """Tell an event that lacks only its blank line from one that was cut."""
+    try:
+        return data.strip() == "[DONE]" or bool(parse_json(data))
+    except ValueError:
+        return False
+
+
+def _error_at_the_end(body: bytes) -> ApiError | None:
+    """Find an error that a server wrote into its stream as it writes them elsewhere, without ``data:``."""
+    last = body.rstrip().rpartition(b"\n")[2]
+    return error_in(last) if last.startswith(b"{") else None
 
 
 def _phases(talk: Talk) -> Phases | None:
     return talk.exchange.phases if talk.exchange else None
 
 
-async def _whole(question: Question, chunks: AsyncGenerator[Chunk, None], talk: Talk, *, is_data: bool) -> End:
-    reply, body, last_s = talk.seen.reply, bytearray(), 0.0
-    clock = _Clock(question.stall_s, reply)
-    async for chunk in clock.over(chunks):
-        last_s = chunk.at_s
+async def _whole(chunks: AsyncGenerator[Chunk, None], talk: Talk) -> bytes:
+    reply, body = talk.seen.reply, bytearray()
+    async for chunk in chunks:
         _remember(talk, chunk.data)
         if reply.payload_s is None and not chunk.data.strip():
             reply.keep_alive()
             continue
-        reply.payload_s = last_s if reply.payload_s is None else reply.payload_s
+        reply.payload_s = chunk.at_s if reply.payload_s is None else reply.payload_s
         body += chunk.data
-    if clock.end is End.COMPLETE and is_data:
-        question.dialect.read_body(reply, bytes(body), last_s)
-    elif not is_data:
-        reply.error = _error_in(bytes(body))
-    return clock.end
+    return bytes(body)
 
 
-def _error_in(body: bytes) -> Any:
+def error_in(body: bytes) -> ApiError | None:
+    """Return the error in the body of a refusal: JSON, or an event stream that holds one."""
     try:
         return api_error(parse_json(body))
     except ValueError:
+        pass
+    if not _EVENT_STREAM.match(body[:16].lstrip()):
+        return None
+    try:
+        events = (item for item in Parser().feed(body + b"\n\n", 0.0) if isinstance(item, Event))
+        return next((found for event in islice(events, 20) if (found := error_in(event.data.encode()))), None)
+    except LineTooLong:
         return None
 
 
@@ -211,15 +288,20 @@ class _Clock:
     def __init__(self, stall_s: float, reply: Reply) -> None:
         self.end = End.COMPLETE
         self.lag_s = 0.0
+        self.last_s = 0.0
+        """When the last chunk arrived, on the answer's own clock."""
+        self.silent_s = 0.0
+        """How long nothing had come when the iteration ended."""
         self._reply = reply
         self._stall_s = stall_s
         self._due_s: float | None = None
+        self._heard_s = monotonic()
 
     def wind(self, limit_s: float | None = None) -> None:
         """Progress was seen: allow the stall limit again, or a shorter one."""
         self._due_s = monotonic() + min(self._stall_s, limit_s or self._stall_s)
 
-    async def over(self, chunks: AsyncIterator[Chunk]) -> AsyncIterator[Chunk]:
+    async def over(self, chunks: AsyncIterator[Chunk]) -> AsyncGenerator[Chunk, None]:
         """Yield the chunks until they end or a clock cuts them; ``WireError`` only for what is no end of an answer."""
         while True:
             due_s = self._due_s
@@ -232,9 +314,12 @@ class _Clock:
                 return
             except WireError as error:
                 self.end = _end_of(error, self._reply)
+                self.silent_s = monotonic() - self._heard_s
                 return
             if chunk is None:
+                self.silent_s = monotonic() - self._heard_s
                 return
+            self._heard_s, self.last_s = monotonic(), chunk.at_s
             yield chunk
 
 

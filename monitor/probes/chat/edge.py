@@ -10,10 +10,12 @@ from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import evidence, has_room, is_html, limit_reached, parse_json, retry_after_s, robot_wall
 from monitor.probes.base import Context
+from monitor.probes.chat.ask import error_in
 from monitor.probes.chat.budget import Choice, Rung
 from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
-from monitor.probes.chat.reply import Reply, api_error, table, word
-from monitor.probes.chat.taxonomy import Seen, classify, refusal
+from monitor.probes.chat.reply import Reply, table, word
+from monitor.probes.chat.seen import Seen
+from monitor.probes.chat.taxonomy import classify, refusal
 from monitor.probes.marks import undue_page
 from monitor.wire import Answer
 
@@ -28,6 +30,8 @@ async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observ
     if answer.status < 300 and not answer.body.strip():
         # Empty is no sign of life: the same rule as for any answer in which data is due.
         reason = Reason.EMPTY
+    elif seen.html and answer.status == 401 and not with_key:
+        reason = Reason.BLOCKED  # a page that asks for a password is not the edge of an API
     elif alive and seen.page is None and reason is not Reason.BLOCKED:
         reason = Reason.OK
     found = listed(answer, options.model) if with_key else None
@@ -63,11 +67,8 @@ async def models(options: Options, ctx: Context, *, with_key: bool) -> Answer:
 
 
 def _seen_of(answer: Answer) -> Seen:
-    try:
-        error = api_error(parse_json(answer.body)) if answer.status >= 300 else None
-    except ValueError:
-        error = None
-    is_page = is_html(answer.headers, answer.body) and bool(answer.body.strip())
+    error = error_in(answer.body) if answer.status >= 300 else None
+    is_page = error is None and is_html(answer.headers, answer.body) and bool(answer.body.strip())
     return Seen(
         status=answer.status,
         html=is_page,

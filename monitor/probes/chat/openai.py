@@ -15,6 +15,9 @@ from monitor.probes.chat.reply import ApiError, Reply, api_error, count, table, 
 from monitor.probes.chat.sse import Event
 from monitor.text.cleaner import said
 
+_DONE = frozenset({"[DONE]", '"[DONE]"', "[done]", "DONE"})
+_THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thoughts")
+"""Names of a delta's reasoning: DeepSeek; OpenRouter and newer vLLM; Copilot; servers behind Ollama's names."""
 _SIGNS_OF_LIFE = frozenset({"ping", "keep-alive", "keepalive", "heartbeat"})
 """Events of gateways that stand for nothing."""
 
@@ -43,7 +46,7 @@ def request(model: str, question: str, *, stream: bool, limit_field: str, max_to
 
 def read_event(reply: Reply, event: Event) -> bool:
     """Take one event; true when it was progress."""
-    if event.data.strip() == "[DONE]":
+    if event.data.strip() in _DONE:
         reply.done = True
         return True
     if not event.data.strip() or event.name in _SIGNS_OF_LIFE:
@@ -63,21 +66,47 @@ def read_event(reply: Reply, event: Event) -> bool:
         return True
     if "choices" not in chunk and "usage" not in chunk:
         reply.undecodable += 1
+        reply.other_protocol = reply.other_protocol or other_protocol(chunk)
         return False
     reply.events += 1
-    _identity(reply, chunk)
     choices = chunk.get("choices")
     choice = table(choices[0]) if isinstance(choices, list) and choices else {}
-    progress = _delta(reply, table(choice.get("delta")), event.at_s)
-    if reason := choice.get("finish_reason"):
-        reply.finish(reason)
+    _identity(reply, chunk, choice)
+    progress = _delta(reply, table(choice.get("delta")) or table(choice.get("message")), event.at_s)
+    news = _finish(reply, choice, with_token=progress)
     if choice.get("error"):
         reply.error = api_error(choice)
-    return progress or bool(reason)
+    if not choice and chunk.get("usage"):
+        news = reply.confirm() or news
+    return progress or news
+
+
+def _finish(reply: Reply, choice: Any, *, with_token: bool) -> bool:
+    """Take the finish reason of a choice; gateways of Gemini write it ``finishReason``."""
+    if reason := choice.get("finish_reason"):
+        return reply.finish(reason, with_token=with_token)
+    if reason := choice.get("finishReason"):
+        return reply.finish(reason, with_token=with_token, displaced=True)
+    return False
+
+
+def other_protocol(document: Any) -> str:
+    """Return whose protocol a document is in, where it has neither choices nor an error; ``""`` for none known."""
+    if "candidates" in document or "usageMetadata" in document:
+        return "Google's Gemini"
+    if document.get("type") in ("message", "message_start", "content_block_start", "content_block_delta"):
+        return "Anthropic's Messages"
+    if "done" in document and ("message" in document or "response" in document):
+        return "Ollama's own"
+    if document.get("object") == "response" or str(document.get("type") or "").startswith("response."):
+        return "OpenAI's Responses"
+    if document.get("type") in ("message-start", "content-start", "content-delta") or "event_type" in document:
+        return "Cohere's own"
+    return ""
 
 
 def _delta(reply: Reply, delta: Any, at_s: float) -> bool:
-    reasoning = delta.get("reasoning_content") or delta.get("reasoning") or _thinking(delta.get("content"))
+    reasoning = any(delta.get(name) for name in _THOUGHTS) or _thinking(delta.get("content"))
     answer = visible(delta.get("content")) or delta.get("refusal")
     called = delta.get("tool_calls") or delta.get("function_call")
     if reasoning or (delta.get("reasoning_details") and not answer):
@@ -87,21 +116,24 @@ def _delta(reply: Reply, delta: Any, at_s: float) -> bool:
     return bool(reasoning or answer or called)
 
 
+_TEXTS = ("text", "output_text", None)
+
+
 def visible(content: object) -> str:
     """Return the answer's text of a ``content``: a string, or a list of parts."""
     if isinstance(content, list):
-        return "".join(said(table(part).get("text")) for part in content if table(part).get("type") == "text")
+        return "".join(said(table(part).get("text")) for part in content if table(part).get("type") in _TEXTS)
     return said(content)
 
 
 def _thinking(content: object) -> bool:
-    return isinstance(content, list) and any(table(part).get("type") == "thinking" for part in content)
+    return isinstance(content, list) and any(table(part).get("type") in ("thinking", "reasoning") for part in content)
 
 
-def _identity(reply: Reply, chunk: Any) -> None:
+def _identity(reply: Reply, chunk: Any, choice: Any) -> None:
     reply.model = word(chunk.get("model")) or reply.model
     reply.system_fingerprint = word(chunk.get("system_fingerprint")) or reply.system_fingerprint
-    usage = table(chunk.get("usage"))
+    usage = table(chunk.get("usage")) or table(choice.get("usage"))  # Moonshot has it in the choice
     if not usage:
         return
     asked, said = count(usage.get("prompt_tokens")), count(usage.get("completion_tokens"))
@@ -127,9 +159,9 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
     reply.error = api_error(document) or (api_error(choice) if choice.get("error") else None)
     if not choice:
         reply.undecodable += reply.error is None
+        reply.other_protocol = other_protocol(whole)
         return
-    reply.events, reply.last_s, reply.done = 1, at_s, True
-    _identity(reply, whole)
     message = table(choice.get("message"))
-    reply.words.append(visible(message.get("content")) or said(message.get("refusal")))
-    reply.finish(choice.get("finish_reason"))
+    reply.whole(visible(message.get("content")) or said(message.get("refusal")), at_s)
+    _identity(reply, whole, choice)
+    _finish(reply, choice, with_token=False)

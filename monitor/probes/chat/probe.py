@@ -44,7 +44,9 @@ from monitor.probes.chat.canary import Canary, Verdict, verdict
 from monitor.probes.chat.canary import ask as new_canary
 from monitor.probes.chat.edge import listed, look_at_edge, models
 from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
-from monitor.probes.chat.taxonomy import End, Objectives, Seen, classify, refusal, warnings
+from monitor.probes.chat.refusals import unknown_model
+from monitor.probes.chat.seen import End, Objectives, Seen
+from monitor.probes.chat.taxonomy import classify, refusal, warnings
 from monitor.wire import WireError
 
 STEADY_AFTER = 10
@@ -125,7 +127,7 @@ def _prepared(options: Options, canary: Canary | None, max_tokens: int) -> Quest
 async def _completed(options: Options, ctx: Context, talk: Talk, canary: Canary | None) -> Seen:
     """Add what the conversation alone does not show: the canary's verdict, the past, the list of models."""
     reply = talk.seen.reply
-    is_cut = reply.cut_by_limit or not reply.finish_reason or reply.is_torn
+    is_cut = reply.cut_by_limit or not (reply.finish_reason or reply.done) or reply.is_torn
     judged = Verdict.NONE if reply.thought_only else verdict(canary, reply.text, cut=is_cut)
     seen = replace(
         talk.seen,
@@ -134,7 +136,7 @@ async def _completed(options: Options, ctx: Context, talk: Talk, canary: Canary 
         worked_before=ctx.memory.get("worked_with") == _identity(options),
         steady=ctx.memory.get("answered", 0) >= STEADY_AFTER,
     )
-    if seen.worked_before and seen.status in (400, 404):
+    if seen.worked_before and (seen.status in (400, 404) or unknown_model(replace(seen, worked_before=False))):
         seen = replace(seen, listed=await _still_listed(options, ctx))
     return seen
 
@@ -212,11 +214,17 @@ def _detail(talk: Talk, seen: Seen, reason: Reason) -> str:
         pace += f", {times.output_tokens} tokens at {times.tokens_per_s:.0f}/s"
     kept = f", {reply.keepalives} keep-alives" if reply.keepalives else ""
     ends = {
-        End.STALLED: f"; then nothing after {times.chunks} chunks",
+        End.STALLED: f"; then nothing after {times.chunks} chunks"
+        if not reply.is_ended
+        else f"; finish reason {reply.finish_reason}, then an open connection without the stream's end",
         End.DEADLINE: "; cut at our deadline",
         End.CUT: "; the connection broke",
         End.COMPLETE: f"; finish reason {reply.finish_reason or 'missing'}",
     }
+    if reason is Reason.CONFIG and reply.other_protocol:
+        return f"HTTP {seen.status} in {reply.other_protocol} protocol; set dialect or base_url for what is asked"
+    if reason is Reason.STALLED and seen.end is not End.STALLED:
+        ends[seen.end] = f"; nothing for {seen.silent_s:.0f} s behind an early finish reason, then the end"
     said = f'; asked a sum and got "{reply.text[:60]}"' if reason is Reason.QUALITY else ""
     return f"{pace}{kept}{ends[seen.end]}{said}"
 

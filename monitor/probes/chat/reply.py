@@ -12,6 +12,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from monitor.core.model.observations import ChatTimes
+from monitor.probes.chat.endings import Ending, ending
+from monitor.probes.chat.thoughts import Thoughts
 from monitor.text.cleaner import brief
 
 _WORD = 100  # characters kept of a vendor's own names (model, finish reason, error code)
@@ -45,6 +47,8 @@ class Reply:
     events: int = 0
     undecodable: int = 0
     finish_reason: str = ""
+    finish_displaced: bool = False
+    """The finish reason stood where the protocol has none (``finishReason``)."""
     model: str = ""
     system_fingerprint: str = ""
     input_tokens: int | None = None
@@ -53,24 +57,84 @@ class Reply:
     error: ApiError | None = None
     done: bool = False
     """The protocol's own end was seen: ``[DONE]`` or ``message_stop``."""
+    other_protocol: str = ""
+    """Whose other protocol the answer speaks, where it speaks one that was not asked for."""
+    _thoughts: Thoughts = field(default_factory=Thoughts)
+    _confirmed: bool = False
+    """A finish reason came after the last word, on a piece of its own."""
+    _early: int = 0
+    """So many finish reasons came along with a word."""
 
     def token(self, at_s: float, text: str, *, reasoning: bool = False) -> None:
-        """Take a chunk with a token in it; text of reasoning is not kept."""
+        """Take a chunk with a token in it; text of reasoning is not kept. Thoughts in the text are told from words."""
         self.token_times.append(at_s)
         self.payload_s = at_s if self.payload_s is None else self.payload_s
         self.last_s = at_s
-        if not reasoning:
-            self.words.append(text)
+        self._confirmed = False
+        if reasoning:
+            return
+        piece = self._thoughts.feed(text)
+        if piece.all_before:
+            self.words, self.first_answer_s = [], None
+        self.words.append(piece.text)
+        if piece.text.strip() or not (text.strip() or piece.thought):  # the latter: a call of a tool has no text
             self.first_answer_s = at_s if self.first_answer_s is None else self.first_answer_s
+
+    def whole(self, text: str, at_s: float, done: bool = True) -> None:
+        """Take the text of an answer that was not streamed; ``at_s`` is its last byte."""
+        self.events, self.last_s, self.done = 1, at_s, done
+        self.words = [self._thoughts.feed(text).text]
 
     def keep_alive(self) -> None:
         """Count a sign of life that is no progress."""
         self.keepalives += 1
         self.early_keepalives += self.payload_s is None
 
-    def finish(self, reason: object) -> None:
-        """Keep the vendor's finish reason verbatim; unknown ones occur."""
-        self.finish_reason = word(reason) or self.finish_reason
+    def finish(self, reason: object, *, with_token: bool = False, displaced: bool = False) -> bool:
+        """Keep the vendor's finish reason verbatim; true if it is news. Unknown ones occur.
+
+        One that comes along with a word proves little: gateways of Gemini put ``stop`` on every chunk.
+        """
+        told = word(reason)
+        if ending(told) is Ending.NONE:
+            return False
+        before = (self.finish_reason, self._confirmed)
+        self.finish_reason, self.finish_displaced = told, displaced
+        self._early += with_token
+        is_last = self.first_answer_s is not None or ending(told) is not Ending.WHOLE
+        self._confirmed = self._confirmed or (is_last and not with_token)
+        return before != (self.finish_reason, self._confirmed)
+
+    def confirm(self) -> bool:
+        """Take the sum that a vendor sends after the last word; true if that ends the answer."""
+        before, self._confirmed = self._confirmed, self.finish_reason != ""
+        return self._confirmed and not before
+
+    @property
+    def ending(self) -> Ending:
+        """What the finish reason means."""
+        return ending(self.finish_reason)
+
+    @property
+    def is_confirmed(self) -> bool:
+        """The end was told by an event of its own: nothing more can be due."""
+        return self.done or self._confirmed
+
+    @property
+    def is_ended(self) -> bool:
+        """The answer came to its end, as far as the vendor told: it does not matter how the connection ended."""
+        if self.is_confirmed:
+            return True
+        if self.ending is Ending.WHOLE:
+            return self.first_answer_s is not None and self._early <= 1
+        return self.ending is not Ending.NONE
+
+    def settle(self) -> None:
+        """Forget what only an answer that came to its end can tell: a count of tokens that was a place holder."""
+        self.words.append(self._thoughts.rest())
+        counted = self.output_tokens
+        if not self.is_ended or (counted == 0 and self.token_times):
+            self.output_tokens = self.reasoning_tokens = None
 
     @property
     def text(self) -> str:
@@ -80,7 +144,7 @@ class Reply:
     @property
     def cut_by_limit(self) -> bool:
         """Our own token limit ended the answer."""
-        return self.finish_reason in ("length", "max_tokens")
+        return self.ending is Ending.LIMIT
 
     @property
     def is_torn(self) -> bool:
@@ -135,25 +199,52 @@ def table(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def is_list(value: object) -> bool:
+    """Tell a list with something in it."""
+    return isinstance(value, list) and bool(value)
+
+
 def api_error(document: object) -> ApiError | None:
     """Find the error in a JSON document of any vendor's shape; ``None`` when it is no error.
 
     Shapes: ``{"error": {...}}`` (OpenAI, DeepSeek, OpenRouter, SGLang), ``{"type": "error", "error": {...}}``
-    (Anthropic), ``{"object": "error", ...}`` (vLLM), ``[{"error": {...}}]`` (Google), ``{"error": "text"}``,
-    ``{"detail": ...}`` (FastAPI).
+    (Anthropic), ``{"object": "error", ...}`` (vLLM), ``[{"error": {...}}]`` (Google), ``{"error": "text"}`` (Ollama),
+    ``{"errors": [{...}]}`` (Cloudflare), ``{"detail": ...}`` (FastAPI), ``{"message": ...}`` (Alibaba, Cohere),
+    ``{"base_resp": {...}}`` (MiniMax), ``{"error_msg": ...}`` (Baidu), ``{"msg": ...}``.
     """
     if isinstance(document, list) and len(document) == 1:
         document = document[0]
     top = table(document)
     inner = top.get("error")
     if isinstance(inner, str) and inner:
-        return ApiError(inner[:500], word(top.get("type")), word(top.get("code")))
-    if not isinstance(inner, dict) and (top.get("object") == "error" or ("message" in top and "choices" not in top)):
+        # "message" says it in words where "error" is only its name (Cohere, Spring).
+        said = top.get("message") if isinstance(top.get("message"), str) else ""
+        return ApiError(f"{inner}: {said}"[:500] if said else inner[:500], word(top.get("type")), word(top.get("code")))
+    told = "message" in top and "choices" not in top and not isinstance(top["message"], dict)  # a table is an answer's
+    if not isinstance(inner, dict) and (top.get("object") == "error" or told):
         inner = top
     if isinstance(inner, dict) and inner:
         return _error_object(inner)
-    if "detail" in top and "choices" not in top:
-        return ApiError(brief(top["detail"], 500))
+    return _error_elsewhere(top) if "choices" not in top or top.get("base_resp") else None
+
+
+def _error_elsewhere(top: Mapping[str, Any]) -> ApiError | None:
+    """Find an error that has no ``error`` of its own."""
+    if "detail" in top:
+        detail = top["detail"]
+        named = table(table(detail).get("error")) or table(detail)
+        return _error_object(named) if named.get("message") else ApiError(brief(detail, 500))
+    many = top.get("errors")
+    if isinstance(many, list) and many:
+        first = many[0]
+        return _error_object(table(first)) if table(first) else ApiError(brief(first, 500))
+    base = table(top.get("base_resp"))
+    if base.get("status_code"):
+        return ApiError(brief(base.get("status_msg") or "", 500), "", word(base["status_code"]))
+    code = next((word(top[key]) for key in ("error_code", "errorCode", "errcode", "code") if key in top), "")
+    for name in ("error_msg", "errorMessage", "error_message", "errmsg", "msg"):
+        if isinstance(top.get(name), str) and top[name] and (name != "msg" or code not in ("", "0", "200")):
+            return ApiError(brief(top[name], 500), word(top.get("type")), code)
     return None
 
 
@@ -161,5 +252,8 @@ def _error_object(inner: Mapping[str, Any]) -> ApiError:
     code = table(inner.get("details")).get("error_code")  # Anthropic's money family
     number = inner.get("code")
     status = number if isinstance(number, int) and 400 <= number <= 599 else None
+    if isinstance(number, str) and len(number) == 3 and number.isdecimal() and number[0] in "45":
+        status = int(number)  # LiteLLM sends the status as text
     kind = word(inner.get("type")) or word(inner.get("status"))
-    return ApiError(brief(inner.get("message") or "", 500), kind, word(code) or word(number), status)
+    said = inner.get("message") or inner.get("msg") or ""
+    return ApiError(brief(said, 500), kind, word(code) or word(number), status)

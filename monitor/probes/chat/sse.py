@@ -70,6 +70,16 @@ class Parser:
         self._keep(data[start:])
         self._after_cr = self._after_cr or data.endswith(b"\r")
 
+    def rest(self, at_s: float) -> Event | None:
+        """Return the event that an orderly end of the stream left without its blank line.
+
+        The standard throws it away, since it may be cut; whoever can see that it is whole may use it.
+        """
+        line, self._parts, self._size = b"".join(self._parts), [], 0
+        for _ in self._line(line, at_s) if line else ():
+            pass
+        return next((item for item in self._dispatch(at_s) if isinstance(item, Event)), None)
+
     def _keep(self, part: bytes) -> None:
         self._size += len(part)
         if self._size > self._cap:
