@@ -11,8 +11,8 @@ import pytest
 
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
-from monitor.probes.chat.endings import Ending, ending
-from monitor.probes.chat.thoughts import Thoughts
+from monitor.probes.chat.answer.endings import Ending, ending
+from monitor.probes.chat.answer.thoughts import Thoughts
 from tests.edges import driven
 from tests.edges.hostile import serve
 from tests.edges.probing import KEY, context, http, look_once, whole_request

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.probes.chat.canary import Verdict, ask, verdict
+from monitor.probes.chat.answer.canary import Verdict, ask, verdict
 
 
 @given(st.randoms(use_true_random=False), st.booleans())

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from monitor.core.model.reasons import Reason
 from monitor.probes.chat import anthropic as chat_anthropic
 from monitor.probes.chat import openai as chat_openai
-from monitor.probes.chat.reply import Reply, api_error
-from monitor.probes.chat.sse import Event
-from monitor.probes.chat.taxonomy import ROWS, End, Seen, classify, refusal, warnings
+from monitor.probes.chat.answer.reply import Reply, api_error
+from monitor.probes.chat.answer.seen import End, Seen
+from monitor.probes.chat.answer.sse import Event
+from monitor.probes.chat.answer.taxonomy import ROWS, classify, refusal, warnings
 
 NAMES = """
 choices delta content reasoning reasoning_content reasoning_details tool_calls refusal finish_reason error message type

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.probes.chat.sse import LINES, Event, KeepAlive, LineTooLong, Parser
+from monitor.probes.chat.answer.sse import LINES, Event, KeepAlive, LineTooLong, Parser
 
 
 def parse(*pieces: bytes, cap: int = 1 << 20) -> list[Event | KeepAlive]:

@@ -13,9 +13,10 @@ import yaml
 from monitor import clock
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Outcome, Reason, Scope
+from monitor.probes.chat.answer.reply import ApiError, Reply, api_error
+from monitor.probes.chat.answer.seen import Seen
+from monitor.probes.chat.answer.taxonomy import ROWS, classify
 from monitor.probes.chat.edge import _seen_of
-from monitor.probes.chat.reply import ApiError, Reply, api_error
-from monitor.probes.chat.taxonomy import ROWS, Seen, classify
 from monitor.wire import Answer
 from tests.edges import driven
 from tests.edges.chat_shapes import (

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.probes.answers import parse_json
-from monitor.probes.chat.reply import ApiError, Reply, api_error, count, is_list, table, word
-from monitor.probes.chat.sse import Event
+from monitor.probes.chat.answer.reply import ApiError, Reply, api_error, count, is_list, table, word
+from monitor.probes.chat.answer.sse import Event
 from monitor.text.cleaner import said
 
 VERSION = "2023-06-01"

@@ -20,9 +20,9 @@ from monitor.core.model.observations import Phases
 from monitor.core.model.reasons import Reason
 from monitor.probes.answers import has_room, is_html, limit_reached, parse_json, robot_wall
 from monitor.probes.base import Context
-from monitor.probes.chat.reply import ApiError, Reply, api_error
-from monitor.probes.chat.seen import End, Seen
-from monitor.probes.chat.sse import Event, LineTooLong, Parser
+from monitor.probes.chat.answer.reply import ApiError, Reply, api_error
+from monitor.probes.chat.answer.seen import End, Seen
+from monitor.probes.chat.answer.sse import Event, LineTooLong, Parser
 from monitor.probes.marks import undue_page
 from monitor.wire import Chunk, Exchange, Limits, WireError, text_of
 

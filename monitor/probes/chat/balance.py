@@ -14,8 +14,8 @@ from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes.answers import evidence, parse_json
 from monitor.probes.base import Context, untimed
+from monitor.probes.chat.answer.reply import table, word
 from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers
-from monitor.probes.chat.reply import table, word
 from monitor.wire import Answer, HttpClient, WireError, answered
 
 LONGEST_S = 5.0

@@ -10,12 +10,12 @@ from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import evidence, has_room, is_html, limit_reached, parse_json, retry_after_s, robot_wall
 from monitor.probes.base import Context
+from monitor.probes.chat.answer.reply import Reply, table, word
+from monitor.probes.chat.answer.seen import Seen
+from monitor.probes.chat.answer.taxonomy import classify, refusal
 from monitor.probes.chat.ask import error_in
 from monitor.probes.chat.budget import Choice, Rung
 from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
-from monitor.probes.chat.reply import Reply, table, word
-from monitor.probes.chat.seen import Seen
-from monitor.probes.chat.taxonomy import classify, refusal
 from monitor.probes.marks import undue_page
 from monitor.wire import Answer
 

@@ -18,7 +18,7 @@ there are any:
 Percentiles of any of these are taken over successful looks only.
 
 Without a key only the edge can be looked at, and the look says so. The ladder and the budget are in
-:mod:`~monitor.probes.chat.budget`, the classification is in :mod:`~monitor.probes.chat.taxonomy`. Kept in
+:mod:`~monitor.probes.chat.budget`, the classification is in :mod:`~monitor.probes.chat.answer.taxonomy`. Kept in
 ``ctx.memory``: the ledger, when a request like this worked last, whether the model was listed, and the model's
 identity.
 """
@@ -37,16 +37,16 @@ from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
 from monitor.probes.base import Context, Kind, Memory
 from monitor.probes.chat import budget
+from monitor.probes.chat.answer.canary import Canary, Verdict, verdict
+from monitor.probes.chat.answer.canary import ask as new_canary
+from monitor.probes.chat.answer.refusals import unknown_model
+from monitor.probes.chat.answer.seen import End, Objectives, Seen
+from monitor.probes.chat.answer.taxonomy import classify, refusal, warnings
 from monitor.probes.chat.ask import Question, Talk, ask
 from monitor.probes.chat.balance import empty_account
 from monitor.probes.chat.budget import PROMPT_TOKENS, Choice, Ledger, Plan, Rung
-from monitor.probes.chat.canary import Canary, Verdict, verdict
-from monitor.probes.chat.canary import ask as new_canary
 from monitor.probes.chat.edge import listed, look_at_edge, models
 from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
-from monitor.probes.chat.refusals import unknown_model
-from monitor.probes.chat.seen import End, Objectives, Seen
-from monitor.probes.chat.taxonomy import classify, refusal, warnings
 from monitor.wire import WireError
 
 STEADY_AFTER = 10

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
-from monitor.probes.chat import refusals
-from monitor.probes.chat.canary import Verdict
-from monitor.probes.chat.endings import Ending
-from monitor.probes.chat.reply import Reply
-from monitor.probes.chat.seen import End, Seen, error_of, status
+from monitor.probes.chat.answer import refusals
+from monitor.probes.chat.answer.canary import Verdict
+from monitor.probes.chat.answer.endings import Ending
+from monitor.probes.chat.answer.reply import Reply
+from monitor.probes.chat.answer.seen import End, Seen, error_of, status
 
 
 class Row(NamedTuple):

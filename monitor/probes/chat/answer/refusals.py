@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from monitor.probes.chat.endings import Ending
-from monitor.probes.chat.seen import Seen, error_of, named, refused, says, status
+from monitor.probes.chat.answer.endings import Ending
+from monitor.probes.chat.answer.seen import Seen, error_of, named, refused, says, status
 
 
 def region(seen: Seen) -> bool:

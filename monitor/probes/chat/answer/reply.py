@@ -1,6 +1,6 @@
 """What one chat answer was, piece by piece as it arrives, whichever protocol carried it; and its times.
 
-The two dialects (:mod:`chat_openai`, :mod:`chat_anthropic`) fill a :class:`Reply`; :mod:`taxonomy` judges it.
+Each dialect (``openai.py``, ``anthropic.py``) fills a :class:`Reply`; :mod:`taxonomy` judges it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from monitor.core.model.observations import ChatTimes
-from monitor.probes.chat.endings import Ending, ending
-from monitor.probes.chat.thoughts import Thoughts
+from monitor.probes.chat.answer.endings import Ending, ending
+from monitor.probes.chat.answer.thoughts import Thoughts
 from monitor.text.cleaner import brief
 
 _WORD = 100  # characters kept of a vendor's own names (model, finish reason, error code)

@@ -8,8 +8,8 @@ from enum import Enum
 from functools import lru_cache
 
 from monitor.core.model.reasons import Reason
-from monitor.probes.chat.canary import Verdict
-from monitor.probes.chat.reply import ApiError, Reply
+from monitor.probes.chat.answer.canary import Verdict
+from monitor.probes.chat.answer.reply import ApiError, Reply
 
 
 class End(Enum):
