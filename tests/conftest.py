@@ -5,11 +5,16 @@ They take the time they need: a busy machine is no failure.
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+"""Hundreds of processes start here: each would compile the whole program again, at three times the cost."""
 
 BUSY = [HealthCheck.too_slow]
 
