@@ -99,12 +99,16 @@ def _table(config: Config, expand: bool) -> None:
                 for item in catalogue.probes:
                     if item.component == component.id:
                         _row(config, item)
+                        for name, source in doubts(config, item):
+                            _folded(f"not verified: {name}: {source}", 6, "yellow")
                         if expand:
                             _options(config, item)
         _planned(catalogue, service)
         for name, source in config.sources.get(service.id, ()) if expand else ():
             _folded(f"{name}: {source}", 2, "bright_black")
         for name, source in config.unverified.get(service.id, ()):
+            if name.startswith("probes."):
+                continue
             _folded(f"not verified: {name}: {source}", 2, "yellow")
     off = sum(bool(item.disabled) for item in catalogue.probes)
     click.echo(
@@ -155,6 +159,14 @@ def _row(config: Config, item: Probe) -> None:
     if not (item.disabled or item.control or item.witness):
         asked, most = _questions(config, item), _most(config, item)
         _folded(f"{price(item, asked)}{money(item, asked, most)}", 6, "bright_black")
+
+
+def doubts(config: Config, item: Probe) -> tuple[tuple[str, str], ...]:
+    """Return the facts of a preset that feed a probe and that nobody has verified: field and source."""
+    service = item.component.partition("/")[0]
+    field = f"probes.{item.id.removeprefix(f'{service}-')}"
+    facts = config.unverified.get(service, ())
+    return tuple(fact for fact in facts if fact[0] == field or fact[0].startswith(f"{field}."))
 
 
 def _most(config: Config, item: Probe) -> tuple[int, float]:
@@ -235,11 +247,12 @@ def probe(probe_id: str, path: Path, location: str | None, explain: bool, as_jso
     if found.id not in config.looks:
         raise Failure(f"{found.id} is switched off: {worded(found.disabled, lexicon())}")
     memory = page_memory(config, found)
+    unsure = [("Not verified", f"{name}: {source}") for name, source in doubts(config, found)]
     result = asyncio.run(look_once(config, found, memory))
     if as_json:
         click.echo(json.dumps(in_json(found, result), indent=2, ensure_ascii=False))
     elif explain:
-        explained(found, result, told_of_page(config.looks[found.id], memory))
+        explained(found, result, (*told_of_page(config.looks[found.id], memory), *unsure))
     else:
         click.echo(one_line(found, result))
     if not result.outcome.is_evidence:

@@ -136,6 +136,7 @@ class Builder:
         if entry is None:
             return
         body, known = tree.value, {str(part.get("id")) for part in tree.value["components"] + tree.value["probes"]}
+        known |= {*expanded.former}
         for index, name in enumerate(row.without):
             if name not in known:
                 message = f'"without" names "{name}", which preset "{row.preset}" does not have'

@@ -132,6 +132,7 @@ class PresetFile(Entry):
     parameters: dict[str, Any] = {}
     components: list[Any] = []
     probes: list[Any] = []
+    former: tuple[str, ...] = ()
     sources: dict[str, Any] = {}
 
 

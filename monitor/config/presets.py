@@ -42,6 +42,8 @@ class Expanded:
     """Fields whose source is marked ``verified: false``, and that source with its date."""
     sources: tuple[tuple[str, str], ...] = ()
     """The same of every field, verified or not."""
+    former: tuple[str, ...] = ()
+    """Probes and components that the preset once had: a row may still leave them out."""
 
 
 def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Expanded | None:
@@ -67,7 +69,7 @@ def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Ex
     source.value = {key: filler.fill(source.value.get(key, []), (key,)) for key in ("service", "components", "probes")}
     doubted = {name for name, fact in file.sources.items() if isinstance(fact, dict) and fact.get("verified") is False}
     told = tuple(_told(file))
-    return Expanded(row, source, parameters, tuple(fact for fact in told if fact[0] in doubted), told)
+    return Expanded(row, source, parameters, tuple(fact for fact in told if fact[0] in doubted), told, file.former)
 
 
 def _told(file: PresetFile) -> Iterator[tuple[str, str]]:
