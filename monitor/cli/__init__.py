@@ -30,6 +30,7 @@ COMMANDS = {
     "export": "past.exporting",
     "publish": "past.exporting",
     "rules": "past.exporting",
+    "vendors": "vendors.commands",
     "incident": "commands",
     "alert": "commands",
     "silence": "commands",

@@ -24,10 +24,11 @@ _ROW_KEYS = frozenset(PresetRow.model_fields)
 
 def preset_names() -> list[str]:
     """Return the presets that come along."""
-    return sorted(path.stem for path in _folder().glob("*.yaml"))
+    return sorted(path.stem for path in folder().glob("*.yaml"))
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Return where the presets are."""
     return Path(str(resources.files("monitor") / "vendors"))
 
 
@@ -56,7 +57,7 @@ def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Ex
         hint = did_you_mean(row.preset, known)
         faults.add(Code.UNKNOWN_PRESET, tree, (*path, "preset"), f'unknown preset "{row.preset}"', hint)
         return None
-    source = read(_folder() / f"{row.preset}.yaml", f"vendors/{row.preset}.yaml")
+    source = read(folder() / f"{row.preset}.yaml", f"vendors/{row.preset}.yaml")
     faults.found += [Fault(source.file, flaw.line, Code.SYNTAX.value, flaw.message, flaw.hint) for flaw in source.flaws]
     file = take(PresetFile, source.value, source, (), faults)
     if file is None:

@@ -184,7 +184,7 @@ def test_each_recipe_has_three_steps(what: str) -> None:
     assert [line[:3] for line in recipe.splitlines() if line[:1].isdigit()] == ["1. ", "2. ", "3. "]
 
 
-def test_a_vendor_is_one_file_and_its_name_in_the_list(copy: Path) -> None:
+def test_a_vendor_is_one_file_one_answer_and_its_name_in_the_list(copy: Path) -> None:
     services = "services: [{preset: acme}]\n"
     assert check(copy, services).returncode == 1
     (copy / "monitor" / "vendors" / "acme.yaml").write_text(PRESET, encoding="utf-8")
@@ -193,8 +193,11 @@ def test_a_vendor_is_one_file_and_its_name_in_the_list(copy: Path) -> None:
     assert "acme-page" in done.stdout
     unnamed = step_3(copy, "vendor")
     assert "test_the_presets_are_those_that_the_readme_promises" in unnamed.stdout
+    assert "test_a_vendor_is_one_file_and_one_answer" in unnamed.stdout
     readme = copy / "monitor" / "vendors" / "README.md"
-    readme.write_text(readme.read_text(encoding="utf-8").replace("`librechat`.", "`librechat`, `acme`."), "utf-8")
+    readme.write_text(readme.read_text(encoding="utf-8").replace("`anythingllm`.", "`anythingllm`, `acme`."), "utf-8")
+    page = {"html": "<title>Acme</title><p>Welcome to the chat of Acme.</p>"}
+    (copy / "tests" / "edges" / "vendors" / "acme.json").write_text(json.dumps({"answers": {"page": page}}))
     asked = step_3(copy, "vendor")
     assert asked.returncode == 0, asked.stdout
 

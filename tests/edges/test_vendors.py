@@ -21,7 +21,7 @@ PRESETS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path 
 OWN = [name for name, preset in PRESETS.items() if preset["parameters"].get("base_url", {}).get("required")]
 """Whoever runs the server says where it is."""
 HOSTED = [name for name, preset in PRESETS.items() if name not in OWN and "key" in preset["parameters"]]
-TOLD = [name for name in PRESETS if name not in OWN and name not in HOSTED]
+TOLD = [name for name, preset in PRESETS.items() if all(probe.get("witness") for probe in preset["probes"])]
 """Of which only the vendor's word is known."""
 CHATS = {"deepseek", "openai", "anthropic", "google", "mistral", "xai", "qwen", "moonshot", "zhipu", "openrouter"}
 BRIEF = {"anthropic", "mistral", "qwen", "cohere", "perplexity"}
@@ -148,6 +148,7 @@ def test_no_look_is_made_that_could_never_say_anything(name: str, tmp_path: Path
 
 @pytest.mark.parametrize("name", TOLD)
 def test_a_vendor_without_an_address_to_ask_is_a_witness_alone(name: str, tmp_path: Path) -> None:
+    assert {"github_copilot", "cursor", "claude_code", "codex"} < set(TOLD)
     probes = configured(tmp_path, {"preset": name}).catalogue.probes
     assert [probe.witness for probe in probes] == [True]
 
