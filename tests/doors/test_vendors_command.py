@@ -38,7 +38,7 @@ class Vendor(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/away":
             self.send_response(301)
-            self.send_header("location", f"http://localhost:{self.server.server_address[1]}/edge")
+            self.send_header("location", f"http://localhost:{self.headers['host'].rpartition(':')[2]}/edge")
             self.send_header("content-length", "0")
             self.end_headers()
             return
