@@ -30,6 +30,7 @@ from monitor.core.model.observations import Evidence, Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
 from monitor.core.scenario.durations import seconds
+from monitor.core.checks.strictness import strictly
 from monitor.text.redaction import Forms, as_seen, forms_of, redacted
 from monitor.wire import Limits, Wire, WireError, sendable
 
@@ -60,6 +61,9 @@ class Options(BaseModel):
     """Base of every kind's options: frozen, no unknown keys, and no values (secrets) in validation errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    strict: bool = False
+    """Forgive nothing: what browsers put up with and a look warns of is a failure."""
 
     def address(self) -> str:
         """Return the address that is asked; empty for a kind without one."""
@@ -214,6 +218,7 @@ async def look(kind: Kind, options: Options, ctx: Context) -> Observation:
     try:
         async with asyncio.timeout(ctx.timeout_s + GRACE_S) as deadline:
             observation = await kind.run(options, ctx)
+        observation = strictly(observation) if options.strict else observation
     except WireError as error:
         observation = from_wire(error)
     except TimeoutError as error:

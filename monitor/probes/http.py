@@ -81,7 +81,7 @@ class Options(PageOptions):
     slow_wait_s: Seconds | None = None
     slow_transfer_s: Seconds | None = None
     expiry_warning_s: Seconds = EXPIRY_WARNING_S
-    redirects: int = Field(0, ge=0, le=5)
+    redirects: int = Field(0, ge=0, le=20)
     http2: bool = False
 
     @field_validator("url")

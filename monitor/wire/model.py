@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,17 +13,9 @@ import httpx
 from monitor.core.model.observations import Certificate, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningText
+from monitor.wire import charsets
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-CHARSETS = frozenset(
-    (
-        *("utf-8", "utf-8-sig", "ascii", "utf-16", "utf-16-be", "utf-16-le", "big5", "big5hkscs", "euc_jp", "euc_kr"),
-        *("gb18030", "gb2312", "gbk", "iso2022_jp", "koi8-r", "koi8-u", "mac-roman", "shift_jis", "cp866", "cp932"),
-        *(f"iso8859-{number}" for number in (*range(1, 12), *range(13, 17))),
-        *(f"cp{number}" for number in (874, 949, *range(1250, 1259))),
-    )
-)
-"""Charsets of the web by Python's names. Others are never believed: decoding punycode takes minutes for a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +28,8 @@ class Limits:
     """Each of resolving, connecting and the TLS handshake, inside the deadline."""
     headers_s: float | None = None
     """From the request to the end of the response's headers, inside the deadline; ``None``: as long as that."""
-    header_bytes: int = 64 * 1024
+    header_bytes: int = 256 * 1024
+    """As browsers."""
     wire_bytes: int = 2 * 2**20
     """Received bytes of the answer before content decoding."""
     body_bytes: int = 2 * 2**20
@@ -105,20 +97,15 @@ class Answer:
         """The response's headers, case-insensitive."""
         return httpx.Headers(self.raw_headers)
 
-    @property
+    @cached_property
     def text(self) -> str:
-        """The body as text by its declared charset, UTF-8 else; undecodable bytes are replaced."""
+        """The body as text, read as a browser reads it; undecodable bytes are replaced."""
         return text_of(self.headers, self.body)
 
 
 def text_of(headers: Mapping[str, str], body: bytes) -> str:
-    """Return a body as text by its declared charset; UTF-8 for none, and for one that no web page is written in."""
-    declared = headers.get("content-type", "").lower().partition("charset=")[2].partition(";")[0].strip(" \"'")
-    try:
-        name = codecs.lookup(declared[:40]).name if declared.isascii() else ""
-    except (LookupError, ValueError):
-        name = ""
-    return body.decode(name if name in CHARSETS else "utf-8", "replace")
+    """Return a body as text: by its BOM, its declared charset, what the page says of itself; UTF-8 else."""
+    return charsets.text_of(headers.get("content-type", ""), body)
 
 
 @dataclass(frozen=True, slots=True)

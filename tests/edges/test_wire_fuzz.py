@@ -85,7 +85,7 @@ def test_a_response_means_the_same_however_it_is_cut(data: bytes, places: list[i
 def test_decoding_gives_the_bytes_back_in_bounded_steps(data: bytes, coding: str, places: list[int]) -> None:
     packer = zlib.compressobj(wbits=31 if coding == "gzip" else 15)
     packed = packer.compress(data * 50) + packer.flush()
-    decoder = Decoder(coding)
+    decoder = Decoder([coding])
     steps = [step for piece in cut(packed, places) for step in decoder.feed(piece)]
     decoder.finish()
     assert b"".join(steps) == data * 50
@@ -95,7 +95,7 @@ def test_decoding_gives_the_bytes_back_in_bounded_steps(data: bytes, coding: str
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["gzip", "deflate"]))
 def test_rubbish_is_a_protocol_error_or_nothing(data: bytes, coding: str) -> None:
-    decoder, reason = Decoder(coding), Reason.PROTOCOL
+    decoder, reason = Decoder([coding]), Reason.PROTOCOL
     try:
         for _ in decoder.feed(data):
             pass

@@ -75,8 +75,8 @@ ROWS: dict[str, tuple[Callable[[], hostile.Behave], Reason]] = {
         lambda: says(OK_HEAD + b"content-length: 3\r\ncontent-length: 5\r\n\r\nabcde"),
         Reason.PROTOCOL,
     ),
-    "sends a length and chunks": (
-        lambda: says(OK_HEAD + b"content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"),
+    "sends a length and chunks that are none": (
+        lambda: says(OK_HEAD + b"content-length: 3\r\ntransfer-encoding: chunked\r\n\r\nabc"),
         Reason.PROTOCOL,
     ),
     "sends garbage": (lambda: says(b"\x16\x03\x01\x00\xff hello\r\n\r\n"), Reason.PROTOCOL),

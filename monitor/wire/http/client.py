@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from monitor.wire.connection import Ground, Link
 from monitor.wire.deadline import Deadline, Slots
 from monitor.wire.dial import keep_stamps_on
 from monitor.wire.guard import Guard
+from monitor.wire.http.cookies import Jar
 from monitor.wire.http.http1 import Target, parse, parse_anew
 from monitor.wire.http.timed import Exchange, ask_http1
 from monitor.wire.model import NO_HEADERS, Answer, Connection, Limits, Timing, WireError
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from monitor.wire.names import NameAnswer
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-MOST_REDIRECTS = 5
+MOST_REDIRECTS = 20
+"""As browsers."""
 DATE_CHARS = 64
 LOCATION_CHARS = 8000
 """RFC 9110, 4.1: what a client should at least support."""
@@ -202,17 +205,21 @@ class _Opening:
         timing = Timing(clock.monotonic_ns())
         try:
             request = Request(method, parse(url), headers, secret_headers, content, http2)
-            hop = 0
+            hop, jar, given = 0, None, _cookie_of(request)
             while True:
                 exchange = await self._hop(request, deadline, timing, hop)
-                location = exchange.headers.get("location", "") if exchange.status in REDIRECTS else ""
+                location = _location(exchange) if exchange.status in REDIRECTS else ""
                 if not location or not self._redirects:
                     self._exchange = exchange
                     return exchange
                 exchange.close()
                 if hop == self._redirects:
                     raise _refusal(exchange, f"more than {hop} redirects")
+                jar, origin = _collected(jar, request.target, exchange), request.target.origin
                 request = self._follow(request, exchange, location)
+                given = given if request.target.origin == origin else ""
+                if jar is not None:
+                    request = _with_cookies(request, jar, given)
                 hop += 1
         except BaseException:
             deadline.close()
@@ -239,7 +246,9 @@ class _Opening:
             raise _refusal(exchange, f"redirect to an address of more than {LOCATION_CHARS} characters")
         try:
             # The address comes from a foreign page, so it is not cached among the configured ones.
-            target = parse_anew(str(httpx.URL(request.target.url).join(location)))
+            address = httpx.URL(request.target.url).join(location)
+            # A name and a password that a stranger wrote into an address are not sent.
+            target = parse_anew(str(address.copy_with(userinfo=b"") if address.userinfo else address))
         except (WireError, httpx.InvalidURL, ValueError) as error:
             raise _refusal(exchange, "redirect to something that is not a web address") from error
         if request.target.scheme == "https" and target.scheme == "http":
@@ -260,6 +269,49 @@ class _Opening:
     ) -> None:
         if self._exchange is not None:
             self._exchange.close()
+
+
+def _collected(jar: Jar | None, target: Target, exchange: Exchange) -> Jar | None:
+    """Return the cookies of the look with those that a hop set; ``None`` as long as there are none."""
+    lines = [value for name, value in exchange.raw_headers if name.lower() == b"set-cookie"]
+    if not lines:
+        return jar
+    jar = jar or Jar()
+    jar.take(target.origin, target.path, lines, clock.now())
+    return jar
+
+
+def _cookie_of(request: Request) -> str:
+    return next((value for name, value in request.all_headers.items() if name.lower() == "cookie"), "")
+
+
+def _with_cookies(request: Request, jar: Jar, given: str) -> Request:
+    """Return the request with what its own origin set; what the look was *given* counts less, and stays a secret."""
+    headers = {name: value for name, value in request.headers.items() if name.lower() != "cookie"}
+    secret = {name: value for name, value in request.secret_headers.items() if name.lower() != "cookie"}
+    if cookie := jar.header(request.target.origin, request.target.path, given):
+        secret["cookie"] = cookie
+    return replace(request, headers=headers, secret_headers=secret)
+
+
+def _location(exchange: Exchange) -> str:
+    """Return where a redirect leads, ``""`` for nowhere. Browsers refuse one that leads to two places, and so do we."""
+    places = {value for name, value in exchange.raw_headers if name.lower() == b"location"}
+    if len(places) > 1:
+        exchange.close()
+        raise _refusal(exchange, "redirect to two different places")
+    return whatwg_reference(places.pop()) if places else ""
+
+
+def whatwg_reference(value: bytes) -> str:
+    """Return an address out of a header as browsers read it: no tabs, slashes for backslashes, odd bytes escaped."""
+    value = re.sub(rb"[\t\r\n]", b"", value.strip(bytes(range(0x21))))
+    address, mark, rest = re.fullmatch(rb"([^?#]*)([?#]?)(.*)", value, re.DOTALL).groups()  # type: ignore[union-attr]  # always matches
+    value = address.replace(b"\\", b"/") + mark + rest
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return re.sub(rb"[\x80-\xff]", lambda odd: b"%%%02X" % odd[0][0], value).decode("ascii")
 
 
 def _refusal(exchange: Exchange, words: str) -> WireError:

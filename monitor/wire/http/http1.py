@@ -11,10 +11,19 @@ import httptools
 import httpx
 
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
+from monitor.wire.http.chunks import Chunks
+from monitor.wire.http.sloppy import END_OF_HEAD, MAY_BEGIN_BYTES, may_begin, read_head
 from monitor.wire.model import WireError
 from monitor.wire.resolve import literal
 
-HEADER_COUNT = 1000
+HEADER_COST = 32
+"""What a header costs beside its name and value, as HTTP/2 counts it (RFC 9113, 6.5.2): small ones cost us more."""
+HEADER_COUNT = 5000
+"""As curl; browsers know no such limit."""
+SWITCHED = "the server switched protocols unasked"
+TOO_LARGE = "response headers larger than the limit"
+WHITE = b" \t"
 HIGHEST_PORT = 65535
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -108,7 +117,11 @@ def request_head(method: str, target: Target, headers: Mapping[str, str], conten
 
 
 class ResponseParser:
-    """Feeds llhttp and keeps status, headers and body pieces. llhttp knows neither caps nor the end of the stream."""
+    """Feeds llhttp and keeps status, headers and body pieces. llhttp knows neither caps nor the end of the stream.
+
+    A head that llhttp refuses is read once more by :mod:`monitor.wire.http.sloppy`, as a browser would, and llhttp then
+    gets one that says the same of the body.
+    """
 
     def __init__(self, method: str, header_bytes: int) -> None:
         self.status = 0
@@ -118,32 +131,142 @@ class ResponseParser:
         self.complete = False
         self.interim = 0
         """How many 1xx responses came first."""
+        self.warnings: tuple[WarningText, ...] = ()
+        """What was sloppy and is no failure."""
         self._bodyless = method == "HEAD"
-        self._header_room = header_bytes
+        self._header_bytes = self._header_room = header_bytes
         self.seen = 0
         self._until_close = True
         self._body: list[bytes] = []
         self._fault = ""
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._head: bytes | bytearray = b""
+        """What was received while no end of the headers was."""
+        self._refused = ""
+        """Why llhttp refused the head."""
+        self._searched = 0
+        self._raw: list[bytes] | None = None
+        """A chunked body as it came, while llhttp may still refuse it."""
+        self._delivered = 0
+        self._chunks: Chunks | None = None
+        self._read = False
+        """True once a refused head was read after all."""
+        self._parser: httptools.HttpResponseParser | None = self._new_parser()
+
+    def _new_parser(self) -> httptools.HttpResponseParser:
+        parser = httptools.HttpResponseParser(self)
         # Bare line feeds come from old servers that every browser reads; a monitor must not call them down.
-        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_data_after_close=True)
+        parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_data_after_close=True, lenient_spaces_after_chunk_size=True
+        )
+        return parser
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take received bytes and return the pieces of body in them; raises ``WireError(PROTOCOL)``."""
         if self.complete or self._parser is None:
             return []
         self.seen += len(data)
+        if self.headers_done:
+            self._feed_body(data)
+        else:
+            self._feed_head(data)
+        body, self._body = self._body, []
+        self._delivered += sum(map(len, body)) if self._raw is not None else 0
+        return body
+
+    def _feed_head(self, data: bytes) -> None:
+        if not self._head:
+            self._head = data
+        else:
+            self._head = self._head if isinstance(self._head, bytearray) else bytearray(self._head)
+            self._head += data
+        if not self._refused:
+            try:
+                self._feed(data)
+            except httptools.HttpParserError as error:
+                if self.headers_done and not self.complete:
+                    # The head was fine, so it ends where it must.
+                    end = END_OF_HEAD.search(self._head)
+                    self._raw = [bytes(self._head[end.end() :])] if end and self._raw is not None else None
+                    self._read_chunks(error)
+                elif not self.complete:
+                    self._refused = self._fault or f"not HTTP: {_words(error)}"
+                    if self._fault:
+                        raise WireError(Reason.PROTOCOL, self._fault) from None
+        if self._refused:
+            self._read_refused()
+        if self.headers_done:
+            if self._raw == [] and (end := END_OF_HEAD.search(self._head)) is not None:
+                self._raw.append(bytes(self._head[end.end() :]))
+            self._head = b""
+        elif self.seen > self._header_bytes:
+            raise WireError(Reason.PROTOCOL, TOO_LARGE)
+
+    def _feed(self, data: bytes | bytearray) -> None:
+        assert self._parser is not None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            raise WireError(Reason.PROTOCOL, "the server switched protocols unasked") from None
+            raise WireError(Reason.PROTOCOL, SWITCHED) from None
+
+    def _feed_body(self, data: bytes) -> None:
+        if self._chunks is not None:
+            self._body += self._chunks.feed(data)
+            self.complete = self._chunks.complete
+            return
+        if self._raw is not None:
+            self._raw.append(data)
+        try:
+            self._feed(data)
         except httptools.HttpParserError as error:
             if not self.complete:
-                raise WireError(Reason.PROTOCOL, self._fault or f"not HTTP: {_words(error)}") from None
-        if not self.headers_done and self.seen > self._header_room:
-            raise WireError(Reason.PROTOCOL, "response headers larger than the limit")
-        body, self._body = self._body, []
-        return body
+                self._read_chunks(error)
+
+    def _read_chunks(self, error: httptools.HttpParserError) -> None:
+        """Read a chunked body that llhttp refuses once more from its beginning, and go on so."""
+        refused = WireError(Reason.PROTOCOL, self._fault or f"not HTTP: {_words(error)}")
+        if self._raw is None or self._fault:
+            raise refused from None
+        self._chunks = Chunks()
+        try:
+            body = b"".join(self._chunks.feed(b"".join(self._raw)))
+        except WireError:
+            raise refused from None
+        self._raw = None
+        self._body = [body[self._delivered :]]
+        self.complete = self._chunks.complete
+        self.warnings += (detailed(WarningCode.PROTOCOL_ODD_LENGTH, "chunks of an odd form"),)
+
+    def _read_refused(self) -> None:
+        """Read what llhttp refused, once all of the head is here."""
+        self.headers.clear()
+        if not may_begin(bytes(self._head[:MAY_BEGIN_BYTES])):
+            raise WireError(Reason.PROTOCOL, self._refused)
+        # Sought only where it can be new: a head may come byte by byte.
+        end = END_OF_HEAD.search(self._head, self._searched)
+        self._searched = max(0, len(self._head) - 2)
+        if end is None:
+            return
+        if end.end() > self._header_bytes:
+            raise WireError(Reason.PROTOCOL, TOO_LARGE)
+        found, rest = read_head(bytes(self._head[: end.start()])), bytes(self._head[end.end() :])
+        cost = sum(len(name) + len(value) + HEADER_COST for name, value in found.headers)
+        if len(found.headers) > HEADER_COUNT or cost > self._header_bytes:
+            raise WireError(Reason.PROTOCOL, TOO_LARGE)
+        self.warnings = tuple(dict.fromkeys((*self.warnings, *found.warnings)))
+        if 100 <= found.status < 200 and found.status != 101:
+            self.interim += 1
+            self._head, self._searched = rest, 0
+            if rest:
+                self._read_refused()
+            return
+        self._read = True
+        self._parser = self._new_parser()
+        self._feed(found.canonical())
+        self._raw = [] if found.chunked and not self.complete else None
+        self.status, self.version, self.headers = found.status, found.version, found.headers
+        self._until_close = not found.chunked and found.length is None
+        if rest and not self.complete:
+            self._feed_body(rest)
 
     def end(self) -> None:
         """Take note that the stream ended; raises ``WireError(PROTOCOL)`` unless that is how the response ends."""
@@ -162,12 +285,13 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header or trailer from llhttp."""
-        self._header_room -= len(name) + len(value) + 4
+        self._header_room -= len(name) + len(value) + HEADER_COST
         if self._header_room < 0 or len(self.headers) >= HEADER_COUNT:
-            self._fault = "response headers larger than the limit"
+            self._fault = TOO_LARGE
             raise ValueError(self._fault)
         if not self.headers_done:
-            self.headers.append((name, value))
+            # RFC 9112, 5.1: white space around a value is no part of it; llhttp leaves what follows.
+            self.headers.append((name, value.rstrip(WHITE) if value[-1:] in WHITE else value))
 
     def on_headers_complete(self) -> None:
         """Take the end of the headers from llhttp: forget a 1xx response, decide how the body of any other ends."""
@@ -177,18 +301,23 @@ class ResponseParser:
             self.interim += 1
             self.headers.clear()
             return
+        if status == 101:
+            self._fault = SWITCHED
+            raise ValueError(self._fault)
         self.status = status
         self.version = self._parser.get_http_version()
         self.headers_done = True
-        names = [name.lower() for name, _ in self.headers]
-        if names.count(b"content-length") > 1 or (b"content-length" in names and b"transfer-encoding" in names):
-            self._fault = "conflicting body lengths"
-            raise ValueError(self._fault)
-        self._until_close = b"content-length" not in names and not self._chunked()
+        if not self._read:
+            names = [name.lower() for name, _ in self.headers]
+            if b"transfer-encoding" in names and self._value(b"transfer-encoding").lower() != b"chunked":
+                self.headers_done = False
+                raise ValueError("an odd transfer coding")  # llhttp would read on until the connection ends
+            self._raw = [] if b"transfer-encoding" in names else None
+            self._until_close = b"content-length" not in names and b"transfer-encoding" not in names
         self.complete = self._bodyless
 
-    def _chunked(self) -> bool:
-        return any(name.lower() == b"transfer-encoding" and b"chunked" in value.lower() for name, value in self.headers)
+    def _value(self, wanted: bytes) -> bytes:
+        return b",".join(value for name, value in self.headers if name.lower() == wanted)
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of body from llhttp."""

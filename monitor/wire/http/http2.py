@@ -17,7 +17,7 @@ from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Step
 from monitor.wire.dial import Stream
-from monitor.wire.http.http1 import Target, checked_headers
+from monitor.wire.http.http1 import HEADER_COST, Target, checked_headers
 from monitor.wire.http.timed import Head
 from monitor.wire.model import WireError, longer
 from monitor.wire.tls import TlsStream
@@ -169,7 +169,7 @@ class Http2:
         link.deadline.enter(Step.BODY)
         version = self._response.extensions["http_version"].decode("ascii")
         self.head = Head(self._response.status, list(self._response.headers), version)
-        if sum(len(name) + len(value) + 4 for name, value in self.head.headers) > link.limits.header_bytes:
+        if sum(len(name) + len(value) + HEADER_COST for name, value in self.head.headers) > link.limits.header_bytes:
             raise WireError(Reason.PROTOCOL, "response headers larger than the limit")
 
     async def _trace(self, name: str, _: Mapping[str, Any]) -> None:

@@ -14,10 +14,11 @@ from monitor import clock
 from monitor.core.model.observations import Certificate, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
+from monitor.wire.charsets import declared
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Step
 from monitor.wire.dial import Piece, Stream
-from monitor.wire.http.decode import Decoder, decoder_for
+from monitor.wire.http.decode import Decoder, codings_of
 from monitor.wire.http.http1 import ResponseParser, Target, request_head
 from monitor.wire.model import Answer, Chunk, WireError, longer
 from monitor.wire.tls import TlsStream, failure
@@ -65,6 +66,7 @@ class Http1:
         self._stream = stream
         self._parser = ResponseParser(method, link.limits.header_bytes)
         self._ready: list[bytes] = []
+        self._noted = 0
 
     @property
     def received(self) -> int:
@@ -86,6 +88,13 @@ class Http1:
         self._link.deadline.enter(Step.BODY)
         parser = self._parser
         self.head = Head(parser.status, parser.headers, f"HTTP/{parser.version}")
+        self._note()
+
+    def _note(self) -> None:
+        """Hand on what the parser found sloppy since the last time."""
+        if len(found := self._parser.warnings) > self._noted:
+            self._link.warnings += found[self._noted :]
+            self._noted = len(found)
 
     async def _read_head(self) -> None:
         parser, interim = self._parser, 0
@@ -127,6 +136,7 @@ class Http1:
             timing.last_ns = piece.at_ns
             # One piece for all that arrived together; an empty one too, so that the reader checks the caps.
             yield b"".join(parser.feed(piece.data)), piece.at_ns
+        self._note()
 
     def whole(self) -> bytes | None:
         """As :class:`Conversation`."""
@@ -189,12 +199,13 @@ class Exchange:
         limits, sent_ns, total = self._link.limits, self._link.timing.sent_ns, 0
         try:
             decoder: Decoder | None = None
+            begun = False
             async with aclosing(self._talk.body()) as pieces:
                 async for raw, at_ns in pieces:
                     if self._talk.received > limits.wire_bytes:
                         raise WireError(Reason.TOO_LARGE, f"more than {limits.wire_bytes} bytes received")
-                    if raw and total == 0 and decoder is None:  # a coding matters only where there is a body
-                        decoder = decoder_for(self._coding())
+                    if raw and not begun:  # a coding matters only where there is a body
+                        begun, decoder = True, self._decoder()
                     at_s = max(0, at_ns - sent_ns) / 1e9
                     for data in (raw,) if decoder is None else decoder.feed(raw):
                         total += len(data)
@@ -209,6 +220,14 @@ class Exchange:
             raise self._link.explain(error, self.status) from None
         finally:
             self.close()
+
+    def _decoder(self) -> Decoder | None:
+        coding = self._coding()
+        if not coding:
+            return None
+        decoder, warnings = codings_of(coding)
+        self._link.warnings += warnings
+        return decoder
 
     def _coding(self) -> str:
         return ",".join(
@@ -228,8 +247,16 @@ class Exchange:
         """Return the answer with a body that was read."""
         return Answer(
             self.url, self.status, self.raw_headers, self.http_version, self.address, self.certificate, self.redirects,
-            body, self.phases, self.wire_bytes, self.warnings,
+            body, self.phases, self.wire_bytes, self.warnings + self._odd_charset(),
         )  # fmt: skip
+
+    def _odd_charset(self) -> tuple[WarningText, ...]:
+        for name, value in self.raw_headers:
+            if name.lower() == b"content-type":
+                label, codec = declared(value.decode("latin-1"))
+                if label and not codec:
+                    return (detailed(WarningCode.PROTOCOL_ODD_CHARSET, label[:20]),)
+        return ()
 
     def _at_once(self) -> bytes | None:
         """Return a body that came whole with its headers, as most do: cheaper than the way in pieces."""
