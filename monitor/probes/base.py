@@ -24,13 +24,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
 from monitor.core.catalogue import Proof
+from monitor.core.checks.strictness import strictly
 from monitor.core.model.depth import Reach
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Evidence, Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
 from monitor.core.scenario.durations import seconds
-from monitor.core.checks.strictness import strictly
 from monitor.text.redaction import Forms, as_seen, forms_of, redacted
 from monitor.wire import Limits, Wire, WireError, sendable
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from monitor.core.catalogue import Proof
 from monitor.core.model.depth import Reach
@@ -20,7 +20,8 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode, detailed
 from monitor.probes import base
 from monitor.probes.base import Context, Kind, Seconds, at_most
-from monitor.wire.names import NameAnswer, name_server
+from monitor.wire.dns.names import NameAnswer, name_server
+from monitor.wire.dns.records import forms
 
 Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else tuple(value))]
 
@@ -33,7 +34,7 @@ class Options(base.Options):
     resolvers: Words = ()
     """IP addresses, as ``1.1.1.1`` or ``127.0.0.1:5353``; none means the machine's own."""
     contains: Words = ()
-    """Answers that must be there."""
+    """Answers that must be there, as ``dig`` prints them; compared as records: quotes, case and dots do not matter."""
     absent: Words = ()
     """Answers that must not be there."""
     only: Words = ()
@@ -58,6 +59,13 @@ class Options(base.Options):
     def _addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             name_server(text)
+        return value
+
+    @field_validator("contains", "absent", "only")
+    @classmethod
+    def _records(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        for text in value:
+            forms(info.data.get("record", "TXT"), text)
         return value
 
     def target(self) -> str:
@@ -104,8 +112,11 @@ def _broken(options: Options, said: NameAnswer) -> str:
     answers = said.answers
     if len(answers) < options.min_answers:
         return f"{len(answers)} answers, at least {options.min_answers} wanted"
-    missing = [text for text in options.contains if text not in answers]
-    unwanted = [text for text in answers if text in options.absent or (options.only and text not in options.only)]
+    rules = {text: forms(options.record, text) for text in (*options.contains, *options.absent, *options.only)}
+    missing = [text for text in options.contains if rules[text].isdisjoint(answers)]
+    absent = frozenset[str]().union(*(rules[text] for text in options.absent))
+    only = frozenset[str]().union(*(rules[text] for text in options.only))
+    unwanted = [text for text in answers if text in absent or (options.only and text not in only)]
     if missing:
         return f"{missing[0]} is missing"
     return f"{unwanted[0][:60]} must not be there" if unwanted else ""

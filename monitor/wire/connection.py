@@ -14,9 +14,9 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
 from monitor.wire.deadline import Deadline, Slots, Step
 from monitor.wire.dial import Stream, dial
+from monitor.wire.dns.resolve import Resolver
 from monitor.wire.guard import Guard
 from monitor.wire.model import Limits, Timing, WireError, longer
-from monitor.wire.resolve import Resolver
 from monitor.wire.tls import TlsStream, Trust, failure
 
 if TYPE_CHECKING:

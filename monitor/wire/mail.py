@@ -22,8 +22,8 @@ from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Step
 from monitor.wire.dial import Stream
+from monitor.wire.dns.resolve import literal
 from monitor.wire.model import MailError, WireError
-from monitor.wire.resolve import literal
 from monitor.wire.tls import TlsStream
 
 LINE_BYTES = 8192

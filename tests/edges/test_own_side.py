@@ -21,7 +21,7 @@ import pytest
 from monitor.config.load import Config, load
 from monitor.core.model.reasons import Reason
 from monitor.prober.process import _watch_clock
-from monitor.wire.resolve import Resolver
+from monitor.wire.dns.resolve import Resolver
 from tests.edges import driven, own_side
 from tests.edges.hostile_tls import Authority
 from tests.edges.own_side import CONTROL, NAMES, PORTAL, Portal, Town

@@ -28,7 +28,7 @@ from monitor.store.connection.engine import open_engine, reading
 from monitor.store.reads.views import IncidentView
 from monitor.store.tables import table
 from monitor.wire import Wire
-from monitor.wire.resolve import Resolver
+from monitor.wire.dns.resolve import Resolver
 from tests.edges.driven import WALL
 
 SWEEP_EVERY_S = 20.0

@@ -17,20 +17,20 @@ from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Ground, Link
 from monitor.wire.deadline import Deadline, Slots
 from monitor.wire.dial import keep_stamps_on
+from monitor.wire.dns.resolve import Resolver, literal
 from monitor.wire.guard import Guard
 from monitor.wire.http.cookies import Jar
 from monitor.wire.http.http1 import Target, parse, parse_anew
 from monitor.wire.http.timed import Exchange, ask_http1
 from monitor.wire.model import NO_HEADERS, Answer, Connection, Limits, Timing, WireError
-from monitor.wire.resolve import Resolver, literal
 from monitor.wire.tls import Trust
 
 if TYPE_CHECKING:
     from email.message import EmailMessage
 
+    from monitor.wire.dns.names import NameAnswer
     from monitor.wire.http.http2 import Http2
     from monitor.wire.mail import MailServer
-    from monitor.wire.names import NameAnswer
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 20
@@ -175,7 +175,7 @@ class Wire:
 
     async def ask_name(self, servers: Sequence[str], name: str, record: str, limit_s: float) -> Sequence[NameAnswer]:
         """Ask name servers for a name's records, the machine's own when none is named. Raises ``WireError``."""
-        from monitor.wire.names import ask_all  # late: only the dns kind needs it
+        from monitor.wire.dns.names import ask_all  # late: only the dns kind needs it
 
         return await ask_all(self.ground.guard, servers, name, record, limit_s)
 

@@ -12,10 +12,10 @@ import httpx
 
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
+from monitor.wire.dns.resolve import literal
 from monitor.wire.http.chunks import Chunks
 from monitor.wire.http.sloppy import END_OF_HEAD, MAY_BEGIN_BYTES, may_begin, read_head
 from monitor.wire.model import WireError
-from monitor.wire.resolve import literal
 
 HEADER_COST = 32
 """What a header costs beside its name and value, as HTTP/2 counts it (RFC 9113, 6.5.2): small ones cost us more."""

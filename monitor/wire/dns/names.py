@@ -85,7 +85,8 @@ async def _ask(server: NameServer, name: str, record: str, limit_s: float) -> Na
     from dns.nameserver import Do53Nameserver
     from dns.resolver import NXDOMAIN, NoNameservers
 
-    from monitor.wire.dns_bounds import BoundedBackend
+    from monitor.wire.dns.bounds import BoundedBackend
+    from monitor.wire.dns.records import normal
 
     resolver = Resolver(configure=False)
     resolver.nameservers = [Do53Nameserver(server.address, server.port)]
@@ -97,7 +98,7 @@ async def _ask(server: NameServer, name: str, record: str, limit_s: float) -> Na
             reply = await resolver.resolve(
                 name, record, raise_on_no_answer=False, search=False, lifetime=limit_s, backend=BoundedBackend()
             )
-        answers = tuple(sorted(item.to_text().strip('"').rstrip(".") for item in reply.rrset or ()))
+        answers = tuple(sorted(normal(record, item) for item in reply.rrset or ()))
     except NXDOMAIN:
         failure = "NXDOMAIN"
     except NoNameservers as error:

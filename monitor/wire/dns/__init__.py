@@ -1,0 +1,1 @@
+"""Names: the machine's own resolver, and questions to name servers."""
