@@ -7,12 +7,12 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr, StringConstraints
 
 from monitor.channels.base import Kind, Notice, Options, Undeliverable, secret, unreached
 from monitor.channels.words import facts, title
 from monitor.core.model.message_codes import MessageCode, coded
-from monitor.wire import Limits, MailError, Wire, WireError
+from monitor.wire import Limits, MailError, Wire, WireError, checked_host
 from monitor.wire.mail import MailServer
 
 LIMITS = Limits(deadline_s=25.0, connect_s=10.0, wire_bytes=64 * 1024)
@@ -26,7 +26,7 @@ class Email(Options):
     A relay in a private network or on this machine wants its network under ``allow_networks``, as every target does.
     """
 
-    host: str
+    host: Annotated[str, AfterValidator(checked_host)]
     port: Annotated[int, Field(gt=0, lt=65536)] = 587
     security: Literal["starttls", "tls", "none"] = "starttls"
     username: str = ""

@@ -13,7 +13,7 @@ from monitor.core.doubt.network import Targets, answered_for, make_targets, ques
 from monitor.core.doubt.sight import SEES, Blindness, found_ours
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import Result
-from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.reasons import OF_A_CLOCK, Outcome, Reason
 from monitor.logs import Event, Room
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded
@@ -57,10 +57,10 @@ class SelfCheck:
 
     async def judge(self, result: Result) -> Result:
         """Return the result as it may be recorded: UNKNOWN when it is our own side that failed."""
-        wrong = self._wrong_clock() if self._expired or result.reason is Reason.CERTIFICATE_EXPIRED else SEES
+        wrong = self._wrong_clock() if self._expired or result.reason in OF_A_CLOCK else SEES
         self._expired = bool(wrong)
         self._settle(result, wrong)
-        if wrong and result.reason is Reason.CERTIFICATE_EXPIRED:
+        if wrong and result.reason in OF_A_CLOCK:
             return self._ours(result, wrong)
         if result.reason is Reason.CHANGED and self.reason:
             # Whoever answers for everybody shows a page of his own: nobody has to look after the marks of each.

@@ -20,7 +20,7 @@ from pathlib import PurePath
 from typing import Annotated, Any, Protocol, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
 
 from monitor.clock import monotonic
 from monitor.core.catalogue import Proof
@@ -32,7 +32,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
 from monitor.core.scenario.durations import seconds
 from monitor.text.redaction import Forms, as_seen, forms_of, redacted
-from monitor.wire import Limits, Wire, WireError, sendable
+from monitor.wire import Limits, Wire, WireError, checked_host, sendable
 
 EVIDENCE_BYTES = 2048
 DETAIL_CHARS = 300
@@ -49,6 +49,10 @@ Found = TypeVar("Found")
 
 Seconds = Annotated[float, BeforeValidator(seconds)]
 """A duration option: text with a unit in the file, float seconds in the program."""
+
+
+Host = Annotated[str, AfterValidator(checked_host)]
+"""A name or an IP address, without scheme, port, brackets or path."""
 
 
 def listed(value: Any) -> Any:
@@ -378,6 +382,10 @@ def checked_url(value: str) -> str:
         raise ValueError("names a port that does not exist: ports are 1 to 65535")
     if parts.scheme not in ("http", "https") or not host_of(value):
         raise ValueError("must be a whole address that starts with https:// or http://")
+    try:
+        checked_host(parts.hostname or "", old_spellings=True)
+    except ValueError as error:
+        raise ValueError(f"its host {error}") from None
     if parts.username is not None or parts.password is not None:
         raise ValueError("no user or password in an address; put them under secret_headers")
     return value

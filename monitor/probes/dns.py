@@ -49,6 +49,8 @@ class Options(base.Options):
         from dns.name import from_text
 
         try:
+            if any(mark in value for mark in "/:@ "):
+                raise UnicodeError(value)
             from_text(value)
         except (DNSException, UnicodeError):
             raise ValueError(f'"{value[:60]}" is no name that a resolver could be asked for') from None

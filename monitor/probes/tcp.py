@@ -9,13 +9,13 @@ from monitor.core.model.depth import Reach
 from monitor.core.model.observations import Observation
 from monitor.probes import base
 from monitor.probes.answers import connected
-from monitor.probes.base import Context, Kind, Seconds, at_most
+from monitor.probes.base import Context, Host, Kind, Seconds, at_most
 
 
 class Options(base.Options):
     """Options of the kind ``tcp``."""
 
-    host: str = Field(min_length=1)
+    host: Host
     port: int = Field(ge=1, le=65535)
     slow_s: Seconds | None = None
 

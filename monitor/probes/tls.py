@@ -12,15 +12,15 @@ from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
 from monitor.probes import base
 from monitor.probes.answers import EXPIRY_WARNING_S, connected, expiring, observed
-from monitor.probes.base import CERTIFICATES, Context, Kind, Seconds, at_most
+from monitor.probes.base import CERTIFICATES, Context, Host, Kind, Seconds, at_most
 
 
 class Options(base.Options):
     """Options of the kind ``tls``."""
 
-    host: str = Field(min_length=1)
+    host: Host
     port: int = Field(443, ge=1, le=65535)
-    server_name: str | None = None
+    server_name: Host | None = None
     """Name to ask for and to check the certificate against, when it is not ``host``."""
     min_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
     expiry_warning_s: Seconds = EXPIRY_WARNING_S

@@ -1,7 +1,7 @@
 """The guarded, timed network under probes and channels: the only room that talks to a socket."""
 
 from monitor.wire import lean as lean  # before the first import of httpx
-from monitor.wire.dns.resolve import Resolver
+from monitor.wire.dns.resolve import Resolver, checked_host
 from monitor.wire.guard import Guard
 from monitor.wire.http.client import Wire
 from monitor.wire.http.http1 import sendable
@@ -23,6 +23,7 @@ __all__ = [
     "Wire",
     "WireError",
     "answered",
+    "checked_host",
     "sendable",
     "text_of",
 ]

@@ -59,7 +59,7 @@ class Link:
         sock, peer, warnings = await dial(addresses, port, self.deadline, self.timing)
         self.address = peer[1]
         self.warnings += warnings
-        most_bytes = ENVELOPE * (self.limits.wire_bytes + self.limits.header_bytes)
+        most_bytes = ENVELOPE * self.limits.wire_bytes + self.limits.header_bytes
         self.stream = stream = Stream(sock, peer, self.deadline, most_bytes)
         return stream
 
@@ -92,7 +92,8 @@ class Link:
     ) -> TlsStream:
         """Put TLS on the stream; *look_again* at a bad certificate without trusting it, to know its dates."""
         try:
-            self.stream = tls = TlsStream(stream, context, server_name)
+            # RFC 6066, 3: a name goes into SNI, and into a certificate, without its final dot.
+            self.stream = tls = TlsStream(stream, context, server_name.removesuffix("."))
         except ValueError as error:
             raise WireError(Reason.CONFIG, "not a server name") from error
         try:
@@ -118,7 +119,7 @@ class Link:
             sock, peer, _ = await dial([(family, address)], port, self.deadline, timing)
             stream = Stream(sock, peer, self.deadline)
             try:
-                tls = TlsStream(stream, self.ground.trust.unverified, server_name)
+                tls = TlsStream(stream, self.ground.trust.unverified, server_name.removesuffix("."))
                 await tls.handshake(self.ground.slots, self.deadline, self.limits.connect_s, timing)
                 return _facts_of(tls.ssl, trusted=False)
             finally:

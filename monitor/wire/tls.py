@@ -18,7 +18,8 @@ SLOT_HELD_S = 0.25
 """The cap is there for our processor; a peer that keeps us waiting uses none of it and gives its place back."""
 READ_BYTES = 65536
 
-EXPIRED, NOT_YET_VALID, WRONG_NAME, WRONG_ADDRESS = 10, 9, 62, 64  # X509_V_ERR_*, openssl/x509_vfy.h
+WRONG_NAME, WRONG_ADDRESS = 62, 64  # X509_V_ERR_*, openssl/x509_vfy.h
+WHEN = {9: Reason.CERTIFICATE_NOT_YET_VALID, 10: Reason.CERTIFICATE_EXPIRED}  # the same
 
 
 def make_context(ca_file: str | None, *, verify: bool = True, alpn: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
@@ -38,6 +39,8 @@ def make_context(ca_file: str | None, *, verify: bool = True, alpn: tuple[str, .
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
         return context
+    # RFC 9525, 6.3: only the alternative names count. Browsers and Go look at nothing else.
+    context.hostname_checks_common_name = False
     context.load_default_certs()
     paths = ssl.get_default_verify_paths()
     hashed = paths.capath is not None and any(Path(paths.capath).iterdir())
@@ -180,8 +183,8 @@ def failure(error: ssl.SSLError) -> WireError:
     """Return the error that a failed handshake or record layer means."""
     if isinstance(error, ssl.SSLCertVerificationError):
         words = error.verify_message
-        if error.verify_code in (EXPIRED, NOT_YET_VALID):
-            return WireError(Reason.CERTIFICATE_EXPIRED, words)
+        if error.verify_code in WHEN:
+            return WireError(WHEN[error.verify_code], words)
         if error.verify_code in (WRONG_NAME, WRONG_ADDRESS):
             return WireError(Reason.CERTIFICATE_NAME, words.partition(", certificate is")[0])
         return WireError(Reason.CERTIFICATE_UNTRUSTED, words)

@@ -68,13 +68,15 @@ class Authority:
         starts_in: timedelta = -DAY,
         ends_in: timedelta = 60 * DAY,
         self_signed: bool = False,
+        common_name_only: bool = False,
     ) -> Path:
         """Write a leaf as described and its key; return the file."""
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = names[0] if self_signed else self._root_name
         builder = self._builder(names[0], self._now + starts_in, self._now + ends_in, key.public_key(), issuer)
         authority = x509.AuthorityKeyIdentifier.from_issuer_public_key((key if self_signed else self._key).public_key())
-        builder = builder.add_extension(x509.SubjectAlternativeName([_san(name) for name in names]), critical=False)
+        if not common_name_only:
+            builder = builder.add_extension(x509.SubjectAlternativeName([_san(name) for name in names]), critical=False)
         builder = builder.add_extension(authority, critical=False)
         leaf = builder.sign(key if self_signed else self._key, hashes.SHA256())
         path = self._folder / f"leaf-{leaf.serial_number}.pem"

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from monitor import clock
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Outcome, Reason
+from monitor.probes import KINDS
 from monitor.probes.dns import Options as DnsOptions
 from monitor.probes.tcp import Options as TcpOptions
 from monitor.probes.tls import Options as TlsOptions
@@ -263,3 +264,55 @@ def test_no_allow_list_makes_a_metadata_service_a_resolver() -> None:
     ctx = context(allow_networks=["0.0.0.0/0"])
     seen = driven.run(look_once("dns", ctx, name="x.example", resolvers="169.254.169.254"))
     assert seen.reason is Reason.ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("host", "hint"),
+    [
+        ("https://127.0.0.1", "web address"), ("localhost/", "web address"), ("chat.example:443", "port"),
+        ("127.0.0.1:443", "port"), ("[::1]", "brackets"), ("[::1]:443", "brackets"), ("256.1.1.1", "is none"),
+        ("10.0.0", "is none"), ("127.1", "is none"), ("a..b", "no name"), (".", "no name"), ("", "no name"),
+        ("chat example", "no name"), ("me@chat.example", "no name"), ("a" * 64 + ".example", "no name"),
+        ("2001:db8::g", "no name"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+def test_a_host_that_is_more_or_less_than_a_host_is_a_typing_error_of_ours(kind: str, host: str, hint: str) -> None:
+    with pytest.raises(ValidationError, match=hint):
+        KINDS[kind].options.model_validate({"host": host, "port": 443})
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "chat.example",
+        "chat.example.",
+        "a_b.example",
+        "münchen.example",
+        "::1",
+        "fe80::1%eth0",
+        "10.0.0.1",
+        "localhost",
+        "7-eleven.example",
+        "1and1",
+    ],
+)
+def test_names_and_addresses_are_hosts(host: str) -> None:
+    assert KINDS["tcp"].options.model_validate({"host": f" {host} ", "port": 443}).target() == f"{host}:443"
+
+
+@pytest.mark.parametrize("host", ["256.1.1.1", "1.2.3.4.5", "a..b", "chat.0x", "1.2.3.999"])
+def test_an_address_of_the_web_whose_host_cannot_be_is_refused(host: str) -> None:
+    with pytest.raises(ValidationError, match="its host"):
+        KINDS["http"].options.model_validate({"url": f"https://{host}/"})
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f000001", "017700000001", "[::1]", "chat.example.", "2130706433"])
+def test_every_host_that_a_browser_opens_may_be_written(host: str) -> None:
+    assert KINDS["http"].options.model_validate({"url": f"https://{host}/"}).address() == f"https://{host}/"
+
+
+@pytest.mark.parametrize("name", ["https://chat.example", "chat.example:53", "chat.example/", "me@chat.example"])
+def test_a_name_that_is_an_address_of_the_web_is_asked_of_no_name_server(name: str) -> None:
+    with pytest.raises(ValidationError, match="no name"):
+        DnsOptions(name=name)

@@ -13,7 +13,7 @@ import pytest
 
 from monitor import clock
 from monitor.core.model.reasons import Reason
-from monitor.wire import Answer, Connection, Limits, Wire, WireError, certificates, dial
+from monitor.wire import Answer, Connection, Limits, Resolver, Wire, WireError, certificates, dial
 from monitor.wire.tls import make_context
 from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, OK_HEAD, Recorder, request_of, says, serve, with_length
@@ -71,7 +71,7 @@ def test_an_expired_certificate_is_named_and_its_expiry_still_told(authority: Au
 
 def test_a_certificate_of_tomorrow_is_not_valid_yet(authority: Authority) -> None:
     error = failure(authority.server(starts_in=DAY), authority)
-    assert error.reason is Reason.CERTIFICATE_EXPIRED
+    assert error.reason is Reason.CERTIFICATE_NOT_YET_VALID
     assert "not yet valid" in error.detail
 
 
@@ -92,6 +92,50 @@ def test_a_certificate_of_another_host_is_a_name_failure(authority: Authority) -
     assert error.reason is Reason.CERTIFICATE_NAME
     assert error.certificate is not None
     assert error.certificate.subject == "other.example"
+
+
+NAMED: list[tuple[tuple[str, ...], bool, str, Reason | None]] = [
+    (("localhost",), False, "localhost", None),
+    (("localhost",), False, "localhost.", None),
+    (("localhost",), False, "LOCALHOST", None),
+    (("localhost",), True, "localhost", Reason.CERTIFICATE_NAME),
+    (("localhost",), True, "localhost.", Reason.CERTIFICATE_NAME),
+    (("127.0.0.1",), True, "127.0.0.1", Reason.CERTIFICATE_NAME),
+    (("127.0.0.1",), False, "127.0.0.1", None),
+    (("127.0.0.1",), False, "localhost", Reason.CERTIFICATE_NAME),
+    (("*.example.com",), False, "a.example.com", None),
+    (("*.example.com",), False, "a.example.com.", None),
+    (("*.example.com",), False, "a.b.example.com", Reason.CERTIFICATE_NAME),
+    (("*.example.com",), False, "example.com", Reason.CERTIFICATE_NAME),
+    (("a*.example.com",), False, "ab.example.com", Reason.CERTIFICATE_NAME),
+    (("other.example", "xn--mnchen-3ya.example"), False, "münchen.example", None),
+]
+
+
+def test_only_alternative_names_count_and_a_final_dot_is_no_part_of_a_name(authority: Authority) -> None:
+    async def main() -> list[Reason | None]:
+        found: list[Reason | None] = []
+        wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+        for names, common, asked, _ in NAMED:
+            async with serve(says(), authority.server(names=names, common_name_only=common)) as port:
+                try:
+                    await wire.connect("127.0.0.1", port, tls=True, limits=LIMITS, server_name=asked)
+                    found.append(None)
+                except WireError as error:
+                    found.append(error.reason)
+        return found
+
+    assert driven.run(main()) == [reason for *_, reason in NAMED]
+
+
+def test_an_absolute_name_in_an_address_is_asked_for_without_its_dot(authority: Authority) -> None:
+    async def main() -> int:
+        async with serve(says(with_length(b"fine")), authority.server(names=("chat.example",))) as port:
+            resolver = Resolver(lambda _, __: [(socket.AF_INET, "127.0.0.1")])
+            wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file), resolver=resolver)
+            return (await wire.fetch("GET", f"https://chat.example.:{port}/", limits=LIMITS)).status
+
+    assert driven.run(main()) == 200
 
 
 def test_the_second_handshake_sends_no_data(authority: Authority) -> None:

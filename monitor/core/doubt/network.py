@@ -27,7 +27,7 @@ from monitor.core.doubt.independence import CONTROL, groups
 from monitor.core.doubt.sight import SEES, STEADY, Blindness, Sight
 from monitor.core.model.depth import DOUBTED, OURS, Depth, Reach, by_address, needed, passes
 from monitor.core.model.message_codes import MessageCode, coded
-from monitor.core.model.reasons import Reason
+from monitor.core.model.reasons import OF_A_CLOCK, Reason
 from monitor.core.schedule import next_tick, slot
 
 BLIND_RATIO = 0.7
@@ -166,7 +166,7 @@ def shared(ask: Question, sights: Mapping[str, Sight], targets: Targets, now: da
             passed.add(group)
             if ask.gate > Depth.REACHED and ask.since is not None and sight.at > ask.since and is_clean(sight, ask):
                 return SEES  # it got further than all of them, after they began
-    clock = reasons <= {Reason.CERTIFICATE_EXPIRED, Reason.CLOCK}
+    clock = reasons <= {*OF_A_CLOCK, Reason.CLOCK}
     how = MessageCode.FAIL_BY_CLOCK if clock else HOW.get(ask.gate)
     why = _verdict(fails - passed, others | passed, passed, ask, coded(how) if how else "")
     return Blindness(why, Reason.CLOCK if clock else Reason.NETWORK) if why else SEES

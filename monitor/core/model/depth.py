@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from ipaddress import ip_address
 
 from monitor.core.model.observations import Result
-from monitor.core.model.reasons import Outcome, Reason, Scope
+from monitor.core.model.reasons import OF_A_CLOCK, Outcome, Reason, Scope
 
 
 class Depth(IntEnum):
@@ -55,7 +55,7 @@ _NOTHING = {Reason.DNS, Reason.CONNECT, Reason.TIMEOUT_CONNECT, Reason.NETWORK}
 _REACHED = {
     Reason.TLS,
     Reason.TIMEOUT_TLS,
-    Reason.CERTIFICATE_EXPIRED,
+    *OF_A_CLOCK,
     Reason.CERTIFICATE_NAME,
     Reason.CERTIFICATE_UNTRUSTED,
     Reason.CLOCK,

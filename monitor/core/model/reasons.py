@@ -87,6 +87,7 @@ class Reason(Coded):
     """A job that must report in did not."""
     AUTH_BROKEN = "service.auth", 35
     """The vendor refuses keys that worked within the hour, confirmed by a second witness."""
+    CERTIFICATE_NOT_YET_VALID = "service.tls.not_yet_valid", 36
 
     QUEUED = "degraded.queued", 50
     SLOW = "degraded.slow", 51
@@ -161,3 +162,7 @@ class Reason(Coded):
 
 
 NETWORK_CLASS = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT_CONNECT, Reason.TIMEOUT_TLS, Reason.NETWORK})
+
+
+OF_A_CLOCK = frozenset({Reason.CERTIFICATE_EXPIRED, Reason.CERTIFICATE_NOT_YET_VALID})
+"""What a wrong clock of ours looks like from here."""

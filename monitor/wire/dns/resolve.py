@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -130,3 +131,40 @@ def literal(host: str) -> tuple[int, str] | None:
     except ValueError:
         return None
     return (socket.AF_INET if address.version == 4 else socket.AF_INET6), str(address)
+
+
+_LABEL = re.compile(r"[\w-]{1,63}")
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]*|[0-9]+")
+
+
+def checked_host(text: str, *, old_spellings: bool = False) -> str:
+    """Return a name or an IP address as it stands; raises ``ValueError`` for what is more, or neither.
+
+    Old spellings (``127.1``, ``0x7f000001``) are addresses where browsers read them, in a web address.
+    """
+    text = text.strip()
+    if literal(text.partition("%")[0]) is not None:
+        return text
+    hint = "write only the name or the address, as in chat.example.com, 192.0.2.1 or 2001:db8::1"
+    if "://" in text or "/" in text:
+        raise ValueError(f"is a web address and not a host: {hint}")
+    if text.startswith("["):
+        raise ValueError(f"has brackets, which belong into web addresses: {hint}")
+    _, colon, port = text.rpartition(":")
+    if colon and port.isdecimal():
+        raise ValueError(f"has a port, which is an option of its own: {hint}")
+    labels = text.removesuffix(".").split(".")
+    if len(text) > 254 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f"is no name that could be resolved: {hint}")
+    if _NUMBER.fullmatch(labels[-1]) and not (old_spellings and _is_address(labels)):
+        raise ValueError(f"looks like an address and is none: {hint}")
+    return text
+
+
+def _is_address(labels: Sequence[str]) -> bool:
+    """Say whether browsers read the parts as an IPv4 address; each may be octal or hexadecimal, the last the rest."""
+    try:
+        numbers = [int(one, 16 if one[:2].lower() == "0x" else 8 if one.startswith("0") else 10) for one in labels]
+    except ValueError:
+        return False
+    return len(numbers) <= 4 and all(one < 256 for one in numbers[:-1]) and numbers[-1] < 256 ** (5 - len(numbers))
