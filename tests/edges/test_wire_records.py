@@ -84,4 +84,4 @@ def test_a_rule_means_the_record_however_it_is_spelled(
 @pytest.mark.parametrize("key", ["contains", "absent", "only"])
 def test_what_no_such_record_could_be_is_refused_before_anybody_is_asked(key: str, record: str, rule: str) -> None:
     with pytest.raises(ValidationError, match="as dig prints it"):
-        Options(name="chat.example", record=record, **{key: (rule,)})  # type: ignore[arg-type]  # as a file gives it
+        Options(name="chat.example", record=record, **{key: (rule,)})
