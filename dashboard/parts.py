@@ -242,5 +242,6 @@ def registration_mark(state: str) -> str:
         "open": str(Health.OPERATIONAL),
         "restricted": str(Health.PARTIAL),
         "delayed": str(Health.DEGRADED),
+        "failing": str(Health.PARTIAL),
         "closed": str(Health.MAJOR),
     }.get(state, str(Health.UNKNOWN))

@@ -14,13 +14,16 @@ from monitor.core.catalogue import ComponentKind
 from monitor.core.components.baseline import Unusual
 from monitor.core.entities import MethodState
 from monitor.core.model.incident_events import RegistrationChanged
-from monitor.core.model.registration import Method, Registration
+from monitor.core.model.registration import Method, PlaceWord, Registration
 from monitor.core.model.states import Health
 from monitor.store.reads.views import MAINTENANCE, ComponentView, RegistrationView, ServiceView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.countries import countries
 
 WORST_FIRST = (Health.MAJOR, Health.PARTIAL, Health.DEGRADED, Health.UNKNOWN)
+
+ALL = 0.995
+"""Share from which on it rounds to all."""
 
 STATES_WORST_FIRST = (*map(str, WORST_FIRST), MAINTENANCE, str(Health.OPERATIONAL))
 
@@ -62,6 +65,8 @@ def part_word(part: ComponentView, words: Words) -> str:
         held = {method.state for method in part.registration.methods} - {Registration.UNKNOWN}
         if held == {Registration.CLOSED}:
             return capital(words.of(Registration.CLOSED))
+        if Registration.FAILING in held:
+            return capital(words.of(Registration.FAILING))
         if held & {Registration.RESTRICTED, Registration.CLOSED}:
             return capital(words.of(Registration.RESTRICTED))
         if Registration.DELAYED in held:
@@ -121,12 +126,28 @@ class Way:
     domains: tuple[str, ...] = ()
     invite: bool = False
     approval: bool = False
+    failed_ratio: float | None = None
+    places: tuple[PlaceWord, ...] = ()
+    """What each place sees, where they differ."""
+    weight: int = 0
+    """How strong its source is."""
 
 
 def way_of(state: MethodState) -> Way:
     """Return the part of a method's state that sentences are made of."""
     conditions = (state.country_codes, state.email_domains, state.invite_required, state.approval_required)
-    return Way(state.method, state.state, *conditions)
+    return Way(state.method, state.state, *conditions, state.failed_ratio, state.differing, state.source.weight)
+
+
+def way_at(way: Way, place: str) -> Way | None:
+    """Return the way as it is seen from one place; ``None`` where that place knows nothing of it."""
+    if not way.places:
+        return way
+    word = next((word for word in way.places if word.place == place), None)
+    if word is None:
+        return None
+    conditions = (word.country_codes, word.email_domains, word.invite_required, word.approval_required)
+    return Way(way.method, word.state, *conditions, word.failed_ratio, weight=way.weight)
 
 
 def limits(ways: Iterable[Way], words: Words) -> str:
@@ -168,6 +189,11 @@ def registration_clause(view: RegistrationView, words: Words) -> str:
 
 def sign_up_clause(known: Sequence[Way], words: Words) -> str:
     """Return the clause for ways whose states are known: the same in the headline and in an incident's title."""
+    known = telling(known)
+    if any(way.places for way in known):
+        return seen_from(known, words)
+    if pick(known, Registration.FAILING):
+        return failing_clause(known, words)
     usable = pick(known, Registration.OPEN, Registration.DELAYED)
     limited = pick(known, Registration.RESTRICTED)
     closed = pick(known, Registration.CLOSED)
@@ -183,8 +209,69 @@ def sign_up_clause(known: Sequence[Way], words: Words) -> str:
     return words("semicolon").join(said) or words("signup_open")
 
 
+def telling(known: Sequence[Way]) -> Sequence[Way]:
+    """Return the ways that the word over all is made of: a stronger word about the whole speaks for the rest."""
+    whole = next((way for way in known if way.method is Method.ANY), None)
+    others = (way for way in known if way.method is not Method.ANY)
+    return [whole] if whole is not None and all(way.weight < whole.weight for way in others) else known
+
+
+def seen_from(known: Sequence[Way], words: Words) -> str:
+    """Return what each place sees: "sign-up is closed (seen from sin); sign-up is open (seen from fra)"."""
+    said: dict[str, list[str]] = {}
+    for place in sorted({word.place for way in known for word in way.places}):
+        ways = [seen for way in known if (seen := way_at(way, place)) is not None]
+        said.setdefault(sign_up_clause(ways, words), []).append(plain(place, 60))
+    clauses = (words("signup_from", clause=clause, places=words.join(places)) for clause, places in said.items())
+    return words("semicolon").join(clauses)
+
+
+def failing_clause(known: Sequence[Way], words: Words) -> str:
+    """Return the clause for ways of which some fail although they are open: the whole, a share, or single ways."""
+    failing, limited = pick(known, Registration.FAILING), pick(known, Registration.RESTRICTED)
+    others = [way for way in known if way.state not in (Registration.FAILING, Registration.CLOSED)]
+    if any(way.method is Method.ANY for way in failing) or not others:
+        said = [failing_words(failing, words, "signup")]
+    else:
+        said = [words("signup_methods_failing", methods=methods(failing, words))]
+        if closed := pick(known, Registration.CLOSED):
+            said.append(words("signup_methods_closed", methods=methods(closed, words)))
+    if limited:
+        said.append(restriction(limited, words, "signup_limited", "signup_partly", "signup"))
+    return words("semicolon").join(said)
+
+
+def failing_words(failing: Sequence[Way], words: Words, start: str) -> str:
+    """Return how much fails, as far as it is known: the least share of the ways that fail."""
+    shares = [way.failed_ratio for way in failing if way.failed_ratio is not None]
+    if len(shares) < len(failing):
+        return words(f"{start}_failing")
+    return (
+        words("signup_failing_all")
+        if min(shares) >= ALL
+        else words("signup_failing_share", share=share(min(shares), words))
+    )
+
+
+def share(ratio: float, words: Words) -> str:
+    """Return "69 %"."""
+    return f"{words.number(100 * ratio, 0)} %"
+
+
 def method_word(state: MethodState, words: Words) -> str:
     """Return the short word beside a method: "China (+86) only"."""
+    if state.differing:
+        said = (
+            words("method_from", word=short_word(word, words), place=plain(word.place, 60)) for word in state.differing
+        )
+        return words("semicolon").join(said)
+    return short_word(state, words)
+
+
+def short_word(state: MethodState | PlaceWord, words: Words) -> str:
+    """Return the short word of one state, over all places or at one."""
+    if state.state is Registration.FAILING and state.failed_ratio is not None:
+        return words("method_failing_share", share=share(state.failed_ratio, words))
     if state.state is not Registration.RESTRICTED:
         return words(f"method_{state.state}")
     if state.country_codes:
@@ -210,24 +297,32 @@ def shown_ways(view: RegistrationView) -> list[MethodState]:
 def way_from(what: RegistrationChanged) -> Way:
     """Return the part of a change that sentences are made of."""
     conditions = (what.country_codes, what.email_domains, what.invite_required, what.approval_required)
-    return Way(what.method, what.after, *conditions)
+    return Way(
+        what.method, what.after, *conditions, what.failed_ratio, what.places, what.source.weight if what.source else 0
+    )
 
 
 def registration_sentence(changed: Sequence[Way], held: Mapping[Method, Way], words: Words, first: bool) -> str:
     """Return the sentences for ways that changed together; ``held`` is every way known after the change."""
     if not changed:
         return ""
+    if any(way.places for way in changed):
+        return capital(seen_from(changed, words)) + words("full_stop").rstrip()
     whole = any(way.method is Method.ANY for way in changed)
     usable = pick(held.values(), Registration.OPEN, Registration.DELAYED)
     limited = pick(changed, Registration.RESTRICTED)
     said = []
     if limited and (whole or (not usable and len(held) > 1)):
         said.append(restriction(limited, words, "new_users_limited", "signup_partly", "new_users"))
-        changed = pick(changed, Registration.OPEN, Registration.DELAYED)
+        changed = pick(changed, Registration.OPEN, Registration.DELAYED, Registration.FAILING)
     elif limited:
         key = "method_sentence_limited" if limits(limited, words) else "method_sentence_restricted"
         said.append(words(key, methods=methods(limited, words), limits=limits(limited, words)))
-    for state in (Registration.CLOSED, Registration.DELAYED, Registration.OPEN, Registration.UNKNOWN):
+    if (failing := pick(changed, Registration.FAILING)) and any(way.method is Method.ANY for way in failing):
+        said.append(failing_words(failing, words, "new_users"))
+        changed = [way for way in changed if way not in failing]
+    states = (Registration.CLOSED, Registration.FAILING, Registration.DELAYED, Registration.OPEN, Registration.UNKNOWN)
+    for state in states:
         ways = pick(changed, state)
         if ways:
             middle = "" if any(way.method is Method.ANY for way in ways) else "methods_"

@@ -14,7 +14,7 @@ from typing import assert_never
 
 from dashboard.sentences import Way, health_clause, registration_sentence, way_from
 from dashboard.words import Words, capital, web_address
-from monitor.core.components.registration import HEALTH
+from monitor.core.components.registration import health_of
 from monitor.core.entities import IncidentEvent
 from monitor.core.incidents.transitions import statuses
 from monitor.core.model.incident_events import (
@@ -305,7 +305,7 @@ def tell_registration(teller: Teller, group: Sequence[Change], held: dict[Method
     held |= {way.method: way for way in ways}
     sentence = registration_sentence(ways, held, words, first)
     event, strongest = next((pair for pair in group if pair[1].excerpt), group[0])
-    worst = max((HEALTH[way.state] for way in held.values()), key=lambda health: health.rank)
+    worst = max((health_of(way.state, way.failed_ratio) for way in held.values()), key=lambda health: health.rank)
     usable = any(way.state is not Registration.CLOSED for way in held.values())
     state = Health.PARTIAL if worst is Health.MAJOR and usable else worst
     return [

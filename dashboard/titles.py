@@ -25,6 +25,9 @@ from monitor.text.cleaner import plain
 CALM = (str(Health.UNKNOWN), MAINTENANCE, str(Health.OPERATIONAL))
 """States in which nothing is known to fail now."""
 
+SHUT = (Registration.CLOSED, Registration.FAILING, Registration.RESTRICTED)
+"""What names an incident of sign-up by its worst moment."""
+
 SAME_TIME_S = 5.0
 """A lead that no clock on either side would vouch for."""
 
@@ -42,7 +45,7 @@ def unread_state(incident: IncidentView) -> str:
     """Return the state of an open incident of whose components nothing else is known."""
     if incident.cause is Cause.REGISTRATION:
         states = {way.state for way in incident_ways(incident).values()}
-        if Registration.DELAYED in states and not states & {Registration.CLOSED, Registration.RESTRICTED}:
+        if Registration.DELAYED in states and not states & set(SHUT):
             return str(Health.DEGRADED)
     return worst_state(incident)
 
@@ -123,7 +126,6 @@ def incident_ways(incident: IncidentView) -> dict[Method, Way]:
     """
     held: dict[Method, Way] = {}
     worst: dict[Method, Way] = {}
-    shut = (Registration.CLOSED, Registration.RESTRICTED)
     for event in incident.events:
         if not isinstance(event.what, RegistrationChanged):
             continue
@@ -132,9 +134,9 @@ def incident_ways(incident: IncidentView) -> dict[Method, Way]:
             held.pop(way.method, None)
         else:
             held[way.method] = way
-        if len(pick(held.values(), *shut)) >= len(pick(worst.values(), *shut)):
+        if len(pick(held.values(), *SHUT)) >= len(pick(worst.values(), *SHUT)):
             worst = dict(held)
-    troubled = pick(held.values(), *shut, Registration.DELAYED)
+    troubled = pick(held.values(), *SHUT, Registration.DELAYED)
     return held if troubled and incident.resolved_at is None else worst
 
 

@@ -16,6 +16,7 @@ from dashboard import sentences, timeline, titles
 from dashboard.parts import weakest
 from dashboard.scene import slug
 from dashboard.words import Words, speak
+from monitor.core.entities import PlaceState
 from monitor.core.model.incident_events import EventKind
 from monitor.core.model.states import Health
 from monitor.store.reads.views import ComponentView, IncidentView, MaintenanceView, ServiceView, Snapshot, Uptime
@@ -297,6 +298,25 @@ def method(way: Any) -> Json:
         "since": stamp(way.since),
         "read_at": stamp(way.read_at),
         "source": str(way.source),
+        "failed_ratio": way.failed_ratio,
+        "locations": [location(item) for item in way.places],
+    }
+
+
+def location(item: PlaceState) -> Json:
+    """Return what one location sees of a way to sign up."""
+    word = item.word
+    return {
+        "location": plain(word.place, 60),
+        "state": str(word.state),
+        "country_codes": [plain(code, 8) for code in word.country_codes],
+        "email_domains": [plain(name, 60) for name in word.email_domains],
+        "invite_required": word.invite_required,
+        "approval_required": word.approval_required,
+        "failed_ratio": word.failed_ratio,
+        "since": stamp(item.since),
+        "read_at": stamp(item.read_at),
+        "source": str(item.source),
     }
 
 

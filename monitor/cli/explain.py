@@ -133,7 +133,8 @@ def _facts(probe: Probe, result: Result) -> Iterator[tuple[str, str]]:
     for reading in seen.registration:
         named = ", ".join(country(code, lexicon()) for code in reading.country_codes)
         codes = f" ({named} only)" if named else ""
-        yield "Registration", f"{reading.method}: {reading.state}{codes}, by {reading.source}: {reading.excerpt}"
+        share = f", {reading.failed_ratio:.0%} of attempts" if reading.failed_ratio is not None else ""
+        yield "Registration", f"{reading.method}: {reading.state}{codes}{share}, by {reading.source}: {reading.excerpt}"
     if seen.upstream is not None:
         yield "Vendor's page", f"{seen.upstream.indicator}, {len(seen.upstream.incidents)} incidents"
         for ours, health in seen.upstream.mapped.items():

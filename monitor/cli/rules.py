@@ -75,7 +75,7 @@ def _services(config: Config) -> list[dict[str, Any]]:
         ),
     ]
     if any(probe.tells_registration and not probe.disabled for probe in config.catalogue.probes):
-        closed = 'chatwatch_registration_state{state=~"restricted|delayed|closed"} == 1'
+        closed = 'chatwatch_registration_state{state=~"restricted|delayed|failing|closed"} == 1'
         rules.append(
             _alert(
                 "ChatwatchRegistrationChanged",

@@ -6,7 +6,7 @@ Facts are appended and the present is folded from them; the folding itself is in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,13 +14,25 @@ from monitor.core.model.alert_rules import AnyRule
 from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.core.model.incident_events import Cause, EventData, EventKind
 from monitor.core.model.reasons import Reason
-from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.registration import Method, PlaceWord, Registration, Source
 from monitor.core.model.states import Health, Impact, IncidentStatus
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceState:
+    """What we hold to be true of one way to sign up as seen from one place."""
+
+    word: PlaceWord
+    since: datetime
+    read_at: datetime
+    source: Source
+    last: Registration
+    """Its last known state, kept while it is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
 class MethodState:
-    """What we hold to be true of one way to sign up."""
+    """What we hold to be true of one way to sign up, over all places."""
 
     method: Method
     state: Registration
@@ -34,6 +46,15 @@ class MethodState:
     approval_required: bool = False
     excerpt: str = ""
     url: str = ""
+    failed_ratio: float | None = None
+    places: tuple[PlaceState, ...] = ()
+    """What each place sees that has told of it within a day, whether they agree or not; none in old rows."""
+
+    @property
+    def differing(self) -> tuple[PlaceWord, ...]:
+        """What each place sees, if it is not the same everywhere; places of which nothing is known have no voice."""
+        known = tuple(item.word for item in self.places if item.word.state is not Registration.UNKNOWN)
+        return known if len({replace(word, place="", failed_ratio=None) for word in known}) > 1 else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,7 +203,8 @@ class Evaluation:
     ) -> tuple[RegistrationChange, ...]:
         """Record the registration readings of a look; returns the confirmed changes."""
         state = row.registration or registration.new_state(row.component.id)
-        known, changes = registration.step(state, result.observation.registration, at, series.probe.policy)
+        readings, place = result.observation.registration, result.run.location
+        known, changes = registration.step(state, readings, at, series.probe.policy, place)
         if known != state:
             row.registration, row.changed = known, True
         self.registrations += changes

@@ -347,10 +347,12 @@ def _components(families: Families, seen: Seen) -> None:
     snapshot = _current(seen)
     assert snapshot is not None
     known = {probe.component for probe in seen.catalogue.probes if not probe.control}
+    places = frozenset(place for probe in seen.catalogue.probes for place in probe.locations)
     for service in snapshot.services:
         for component in service.components:
             if component.id in known:
                 _component(families, component)
+                _sign_up(families, component, places)
     open_now = Tally((incident.service, incident.impact) for incident in snapshot.open_incidents)
     for name in dict.fromkeys(service_of(component) for component in sorted(known)):
         for impact in Impact:
@@ -378,10 +380,20 @@ def _component(families: Families, component: ComponentView) -> None:
     )
     text = "Time up or degraded by time known, over 90 days; maintenance and unknown count in neither."
     add("chatwatch_component_uptime_ratio", text, labels, component.uptime.ratio)
-    if component.registration is None:
-        return
-    for method in component.registration.methods:
+
+
+def _sign_up(families: Families, component: ComponentView, places: frozenset[str]) -> None:
+    """Add what is known of registration; ``places`` are the locations that the configuration names."""
+    labels = {"service": component.service, "component": component.id}
+    for method in component.registration.methods if component.registration is not None else ():
+        own = {**labels, "method": str(method.method)}
         for state in Registration:
             text = "Whether one way to sign up is in this state (1) or not (0)."
-            own = {**labels, "method": str(method.method), "state": str(state)}
-            add("chatwatch_registration_state", text, own, float(method.state is state))
+            held = {**own, "state": str(state)}
+            families.add("chatwatch_registration_state", text, held, float(method.state is state))
+            for word in (place.word for place in method.places if place.word.place in places):
+                text, there = "The same as seen from one location; they may differ.", {**held, "location": word.place}
+                families.add("chatwatch_registration_location_state", text, there, float(word.state is state))
+        if method.failed_ratio is not None:
+            text = "Share of attempts to sign up that fail, where it was measured or told; no sample elsewhere."
+            families.add("chatwatch_registration_failed_ratio", text, own, method.failed_ratio)

@@ -10,7 +10,7 @@ from monitor.core.model.registration import Method, Registration
 from monitor.text.countries import country
 from monitor.text.lexicon import Lexicon
 
-_WORST_FIRST = (Registration.RESTRICTED, Registration.CLOSED, Registration.DELAYED)
+_WORST_FIRST = (Registration.FAILING, Registration.RESTRICTED, Registration.CLOSED, Registration.DELAYED)
 _MOST = 4
 """Country codes and domains that a title names."""
 Say = Callable[[str], str]
@@ -70,6 +70,10 @@ def _limit(way: Mapping[str, Any], words: Lexicon, plain: Say) -> str:
     said += [words.fill("signup", "to_domains", items=_listed(domains, words))] if domains else []
     said += [words.section("signup", "to_invited")] if way.get("invite_required") else []
     said += [words.section("signup", "to_approved")] if way.get("approval_required") else []
+    ratio, places = way.get("failed_ratio"), [plain(str(name)) for name in way.get("places") or ()]
+    if isinstance(ratio, int | float):
+        said += [words.fill("signup", "to_share", share=f"{100 * ratio:.0f} %")]
+    said += [words.fill("signup", "from_places", items=_listed(places, words))] if places else []
     return words.section("signup", "and").join(said)
 
 

@@ -28,6 +28,14 @@ WORST_FIRST = ("major_outage", "partial_outage", "degraded_performance", "unknow
 TROUBLE = WORST_FIRST[:3]
 PHRASES: Mapping[Language, Sequence[tuple[str, str]]] = {
     Language.EN: (
+        (r"sign-up works with delays \(seen from [^)]*\)", "degraded_performance"),
+        (r"sign-up is open \(seen from [^)]*\)", "operational"),
+        (r"[^;:.]*\(seen from [^)]*\)", "partial_outage"),
+        (r"sign-up by [^;.]* is (closed|failing)", "partial_outage"),
+        (r"every attempt to sign up fails|sign-up is closed|\b([89]\d|100) % of sign-ups fail", "major_outage"),
+        (r"\d+ % of sign-ups fail|sign-up is (failing|limited to|restricted)", "partial_outage"),
+        (r"sign-up needs an invitation|new accounts wait for approval", "partial_outage"),
+        (r"sign-up works with delays", "degraded_performance"),
         (r"\bpartly down\b", "partial_outage"),
         (r"\b(is|are) down\b", "major_outage"),
         (r"\bslow or unstable\b", "degraded_performance"),
@@ -36,6 +44,13 @@ PHRASES: Mapping[Language, Sequence[tuple[str, str]]] = {
         (r"\bworks?\b|\bworking\b", "operational"),
     ),
     Language.ZH: (
+        (r"注册可用但有延迟（从[^）]*看）", "degraded_performance"),
+        (r"注册开放（从[^）]*看）", "operational"),
+        (r"[^；：。]*（从[^）]*看）", "partial_outage"),
+        (r"不?能?用[^；。]*注册(异常)?", "partial_outage"),
+        (r"所有注册尝试均失败|注册已关闭|\b([89]\d|100) %的注册失败", "major_outage"),
+        (r"\d+ %的注册失败|注册(异常|仅限|受限)|注册需要邀请|新账户需要审核", "partial_outage"),
+        (r"注册可用但有延迟", "degraded_performance"),
         (r"部分中断", "partial_outage"),
         (r"中断", "major_outage"),
         (r"缓慢或不稳定", "degraded_performance"),

@@ -123,7 +123,8 @@ def registration_changed(
     if not is_open(incident):
         return (Condition(Rule.REGISTRATION_CHANGED, service, component, False),)
     # Reopened or unknown sign-up never raises the severity.
-    loud = Severity.PAGE if state in (Registration.CLOSED, Registration.RESTRICTED) else Severity.TICKET
+    shut = state in (Registration.CLOSED, Registration.FAILING, Registration.RESTRICTED)
+    loud = Severity.PAGE if shut else Severity.TICKET
     limited = [way for way in ways if way.state not in (Registration.OPEN, Registration.UNKNOWN)]
     facts = {"registration": state.value, "ways": [_way(way) for way in limited]}
     since = incident.started_at
@@ -138,7 +139,14 @@ def _way(way: MethodState) -> dict[str, Any]:
         "email_domains": list(way.email_domains),
         "invite_required": way.invite_required,
         "approval_required": way.approval_required,
+        **({"failed_ratio": way.failed_ratio} if way.failed_ratio is not None else {}),
+        **({"places": shut_at} if (shut_at := _shut_at(way)) else {}),
     }
+
+
+def _shut_at(way: MethodState) -> list[str]:
+    """Return the places from which it is anything but open, where places differ."""
+    return [word.place for word in way.differing if word.state is not Registration.OPEN]
 
 
 def own_trouble(

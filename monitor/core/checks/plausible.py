@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result
 from monitor.core.model.reasons import Reason
+from monitor.core.model.registration import MethodReading, Registration
 
 EARLIEST, LATEST = datetime(1971, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 LONGEST_S = 86_400.0
@@ -63,6 +64,8 @@ def _observation(seen: Observation) -> Observation:
     changes["http_status"] = _count(seen.http_status, MOST_COUNT)
     changes["bytes_received"] = _count(seen.bytes_received, MOST_BYTES)
     changes["retry_after_s"] = _seconds(seen.retry_after_s)
+    if seen.registration:
+        changes["registration"] = tuple(_reading(item) for item in seen.registration)
     better = _texts(replace(seen, **changes))
     return seen if better == seen else better
 
@@ -103,6 +106,13 @@ def _numbers(part: P) -> P:
         if value is not None and not 0 <= value <= MOST_COUNT:
             wrong[name] = 0 if name in ("keepalives", "chunks") else None
     return replace(part, **wrong) if wrong else part
+
+
+def _reading(item: MethodReading) -> MethodReading:
+    """Return the reading without a share that it cannot have."""
+    share = item.failed_ratio
+    possible = share is None or (item.state is Registration.FAILING and 0 <= share <= 1)
+    return item if possible else replace(item, failed_ratio=None)
 
 
 def _count(value: int | None, most: int) -> int | None:

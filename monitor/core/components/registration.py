@@ -1,68 +1,57 @@
 """Readings → what we hold to be true of each way to sign up, and the word over all of them.
 
-A reading changes nothing until it is repeated: two equal readings in a row from one source confirm it. Per method the
-strongest fresh source wins (:class:`monitor.core.model.registration.Source`); two that weigh the same and contradict
-each other make it unknown. A source that cannot be read gives no readings, and what is not renewed ages into unknown:
-nothing is ever closed because a look failed.
+A reading changes nothing until it is repeated: two equal readings in a row from one source confirm it. Per method and
+place the strongest fresh source wins (:class:`monitor.core.model.registration.Source`); two that weigh the same and
+contradict each other make it unknown. Places that see different things are all kept. A source that cannot be read
+gives no readings, and what is not renewed ages into unknown: nothing is ever closed because a look failed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from monitor.core.catalogue import Policy
 from monitor.core.components.health import ComponentHealth
+from monitor.core.components.registration_claims import (
+    Claim,
+    age_limit,
+    confirm,
+    disputed,
+    holds,
+    judge,
+    meaning,
+    slot_of,
+)
+from monitor.core.components.registration_json import claim_from, claim_json, method_from, method_json
+from monitor.core.components.registration_places import BADNESS, aged, differs, folded, over_places, troubled_places
 from monitor.core.entities import MethodState, RegistrationChange
 from monitor.core.model.reasons import Reason
-from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.core.model.registration import Method, MethodReading, Registration, nobody_gets_in
 from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros, micros
 
-AGE_LIMIT_S: Mapping[Source, int] = {
-    Source.CONFIG_ENDPOINT: 3600,
-    Source.PROTOCOL: 3600,
-    Source.OFFICIAL_TEXT: 3600,
-    Source.PAGE_TEXT: 3600,
-    Source.NEWS: 86_400,
-}
-"""How long a reading holds without being renewed, in seconds."""
-CONFIRM_READINGS = 2
-BADNESS = {
-    Registration.UNKNOWN: 0,
-    Registration.OPEN: 0,
-    Registration.DELAYED: 1,
-    Registration.RESTRICTED: 2,
-    Registration.CLOSED: 3,
-}
 HEALTH = {
     Registration.OPEN: Health.OPERATIONAL,
     Registration.DELAYED: Health.DEGRADED,
     Registration.RESTRICTED: Health.PARTIAL,
+    Registration.FAILING: Health.PARTIAL,
     Registration.CLOSED: Health.MAJOR,
     Registration.UNKNOWN: Health.UNKNOWN,
 }
-"""The component's health that follows from the word over all methods."""
+"""The component's health that follows from the word over all methods; failing is *major* where nobody gets in."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What one source says of one method, as last confirmed, and the reading that may replace it."""
-
-    reading: MethodReading
-    since: datetime
-    """When it was read for the first time."""
-    read_at: datetime
-    candidate: MethodReading | None = None
-    candidate_since: datetime | None = None
-    repeats: int = 0
+def health_of(state: Registration, failed_ratio: float | None = None) -> Health:
+    """Return the health that one way's state stands for."""
+    return Health.MAJOR if nobody_gets_in(state, failed_ratio) else HEALTH[state]
 
 
 @dataclass(frozen=True, slots=True)
 class RegistrationState:
-    """Registration of one component. ``methods`` are the verdicts, ``claims`` what each source holds."""
+    """Registration of one component. ``methods`` are the verdicts, ``claims`` what each source holds at each place."""
 
     component: str
     methods: tuple[MethodState, ...] = ()
@@ -70,26 +59,29 @@ class RegistrationState:
     known: tuple[MethodState, ...] = ()
     """The last known verdict per method, kept while it is unknown, so that a change is told from what it was."""
     seen_at: datetime | None = None
+    seen: Mapping[str, datetime] = field(default_factory=dict)
+    """Place → its newest look that told something; what comes later and is older changes nothing."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON, times as microseconds."""
         return {
             "component": self.component,
-            "methods": [_method_json(item) for item in self.methods],
-            "known": [_method_json(item) for item in self.known],
-            "claims": [_claim_json(claim) for claim in self.claims],
+            "methods": [method_json(item) for item in self.methods],
+            "known": [method_json(item) for item in self.known],
+            "claims": [claim_json(claim) for claim in self.claims],
             "seen_at": micros(self.seen_at) if self.seen_at else None,
-        }
+        } | ({"seen": {place: micros(at) for place, at in self.seen.items()}} if self.seen else {})
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> RegistrationState:
         """Inverse of :meth:`to_json`."""
         return cls(
             data["component"],
-            tuple(_method_state(item) for item in data["methods"]),
-            tuple(_claim(item) for item in data["claims"]),
-            tuple(_method_state(item) for item in data["known"]),
+            tuple(method_from(item) for item in data["methods"]),
+            tuple(claim_from(item) for item in data["claims"]),
+            tuple(method_from(item) for item in data["known"]),
             from_micros(data["seen_at"]) if data["seen_at"] is not None else None,
+            {place: from_micros(at) for place, at in data.get("seen", {}).items()},
         )
 
 
@@ -99,45 +91,80 @@ def new_state(component: str) -> RegistrationState:
 
 
 def step(
-    state: RegistrationState, readings: Sequence[MethodReading], at: datetime, policy: Policy
+    state: RegistrationState, readings: Sequence[MethodReading], at: datetime, policy: Policy, place: str = ""
 ) -> tuple[RegistrationState, tuple[RegistrationChange, ...]]:
-    """Record the readings of one look; readings older than what is known change nothing."""
+    """Record the readings of one look at one place; readings older than what that place told change nothing."""
     del policy  # the threshold is fixed by the rule and not configurable
-    if not readings or (state.seen_at is not None and at <= state.seen_at):
+    last_at = state.seen.get(place, None if state.seen else state.seen_at)
+    if not readings or (last_at is not None and at <= last_at):
         return settle(state, at) if not readings else state, ()
-    claims = {_slot(claim.reading): claim for claim in state.claims}
-    for reading in readings:
-        claims[_slot(reading)] = _confirm(claims.get(_slot(reading)), reading, at)
-    kept = tuple(claim for claim in claims.values() if _holds(claim, at) or claim.candidate is not None)
+    now = at if state.seen_at is None else max(at, state.seen_at)
+    kept = tuple(
+        claim for claim in _told(state, readings, at, place) if holds(claim, now) or claim.candidate is not None
+    )
     before = {item.method: item for item in state.methods}
     known = {item.method: item for item in state.known}
     methods: list[MethodState] = []
     changes: list[RegistrationChange] = []
     for method in dict.fromkeys([*before, *(claim.reading.method for claim in kept)]):
-        old, new = before.get(method), _judge(method, [c for c in kept if c.reading.method is method], at)
-        if old is not None and _meaning(old) == _meaning(new):
-            new = replace(new, since=old.since)
-        elif new.state is not Registration.UNKNOWN:
-            last = known.get(method)
-            if last is not None and _meaning(last) == _meaning(new):
-                new = replace(new, since=last.since)
-            else:
-                if old is not None:  # a weaker source may have said so before, but did not count then
-                    new = replace(
-                        new, since=max(new.since, old.since if old.state is Registration.UNKNOWN else old.read_at)
-                    )
-                changes.append(RegistrationChange(state.component, at, last, new))
+        old, last = before.get(method), known.get(method)
+        new, is_change = _followed(old, last, _judged(method, old, kept, place, now))
+        if is_change:
+            changes.append(RegistrationChange(state.component, now, last, new))
         if new.state is not Registration.UNKNOWN:
             known[method] = new
         methods.append(new)
-    return RegistrationState(state.component, tuple(methods), kept, tuple(known.values()), at), tuple(changes)
+    seen = {**state.seen, place: at} if place else state.seen
+    return RegistrationState(state.component, tuple(methods), kept, tuple(known.values()), now, seen), tuple(changes)
+
+
+def _told(state: RegistrationState, readings: Sequence[MethodReading], at: datetime, place: str) -> list[Claim]:
+    """Return the claims with the new readings. Those from before places were told apart are this first place's."""
+    former = state.claims if state.seen else tuple(replace(claim, place=place) for claim in state.claims)
+    claims = {slot_of(claim.reading, claim.place): claim for claim in former}
+    for reading in readings:
+        slot = slot_of(reading, place)
+        claims[slot] = confirm(claims.get(slot), reading, at, place)
+    return list(claims.values())
+
+
+def _judged(method: Method, old: MethodState | None, claims: Sequence[Claim], place: str, now: datetime) -> MethodState:
+    """Return what follows for one method from the claims of every place."""
+    mine = [claim for claim in claims if claim.reading.method is method]
+    places = sorted({claim.place for claim in mine}) or [place]
+    return over_places({at: judge(method, [c for c in mine if c.place == at], now) for at in places}, old, now)
+
+
+def _followed(old: MethodState | None, last: MethodState | None, new: MethodState) -> tuple[MethodState, bool]:
+    """Return the new state with since when it holds, and whether it is a change of what was known last."""
+    if old is not None and _meaning(old) == _meaning(new):
+        return replace(new, since=old.since), False
+    if new.state is Registration.UNKNOWN:
+        return new, False
+    if last is not None and _meaning(last) == _meaning(new):
+        return replace(new, since=last.since), False
+    if old is not None and not old.places:  # a weaker source may have said so before, but did not count then
+        new = replace(new, since=max(new.since, old.since if old.state is Registration.UNKNOWN else old.read_at))
+    return new, True
 
 
 def settle(state: RegistrationState, now: datetime) -> RegistrationState:
     """Expire verdicts: those whose evidence is too old become unknown. Time changes nothing else here."""
-    if not any(_expired(item, now) for item in state.methods):
-        return state
-    return replace(state, methods=tuple(_aged(item) if _expired(item, now) else item for item in state.methods))
+    methods = tuple(_settled(item, now) for item in state.methods)
+    return state if methods == state.methods else replace(state, methods=methods)
+
+
+def _settled(item: MethodState, now: datetime) -> MethodState:
+    if item.places:
+        places = aged(item.places, now)
+        if places == item.places:
+            return item
+        new = folded(replace(item, places=places), now)
+        return replace(new, since=item.since) if _meaning(new) == _meaning(item) else new
+    over = item.read_at + age_limit(item.source)
+    if item.state is Registration.UNKNOWN or now <= over:
+        return item
+    return MethodState(item.method, Registration.UNKNOWN, over, item.read_at, item.source, url=item.url)
 
 
 def overall_state(state: RegistrationState, now: datetime) -> Registration:
@@ -146,22 +173,35 @@ def overall_state(state: RegistrationState, now: datetime) -> Registration:
     A method of which nothing is known has no voice, unless it holds the word back (:func:`_holding_back`): then what
     is open elsewhere does not make it open, and the word is unknown.
     """
-    word = _word(state, now)
+    word = _word({item.state for item in _effective(state, now)})
     return Registration.UNKNOWN if word is Registration.OPEN and _holding_back(state, now) else word
 
 
-def _word(state: RegistrationState, now: datetime) -> Registration:
-    words = {item.method: item.state for item in settle(state, now).methods if item.state is not Registration.UNKNOWN}
-    weights = {item.method: item.source.weight for item in state.methods}
-    if Method.ANY in words and all(
-        weights[Method.ANY] > weights[method] for method in words if method is not Method.ANY
-    ):
-        return words[Method.ANY]
-    found = set(words.values())
+def _effective(state: RegistrationState, now: datetime) -> list[MethodState]:
+    """Return the known methods that the word is made of.
+
+    A stronger word about registration as a whole speaks for all of them. If sign-up fails as a whole, what is only
+    known to be allowed by one way fails with it.
+    """
+    known = {item.method: item for item in settle(state, now).methods if item.state is not Registration.UNKNOWN}
+    whole = known.get(Method.ANY)
+    if whole is None:
+        return list(known.values())
+    others = [item for item in known.values() if item.method is not Method.ANY]
+    if all(whole.source.weight > item.source.weight for item in others):
+        return [whole]
+    if whole.state is Registration.FAILING:
+        others = [item for item in others if not item.source.knows_policy_only]
+    return [whole, *others]
+
+
+def _word(found: set[Registration]) -> Registration:
     if not found:
         return Registration.UNKNOWN
     if found == {Registration.CLOSED}:
         return Registration.CLOSED
+    if Registration.FAILING in found:
+        return Registration.FAILING
     if found & {Registration.CLOSED, Registration.RESTRICTED}:
         return Registration.RESTRICTED
     return Registration.DELAYED if Registration.DELAYED in found else Registration.OPEN
@@ -178,29 +218,29 @@ def _holding_back(state: RegistrationState, now: datetime) -> list[MethodState]:
     found = []
     for item in (item for item in settled if item not in known):
         before = last.get(item.method)
-        disputed = len({_meaning(claim.reading) for claim in _strongest(state.claims, item.method, now)}) > 1
-        source = before.source if before is not None and not disputed else item.source
+        is_disputed = disputed(state.claims, item.method, now)
+        source = before.source if before is not None and not is_disputed else item.source
         spoken_for = any(
             other.source.weight >= source.weight
             for other in known
             if (other.method is Method.ANY) is not (item.method is Method.ANY)
         )
-        if not spoken_for and (disputed or (before is not None and BADNESS[before.state])):
+        if not spoken_for and (is_disputed or (before is not None and BADNESS[before.state])):
             found.append(item)
     return found
 
 
-def _strongest(claims: Sequence[Claim], method: Method, now: datetime) -> list[Claim]:
-    """Return the fresh claims on a method that no other outweighs."""
-    known = (c for c in claims if c.reading.method is method and c.reading.state is not Registration.UNKNOWN)
-    held = [claim for claim in known if _holds(claim, now)]
-    weight = max((claim.reading.source.weight for claim in held), default=0)
-    return [claim for claim in held if claim.reading.source.weight == weight]
-
-
 def overall(state: RegistrationState, now: datetime) -> Health:
     """Return the health that follows from the word over all methods, as :data:`HEALTH` maps it."""
-    return HEALTH[overall_state(state, now)]
+    word = overall_state(state, now)
+    if word is not Registration.FAILING:
+        return HEALTH[word]
+    known = [item for item in settle(state, now).methods if item.state is not Registration.UNKNOWN]
+    failing = [item for item in known if item.state is Registration.FAILING]
+    nobody = all(nobody_gets_in(item.state, item.failed_ratio) for item in failing)
+    whole = any(item.method is Method.ANY for item in failing)
+    others = [item for item in known if item.state not in (Registration.FAILING, Registration.CLOSED)]
+    return Health.MAJOR if nobody and (whole or not others) else HEALTH[word]
 
 
 def verdict(state: RegistrationState, now: datetime) -> ComponentHealth:
@@ -226,12 +266,21 @@ def verdict(state: RegistrationState, now: datetime) -> ComponentHealth:
 
 
 def is_worse(change: RegistrationChange) -> bool:
-    """Say whether fewer people can sign up than before; a first reading is no change for the worse."""
-    if change.before is None:
-        return False
-    before, after = BADNESS[change.before.state], BADNESS[change.after.state]
-    narrowed = change.after.state is Registration.RESTRICTED and _limits(change.before) != _limits(change.after)
-    return after > before or (after == before and narrowed and _is_narrower(change.before, change.after))
+    """Say whether fewer people can sign up than before.
+
+    A first reading is no change for the worse, as a door may have been shut for years; but nothing fails by policy.
+    """
+    old, new = change.before, change.after
+    if old is None:
+        return new.state is Registration.FAILING
+    before, after = BADNESS[old.state], BADNESS[new.state]
+    if after != before:
+        return after > before
+    if troubled_places(new) - troubled_places(old):
+        return bool(old.differing)
+    if new.state is Registration.FAILING:
+        return nobody_gets_in(new.state, new.failed_ratio) and not nobody_gets_in(old.state, old.failed_ratio)
+    return new.state is Registration.RESTRICTED and _limits(old) != _limits(new) and _is_narrower(old, new)
 
 
 def _limits(item: MethodState) -> tuple[object, ...]:
@@ -246,155 +295,5 @@ def _is_narrower(before: MethodState, after: MethodState) -> bool:
     return after.invite_required > before.invite_required or after.approval_required > before.approval_required
 
 
-def _slot(reading: MethodReading) -> tuple[Method, Source, str]:
-    return reading.method, reading.source, reading.url
-
-
-def _meaning(item: MethodState | MethodReading) -> tuple[object, ...]:
-    return (
-        item.state,
-        tuple(sorted(item.country_codes)),
-        tuple(sorted(item.email_domains)),
-        item.invite_required,
-        item.approval_required,
-    )
-
-
-def _confirm(claim: Claim | None, reading: MethodReading, at: datetime) -> Claim:
-    """Hold a new reading as candidate until it is repeated; the very first counts at once."""
-    if claim is None:
-        return Claim(reading, at, at)
-    if _meaning(claim.reading) == _meaning(reading):
-        return Claim(reading, claim.since, at)
-    again = claim.candidate is not None and _meaning(claim.candidate) == _meaning(reading)
-    first = claim.candidate_since or at if again else at
-    repeats = claim.repeats + 1 if again else 1
-    if repeats >= CONFIRM_READINGS:
-        return Claim(reading, first, at)
-    return replace(claim, candidate=reading, candidate_since=first, repeats=repeats)
-
-
-def _holds(claim: Claim, now: datetime) -> bool:
-    return now - claim.read_at <= timedelta(seconds=AGE_LIMIT_S[claim.reading.source])
-
-
-def _judge(method: Method, claims: Sequence[Claim], at: datetime) -> MethodState:
-    """Verdict of the strongest fresh claims, unknown if they contradict each other or there are none."""
-    best = sorted(_strongest(claims, method, at), key=lambda c: c.read_at)
-    if not best:
-        newest = max(claims, key=lambda c: c.read_at, default=None)
-        source = newest.reading.source if newest else Source.NEWS
-        return MethodState(method, Registration.UNKNOWN, at, newest.read_at if newest else at, source)
-    reading, read_at = best[-1].reading, best[-1].read_at
-    if len({_meaning(c.reading) for c in best}) > 1:
-        return MethodState(
-            method, Registration.UNKNOWN, at, read_at, reading.source, excerpt=reading.excerpt, url=reading.url
-        )
-    return MethodState(
-        method,
-        reading.state,
-        since=min(c.since for c in best),
-        read_at=read_at,
-        source=reading.source,
-        country_codes=reading.country_codes,
-        email_domains=reading.email_domains,
-        invite_required=reading.invite_required,
-        approval_required=reading.approval_required,
-        excerpt=reading.excerpt,
-        url=reading.url,
-    )
-
-
-def _expired(item: MethodState, now: datetime) -> bool:
-    limit = timedelta(seconds=AGE_LIMIT_S[item.source])
-    return item.state is not Registration.UNKNOWN and now - item.read_at > limit
-
-
-def _aged(item: MethodState) -> MethodState:
-    limit = timedelta(seconds=AGE_LIMIT_S[item.source])
-    return MethodState(item.method, Registration.UNKNOWN, item.read_at + limit, item.read_at, item.source, url=item.url)
-
-
-def _claim_json(item: Claim) -> list[Any]:
-    return [
-        _reading_json(item.reading),
-        micros(item.since),
-        micros(item.read_at),
-        _reading_json(item.candidate) if item.candidate else None,
-        micros(item.candidate_since) if item.candidate_since else None,
-        item.repeats,
-    ]
-
-
-def _claim(data: Sequence[Any]) -> Claim:
-    reading, since, read_at, candidate, candidate_since, repeats = data
-    return Claim(
-        _reading(reading),
-        from_micros(since),
-        from_micros(read_at),
-        _reading(candidate) if candidate else None,
-        from_micros(candidate_since) if candidate_since is not None else None,
-        repeats,
-    )
-
-
-def _method_json(item: MethodState) -> list[Any]:
-    return [
-        item.method.value,
-        item.state.value,
-        micros(item.since),
-        micros(item.read_at),
-        item.source.value,
-        list(item.country_codes),
-        list(item.email_domains),
-        item.invite_required,
-        item.approval_required,
-        item.excerpt,
-        item.url,
-    ]
-
-
-def _method_state(data: Sequence[Any]) -> MethodState:
-    method, state, since, read_at, source, codes, domains, invite, approval, excerpt, url = data
-    return MethodState(
-        Method(method),
-        Registration(state),
-        from_micros(since),
-        from_micros(read_at),
-        Source(source),
-        tuple(codes),
-        tuple(domains),
-        invite,
-        approval,
-        excerpt,
-        url,
-    )
-
-
-def _reading_json(item: MethodReading) -> list[Any]:
-    return [
-        item.method.value,
-        item.state.value,
-        item.source.value,
-        list(item.country_codes),
-        list(item.email_domains),
-        item.invite_required,
-        item.approval_required,
-        item.excerpt,
-        item.url,
-    ]
-
-
-def _reading(data: Sequence[Any]) -> MethodReading:
-    method, state, source, codes, domains, invite, approval, excerpt, url = data
-    return MethodReading(
-        Method(method),
-        Registration(state),
-        Source(source),
-        tuple(codes),
-        tuple(domains),
-        invite,
-        approval,
-        excerpt,
-        url,
-    )
+def _meaning(item: MethodState) -> tuple[object, ...]:
+    return *meaning(item), differs(item)

@@ -336,6 +336,8 @@ def _tell_registration(draft: _Draft, facts: Facts) -> None:
             invite_required=after.invite_required,
             approval_required=after.approval_required,
             login=_login(facts, draft.now),
+            failed_ratio=after.failed_ratio,
+            places=after.differing,
         )
         draft.add(what, change.at)
 

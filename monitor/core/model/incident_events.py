@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar, TypeVar
 
 from monitor.core.model.reasons import Reason
-from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.registration import Method, PlaceWord, Registration, Source
 from monitor.core.model.states import Health, Impact, IncidentStatus
 
 
@@ -122,6 +122,9 @@ class RegistrationChanged:
     invite_required: Kept[bool] = False
     approval_required: Kept[bool] = False
     login: Mapping[str, Health] = field(default_factory=dict)
+    failed_ratio: float | None = None
+    places: tuple[PlaceWord, ...] = ()
+    """What each place sees, where they differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,8 @@ def _reading(item: MethodReading) -> dict[str, Any]:
         value = getattr(item, name)
         if value:
             out[name] = list(value) if isinstance(value, tuple) else value
+    if item.failed_ratio is not None:
+        out["failed_ratio"] = item.failed_ratio
     return out
 
 

@@ -206,6 +206,7 @@ def _reading(item: Mapping[str, Any]) -> MethodReading:
         url=item.get("url", ""),
         invite_required=bool(item.get("invite_required", False)),
         approval_required=bool(item.get("approval_required", False)),
+        failed_ratio=item.get("failed_ratio"),
     )
 
 

@@ -220,6 +220,8 @@ def _told(event: IncidentEvent, start: datetime) -> list[str]:
                 what.before.value,
                 what.after.value,
                 *("+" + code for code in what.country_codes),
+                *([f"{what.failed_ratio:.0%}"] if what.failed_ratio is not None else []),
+                *(f"{word.place}:{word.state.value}" for word in what.places),
             ]
         case ComponentWorse(name, health) | ComponentBetter(name, health) | Relapsed(name, health):
             return [name, health.value]

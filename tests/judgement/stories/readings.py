@@ -22,6 +22,7 @@ from monitor.core.model.warning_codes import AnyWarning, WarningCode, detailed
 from tests.judgement.steps import Foreign, Inherit, RollUp, Sweep
 from tests.judgement.stories.stage import Seen, Stage
 from tests.judgement.stories.telling import failing, told
+from tests.judgement.worlds import PLACES
 
 WEEK = timedelta(weeks=1)
 
@@ -37,7 +38,9 @@ def _reading(stage: Stage, state: Registration, method: Method, source: Source) 
     rng = stage.rng
     codes = rng.choice(((), ("86",), ("86", "852"))) if state is Registration.RESTRICTED else ()
     words = f"{method}: {state} \u6ce8\u518c"
-    return MethodReading(method, state, source, codes, invite_required=rng.random() < 0.1, excerpt=words)
+    found = MethodReading(method, state, source, codes, invite_required=rng.random() < 0.1, excerpt=words)
+    share = rng.choice((None, 0.31, 0.69, 0.74, 1.0)) if state is Registration.FAILING else None
+    return replace(found, failed_ratio=share)
 
 
 @told
@@ -68,6 +71,43 @@ def sign_up_closes(stage: Stage) -> None:
         reading = (_reading(stage, state, Method.EMAIL, Source.CONFIG_ENDPOINT),)
         stage.rounds(count, failing(probes, Observation(Reason.OK, registration=reading)))
         stage.add(Sweep(stage.moment()))
+
+
+@told
+def sign_up_fails(stage: Stage) -> None:
+    """Sign-up is open by policy and fails: everywhere or at one place, as a source tells it that a policy cannot."""
+    rng, probes = stage.rng, _sign_ups(stage)
+    way, place = rng.choice([Method.EMAIL, Method.ANY]), rng.choice(PLACES)
+    policy = _reading(stage, Registration.OPEN, way, Source.CONFIG_ENDPOINT)
+    source = rng.choice((Source.OFFICIAL_TEXT, Source.PAGE_TEXT, Source.ATTEMPT))
+    stage.rounds(2, failing(probes, Observation(Reason.OK, registration=(policy,))), busy=False)
+    for _ in range(rng.randint(1, 3)):
+        broken = _reading(stage, Registration.FAILING, way, source)
+        everywhere = rng.random() < 0.4
+        fails, works = (Observation(Reason.OK, registration=said) for said in ((policy, broken), (policy,)))
+        silent = rng.random() < 0.2
+
+        def choose(
+            probe: Probe,
+            here: str,
+            _number: int,
+            fails: Observation = fails,
+            works: Observation = works,
+            everywhere: bool = everywhere,
+            silent: bool = silent,
+        ) -> Seen:
+            if probe not in probes:
+                return Reason.OK
+            if silent and here == place:
+                return Reason.UNREADABLE
+            return fails if everywhere or here == place else works
+
+        stage.rounds(rng.randint(2, 5), choose)
+    if rng.random() < 0.4:
+        stage.wait(timedelta(minutes=rng.choice((61, 25 * 60))), sweeps=1)
+    mended = (policy, _reading(stage, Registration.OPEN, way, source))
+    stage.rounds(rng.randint(2, 6), failing(probes, Observation(Reason.OK, registration=mended)))
+    stage.add(Sweep(stage.moment()))
 
 
 @told
