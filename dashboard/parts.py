@@ -11,20 +11,25 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
-from dashboard.sentences import state_word
+from dashboard.sentences import share, state_word
 from dashboard.words import Words
 from monitor.core.components.slo import PERIOD_DAYS, Budget
+from monitor.core.entities import MethodState
+from monitor.core.model.registration import Method, PlaceWord, Registration
 from monitor.core.model.states import Health
 from monitor.store.reads.views import (
     ComponentView,
     DayBar,
     Latency,
     LatencyPoint,
+    RegistrationView,
     ServiceView,
     Snapshot,
     Uptime,
     WorkerView,
 )
+from monitor.text.cleaner import plain
+from monitor.text.countries import countries
 
 STEPS = 20
 AROUND = 4
@@ -245,3 +250,39 @@ def registration_mark(state: str) -> str:
         "failing": str(Health.PARTIAL),
         "closed": str(Health.MAJOR),
     }.get(state, str(Health.UNKNOWN))
+
+
+def method_word(state: MethodState, words: Words) -> str:
+    """Return the short word beside a method: "China (+86) only"."""
+    if state.differing:
+        said = (
+            words("method_from", word=short_word(word, words), place=plain(word.place, 60)) for word in state.differing
+        )
+        return words("semicolon").join(said)
+    return short_word(state, words)
+
+
+def short_word(state: MethodState | PlaceWord, words: Words) -> str:
+    """Return the short word of one state, over all places or at one."""
+    if state.state is Registration.FAILING and state.failed_ratio is not None:
+        return words("method_failing_share", share=share(state.failed_ratio, words))
+    if state.state is not Registration.RESTRICTED:
+        return words(f"method_{state.state}")
+    if state.country_codes:
+        return words("method_limited", limits=countries(state.country_codes, words))
+    if state.email_domains:
+        return words("method_limited", limits=words.join(plain(name, 60) for name in state.email_domains[:5]))
+    if state.invite_required:
+        return words("method_invite")
+    return words("method_approval") if state.approval_required else words("method_restricted")
+
+
+def shown_ways(view: RegistrationView) -> list[MethodState]:
+    """Return the methods worth a chip: the whole is left out where the single ways say the same."""
+    single = [state for state in view.methods if state.method is not Method.ANY]
+    whole = [state for state in view.methods if state.method is Method.ANY]
+    return (
+        single
+        if single and {state.state for state in whole} <= {state.state for state in single}
+        else [*whole, *single]
+    )

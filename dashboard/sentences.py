@@ -258,42 +258,6 @@ def share(ratio: float, words: Words) -> str:
     return f"{words.number(100 * ratio, 0)} %"
 
 
-def method_word(state: MethodState, words: Words) -> str:
-    """Return the short word beside a method: "China (+86) only"."""
-    if state.differing:
-        said = (
-            words("method_from", word=short_word(word, words), place=plain(word.place, 60)) for word in state.differing
-        )
-        return words("semicolon").join(said)
-    return short_word(state, words)
-
-
-def short_word(state: MethodState | PlaceWord, words: Words) -> str:
-    """Return the short word of one state, over all places or at one."""
-    if state.state is Registration.FAILING and state.failed_ratio is not None:
-        return words("method_failing_share", share=share(state.failed_ratio, words))
-    if state.state is not Registration.RESTRICTED:
-        return words(f"method_{state.state}")
-    if state.country_codes:
-        return words("method_limited", limits=countries(state.country_codes, words))
-    if state.email_domains:
-        return words("method_limited", limits=words.join(plain(name, 60) for name in state.email_domains[:5]))
-    if state.invite_required:
-        return words("method_invite")
-    return words("method_approval") if state.approval_required else words("method_restricted")
-
-
-def shown_ways(view: RegistrationView) -> list[MethodState]:
-    """Return the methods worth a chip: the whole is left out where the single ways say the same."""
-    single = [state for state in view.methods if state.method is not Method.ANY]
-    whole = [state for state in view.methods if state.method is Method.ANY]
-    return (
-        single
-        if single and {state.state for state in whole} <= {state.state for state in single}
-        else [*whole, *single]
-    )
-
-
 def way_from(what: RegistrationChanged) -> Way:
     """Return the part of a change that sentences are made of."""
     conditions = (what.country_codes, what.email_domains, what.invite_required, what.approval_required)

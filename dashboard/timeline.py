@@ -14,7 +14,7 @@ from typing import assert_never
 
 from dashboard.sentences import Way, health_clause, registration_sentence, way_from
 from dashboard.words import Words, capital, web_address
-from monitor.core.components.registration import health_of
+from monitor.core.components.registration.rules import health_of
 from monitor.core.entities import IncidentEvent
 from monitor.core.incidents.transitions import statuses
 from monitor.core.model.incident_events import (

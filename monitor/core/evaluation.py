@@ -32,9 +32,10 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.checks.calm import is_plain
 from monitor.core.checks.steps import is_duplicate, step
 from monitor.core.commands import Command, CommandResult
-from monitor.core.components import baseline, registration
+from monitor.core.components import baseline
 from monitor.core.components.baseline import Pace
 from monitor.core.components.health import is_fresh, stale_after
+from monitor.core.components.registration import rules as registration
 from monitor.core.doubt.proof import clear, forget
 from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.judging.calm_time import CalmTime

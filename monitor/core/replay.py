@@ -17,9 +17,10 @@ from monitor.core.catalogue import Catalogue
 from monitor.core.checks.calm import Calm
 from monitor.core.checks.plausible import plausible
 from monitor.core.commands import Command, CommandResult
-from monitor.core.components import baseline, registration
+from monitor.core.components import baseline
 from monitor.core.components.health import ComponentHealth
 from monitor.core.components.latencies import Latencies
+from monitor.core.components.registration import rules as registration
 from monitor.core.components.slo import objective
 from monitor.core.doubt.lookout import Lookout
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent

@@ -19,7 +19,7 @@ from monitor.core.checks.calm import Calm
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components.baseline import Unusual
 from monitor.core.components.health import ComponentHealth, component_health
-from monitor.core.components.registration import RegistrationState
+from monitor.core.components.registration.rules import RegistrationState
 from monitor.core.doubt.sight import Sight, sight_of
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
 from monitor.core.maintenance import Maintenance, Window

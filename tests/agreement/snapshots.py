@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from monitor.core.components import registration
+from monitor.core.components.registration import rules as registration
 from monitor.core.entities import IncidentEvent
 from monitor.core.maintenance import covering
 from monitor.core.memory_store import MemoryStore

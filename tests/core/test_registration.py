@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.catalogue import Policy
-from monitor.core.components import registration
-from monitor.core.components.registration import RegistrationState
+from monitor.core.components.registration import rules as registration
+from monitor.core.components.registration.rules import RegistrationState
 from monitor.core.entities import RegistrationChange
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.core.model.states import Health
@@ -259,7 +259,8 @@ def test_what_fails_at_the_first_reading_is_news_as_nothing_fails_by_policy() ->
 
 def seen_from(*looks: tuple[str, float, MethodReading]) -> tuple[RegistrationState, list[RegistrationChange]]:
     """Readings from places at seconds."""
-    state, changes = registration.new_state("shop/registration"), []
+    state = registration.new_state("shop/registration")
+    changes: list[RegistrationChange] = []
     for place, seconds, reading in looks:
         state, new = registration.step(state, (reading,), at(seconds), Policy(), place)
         changes += new

@@ -9,9 +9,9 @@ import pytest
 
 from monitor.core.alerts import conditions
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Policy, Route, Service
-from monitor.core.components import registration
 from monitor.core.components.health import ComponentHealth
-from monitor.core.components.registration import RegistrationState
+from monitor.core.components.registration import rules as registration
+from monitor.core.components.registration.rules import RegistrationState
 from monitor.core.entities import Alert, Incident, MethodState, RegistrationChange
 from monitor.core.incidents import rules as incidents
 from monitor.core.incidents.rules import Facts

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from monitor.core.catalogue import Policy
-from monitor.core.components.registration import new_state, overall_state, step
+from monitor.core.components.registration.rules import new_state, overall_state, step
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, Source

@@ -21,7 +21,7 @@ from monitor.core.alerts.grouping import NotificationLog
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.commands import Command, CommandError, CommandResult
 from monitor.core.components.baseline import Unusual
-from monitor.core.components.registration import RegistrationState
+from monitor.core.components.registration.rules import RegistrationState
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent, RegistrationChange
 from monitor.core.maintenance import Maintenance
 from monitor.core.model.alerting import Sending, Verdict, Why

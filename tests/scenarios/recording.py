@@ -12,8 +12,9 @@ from sqlalchemy import Engine, select, text
 from monitor import flow
 from monitor.core.catalogue import Catalogue
 from monitor.core.commands import Command, CommandResult
-from monitor.core.components import baseline, registration
+from monitor.core.components import baseline
 from monitor.core.components.health import ComponentHealth, component_health
+from monitor.core.components.registration import rules as registration
 from monitor.core.doubt.lookout import Lookout
 from monitor.core.doubt.network import make_targets
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent

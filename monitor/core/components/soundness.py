@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks.sequential import EAGER_PAGES
 from monitor.core.components import slo
-from monitor.core.components.registration_claims import AGE_LIMIT_S
+from monitor.core.components.registration.claims import AGE_LIMIT_S
 
 LONGEST_S = 3600.0
 FEWEST_PAGES, MOST_PAGES = 0.001, EAGER_PAGES

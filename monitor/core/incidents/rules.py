@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Policy, Publishing
 from monitor.core.components.health import ComponentHealth
-from monitor.core.components.registration import is_worse
+from monitor.core.components.registration.rules import is_worse
 from monitor.core.entities import Incident, IncidentEvent, RegistrationChange
 from monitor.core.incidents import correlation
 from monitor.core.incidents.transitions import (

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 
 from monitor.core.alerts.conditions import Condition, alerts_for, registration_changed
 from monitor.core.catalogue import ComponentKind
-from monitor.core.components import baseline, registration
+from monitor.core.components import baseline
 from monitor.core.components.health import ComponentHealth
+from monitor.core.components.registration import rules as registration
 from monitor.core.entities import ComponentChange, Incident, RegistrationChange
 from monitor.core.incidents import correlation
 from monitor.core.incidents.rules import Facts, decide

@@ -14,10 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, select
 
 from monitor.core.catalogue import Catalogue, Component, Index, Probe, Service
-from monitor.core.components import registration
 from monitor.core.components.baseline import Unusual, worst
 from monitor.core.components.health import LEARNING
-from monitor.core.components.registration import RegistrationState
+from monitor.core.components.registration import rules as registration
+from monitor.core.components.registration.rules import RegistrationState
 from monitor.core.components.slo import PERIOD_DAYS, Budget, objective
 from monitor.core.maintenance import Window, covering
 from monitor.core.model.reasons import Reason

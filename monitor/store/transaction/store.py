@@ -19,7 +19,7 @@ from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from monitor.core.catalogue import Probe
 from monitor.core.checks.probe_state import ProbeState, new_probe_state, rewind
 from monitor.core.components.baseline import Unusual
-from monitor.core.components.registration import RegistrationState
+from monitor.core.components.registration.rules import RegistrationState
 from monitor.core.entities import Incident, RegistrationChange
 from monitor.core.model.observations import Certificate, Result
 from monitor.core.model.reasons import Outcome

@@ -15,7 +15,7 @@ from typing import Any
 
 from monitor.core.catalogue import Policy
 from monitor.core.components.health import ComponentHealth
-from monitor.core.components.registration_claims import (
+from monitor.core.components.registration.claims import (
     Claim,
     age_limit,
     confirm,
@@ -25,8 +25,8 @@ from monitor.core.components.registration_claims import (
     meaning,
     slot_of,
 )
-from monitor.core.components.registration_json import claim_from, claim_json, method_from, method_json
-from monitor.core.components.registration_places import BADNESS, aged, differs, folded, over_places, troubled_places
+from monitor.core.components.registration.places import BADNESS, aged, differs, folded, over_places, troubled_places
+from monitor.core.components.registration.rows import claim_from, claim_json, method_from, method_json
 from monitor.core.entities import MethodState, RegistrationChange
 from monitor.core.model.reasons import Reason
 from monitor.core.model.registration import Method, MethodReading, Registration, nobody_gets_in

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from monitor.core.components.registration_claims import age_limit, meaning
+from monitor.core.components.registration.claims import age_limit, meaning
 from monitor.core.entities import MethodState, PlaceState
 from monitor.core.model.registration import PlaceWord, Registration
 

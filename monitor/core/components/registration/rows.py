@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from monitor.core.components.registration_claims import Claim
+from monitor.core.components.registration.claims import Claim
 from monitor.core.entities import MethodState, PlaceState
 from monitor.core.model.registration import Method, MethodReading, PlaceWord, Registration, Source
 from monitor.core.schedule import from_micros, micros

@@ -1,0 +1,1 @@
+"""Who can sign up: claims of sources, what each place sees, and the word over all ways."""
