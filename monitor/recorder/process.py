@@ -269,6 +269,9 @@ async def _tried(name: str, recorder: Recorder, chore: Callable[[], Awaitable[No
     except AWAY as error:
         recorder.counters.failures.labels(name).inc()
         recorder.contact.failed(name, kind_of(error))
+    except OSError as error:
+        recorder.counters.failures.labels(name).inc()
+        log.error(Event.CHORE_FAILED, "Chore %s failed: %s", name, error, error=type(error).__name__)
     except Exception:
         recorder.counters.failures.labels(name).inc()
         log.exception(Event.CHORE_FAILED, "Chore %s failed", name)

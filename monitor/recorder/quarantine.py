@@ -196,6 +196,8 @@ class Quarantine:
         """Return what people ask for, by service; what makes no sense is removed."""
         found: dict[str, Request] = {}
         for path in sorted(self.directory.glob(f"*{ASKS}")):
+            if not path.is_file():
+                continue  # a stray, which is told at the start
             service, word = unquote(path.stem), path.read_text("ascii", "replace").strip()
             if service in self._held and word in set(Request):
                 found[service] = Request(word)

@@ -196,7 +196,10 @@ def application(
 def not_ready(seen: Seen) -> str:
     """Say what keeps the worker from doing its work now, or ``""``."""
     if seen.kept is Kept.NOWHERE:
-        return "Neither the database nor the disk takes results; they wait in memory. Make room on the disk."
+        return (
+            "Neither the database nor the disk takes results; they wait in memory. Make room on the disk, or give the "
+            "right to write there back."
+        )
     if seen.store_fault is not None:
         todo = worded(seen.store_todo, lexicon())
         return f"The database cannot be used ({seen.store_fault}); results are kept on disk. To do: {todo}."

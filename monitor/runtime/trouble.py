@@ -13,10 +13,12 @@ from datetime import datetime
 from pathlib import Path
 
 from monitor.core.model.message_codes import MessageCode, coded
+from monitor.plain_files import text_of
 from monitor.runtime.places import spool_home
 from monitor.store.proof import Fault
 
 NAME = "trouble.json"
+MOST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class TroubleFile:
 
 def _read(path: Path) -> Trouble | None:
     with suppress(OSError, ValueError, TypeError, KeyError):
-        found = json.loads(path.read_bytes())
+        found = json.loads(text_of(path, MOST_BYTES))
         since = datetime.fromisoformat(found["since"])
         ended = datetime.fromisoformat(found["ended"]) if found["ended"] else None
         if since.tzinfo is not None and (ended is None or ended.tzinfo is not None):

@@ -31,7 +31,7 @@ from monitor.store.connection.engine import (
     server_of,
 )
 from monitor.store.connection.server import of_programs
-from monitor.store.proof import Fault, fault_of
+from monitor.store.proof import Fault, fault_of, writable
 from monitor.store.schema import check_schema, migrate, refuse_newer
 from monitor.store.tables import table
 
@@ -109,13 +109,15 @@ def _moment(stored: object) -> datetime | None:
 def holdings_at(url: str) -> Holdings | None:
     """Return what the database at ``url`` holds, without making one that is not there; raises :class:`StoreError`."""
     file = file_named(url)
-    if file is not None and not file.exists():
+    if file is not None and not os.path.lexists(file):
         return None
+    if file is not None and not file.is_file():
+        return Holdings(0, None, 0, 0, damaged=True)
     engine = open_engine(url, read_only=True)
     try:
         return holdings(engine)
     except AWAY as error:
-        if fault_of(error) is Fault.DAMAGED:
+        if fault_of(error) is Fault.DAMAGED or _cannot_open(error, file):
             return Holdings(0, None, 0, 0, damaged=True)
         raise StoreError(f"the database cannot be read ({type(error).__name__}): start it, or move it away") from error
     finally:
@@ -205,12 +207,16 @@ def _restore_file(path: Path, target: Path) -> Holdings | None:
             copy.execute("PRAGMA journal_mode=DELETE")  # whatever is left of its log belongs into it
         with fresh.open("rb") as copied:
             os.fsync(copied.fileno())
-        if target.exists():
+        if target.is_file():
             _close_file(target)
             _keep(target)
+        elif os.path.lexists(target):  # a folder, a pipe, a link that leads nowhere
+            target.replace(_free(_kept(target)))
         # A log that belongs to the old file would be replayed into the new one.
-        for ending in ("-wal", "-shm"):
-            target.with_name(target.name + ending).unlink(missing_ok=True)
+        for log in (target.with_name(target.name + ending) for ending in ("-wal", "-shm")):
+            if log.is_dir() and not log.is_symlink():
+                log.replace(_free(_kept(log)))
+            log.unlink(missing_ok=True)
         fresh.replace(target)
         return held
     except (OSError, *AWAY) as error:
@@ -224,15 +230,30 @@ def _remove_all(path: Path) -> None:
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
 
+def _kept(path: Path) -> Path:
+    return path.with_name(path.name + ".before-restore")
+
+
+def _free(path: Path) -> Path:
+    """Return a path, or the first with a number behind it, under which nothing lies."""
+    names = (path.with_name(f"{path.name}-{number}") for number in count(2))
+    return path if not os.path.lexists(path) else next(name for name in names if not os.path.lexists(name))
+
+
+def _cannot_open(error: BaseException, file: Path | None) -> bool:
+    """Say whether SQLite cannot open a file although nobody forbids it: its log is no file."""
+    name = str(getattr(getattr(error, "orig", None) or error, "sqlite_errorname", ""))
+    return file is not None and name.startswith("SQLITE_CANTOPEN") and writable(file)
+
+
 def _keep(target: Path) -> None:
     """Give the old file a second name; its own goes to the new file in one step, so that it is never without one.
 
     What an earlier restore kept gets a number: after one that was cut off it may be the only copy of that.
     """
-    kept = target.with_name(target.name + ".before-restore")
+    kept = _kept(target)
     if kept.exists():
-        names = (target.with_name(f"{kept.name}-{number}") for number in count(2))
-        kept.replace(next(name for name in names if not name.exists()))
+        kept.replace(_free(kept))
     try:
         os.link(target, kept)
     except OSError:  # a file system without second names
@@ -260,7 +281,7 @@ def _close_file(target: Path) -> None:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
         except sqlite3.Error as error:
-            if fault_of(error) is Fault.DAMAGED:
+            if fault_of(error) is Fault.DAMAGED or _cannot_open(error, target):
                 return  # kept as it is
             raise StoreError(f"{target} is in use ({error}): stop every program that uses it") from error
     if mode != "delete":

@@ -10,7 +10,11 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote
 
+from sqlmodel import SQLModel
+
+from monitor.store import tables as _declared  # noqa: F401  # declares what SQLModel's metadata lists
 from monitor.store.connection.identity import file_identity
+from monitor.store.upgrade import HEAD
 
 _MAGIC = b"SQLite format 3\0"
 _PATIENCE_S = 5.0
@@ -64,6 +68,8 @@ def fault_of(error: BaseException) -> Fault | None:
     name = str(getattr(cause, "sqlite_errorname", ""))
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")):
         return Fault.DAMAGED
+    if name == "SQLITE_ERROR" and "no such table" in str(cause):
+        return Fault.DAMAGED
     return Fault.READ_ONLY if name.startswith("SQLITE_READONLY") else None
 
 
@@ -80,8 +86,19 @@ def misplaced(path: Path, identity: str | None) -> Fault | None:
     """Say whether a file is gone, or another one than ``identity`` says; None expects nothing but a file."""
     found = file_identity(path)
     if not found:
-        return Fault.VANISHED
+        return Fault.READ_ONLY if _hidden(path) else Fault.VANISHED
     return Fault.SWAPPED if identity is not None and found != identity else None
+
+
+def _hidden(path: Path) -> bool:
+    """Say whether we lack the right to look whether a file is there."""
+    try:
+        path.stat()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def is_cut(path: Path) -> bool:
@@ -111,13 +128,16 @@ def examined(path: Path, identity: str | None = None, *, worker: str = "", deep:
             (version,) = connection.execute("SELECT version_num FROM alembic_version").fetchone() or ("",)
             (stamp,) = connection.execute("PRAGMA user_version").fetchone()
             row = connection.execute("SELECT seen_us FROM worker WHERE id = ?", (worker,)).fetchone()
+            named = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if version == HEAD and not named >= set(SQLModel.metadata.tables):
+                raise UnsoundError(Fault.DAMAGED)  # somebody took a table away
     except sqlite3.DatabaseError as error:
         if (fault := misplaced(path, identity)) is not None:
             raise UnsoundError(fault) from None
-        if fault_of(error) is Fault.DAMAGED:
-            raise UnsoundError(_cut_or(path, Fault.DAMAGED)) from None
         if "no such table" in str(error):
             raise UnsoundError(_cut_or(path, Fault.ROLLED_BACK)) from None
+        if fault_of(error) is Fault.DAMAGED:
+            raise UnsoundError(_cut_or(path, Fault.DAMAGED)) from None
         raise
     return Facts(str(version), int(stamp), row[0] if row else None)
 

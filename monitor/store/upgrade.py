@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, inspect, text
 
-from monitor.store.connection.engine import reading
+from monitor.store import tables
+from monitor.store.connection.engine import StoreError, reading
+from monitor.store.tables import table
 
 HEAD = "0007"
 """The schema version this program was written for: the newest migration's."""
+
+
+class UnversionedError(StoreError):
+    """A database has our tables and does not say of which schema: nothing can be told of it but that it is damaged."""
 
 
 def is_known(version: str) -> bool:
@@ -16,11 +22,17 @@ def is_known(version: str) -> bool:
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema up to date; see :func:`monitor.store.schema.migrate`."""
+    """Bring the schema up to date; see :func:`monitor.store.schema.migrate`. Raises :class:`UnversionedError`."""
     with reading(engine) as connection:
         there = inspect(connection).has_table("alembic_version")
-        if there and connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD:
+        found = connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
+        if found == HEAD:
             return
+        if found is None and inspect(connection).has_table(table(tables.Result).name):
+            raise UnversionedError(
+                "the database has tables and no schema version, so it is damaged: put a backup in its place with "
+                "chatwatch restore BACKUP --force"
+            )
     from monitor.store import schema  # late: Alembic takes 10 MB and a tenth of a second, and is needed once
 
     schema.migrate(engine)

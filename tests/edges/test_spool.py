@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import resource
 import subprocess
@@ -18,7 +19,16 @@ from monitor.core.catalogue import Probe
 from monitor.core.checks.sequential import rule_of
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
-from monitor.recorder.durability.spool import CONFIRMING_LOOKS, Spool, SpoolError, turning_points
+from monitor.recorder.durability.marker import Marker
+from monitor.recorder.durability.spool import (
+    CONFIRMING_LOOKS,
+    LARGEST_BYTES,
+    Spool,
+    SpoolError,
+    strays,
+    turning_points,
+)
+from monitor.runtime.trouble import TroubleFile
 from monitor.store import reads
 from monitor.store.connection.engine import AWAY, begin, open_engine
 from tests.edges.flowing import MINUTE, T0, look, publish
@@ -68,6 +78,33 @@ def test_a_new_process_finds_what_the_old_one_kept(tmp_path: Path) -> None:
 def test_two_workers_cannot_share_a_spool(spool: Spool) -> None:
     with pytest.raises(SpoolError, match="end it, or start this one with another --location"):
         Spool(spool.directory)
+
+
+def test_what_is_no_segment_is_neither_read_nor_written_whatever_its_name(tmp_path: Path) -> None:
+    """A pipe would be waited for without end, and a large file is read into memory at once."""
+    os.mkfifo(tmp_path / "000000000001.spool")
+    (tmp_path / "000000000002.kept").mkdir()
+    (tmp_path / "000000000003.spool").touch()
+    os.truncate(tmp_path / "000000000003.spool", LARGEST_BYTES + 1)
+    spool = Spool(tmp_path)
+    spool.proves = True
+    spool.append(looks(2))
+    assert drained(spool) == looks(2)
+    spool.keep(looks(1, 2))
+    assert strays(tmp_path) == ["000000000001.spool", "000000000002.kept", "000000000003.spool"]
+    assert (tmp_path / "000000000003.spool").stat().st_size == LARGEST_BYTES + 1
+    spool.close()
+
+
+@pytest.mark.parametrize("name", ["database", "trouble.json"])
+def test_a_note_that_is_a_pipe_is_not_waited_for(name: str, sqlite_engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "notes").mkdir()
+    os.mkfifo(tmp_path / "notes" / name)
+    assert TroubleFile(tmp_path / "notes").kept is None
+    marker = Marker(tmp_path / "notes", sqlite_engine)
+    marker.refuse_missing()
+    marker.note()
+    assert (tmp_path / "notes" / "database").is_file()
 
 
 def test_a_torn_end_costs_one_record_wherever_it_is_cut(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, text
+from sqlalchemy.exc import OperationalError
 
 from monitor import flow
 from monitor.core.checks.probe_state import ProbeState, new_probe_state
@@ -266,3 +267,27 @@ def test_a_backup_can_be_put_back_over_a_file_whose_times_are_damaged(made: str,
     held = restore(tmp_path / "copy.backup", f"sqlite:///{file}", replace=True)
     assert held is not None
     assert (held.results, held.newest) == (3, T0 + 2 * MINUTE)
+
+
+@pytest.mark.parametrize("there", ["pipe", "folder", "link to nowhere", "link to itself", "a folder for the log"])
+def test_a_backup_can_be_put_in_the_place_of_what_is_no_file_which_is_kept(there: str, tmp_path: Path) -> None:
+    file = tmp_path / "test.db"
+    engine = open_engine(f"sqlite:///{file}")
+    migrate(engine)
+    publish(engine)
+    backup(engine, tmp_path / "copy.db")
+    engine.dispose()
+    taken = tmp_path / "test.db-wal" if there == "a folder for the log" else file
+    taken.unlink(missing_ok=True)
+    if there == "pipe":
+        os.mkfifo(file)
+        with pytest.raises(OperationalError, match="is no file"), reading(open_engine(f"sqlite:///{file}")):
+            pytest.fail("a pipe was waited for")
+    elif there.startswith("link"):
+        file.symlink_to("test.db" if there == "link to itself" else "nowhere")
+    else:
+        taken.mkdir()
+    with pytest.raises(StoreError, match="nothing that can be read"):
+        restore(tmp_path / "copy.db", f"sqlite:///{file}")
+    assert restore(tmp_path / "copy.db", f"sqlite:///{file}", replace=True) is not None
+    assert os.path.lexists(taken.with_name(f"{taken.name}.before-restore"))

@@ -13,25 +13,23 @@ import math
 import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from sqlalchemy import Engine, text
 
 from monitor import clock
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.logs import Event, Room
+from monitor.recorder.durability.anchor import Anchor
 from monitor.recorder.durability.marker import Marker, MissingError
 from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Counters, Kept, Seen
 from monitor.runtime.trouble import what_is_wrong
 from monitor.store.connection.engine import StoreError, file_of, reading
-from monitor.store.connection.identity import Expected, StoreChangedError, file_identity
+from monitor.store.connection.identity import Expected, StoreChangedError
 from monitor.store.proof import Facts, Fault, UnsoundError, examined, fault_of, is_cut, misplaced, writable
-from monitor.store.upgrade import is_known, migrate
+from monitor.store.upgrade import UnversionedError, is_known, migrate
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded
 
@@ -41,6 +39,8 @@ PROVE_EVERY_S = 10.0
 DEEP_SHARE = 20.0
 """Reading the whole file takes at most one part in so many of the time: a large one is proven less often."""
 SAY_EVERY_S = 600.0
+BLIND_PROOFS = 2
+"""So many proofs in a row may fail to read the file, though nobody holds a lock, before that is a fault."""
 
 
 class Guard:
@@ -63,8 +63,8 @@ class Guard:
         self._facts: Facts | None = None
         self._deep_due_s = -math.inf
         self._turned: frozenset[Path] = frozenset()
-        self._anchor: sqlite3.Connection | None = None
-        self._logs: dict[Path, str] = {}
+        self._blind_proofs = 0
+        self._anchor = Anchor(self.path) if self.path is not None else None
         self._said_s = -math.inf
         self.rescued: Path | None = None
         spool.proves = True
@@ -92,6 +92,8 @@ class Guard:
         fault = fault or fault_of(error)
         if fault is None and not writable(self.path):
             fault = Fault.READ_ONLY
+        if fault is None and self.path.exists() and not self.path.is_file():
+            fault = Fault.SWAPPED  # a pipe or a folder, found at the start
         if fault is Fault.READ_ONLY:
             self._engine.dispose()  # what was opened to read only stays so, also once the file may be written again
         self.name(fault)
@@ -101,11 +103,15 @@ class Guard:
         self._marker.refuse_missing()
         migrate(self._engine)
         self._marker.note()
+        if self._anchor is not None:
+            self._anchor.hold()
 
     def refused(self, error: StoreError) -> None:
         """Say why the store cannot be opened."""
         if isinstance(error, MissingError):
             self.name(Fault.MISSING, str(error))
+        elif isinstance(error, UnversionedError):
+            self.name(Fault.DAMAGED if self.path is not None else Fault.MISSING, str(error))
         else:
             self.name(Fault.NEWER, str(error))
 
@@ -116,7 +122,7 @@ class Guard:
         """
         if fault is None:
             return
-        if fault.is_loss and not self.lost:
+        if not self.lost and (fault.is_loss or (fault is Fault.NEWER and self.opened())):
             self._lose(fault)
         if self._seen.store_fault is not fault or clock.monotonic() - self._said_s > SAY_EVERY_S:
             self._seen.store_fault, self._seen.store_todo = fault, todo or self._todo(fault)
@@ -150,7 +156,8 @@ class Guard:
     def close(self) -> None:
         """Let go of the file."""
         self._thread.shutdown()
-        self._drop_anchor()
+        if self._anchor is not None:
+            self._anchor.drop()
 
     async def _prove(self) -> None:
         turned = await self._run(self._spool.turn)
@@ -160,15 +167,29 @@ class Guard:
         except UnsoundError as error:
             await self._run(self.name, error.fault)
             return
-        except sqlite3.Error:  # busy: proven next time
+        except (sqlite3.Error, OSError) as error:
             self._counters.failures.labels("proof").inc()
+            if (fault := self._unreadable(error)) is not None:
+                await self._run(self.name, fault)
             return
+        self._blind_proofs = 0
         if self.path is None:
             # A server that follows another may lack its newest moments, so what is proven stays for one more turn.
             await self._run(self._spool.proven, self._turned & turned)
             self._turned = turned
         elif deep:
             await self._run(self._spool.proven, turned)
+
+    def _unreadable(self, error: Exception) -> Fault | None:
+        """Say what a proof that could not read the file tells: nothing while it is locked, or the first time."""
+        if self.path is None or str(getattr(error, "sqlite_errorname", "")).startswith(
+            ("SQLITE_BUSY", "SQLITE_LOCKED")
+        ):
+            return None
+        self._blind_proofs += 1
+        if self._blind_proofs < BLIND_PROOFS:
+            return None
+        return Fault.DAMAGED if writable(self.path) else Fault.READ_ONLY
 
     def _examine(self) -> bool:
         """Read the store; returns whether all of it was read."""
@@ -181,14 +202,14 @@ class Guard:
         facts = examined(self.path, self._expected.store, worker=signed[0] if signed else "", deep=deep)
         if signed is not None and (facts.signed_us or 0) < signed[1] and facts.signed_us != (self._signed or signed)[1]:
             raise UnsoundError(Fault.ROLLED_BACK)
+        if not is_known(facts.version):
+            raise UnsoundError(Fault.NEWER if facts.version else Fault.DAMAGED)
         self._facts = facts
-        logs = (self.path.with_name(self.path.name + ending) for ending in ("-wal", "-shm"))
-        self._logs = {path: file_identity(path) for path in logs}
         if deep:
             took_s = clock.monotonic() - began_s
             self._deep_due_s = clock.monotonic() + took_s * DEEP_SHARE
-        if self._anchor is None:
-            self._anchor = _anchored(self.path)
+        if self._anchor is not None and not self.lost:
+            self._anchor.hold()
         return deep
 
     def _lose(self, fault: Fault) -> None:
@@ -196,33 +217,15 @@ class Guard:
         self.on_loss()
         waiting = self._spool.unprove()
         self._seen.spooled = len(self._spool)
-        if fault in (Fault.VANISHED, Fault.SWAPPED):
-            self._rescue()
-            self._part_from_log()
-        self._drop_anchor()
+        if self._anchor is not None:
+            if fault in (Fault.VANISHED, Fault.SWAPPED) or self._anchor.lost_its_log:
+                self.rescued = self._anchor.rescue(*(self._signed or ("", 0)))
+                self._anchor.part_from_log()
+            self._anchor.drop()
         self._engine.dispose()
         if waiting:
             text = "%d results that the database had taken wait on disk again"
             log.info(Event.SPOOL_BEGAN, text, waiting, count=waiting)
-
-    def _rescue(self) -> None:
-        """Copy the file that lost its name while we still have it open: it holds everything."""
-        if self._anchor is None or self.path is None:
-            return
-        name = f"{self.path.name}.rescued-{clock.now():%Y%m%dT%H%M%S}"
-        names = (name + (f"-{number}" if number else "") for number in count())
-        rescued = next(path for path in map(self.path.with_name, names) if not path.exists())
-        with suppress(sqlite3.Error, OSError):
-            self._anchor.execute("VACUUM INTO ?", (str(rescued),))
-            rescued.chmod(0o600)
-            self.rescued = rescued
-
-    def _part_from_log(self) -> None:
-        """Take the lost file's log aside: SQLite would read it as the log of whatever file lies there next."""
-        for path, identity in self._logs.items():
-            if identity and file_identity(path) == identity:
-                with suppress(OSError):
-                    path.replace(path.with_name(f"{path.name}.lost"))
 
     async def _look_for_it(self) -> None:
         loop = asyncio.get_running_loop()
@@ -261,27 +264,9 @@ class Guard:
         )
         log.warning(Event.STORE_MOVED, text, again, count=again)
 
-    def _drop_anchor(self) -> None:
-        if self._anchor is not None:
-            self._anchor.close()
-            self._anchor = None
-
 
 def _seems_cut(path: Path) -> bool:
     try:
         return is_cut(path)
     except OSError:
         return False
-
-
-def _anchored(path: Path) -> sqlite3.Connection | None:
-    """Return a connection that keeps a file, and its log, reachable should its name be taken away."""
-    before = file_identity(path)
-    with suppress(sqlite3.Error):
-        address = f"file:{quote(str(path))}?mode=rw"
-        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
-        connection.execute("SELECT count(*) FROM alembic_version").fetchone()
-        if before and file_identity(path) == before:
-            return connection
-        connection.close()
-    return None

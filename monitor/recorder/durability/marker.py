@@ -6,6 +6,7 @@ the file's head that backups keep. It is removed by a person who wants to begin 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import secrets
@@ -15,12 +16,14 @@ from sqlalchemy import Engine, inspect
 
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.logs import Event, Room
+from monitor.plain_files import text_of
 from monitor.recorder.durability.records import rewrite
 from monitor.store.connection.engine import StoreError, begin, file_of, reading, server_of
 
 log = Room("recorder")
 
 NAME = "database"
+MOST_BYTES = 64 * 1024
 
 
 class MissingError(StoreError):
@@ -53,12 +56,16 @@ class Marker:
     def _known(self) -> str | None:
         """Return the id in the note, empty when it cannot be read; None where there is no note about this database."""
         try:
-            note = json.loads(self.path.read_bytes())
+            note = json.loads(text_of(self.path, MOST_BYTES))
             return str(note["id"]) if note["database"] == self._name else None
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError):
             return ""
+        except OSError as error:
+            if error.errno in (errno.EINVAL, errno.EFBIG):  # a pipe, a device, something large: no note of ours
+                return ""
+            raise
 
     def _is_there(self) -> bool:
         if self._file is not None and not self._file.exists():

@@ -32,6 +32,8 @@ NEAR_THE_FRONT = 20_000
 """Results that are looked through for the first ones."""
 WAITS, KEPT = ".spool", ".kept"
 """How the names of segments end that no database has taken, and of those that one took when they were written."""
+LARGEST_BYTES = 256 * 2**20
+"""A segment is read at once; no writer makes one so large."""
 
 
 class SpoolError(Exception):
@@ -66,7 +68,8 @@ class Spool:
         self._tail: Path | None = None
         self._keeping: Path | None = None
         self._thin: set[Path] = set()
-        self._number = max((int(path.stem) for path in self._counts), default=0)
+        # Behind every number that is in use, for nothing may be appended to what is no file of ours.
+        self._number = max((int(path.stem) for path in directory.iterdir() if _is_named_so(path)), default=0)
 
     def __len__(self) -> int:
         """Return how many results wait."""
@@ -244,8 +247,12 @@ def _in_order(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: int(path.stem))
 
 
+def _is_named_so(path: Path) -> bool:
+    return path.suffix in (WAITS, KEPT) and path.stem.isascii() and path.stem.isdigit()
+
+
 def _is_segment(path: Path) -> bool:
-    return path.suffix in (WAITS, KEPT) and path.stem.isascii() and path.stem.isdigit() and path.is_file()
+    return _is_named_so(path) and path.is_file() and path.stat().st_size <= LARGEST_BYTES
 
 
 BESIDE = frozenset({"lock", "database", "database.new", "trouble.json", "trouble.new"})

@@ -122,6 +122,7 @@ def _sqlite(url: URL, read_only: bool, make: bool) -> Engine:
 
     def connect() -> sqlite3.Connection:
         nonlocal mode
+        _refuse_no_file(Path(path))
         address = f"file:{quote(str(Path(path).absolute()))}?mode={mode}"
         if mode == "rwc":
             with suppress(OSError):
@@ -146,6 +147,12 @@ def _sqlite(url: URL, read_only: bool, make: bool) -> Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _refuse_no_file(path: Path) -> None:
+    """Raise an error of SQLite for a pipe, which it would wait for without end, and what else is no file."""
+    if path.exists() and not path.is_file():
+        raise sqlite3.OperationalError(f"{path} is no file: move it away")
 
 
 def _queue_pool() -> Any:
