@@ -748,6 +748,33 @@ def test_an_incident_that_left_the_summary_is_looked_up_in_the_history(
     driven.run(story())
 
 
+def test_the_end_of_an_incident_at_flashduty_is_in_two_lists_of_their_own() -> None:
+    async def story() -> None:
+        root, memory = "/api/status-page/64/", dict[str, Any]()
+        active, quiet = fixture_json("flashduty_active.json"), fixture_json("flashduty_active.json")
+        quiet["data"]["active_changes"] = []
+        change = active["data"]["active_changes"][0]
+        began = change["start_at_seconds"]
+        impacts = [{"change_id": change["change_id"], "start_at_seconds": began, "end_at_seconds": began + 3600}]
+        async with serve({f"{root}summary/active": Page(json.dumps(active).encode())}) as site:
+            options = {"provider": "flashduty", "url": f"{site.url}{root}summary/active"}
+            await look_at("upstream", memory, **options)
+            site.pages[f"{root}summary/active"] = Page(json.dumps(quiet).encode())
+            site.pages[f"{root}change/list"] = Page(json.dumps({"data": {"items": [change]}}).encode())
+            site.pages[f"{root}summary/structure"] = Page(json.dumps({"data": {"component_impacts": impacts}}).encode())
+            seen = await look_at("upstream", memory, **options)
+        (ended,) = seen.upstream.incidents if seen.upstream else ()
+        assert (ended.status, ended.resolved_at) == (
+            IncidentStatus.RESOLVED,
+            datetime.fromtimestamp(began + 3600, UTC),
+        )
+        (asked,) = [asked.path for asked in site.asked if "change/list" in asked.path]
+        until = int(NOW.timestamp())
+        assert asked.partition("?")[2] == f"start_at_seconds={until - 30 * 86400}&end_at_seconds={until}"
+
+    driven.run(story())
+
+
 def test_an_incident_that_the_vendor_deleted_is_noted() -> None:
     async def story() -> None:
         memory: dict[str, Any] = {"open": ["never-seen-again"]}
