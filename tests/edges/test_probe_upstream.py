@@ -757,7 +757,7 @@ def test_the_end_of_an_incident_at_flashduty_is_in_two_lists_of_their_own() -> N
         began = change["start_at_seconds"]
         impacts = [{"change_id": change["change_id"], "start_at_seconds": began, "end_at_seconds": began + 3600}]
         async with serve({f"{root}summary/active": Page(json.dumps(active).encode())}) as site:
-            options = {"provider": "flashduty", "url": f"{site.url}{root}summary/active"}
+            options: dict[str, Any] = {"provider": "flashduty", "url": f"{site.url}{root}summary/active"}
             await look_at("upstream", memory, **options)
             site.pages[f"{root}summary/active"] = Page(json.dumps(quiet).encode())
             site.pages[f"{root}change/list"] = Page(json.dumps({"data": {"items": [change]}}).encode())
