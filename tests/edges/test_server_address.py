@@ -89,10 +89,65 @@ def test_of_several_servers_a_worker_takes_the_one_that_can_be_written_to_and_a_
         ]
 
 
+SERVICES = """\
+# servers of ours
+[one]
+host=a
+[two]
+host=a,b
+port=1,2
+dbname=x
+
+[kept]
+hostaddr = 10.0.0.1,10.0.0.2
+target_session_attrs=standby
+[written]
+host=a,b
+target_session_attrs=read-write
+"""
+
+
+@pytest.mark.parametrize(
+    ("address", "around", "of_writer", "of_readers"),
+    [
+        ("service=two", {}, "read-write", ["primary", "any"]),
+        ("postgresql:///x?service=two", {}, "read-write", ["primary", "any"]),
+        ("dbname=x", {"PGSERVICE": "two"}, "read-write", ["primary", "any"]),
+        ("service=one", {}, "", [""]),
+        ("service=one host=c,d", {}, "read-write", ["primary", "any"]),
+        ("service=written", {}, "", ["primary"]),
+        ("service=kept", {}, None, ["standby"]),
+        ("service=unknown", {}, "read-write", ["primary", "any"]),
+        ("dbname=x", {"PGHOSTADDR": "10.0.0.1,10.0.0.2"}, "read-write", ["primary", "any"]),
+        ("dbname=x", {"PGHOST": "a,b", "PGTARGETSESSIONATTRS": "primary"}, "", ["primary"]),
+    ],
+)
+def test_several_servers_are_known_wherever_they_are_named(
+    address: str,
+    around: dict[str, str],
+    of_writer: str | None,
+    of_readers: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A writer that libpq sends to the first that answers may reach the standby."""
+    (tmp_path / "services").write_text(SERVICES)
+    for name, value in {"PGSERVICEFILE": str(tmp_path / "services"), "PGSYSCONFDIR": str(tmp_path), **around}.items():
+        monkeypatch.setenv(name, value)
+    found = parameters(address)
+    assert [one.get("target_session_attrs", "") for one in sessions(found, read_only=True)] == of_readers
+    if of_writer is None:
+        with pytest.raises(ValueError, match="take no writes"):
+            sessions(found, read_only=False)
+    else:
+        assert [one.get("target_session_attrs", "") for one in sessions(found, read_only=False)] == [of_writer]
+
+
 def test_the_programs_of_postgresql_get_no_password_on_their_command_line() -> None:
     assert of_programs(parameters("postgresql://u:hunter2@a,b/x?sslmode=require")) == (
         "user=u dbname=x host=a,b port=, sslmode=require"
     )
+    assert of_programs({"hostaddr": "::1,::2"}) == "hostaddr=::1,::2 host=::1,::2"
     with pytest.raises(ValueError, match="client key without one"):
         of_programs({"host": "a", "sslpassword": "hunter2"})
 

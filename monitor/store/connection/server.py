@@ -9,8 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+
+from monitor.plain_files import text_of
 
 ATTRIBUTES = ("any", "read-write", "read-only", "primary", "standby", "prefer-standby")
 """What ``target_session_attrs`` may be."""
@@ -25,6 +30,11 @@ _UNREADABLE = (
     "not an address of PostgreSQL: write postgresql://user@host/name, with every special character of a password as %XX"
 )
 _SECRETS = ("password", "sslpassword")
+_VARIABLES = {"host": "PGHOST", "hostaddr": "PGHOSTADDR", "target_session_attrs": "PGTARGETSESSIONATTRS"}
+"""Where libpq looks for what neither the address nor a service says."""
+_SERVICES = ("/etc/postgresql-common", "/etc/postgresql", "/etc")
+"""Where the machine's services may stand: libpq has one place built in, and each distribution another."""
+_SERVICES_BYTES = 2**20
 
 
 def is_server_address(address: str) -> bool:
@@ -83,8 +93,9 @@ def sessions(found: dict[str, Any], *, read_only: bool) -> tuple[dict[str, Any],
     any that answers: a page from a standby is better than none. Raises ``ValueError`` for a writer that is sent to
     servers which take no writes.
     """
-    wanted = found.get("target_session_attrs") or os.environ.get("PGTARGETSESSIONATTRS")
-    several = "," in str(found.get("host") or found.get("hostaddr") or os.environ.get("PGHOST", ""))
+    known = _known(found)
+    wanted = known.get("target_session_attrs")
+    several = "," in str(known.get("host") or "") or "," in str(known.get("hostaddr") or "") or "?" in known
     if read_only:
         if wanted is None and several:
             return found | {"target_session_attrs": "primary"}, found | {"target_session_attrs": "any"}
@@ -95,10 +106,46 @@ def sessions(found: dict[str, Any], *, read_only: bool) -> tuple[dict[str, Any],
     return (found | {"target_session_attrs": "read-write"} if several and wanted in (None, "any") else found,)
 
 
+def _known(found: dict[str, Any]) -> dict[str, Any]:
+    """Return what decides to which servers an address leads, wherever it is said; ``?`` for a service we do not find."""
+    around = {name: os.environ[variable] for name, variable in _VARIABLES.items() if os.environ.get(variable)}
+    if not (service := str(found.get("service") or os.environ.get("PGSERVICE") or "")):
+        return around | found
+    for path in _service_files():
+        with suppress(OSError, ValueError):
+            if (said := _service(text_of(path, _SERVICES_BYTES), service)) is not None:
+                return around | said | found
+    return around | {"?": service} | found
+
+
+def _service_files() -> Iterator[Path]:
+    own = os.environ.get("PGSERVICEFILE")
+    yield Path(own) if own else Path("~/.pg_service.conf").expanduser()
+    places = os.environ.get("PGSYSCONFDIR")
+    yield from (Path(place) / "pg_service.conf" for place in ((places,) if places else _SERVICES))
+
+
+def _service(text: str, name: str) -> dict[str, str] | None:
+    """Return what a ``pg_service.conf`` says of a service, None when it does not know it."""
+    said: dict[str, str] | None = None
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("["):
+            if said is not None:
+                break
+            said = {} if line == f"[{name}]" else None
+        elif said is not None and line and not line.startswith("#"):
+            key, _, value = line.partition("=")
+            said.setdefault(key.strip(), value.strip())
+    return said
+
+
 def of_programs(found: dict[str, Any]) -> str:
     """Return the address for the command line of PostgreSQL's programs, without the password; may raise ValueError."""
     from psycopg.conninfo import make_conninfo
 
     if found.get("sslpassword"):
         raise ValueError("sslpassword cannot be given to PostgreSQL's programs unseen: use a client key without one")
-    return make_conninfo("", **{name: value for name, value in found.items() if name not in _SECRETS})
+    told = {name: value for name, value in found.items() if name not in _SECRETS}
+    if "hostaddr" in told:
+        told.setdefault("host", told["hostaddr"])  # they ask for as many names as addresses
+    return make_conninfo("", **told)
