@@ -14,7 +14,7 @@ LONGEST = 2_000
 LONGEST_VALUE = 300
 _READ = 4 * LONGEST
 """So much of a text is looked at: whoever sends more pays no more."""
-_NAMED_SECRETS = ("CHATWATCH_WEBHOOK_TOKEN",)
+_NAMED_SECRETS = ("CHATWATCH_WEBHOOK_TOKEN", "PGPASSWORD")
 _DATABASE = "CHATWATCH_DATABASE"
 _HOSTS = re.compile(r"(?:(?:[\w.%-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:,|$))*")
 """Hosts of an address, with a port each or without."""

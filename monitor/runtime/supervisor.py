@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import re
 import signal
 import socket
 import sys
@@ -39,7 +40,6 @@ ORDINARY = frozenset(
         "LD_LIBRARY_PATH",
         "LOGNAME",
         "PATH",
-        "PGPASSFILE",
         "PYTHONPATH",
         "PYTHONUNBUFFERED",
         "TERM",
@@ -50,6 +50,8 @@ ORDINARY = frozenset(
     }
 )
 """What a program needs of its environment, and no secret of a probe."""
+LIBPQ = re.compile("PG(?:[A-Z]+|CONNECT_TIMEOUT)")
+"""Where the database's address leaves something out, it stands here."""
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -130,11 +132,17 @@ class Supervisor:
         pause_s = FIRST_PAUSE_S
         while not self._stopping.is_set():
             started_s = monotonic()
-            processes = await self._start(group)
-            await self._first_end(processes)
+            processes: dict[str, asyncio.subprocess.Process] = {}
+            try:
+                await self._start(group, processes)
+            except OSError as error:  # no process, memory or file to spare just now, or nothing that may be run
+                text = "Cannot start %s, trying again in %g s: %s"
+                log.error(Event.PROGRAM_ENDED, text, group.name, pause_s, error.strerror or error, seconds=pause_s)
+            else:
+                await self._first_end(processes)
             if monotonic() - started_s > CALM_S:
                 pause_s = FIRST_PAUSE_S
-            if not self._stopping.is_set():
+            if not self._stopping.is_set() and len(processes) == len(group.programs):
                 blamed = " and ".join(await self._blamed(processes))
                 text = "Restarting %s in %g s: %s ended"
                 log.error(Event.PROGRAM_ENDED, text, group.name, pause_s, blamed, seconds=pause_s)
@@ -144,9 +152,9 @@ class Supervisor:
                     await self._stopping.wait()
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
-    async def _start(self, group: Group) -> dict[str, asyncio.subprocess.Process]:
+    async def _start(self, group: Group, started: dict[str, asyncio.subprocess.Process]) -> None:
+        """Start a group's programs one after the other; raises ``OSError`` when one cannot be, with others running."""
         ends = [end.detach() for end in socket.socketpair()] if group.linked else []
-        started: dict[str, asyncio.subprocess.Process] = {}
         try:
             for index, program in enumerate(group.programs):
                 link = ends[index : index + 1]
@@ -154,7 +162,6 @@ class Supervisor:
         finally:
             for end in ends:
                 os.close(end)
-        return started
 
     async def _spawn(self, program: Program, link: Sequence[int]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -210,7 +217,11 @@ class Supervisor:
 def _inherited(program: Program) -> Mapping[str, str]:
     if not program.open_to_visitors:
         return os.environ
-    return {name: value for name, value in os.environ.items() if name in ORDINARY or name.startswith("LC_")}
+    return {name: value for name, value in os.environ.items() if _is_ordinary(name)}
+
+
+def _is_ordinary(name: str) -> bool:
+    return name in ORDINARY or name.startswith("LC_") or LIBPQ.fullmatch(name) is not None
 
 
 def _die_with_parent() -> None:

@@ -107,7 +107,7 @@ def sessions(found: dict[str, Any], *, read_only: bool) -> tuple[dict[str, Any],
 
 
 def _known(found: dict[str, Any]) -> dict[str, Any]:
-    """Return what decides to which servers an address leads, wherever it is said; ``?`` for a service we do not find."""
+    """Return what decides to which servers an address leads, wherever it is said; ``?`` for a service not found."""
     around = {name: os.environ[variable] for name, variable in _VARIABLES.items() if os.environ.get(variable)}
     if not (service := str(found.get("service") or os.environ.get("PGSERVICE") or "")):
         return around | found
