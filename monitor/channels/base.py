@@ -38,6 +38,8 @@ class Notice:
     """Where a person reads on; empty when the page has no address of its own."""
     tries: int = 0
     """Tries before this one; a late notice says so."""
+    last_error: str = ""
+    """What the last of them came to, as this channel's kind worded it."""
     test: bool = False
     language: Language = Language.EN
 

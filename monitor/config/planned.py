@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,7 @@ from monitor.config.models import MaintenanceEntry
 from monitor.config.take import take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Planned
-from monitor.core.maintenance import EARLIEST, LATEST, Maintenance, repeat_fault, zone_of
+from monitor.core.maintenance import EARLIEST, LATEST, Maintenance, existing, repeat_fault, zone_of
 
 
 def planned(
@@ -51,7 +51,9 @@ def _window(entry: MaintenanceEntry, components: tuple[str, ...]) -> Maintenance
     starts = _moment(entry.starts, zone)
     until = _moment(entry.until, zone) if entry.until else None
     ends = starts + timedelta(seconds=entry.lasts)
-    repeat = entry.repeat.lower()
+    wall, repeat = _wall(entry.starts), entry.repeat.lower()
+    if repeat and " at " not in repeat and starts.astimezone(zone).replace(tzinfo=None) != wall:
+        repeat += f" at {wall:%H:%M}"  # it begins in a gap of the clock, and only the first time
     item = Maintenance(entry.id, entry.service, components, starts, ends, repeat, entry.time_zone, until)
     if why := repeat_fault(item):
         raise ValueError(why)
@@ -59,7 +61,11 @@ def _window(entry: MaintenanceEntry, components: tuple[str, ...]) -> Maintenance
 
 
 def _moment(text: str, zone: ZoneInfo) -> datetime:
-    """Read a wall-clock time of the zone."""
+    """Read a wall-clock time of the zone; one in a gap of the clock is the first moment after it."""
+    return existing(_wall(text), zone)
+
+
+def _wall(text: str) -> datetime:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
@@ -68,4 +74,4 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
         raise ValueError(f'"{text}" is no wall-clock time of its time zone: write it as in 2027-02-07 02:00')
     if not EARLIEST.year < at.year < LATEST.year:
         raise ValueError(f'"{text}" is not a time between {EARLIEST:%Y} and {LATEST:%Y}')
-    return at.replace(tzinfo=zone).astimezone(UTC)
+    return at

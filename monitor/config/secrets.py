@@ -14,7 +14,9 @@ from monitor.config.take import names_of
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.model.message_codes import MessageCode, coded
 
-REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+"""A reference, or ``$${``, which stands for the characters ``${`` themselves."""
+LITERAL = "for the characters themselves write $${"
 _PLACEHOLDER = "not-set"
 
 
@@ -24,6 +26,8 @@ class Secrets:
 
     environ: Mapping[str, str]
     used: set[Path_] = field(default_factory=set)
+    halves: set[Path_] = field(default_factory=set)
+    """Of these, references that are not well formed."""
     missing: list[str] = field(default_factory=list)
 
     def fill(self, value: Any, tree: Tree, path: Path_, faults: Faults) -> Any:
@@ -34,12 +38,15 @@ class Secrets:
             return [self.fill(item, tree, (*path, index), faults) for index, item in enumerate(value)]
         if not isinstance(value, str) or "${" not in value:
             return value
-        self.used.add(path)
-        if "${" in REFERENCE.sub("", value):
-            hint = "write ${NAME} with letters, digits and _"
+        is_half = "${" in REFERENCE.sub("", value)
+        if is_half or any(found[1] for found in REFERENCE.finditer(value)):
+            self.used.add(path)
+        if is_half:
+            self.halves.add(path)
+            hint = f"write ${{NAME}} with letters, digits and _; {LITERAL}"
             faults.add(Code.BAD_REFERENCE, tree, path, "the reference to the environment is not well formed", hint)
             return value
-        return REFERENCE.sub(lambda match: self.look_up(match[1]), value)
+        return REFERENCE.sub(lambda match: self.look_up(match[1]) if match[1] else "${", value)
 
     def look_up(self, name: str) -> str:
         """Return a secret, or a placeholder after noting by name only what is wrong with it."""
@@ -62,14 +69,19 @@ class Secrets:
         names = names_of(type(options))
         spelled = {names.get(key, key): key for key in value}
         secret = {(*path, spelled.get(str(head), head), *rest) for head, *rest in _secret_paths(options, ())}
-        for place in sorted(self.used - secret, key=str):
+        for place in sorted(self.used - self.halves - secret, key=str):
             if place[: len(path)] == path:
-                hint = "secrets may stand in secret fields only, such as key or secret_headers"
-                faults.add(Code.MISPLACED_SECRET, tree, place, f'"{place[-1]}" is shown to people', hint)
+                hint = f"secrets may stand in secret fields only, such as key or secret_headers; {LITERAL}"
+                faults.add(Code.MISPLACED_SECRET, tree, place, f'"{_named(place)}" is shown to people', hint)
         for place in sorted(secret - self.used, key=str):
             if place in tree.lines or place in tree.origins:
                 hint = "write ${NAME} and put the value into the environment"
-                faults.add(Code.PLAIN_SECRET, tree, place, f'"{place[-1]}" holds a secret in plain text', hint)
+                faults.add(Code.PLAIN_SECRET, tree, place, f'"{_named(place)}" holds a secret in plain text', hint)
+
+
+def _named(place: Path_) -> str:
+    """Return the key that a place belongs to: a place in a list has only a number."""
+    return next((part for part in reversed(place) if isinstance(part, str)), "")
 
 
 def _secret_paths(value: Any, path: Path_) -> Iterator[Path_]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from monitor.config.faults import Code, Faults, did_you_mean
 from monitor.config.yamltree import Path_, Tree
+from monitor.probes.base import AS_WRITTEN
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -32,6 +33,7 @@ def take(model: type[M], value: Any, tree: Tree, path: Path_, faults: Faults) ->
         faults.add(Code.WRONG_TYPE, tree, path, "must be a mapping of keys to values")
         return None
     names, known, written = names_of(model), {}, {}
+    fields = {field.alias or name: name for name, field in model.model_fields.items()}
     sound = True
     for key, item in value.items():
         if key not in names:
@@ -42,7 +44,8 @@ def take(model: type[M], value: Any, tree: Tree, path: Path_, faults: Faults) ->
             faults.add(Code.DUPLICATE_KEY, tree, (*path, key), f'"{key}" and "{names[key]}" are the same key')
             sound = False
         else:
-            known[names[key]] = item
+            keeps = AS_WRITTEN in model.model_fields[fields[names[key]]].metadata
+            known[names[key]] = tree.as_written(item, (*path, key)) if keeps else item
             written[names[key]] = key
     try:
         # JSON mode is strict about types and still takes a list for a tuple and a word for an enum.

@@ -6,6 +6,7 @@ are allowed within limits that a bomb exceeds before anything is expanded.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ MOST_NODES = 500_000
 
 Path_ = tuple[str | int, ...]
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_INT = re.compile(r"[-+]?[0-9]{1,18}")
+_INT = re.compile(r"[-+]?[0-9]{1,4000}")  # Python reads and writes 4300 digits at most
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?")
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -52,6 +53,18 @@ class Tree:
     flaws: list[Flaw] = field(default_factory=list)
     origins: dict[Path_, tuple[str, int]] = field(default_factory=dict)
     """Parts that were written in another file."""
+    written: dict[Path_, str] = field(default_factory=dict)
+    """Numbers and words for true, false and nothing, as they were written: ``+86``, ``007``, ``True``."""
+
+    def as_written(self, value: Any, path: Path_) -> Any:
+        """Return a value with every number, true and false in it as text, as it was written in the file."""
+        if isinstance(value, list):
+            return [self.as_written(item, (*path, index)) for index, item in enumerate(value)]
+        if not isinstance(value, int | float):
+            return value
+        text = self.written.get(path, "")
+        # A preset's value may have been replaced by a row's: then the text is of the former.
+        return text if text and _plain(text) == value else json.dumps(value)
 
     def place(self, path: Path_) -> tuple[str, int]:
         """Return file and 1-based line of a part, or of the nearest part around it."""
@@ -140,6 +153,8 @@ class _Builder:
         if isinstance(node, yaml.SequenceNode):
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         value = _scalar(node)
+        if not isinstance(value, str):
+            self.tree.written[path] = node.value
         if isinstance(value, float) and not math.isfinite(value):
             self.flaw("syntax", node.start_mark.line + 1, "the number is too large")
             return 0.0
@@ -181,9 +196,11 @@ def _build(root: yaml.Node | None, tree: Tree) -> None:
 
 
 def _scalar(node: Any) -> Any:
-    text: str = node.value
-    if node.style in ("'", '"', "|", ">"):
-        return text
+    return node.value if node.style in ("'", '"', "|", ">") else _plain(node.value)
+
+
+def _plain(text: str) -> Any:
+    """Return what a word without quotes means."""
     if text in _WORDS:
         return _WORDS[text]
     if _INT.fullmatch(text):

@@ -5,7 +5,8 @@ ends. A start that does not exist that night moves to the first moment after the
 the earlier.
 
 A repeat is one of ``daily``, ``weekly``, ``monthly`` (on the day of the first window), ``monthly on 15`` and
-``monthly on first sunday`` (… fourth, last). A month without that day has its window on its last day.
+``monthly on first sunday`` (… fourth, last). A month without that day has its window on its last day. Where the first
+window begins in a gap, ``at 02:30`` at the end says what the clock shall show when it can: its start no longer does.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -93,17 +94,20 @@ def repeat_fault(item: Maintenance) -> str:
     if not item.repeat:
         return ""
     try:
-        own = _date(item.repeat, first, 0)
+        repeat, wall = _split(item)
+        own = _date(repeat, first, 0)
     except ValueError:
         return (
             f'maintenance repeats daily, weekly, monthly, "monthly on 15" or "monthly on first sunday", '
             f"not {item.repeat!r}"
         )
     if own != first:
-        return f"the first window begins on {first:%A, %d %B}, which is not {item.repeat.removeprefix('monthly on ')}"
+        return f"the first window begins on {first:%A, %d %B}, which is not {repeat.removeprefix('monthly on ')}"
+    if repeat != item.repeat and existing(datetime.combine(first, wall), zone) != item.starts_at:
+        return f"the first window does not begin at {wall:%H:%M}, where a repeat says so"
     if item.repeat_until is not None and item.repeat_until < item.starts_at:
         return "the repeats end before the first window begins"
-    if item.ends_at - item.starts_at >= timedelta(days=DAYS.get(item.repeat, 28)):
+    if item.ends_at - item.starts_at >= timedelta(days=DAYS.get(repeat, 28)):
         return "a window is longer than the time until the next"
     return ""
 
@@ -111,12 +115,13 @@ def repeat_fault(item: Maintenance) -> str:
 def windows(item: Maintenance, since: datetime, until: datetime) -> Iterator[Window]:
     """Yield the occurrences that overlap ``[since, until)``, oldest first. Raises ``ValueError`` on a wrong repeat."""
     zone, length = ZoneInfo(item.time_zone), item.ends_at - item.starts_at
-    wall, number = item.starts_at.astimezone(zone).replace(tzinfo=None), 0
-    if item.repeat and since > item.ends_at:
-        number = max(0, (since - item.ends_at) // timedelta(days=DAYS.get(item.repeat, 31)) - 1)
+    first, number = item.starts_at.astimezone(zone).date(), 0
+    repeat, wall = _split(item)
+    if repeat and since > item.ends_at:
+        number = max(0, (since - item.ends_at) // timedelta(days=DAYS.get(repeat, 31)) - 1)
     while True:
-        day = _date(item.repeat, wall.date(), number) if item.repeat else wall.date()
-        start = _existing(datetime.combine(day, wall.time()), zone)
+        day = _date(repeat, first, number) if repeat else first
+        start = existing(datetime.combine(day, wall), zone) if repeat else item.starts_at
         if start >= until or (item.repeat_until is not None and start > item.repeat_until):
             return
         if start + length > since:
@@ -124,6 +129,14 @@ def windows(item: Maintenance, since: datetime, until: datetime) -> Iterator[Win
         if not item.repeat:
             return
         number += 1
+
+
+def _split(item: Maintenance) -> tuple[str, time]:
+    """Return the repeat without its time, and the time by the clock on the wall; raises ``ValueError``."""
+    repeat, at, text = item.repeat.partition(" at ")
+    if at:
+        return repeat, time.fromisoformat(text)
+    return repeat, item.starts_at.astimezone(ZoneInfo(item.time_zone)).time()
 
 
 def _date(repeat: str, first: date, number: int) -> date:
@@ -146,7 +159,7 @@ def _date(repeat: str, first: date, number: int) -> date:
     return date(year, month, min(day, length))
 
 
-def _existing(wall: datetime, zone: ZoneInfo) -> datetime:
+def existing(wall: datetime, zone: ZoneInfo) -> datetime:
     """UTC moment of a wall-clock time; one inside a daylight-saving gap becomes the end of the gap."""
     at = wall.replace(tzinfo=zone).astimezone(UTC)
     if at.astimezone(zone).replace(tzinfo=None) == wall:

@@ -40,6 +40,8 @@ class LeasedNotice:
     created_at: datetime
     tries: int
     """Tries that were made before this one."""
+    error: str = ""
+    """What the last of them came to."""
 
 
 def lease_notices(engine: Engine, owner: str, now: datetime, limit: int = 10) -> tuple[LeasedNotice, ...]:
@@ -65,7 +67,7 @@ def lease_notices(engine: Engine, owner: str, now: datetime, limit: int = 10) ->
 
 def _leased(row: Row[Any], alert: Alert) -> LeasedNotice:
     created_at = when(row.created_us)
-    return LeasedNotice(row.id, row.key, row.channel, row.route, Why(row.why), alert, created_at, row.tries)
+    return LeasedNotice(row.id, row.key, row.channel, row.route, Why(row.why), alert, created_at, row.tries, row.error)
 
 
 def take_back_notices(engine: Engine, worker: str, now: datetime) -> int:

@@ -198,6 +198,10 @@ def parse_json(body: bytes | str) -> Any:
         raise ValueError("two megabytes of empty objects would become seventy")
     try:
         return json.loads(body)
+    except ValueError as error:
+        if "integer string conversion" not in str(error):
+            raise
+        return json.loads(body, parse_int=float)  # thousands of digits: to a browser, too, it is infinite
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

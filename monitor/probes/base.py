@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import math
 import random
 import traceback
@@ -51,6 +52,8 @@ Seconds = Annotated[float, BeforeValidator(seconds)]
 """A duration option: text with a unit in the file, float seconds in the program."""
 
 
+AS_WRITTEN = "as written"
+"""Marks an option whose words are taken from the file as they stand there, also without quotes: ``+86`` is not 86."""
 Host = Annotated[str, AfterValidator(checked_host)]
 """A name or an IP address, without scheme, port, brackets or path."""
 
@@ -58,7 +61,11 @@ Host = Annotated[str, AfterValidator(checked_host)]
 def listed(value: Any) -> Any:
     """Return the members of a list, or the one value that stands for a list; numbers become text."""
     items = value if isinstance(value, list | tuple) else (value,)
-    return tuple(str(item) if isinstance(item, int) else item for item in items)
+    return tuple(json.dumps(item) if isinstance(item, int) else item for item in items)
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(listed), AS_WRITTEN]
+"""One text or a list of texts."""
 
 
 class Options(BaseModel):

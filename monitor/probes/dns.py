@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from statistics import median
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from monitor.core.catalogue import Proof
 from monitor.core.model.depth import Reach
@@ -19,11 +19,9 @@ from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode, detailed
 from monitor.probes import base
-from monitor.probes.base import Context, Kind, Seconds, at_most
+from monitor.probes.base import Context, Kind, Seconds, Words, at_most
 from monitor.wire.dns.names import NameAnswer, name_server
 from monitor.wire.dns.records import forms
-
-Words = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else tuple(value))]
 
 
 class Options(base.Options):

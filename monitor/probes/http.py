@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import regex
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
 from monitor.core.components.health import LEARNING
 from monitor.core.model.observations import Observation, Phases
@@ -28,16 +29,12 @@ from monitor.probes.answers import (
     steps,
     total_s,
 )
-from monitor.probes.base import Context, Kind, Seconds
+from monitor.probes.base import Context, Kind, Seconds, Words
 from monitor.probes.marks import Found, PageOptions, judge_answer, not_data
 from monitor.text.cleaner import brief
 from monitor.wire import Answer, Exchange, WireError
 
 PATTERN_LIMIT_S = 0.25
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(base.listed)]
-"""One text or a list of texts."""
 
 
 def status_range(text: str) -> tuple[int, int]:
@@ -264,8 +261,17 @@ def _broken_json_rule(rules: dict[str, Any], body: bytes) -> str:
         except KeyError:
             return f"JSON has no {path}"
         if wanted is not None and (found != wanted or isinstance(found, bool) is not isinstance(wanted, bool)):
-            return f"JSON {path} is {brief(found, 60)!r} and must be {wanted!r}"
+            return f"JSON {path} is {_typed(found)} and must be {_typed(wanted)}"
     return ""
+
+
+def _typed(value: Any) -> str:
+    """Return a value with what it is: the number 5 is not the text "5"."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return f'the text "{brief(value, 60)}"'
+    return f"{'the number ' if isinstance(value, int | float) else ''}{brief(value, 60)}"
 
 
 def _slow(options: Options, phases: Phases) -> Iterator[str]:

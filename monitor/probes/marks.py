@@ -21,9 +21,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, field_validator
+from pydantic import field_validator
 
 from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
@@ -170,9 +170,9 @@ def judge_page(page: Page, declared: tuple[str, ...], known: Learned, now: datet
 class PageOptions(base.Options):
     """What can be said of a page that should be the product's; part of the options of the kinds that open pages."""
 
-    marks: Annotated[tuple[str, ...], BeforeValidator(base.listed)] = ()
+    marks: base.Words = ()
     """Marks of the product (:mod:`monitor.probes.page`): the page is good if it bears one. Others are learned."""
-    sites: Annotated[tuple[str, ...], BeforeValidator(base.listed)] = ()
+    sites: base.Words = ()
     """Domains that a redirect may lead to beside the address's own."""
     learn_from: date | None = None
     """What was learned before this day (UTC) is forgotten: the day of a redesign."""

@@ -156,6 +156,7 @@ class Dispatcher:
             service_name=self._services.get(alert.service, ""),
             component_name=component.name_in(language) if component else "",
             tries=leased.tries,
+            last_error=leased.error,
             test=alert.rule is Rule.TEST,
             language=language,
         )

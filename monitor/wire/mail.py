@@ -11,6 +11,7 @@ import hmac
 import re
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -99,10 +100,13 @@ class Talk:
         return line.rstrip(b"\r")
 
 
-async def hand_over(link: Link, server: MailServer, mail: EmailMessage, sender: str, recipients: Sequence[str]) -> None:
+async def hand_over(
+    link: Link, server: MailServer, mail: EmailMessage, sender: str, recipients: Sequence[str]
+) -> Mapping[str, int]:
     """Hand *mail* in for those recipients whom the server takes; returns once it is the server's to deliver.
 
-    Raises ``MailError`` for the server's refusal, ``WireError`` or ``OSError`` for what happened on the way.
+    Returns those whom it refused, with the code. Raises ``MailError`` for the server's refusal of all, ``WireError`` or
+    ``OSError`` for what happened on the way.
     """
     talk = Talk(await link.connect(server.host, server.port, literal(server.host)))
     if server.security == "tls":
@@ -114,12 +118,11 @@ async def hand_over(link: Link, server: MailServer, mail: EmailMessage, sender: 
         offers = await _start_tls(link, talk, server, offers)
     if server.username:
         await _log_in(talk, server, offers)
-    await _send(talk, offers, mail, sender, recipients)
+    refused = await _send(talk, offers, mail, sender, recipients)
     link.deadline.enter(Step.MAIL, GOODBYE_S)
-    try:
+    with suppress(WireError, OSError):
         await talk.ask(b"QUIT")
-    except (WireError, OSError):
-        return
+    return refused
 
 
 async def _hello(talk: Talk) -> Mapping[str, str]:
@@ -213,18 +216,20 @@ WAYS: dict[str, Callable[[Talk, MailServer], Awaitable[Reply]]] = {
 
 async def _send(
     talk: Talk, offers: Mapping[str, str], mail: EmailMessage, sender: str, recipients: Sequence[str]
-) -> None:
+) -> Mapping[str, int]:
     is_ascii = "".join([sender, *recipients]).isascii()
     if not is_ascii and "SMTPUTF8" not in offers:
         raise MailError(coded(MessageCode.MAIL_ASCII_ONLY), permanent=True)
     more = "" if is_ascii else " SMTPUTF8"
     (await talk.ask(f"MAIL FROM:<{sender}>{more}".encode())).wanted(FINE)
-    codes = [(await talk.ask(f"RCPT TO:<{one}>".encode())).code for one in recipients]
-    if not any(code in (FINE, FORWARDED) for code in codes):
-        permanent = all(500 <= code < 600 for code in codes)
+    codes = {one: (await talk.ask(f"RCPT TO:<{one}>".encode())).code for one in recipients}
+    refused = {one: code for one, code in codes.items() if code not in (FINE, FORWARDED)}
+    if len(refused) == len(codes):
+        permanent = all(500 <= code < 600 for code in codes.values())
         raise MailError(coded(MessageCode.MAIL_REFUSED_ALL), permanent=permanent)
     (await talk.ask(b"DATA")).wanted(BEGIN)
     # Seven bits, because not every server takes eight.
     data = mail.as_bytes(policy=SMTP.clone(cte_type="7bit", utf8=not is_ascii))
     data = re.sub(rb"^\.", b"..", data, flags=re.MULTILINE)
     (await talk.ask(data.removesuffix(b"\r\n") + b"\r\n.")).wanted(FINE)
+    return refused

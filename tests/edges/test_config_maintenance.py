@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import Engine
@@ -13,7 +14,7 @@ from monitor.config.faults import Code, ConfigError
 from monitor.config.load import load
 from monitor.core import commands
 from monitor.core.catalogue import Catalogue, Planned
-from monitor.core.maintenance import Maintenance
+from monitor.core.maintenance import Maintenance, windows
 from monitor.core.model.reasons import Reason
 from monitor.store import reads
 from monitor.store.connection.engine import open_engine
@@ -154,3 +155,42 @@ def test_planned_work_pages_nobody_and_the_past_before_it_was_known_stays_as_it_
     count = len([view for view in reads.alerts(engine) if any(notice for notice in view.notices)])
     play(engine, range(21 * 60 + 8, 21 * 60 + 12), Reason.SERVER_ERROR)
     assert len([view for view in reads.alerts(engine) if any(notice for notice in view.notices)]) == count
+
+
+GAPS = [
+    ("Europe/Berlin", "2027-03-28 02:30", "daily", ["28 03:00-04:00", "29 02:30-03:30", "30 02:30-03:30"]),
+    ("Europe/Berlin", "2027-03-28 02:00", "weekly", ["28 03:00-04:00", "04 02:00-03:00", "11 02:00-03:00"]),
+    ("Europe/Berlin", "2027-03-28 02:59", "monthly", ["28 03:00-04:00", "28 02:59-03:59", "28 02:59-03:59"]),
+    ("Europe/Berlin", "2027-03-28 02:30", "monthly on last sunday", ["28 03:00-04:00", "25 02:30-03:30"]),
+    ("Europe/Berlin", "2027-03-27 02:30", "daily", ["27 02:30-03:30", "28 03:00-04:00", "29 02:30-03:30"]),
+    ("Europe/Berlin", "2027-03-28 03:00", "daily", ["28 03:00-04:00", "29 03:00-04:00"]),
+    ("Europe/Berlin", "2027-03-28 02:30", '""', ["28 03:00-04:00"]),
+    ("Europe/Berlin", "2026-10-25 02:30", "daily", ["25 02:30-02:30", "26 02:30-03:30"]),
+    ("America/Santiago", "2027-09-05 00:30", "daily", ["05 01:00-02:00", "06 00:30-01:30"]),
+    ("America/New_York", "2027-03-14 02:15", "weekly", ["14 03:00-04:00", "21 02:15-03:15"]),
+    ("Australia/Lord_Howe", "2027-10-03 02:15", "daily", ["03 02:30-03:30", "04 02:15-03:15"]),
+]
+
+
+@pytest.mark.parametrize(("zone", "starts", "repeat", "wanted"), GAPS)
+def test_a_window_that_begins_in_a_gap_of_the_clock_is_late_once(
+    tmp_path: Path, zone: str, starts: str, repeat: str, wanted: list[str]
+) -> None:
+    file = tmp_path / "probes.yaml"
+    text = FILE.replace("Europe/Berlin", zone).replace("2026-01-04 02:00", starts).replace("lasts: 2h", "lasts: 1h")
+    file.write_text(text.replace("repeat: weekly", f"repeat: {repeat}").replace("    until: 2026-12-31 00:00\n", ""))
+    (found,) = load(file, {}).catalogue.planned
+    since = datetime.fromisoformat(f"{starts[:10]}T00:00+00:00") - timedelta(days=1)
+    local = ZoneInfo(zone)
+    held = [
+        f"{window.starts_at.astimezone(local):%d %H:%M}-{window.ends_at.astimezone(local):%H:%M}"
+        for window in windows(found.window, since, since + timedelta(days=70))
+    ]
+    assert held[: len(wanted)] == wanted
+
+
+@pytest.mark.parametrize(
+    "zone", ["Europe", "US", "America/Argentina", "", "localtime", "../etc/passwd", "a" * 300, "posix"]
+)
+def test_a_folder_of_time_zones_is_no_time_zone(tmp_path: Path, zone: str) -> None:
+    assert faults(tmp_path, ("Europe/Berlin", f'"{zone}"')) == [(Code.MAINTENANCE, 8)]

@@ -27,6 +27,8 @@ from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState, Severity, Why
 from monitor.recorder.delivery import LONGEST_PAUSE_S, pause
 from monitor.text.cleaner import plain
+from monitor.text.lexicon import lexicon
+from monitor.text.messages import worded
 from monitor.text.units import retry_after_s
 from monitor.wire import Wire
 from tests.edges.mailing import MailServer, serving
@@ -312,6 +314,78 @@ def test_what_a_mail_server_refuses_is_tried_again_or_given_up_as_it_says() -> N
     with pytest.raises(Undeliverable, match=r"\{mail_unusable why=.*protocol") as caught:
         mailed(MailServer({"": b"no mail here"}), "127.0.0.0/8")
     assert not caught.value.permanent
+
+
+DAY, NIGHT, WEEK = "day@example.com", "night@example.com", "week@example.com"
+
+
+def tried(server: MailServer, *last_errors: str) -> tuple[str, bool]:
+    """Send to three; return the error of the last try and whether it is for good."""
+
+    async def play(last_error: str) -> None:
+        with serving(server) as port:
+            to = (DAY, NIGHT, WEEK)
+            options = Email(host="127.0.0.1", port=port, security="none", sender="w@example.com", to=to)
+            await KINDS["email"].send(options, notice(last_error=last_error), Wire(allow_networks=["127.0.0.0/8"]))
+
+    error, permanent = "", False
+    for last_error in last_errors or ("",):
+        server.heard.clear()
+        try:
+            asyncio.run(play(last_error))
+            error = ""
+        except Undeliverable as caught:
+            error, permanent = str(caught), caught.permanent
+    return error, permanent
+
+
+def asked(server: MailServer) -> list[str]:
+    return [line[9:-1] for line in server.heard if line.startswith("RCPT TO:")]
+
+
+@pytest.mark.parametrize(
+    ("answers", "permanent"),
+    [
+        ([b"250 ok", b"550 no such user", b"250 ok"], True),
+        ([b"250 ok", b"451 greylisted", b"250 ok"], False),
+        ([b"250 ok", b"452 full", b"251 forwarded"], False),
+        ([b"250 ok", b"421 busy", b"250 ok"], False),
+    ],
+)
+def test_a_mail_that_reached_some_is_not_delivered(answers: list[bytes], permanent: bool) -> None:  # a row of a table
+    server = MailServer({"RCPT": answers})
+    error, for_good = tried(server)
+    assert for_good is permanent
+    assert f"refused {NIGHT} ({answers[1][:3].decode()}); the others have it" in worded(error, lexicon())
+    assert DAY not in worded(error, lexicon())
+    assert len(server.mails) == 1
+
+
+def test_only_who_was_refused_is_tried_again_until_the_last_has_it() -> None:
+    first, _ = tried(MailServer({"RCPT": [b"250 ok", b"451 later", b"550 gone"]}))
+    server = MailServer({"RCPT": [b"451 still", b"250 ok"]})
+    second, _ = tried(server, first)
+    assert asked(server) == [NIGHT, WEEK]
+    server = MailServer()
+    assert tried(server, second) == ("", False)
+    assert asked(server) == [NIGHT]
+
+
+def test_trouble_on_the_way_does_not_make_the_others_get_it_twice() -> None:
+    first, _ = tried(MailServer({"RCPT": [b"250 ok", b"451 later", b"250 ok"]}))
+    broken, _ = tried(MailServer({"": b"no mail here"}), first)
+    refused, permanent = tried(MailServer({"RCPT": b"550 gone"}), broken)
+    assert permanent
+    assert NIGHT in worded(refused, lexicon())
+    server = MailServer()
+    assert tried(server, refused) == ("", False)
+    assert asked(server) == [NIGHT]
+
+
+def test_whoever_is_left_of_another_configuration_is_nobody_so_all_get_it() -> None:
+    server = MailServer()
+    tried(server, "{mail_refused_some again=000000 who=old@example.com%20(550)}")
+    assert asked(server) == [DAY, NIGHT, WEEK]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -91,6 +91,8 @@ class MessageCode(StrEnum):
     MAIL_NO_LOGIN = "mail_no_login"
     MAIL_ASCII_ONLY = "mail_ascii_only"
     MAIL_REFUSED_ALL = "mail_refused_all"
+    MAIL_REFUSED_SOME = "mail_refused_some"
+    MAIL_REST_UNSENT = "mail_rest_unsent"
 
     # Slower than usual
     FIRST_TOKEN_UNUSUAL = "first_token_unusual"  # noqa: S105  a code, not a token

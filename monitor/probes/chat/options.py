@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from monitor.probes import base
 from monitor.probes.base import Seconds
@@ -49,7 +49,7 @@ class Options(base.Options):
     """Needs the two prices below."""
     usd_per_million_input: float = Field(0.0, ge=0)
     usd_per_million_output: float = Field(0.0, ge=0)
-    off_peak: Annotated[tuple[str, ...], BeforeValidator(base.listed)] = ()
+    off_peak: base.Words = ()
     """Hours of UTC in which the prices are :attr:`off_peak_ratio` of those above, as ``Mon-Fri 00-01 04-06``."""
     off_peak_ratio: float = Field(1.0, ge=0, le=1)
     key_header: Literal["authorization", "api-key", "x-api-key"] | None = None

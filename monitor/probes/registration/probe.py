@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation
@@ -84,7 +84,7 @@ class Options(base.Options):
     """``json`` only: the field's value as text (``"true"``, ``"null"``, ``"Public"``) → a state, or more in detail."""
     provider: Provider | None = None
     """``upstream_text`` only: the kind of status page at ``url``."""
-    sites: Annotated[tuple[str, ...], BeforeValidator(base.listed)] = ()
+    sites: base.Words = ()
     """``page_text`` only: domains that a redirect may lead to beside the address's own."""
 
     @field_validator("url")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import Field, field_validator
 
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Reason
@@ -42,7 +42,7 @@ class Options(base.Options):
     """The vendor's component or group, by id (or exact name) → our component id. For Google Cloud: product ids."""
     titles: dict[str, str] = Field(default_factory=dict)
     """Words of an incident's title → our component id, for incidents that name no component that is mapped."""
-    unmapped: Annotated[tuple[str, ...], BeforeValidator(base.listed)] = ()
+    unmapped: base.Words = ()
     """Components of the page, by id or name, that are left out on purpose: ``chatwatch vendors audit`` knows them."""
     frozen_after_s: Seconds | None = 180 * 86400.0
     """A page whose own time stamp is older than this is taken for one that was left behind, and what it says for

@@ -159,14 +159,17 @@ class Wire:
         recipients: Sequence[str],
         *,
         limits: Limits = NO_LIMITS,
-    ) -> None:
-        """Hand a mail to its server. Raises ``WireError``, and ``MailError`` when the server refuses it."""
+    ) -> Mapping[str, int]:
+        """Hand a mail to its server; return the recipients whom it refused, with the code, beside those whom it took.
+
+        Raises ``WireError``, and ``MailError`` when the server refuses it for everybody.
+        """
         from monitor.wire.mail import hand_over  # late: only a mail channel needs it
 
         deadline = Deadline(asyncio.get_running_loop(), limits.deadline_s)
         link = Link(self.ground, limits, deadline, Timing(clock.monotonic_ns()))
         try:
-            await hand_over(link, server, mail, sender, recipients)
+            return await hand_over(link, server, mail, sender, recipients)
         except (WireError, OSError) as error:
             raise link.explain(error) from None
         finally:
