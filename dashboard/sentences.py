@@ -366,7 +366,7 @@ def headline(snapshot: Snapshot, words: Words) -> tuple[Line, ...]:
     if snapshot.blind_since is not None:
         return (Line(unknown, words("headline_blind")),)
     fine = [service for service in judged if service_state(service) == Health.OPERATIONAL]
-    if len(fine) == len(judged):
+    if len(fine) == len(snapshot.services):
         return (Line(str(Health.OPERATIONAL), words("all_working")),)
     lines = [
         Line(service_state(service), service_sentence(service, words)) for service in judged if service not in fine

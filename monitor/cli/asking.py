@@ -96,6 +96,8 @@ def _table(config: Config, expand: bool) -> None:
         for component in catalogue.components:
             if component.service == service.id:
                 click.echo(f"  {component.name}  {component.id}")
+                if all(item.component != component.id for item in catalogue.probes):
+                    _folded("nothing looks at it: the page says that it cannot be seen from outside", 4, "yellow")
                 for item in catalogue.probes:
                     if item.component == component.id:
                         _row(config, item)

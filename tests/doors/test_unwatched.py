@@ -40,7 +40,10 @@ def test_a_registration_that_cannot_be_seen_makes_nothing_grey_and_says_so() -> 
     found = snapshot()
     assert sentences.service_state(found.services[0]) == "operational"
     assert sentences.page_state(found) == "operational"
-    assert [line.state for line in sentences.headline(found, WORDS)] == ["operational"]
+    (line,) = sentences.headline(found, WORDS)
+    assert (line.state, line.text) == ("operational", "Qwen is working normally."), (
+        "and not all: nobody saw Copilot work"
+    )
     page = render.pages(found, sample.catalogue())["/"].decode()
     assert page.count("This vendor&#39;s registration cannot be seen from outside.") == 2
     assert "从外部看不到这家厂商的注册状态。" in render.pages(found, sample.catalogue())["/zh/"].decode()
