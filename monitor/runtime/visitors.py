@@ -33,6 +33,10 @@ TOO_LARGE = b"431 Request Header Fields Too Large"
 NO_PLACE = b"503 Service Unavailable\r\nRetry-After: 60"
 FILES = 65_536
 MOST = 12_000
+FILES_OF_SESSION = 3
+"""Open files that a session of Streamlit takes beside its websocket: an event loop of its own."""
+SESSIONS_LEFT = 128
+"""So many sessions Streamlit keeps for visitors who may come back."""
 PER_ADDRESS = 256
 """Connections of one public address. Private ones may be a proxy, which stands for everybody."""
 
@@ -98,9 +102,15 @@ class Crowd:
     """All connections of a program."""
 
     def __init__(
-        self, most: int = MOST, per_address: int = PER_ADDRESS, monotonic: Callable[[], float] = clock.monotonic
+        self,
+        most: int = MOST,
+        per_address: int = PER_ADDRESS,
+        monotonic: Callable[[], float] = clock.monotonic,
+        most_open: int | None = None,
     ) -> None:
         self.most, self.per_address, self._monotonic = most, per_address, monotonic
+        self.most_open = most // 2 if most_open is None else most_open
+        """Of all connections so many may be websockets."""
         self.seats: dict[Any, Seat] = {}
         self._waiting: dict[Seat, None] = {}  # in the order in which they began to wait
         self._places: dict[str, dict[Seat, None]] = {}
@@ -170,9 +180,9 @@ class Crowd:
                 self._waits(seat)
 
     def upgraded(self, transport: Any) -> bool:
-        """Note that a connection becomes a websocket; False if half of all places are websockets already."""
+        """Note that a connection becomes a websocket; False if there are too many already."""
         seat = self.seats.get(transport)
-        if seat is None or self._open >= self.most // 2:
+        if seat is None or self._open >= self.most_open:
             return False
         self._waiting.pop(seat, None)
         seat.doing, seat.unread, seat.since_s = Doing.OPEN, 0, self._monotonic()
@@ -281,11 +291,22 @@ def speaking_websocket(crowd: Crowd) -> type[asyncio.Protocol]:
     return Counted
 
 
+def places(files: int, *, websockets: bool) -> tuple[int, int, int]:
+    """Return how many connections fit below a limit of open files, how many of them as websockets, and what is spare.
+
+    Half of the files at most goes to websockets and what their sessions open.
+    """
+    spare = max(256, files // 8)  # the database, the log, and what one round of accepting brings before it is counted
+    spare += FILES_OF_SESSION * SESSIONS_LEFT if websockets else 0
+    left = max(64, files - spare)
+    most_open = min(MOST // 2, left // 2 // (1 + FILES_OF_SESSION)) if websockets else 0
+    return min(MOST, left - FILES_OF_SESSION * most_open), most_open, spare
+
+
 def prepare(config: Config, body_bytes: int = HEAD_BYTES, *, websockets: bool = False) -> Crowd:
     """Make a server that was not loaded yet count its visitors, name itself to nobody, and hold as many as it can."""
-    files = raise_limit()
-    spare = max(256, files // 8)  # the database, the log, and what one round of accepting brings before it is counted
-    crowd = Crowd(min(MOST, max(64, files - spare)))
+    most, most_open, spare = places(raise_limit(), websockets=websockets)
+    crowd = Crowd(most, most_open=most_open)
     config.http = speaking_http(crowd, body_bytes)
     config.ws = speaking_websocket(crowd) if websockets else "none"
     config.backlog = max(64, min(2048, spare // 2))

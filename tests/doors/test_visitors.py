@@ -25,7 +25,18 @@ from dashboard import serve
 from dashboard.starting import ALWAYS, streamlit_policy
 from monitor import clock
 from monitor.runtime import visitors
-from monitor.runtime.visitors import ANSWER_S, HEAD_S, STALLED_S, Crowd, Doing, Seat, speaking_http
+from monitor.runtime.visitors import (
+    ANSWER_S,
+    FILES_OF_SESSION,
+    HEAD_S,
+    MOST,
+    STALLED_S,
+    Crowd,
+    Doing,
+    Seat,
+    places,
+    speaking_http,
+)
 from tests.doors import seeded
 from tests.doors.running import free_port
 from tests.doors.serving import served
@@ -191,6 +202,16 @@ def test_one_public_address_has_its_own_bound_and_a_proxy_of_ours_has_none() -> 
     assert late.aborted
     other.left(busy[0])
     assert other.came(Wire("93.184.216.34"))
+
+
+@pytest.mark.parametrize("files", [128, 1024, 4096, 20_000, 65_536])
+def test_whoever_fills_all_places_with_sessions_leaves_files_to_spare(files: int) -> None:
+    most, most_open, spare = places(files, websockets=True)
+    assert most + FILES_OF_SESSION * most_open <= max(64, files - spare)
+    assert most_open <= most / 2
+    assert most_open >= min(MOST // 2, files // 25)
+    without, none, others = places(files, websockets=False)
+    assert (without, none) == (min(MOST, max(64, files - others)), 0)
 
 
 def test_websockets_never_take_more_than_half_of_all_places() -> None:
