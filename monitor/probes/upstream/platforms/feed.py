@@ -68,6 +68,8 @@ class _Incident:
     link: object
     at: datetime | None = None
     updated: datetime | None = None
+    ended_at: datetime | None = None
+    """When an entry of its own told the end."""
     surfaces: dict[str, _Entry] = field(default_factory=dict)
     words: str = ""
     """Of titles and categories, for feeds whose entries name no surface."""
@@ -111,6 +113,7 @@ def read(body: bytes, look: Look) -> UpstreamReading:
     told: dict[str, _Incident] = {}
     for entry in parsed.get("entries", [])[:_ENTRIES]:
         _tell(entry, told, look)
+    _join(told)
     if not told:
         look.warn(WarningCode.UPSTREAM_EMPTY_FEED)
     quiet = Health.OPERATIONAL if told else Health.UNKNOWN
@@ -126,6 +129,20 @@ def read(body: bytes, look: Look) -> UpstreamReading:
     return look.reading(
         worst(trouble) if trouble else quiet, components, incidents, _stamp(parsed.get("feed", {}), look)
     )
+
+
+def _join(told: dict[str, _Incident]) -> None:
+    """Join entries that AWS writes for each word on one incident: the end of it bears the title of its beginning."""
+    ended = {_bare(one.title): one for one in told.values() if one.status in OVER}
+    for key, one in list(told.items()):
+        end = ended.get(_bare(one.title))
+        if one.status is None and end and one.at and end.at and one.at <= end.at:
+            end.ended_at, end.at = end.updated, one.at
+            del told[key]
+
+
+def _bare(title: str) -> str:
+    return _PREFIX.sub("", title).casefold()
 
 
 def _state(word: str, surfaces: dict[str, Health], told: dict[str, _Incident], look: Look, quiet: Health) -> Health:
@@ -225,7 +242,9 @@ def _stamp(entry: Any, look: Look, *names: str) -> datetime | None:
 def _incident(key: str, one: _Incident, look: Look) -> UpstreamIncident | None:
     status = one.status
     updates = [update for said in one.surfaces.values() for update in said.told.updates]
-    ends = [said.told.end for said in one.surfaces.values() if said.told.end]
+    ends = [said.told.end for said in one.surfaces.values() if said.told.end] or (
+        [one.ended_at] if one.ended_at else []
+    )
     starts = [update.at for update in updates] + ([one.at] if one.at else [])
     moment = max(filter(None, (one.updated, *(update.at for update in updates))), default=None)
     over = status in OVER
