@@ -661,6 +661,12 @@ def statuspage_with(*bodies: str, status: str = "investigating") -> bytes:
         (("We keep looking.",), "investigating", ""),
         (("Registration has been restored.", "Registration is closed."), "resolved", "any open"),
         (("All is well.", "Registration is closed."), "resolved", ""),
+        (("Registration is closed.",), "resolved", ""),  # nobody said that it opened
+        (("New accounts cannot be created.",), "investigating", "any failing"),
+        (("This incident is over.", "New accounts cannot be created."), "resolved", "any open"),
+        (("We keep an eye on it.", "About 69 % of sign-ups fail."), "monitoring", "any failing"),
+        (("Sign-ups work again.", "About 69 % of sign-ups fail."), "monitoring", "any open"),
+        (("New subscriptions of the Plus plan are paused.",), "identified", ""),
     ],
 )
 def test_the_vendors_incident_texts_are_read_newest_word_first(

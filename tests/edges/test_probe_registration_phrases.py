@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -182,6 +184,74 @@ def test_existing_users_are_reassured_in_both_languages() -> None:
     assert says_existing_users_can_log_in("Existing users can log in as usual.")
     assert says_existing_users_can_log_in("已注册用户可以正常登录")
     assert not says_existing_users_can_log_in("New users can sign up.")
+
+
+def sentences_by_state() -> list[tuple[str, str]]:
+    """Every sentence of the list with the word that follows from it."""
+    found, state = [], ""
+    for line in (Path(__file__).parent / "sign_up_words.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("["):
+            state = line.strip("[]")
+        elif line and not line.startswith("#"):
+            found.append((line, state))
+    return found
+
+
+def test_each_sentence_of_the_list_says_its_word_and_no_other() -> None:
+    listed = sentences_by_state()
+    assert min(Counter(state for _, state in listed).values()) >= 40
+    wrong = []
+    for text, state in listed:
+        found = {reading.state.value for reading in settled(statements(text, Source.OFFICIAL_TEXT))[0]}
+        if found != ({state} - {"nothing"}):
+            wrong.append(f"{text} is {state}, read as {sorted(found)}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("About 69 % of sign-up attempts fail.", 0.69),
+        ("The success rate of account creation has dropped to 31%.", 0.69),
+        ("Only 31 percent of sign-ups succeed.", 0.69),
+        ("约69%的注册失败", 0.69),
+        ("注册成功率降至31%", 0.69),
+        ("Two thirds of registrations fail.", 0.6667),
+        ("一半的注册请求失败", 0.5),
+        ("All sign-up attempts are failing.", 1.0),
+        ("Nobody can sign up.", 1.0),
+        ("所有新用户均无法注册", 1.0),
+        ("Some people cannot sign up at the moment.", None),
+        ("All users in Asia cannot sign up.", None),
+        ("Sign-ups are failing.", None),
+        ("Nobody could create an account for three quarters of an hour.", 1.0),
+        ("900 % of sign-ups fail.", None),
+    ],
+)
+def test_how_much_fails_is_told_where_the_words_tell_it(text: str, share: float | None) -> None:
+    (reading,) = settled(statements(text, Source.OFFICIAL_TEXT))[0]
+    assert (reading.state, reading.failed_ratio) == (Registration.FAILING, share)
+
+
+HINTS = [
+    "Trouble signing up?",
+    "Can't create an account",
+    "Sign-up failed. Please try again.",
+    "Problems with registration",
+    "注册失败",
+]
+
+
+@pytest.mark.parametrize("text", HINTS)
+def test_hints_for_readers_of_a_page_are_no_statement_about_sign_up(text: str) -> None:
+    assert settled(statements(text, Source.PAGE_TEXT))[0] == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["Sign-ups are currently failing.", "We are having problems with registration.", "目前注册功能异常"]
+)
+def test_a_page_that_says_that_sign_up_fails_is_believed(text: str) -> None:
+    assert [reading.state for reading in settled(statements(text, Source.PAGE_TEXT))[0]] == [Registration.FAILING]
 
 
 EXAMPLES = [*(text for text, _expected in (*JANUARY_2025, *PRESENT)), *OVER, *SILENT]

@@ -15,7 +15,11 @@ BEFORE = timedelta(hours=2)
 AFTERWARDS = timedelta(minutes=30)
 
 
-_SIGN_UP = re.compile(r"sign(ing)?[ -]?ups?\b|regist|new (users|accounts)|注册|註冊", re.IGNORECASE)
+_SIGN_UP = re.compile(
+    r"sign(ing)?[ -]?ups?\b|regist|new (users|accounts)|account creation|creating accounts"
+    r"|注册|註冊|(创建|创建新)(账号|账户)",
+    re.IGNORECASE,
+)
 _NAMED: Mapping[ComponentKind, re.Pattern[str]] = {
     ComponentKind.REGISTRATION: _SIGN_UP,
     ComponentKind.LOGIN: re.compile(r"\blog(ging)?[ -]?ins?\b|\bsign(ing)?[ -]?ins?\b|登录|登錄|登入", re.IGNORECASE),

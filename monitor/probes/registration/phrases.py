@@ -1,7 +1,9 @@
 """What a vendor's own words say of registration, in English and Chinese.
 
-The phrases are those of January 2025 and their kin: banners, incident texts, sign-up pages. A sentence counts only as a
-statement about now: questions, conditions, plans, the past and negations say nothing, "no longer" says the opposite.
+The phrases (:mod:`vocabulary`) are those of January 2025 and their kin, and those of sign-up that breaks: banners,
+incident texts, sign-up pages. A sentence counts only as a statement about now and about registration as such:
+questions, conditions, plans, the past and negations say nothing, "no longer" says the opposite, and a plan, a feature
+or an event that one signs up for is another matter.
 """
 
 from __future__ import annotations
@@ -12,6 +14,21 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.probes.registration.vocabulary import (
+    APPROVAL,
+    AVAILABLE,
+    BROKEN,
+    CLOSED,
+    CODES,
+    DELAYED,
+    INVITE,
+    LIMITED,
+    METHOD_WORDS,
+    OPEN,
+    PHONE_ONLY,
+    SIGNUP,
+    Phrase,
+)
 from monitor.text.cleaner import clean, printable
 from monitor.text.countries import country_codes
 
@@ -21,27 +38,6 @@ _SENTENCES = 4000
 _CLAUSES = 40
 """Cuts within one sentence. A stranger's page may have as many commas as it likes; people write fewer."""
 
-_SIGNUP = r"(?:registrations?|register(?:ing)?|sign[- ]?ups?|signing up|account creation|new (?:accounts?|users?))"
-_METHODS = {
-    Method.EMAIL: r"\be-?mails?\b|邮箱|邮件",
-    Method.PHONE: r"\b(?:phone|mobile|sms)\b|手机|短信",
-    Method.GOOGLE: r"\bgoogle\b|谷歌",
-    Method.APPLE: r"\bapple\b|苹果",
-    Method.MICROSOFT: r"\bmicrosoft\b|微软",
-    Method.GITHUB: r"\bgithub\b",
-    Method.WECHAT: r"\bwechat\b|\bweixin\b|微信",
-    Method.SSO: r"\b(?:sso|single sign-on|saml|oauth|oidc)\b",
-}
-_METHOD_WORDS = {method: re.compile(pattern) for method, pattern in _METHODS.items()}
-
-
-class Phrase(NamedTuple):
-    """A named pattern. Group ``p`` is the predicate: what a negation before it would turn round."""
-
-    name: str
-    state: Registration
-    pattern: re.Pattern[str]
-
 
 class Statement(NamedTuple):
     """One thing a text says of registration, with the sentence that says it."""
@@ -50,100 +46,91 @@ class Statement(NamedTuple):
     reading: MethodReading
 
 
-def _phrases(state: Registration, **patterns: str) -> tuple[Phrase, ...]:
-    return tuple(Phrase(name, state, re.compile(text.replace("SIGNUP", _SIGNUP))) for name, text in patterns.items())
-
-
-_OPEN = _phrases(
-    Registration.OPEN,
-    no_longer=r"(?P<p>no longer (?:being )?(?:temporarily )?(?:limit|restrict|clos|paus|suspend|disabl|delay)\w*)",
-    reopened=r"SIGNUP\b.{0,40}?\b(?P<p>resumed|restored|re-?opened|re-?enabled|open again|available again"
-    r"|back to normal|fully open|now open)",
-    reopening=r"\b(?P<p>resumed|restored|re-?opened|re-?enabled|resuming|reopening)\b (?:\w+ ){0,3}SIGNUP",
-    lifted=r"\b(?P<p>lifted|removed)\b (?:\w+ ){0,4}(?:limits?|limitations?|restrictions?)\b",
-    limits_lifted=r"\b(?:limits?|limitations?|restrictions?)\b.{0,20}?SIGNUP\b.{0,30}?\b(?P<p>lifted|removed|ended)\b",
-    is_open=r"SIGNUP\b (?:is|are|remains?) (?:now |currently |still )?(?P<p>open)\b"
-    r"(?! (?:only|by)\b)(?! (?:to|for)\b(?! (?:everyone|everybody|all|anyone|the public|new users)))",
-    zh_no_longer=r"(?P<p>不再(?:限制|暂停|关闭)|(?:已经?|全面|现已)(?:取消|解除))[^,]{0,12}(?:注册|限制)",
-    zh_reopened=r"(?P<p>(?:已经?|现已|全面|重新)(?:恢复|开放|重新开放)).{0,8}注册|注册[^,]{0,10}(?P<q>(?:已经?|现已|全面|重新)(?:恢复|开放|重新开放)|恢复正常)",
-)
-_PHONE_ONLY = _phrases(
-    Registration.RESTRICTED,
-    phone_only=r"\b(?P<p>only)\b.{0,80}?\b(?:phone|mobile|numbers?)\b",
-    phone_limited=r"\b(?P<p>limited|restricted)(?: only)? to\b.{0,60}?\b(?:phone|mobile|numbers?)\b",
-    phone_except=r"\b(?P<p>other than|except(?: for| with)?|besides)\b.{0,60}?\b(?:phone|mobile|numbers?)\b",
-    phone_last=r"\b(?:phone|mobile)(?: phone)?(?: numbers?)?(?: \(?\+\d{1,3}\)?)? (?P<p>only)\b",
-    zh_phone_only=r"(?P<p>仅|只)(?:支持|限|允许|能|可以?|接受|开放|对)[^,]{0,24}?(?:手机|号码|\+\d)",
-    zh_phone_except=r"(?P<p>限制|暂停|关闭|停止)了?[^,]{0,16}?手机号?码?(?:以外|之外)",
-    zh_phone_besides=r"(?P<p>除了?)[^,]{0,16}?手机号?码?[^,]{0,4}?(?:以外|之外|外)",
-)
-_INVITE = _phrases(
-    Registration.RESTRICTED,
-    invite=r"\b(?P<p>(?:invite|invitation)[- ]only|by invitation|invit(?:e|ation)(?: code)?(?: is)? required"
-    r"|requires? an? invit\w+|need an invit\w+|(?:enter|with) (?:your|an?) (?:invite|invitation)(?: code)?)",
-    zh_invite=r"(?P<p>邀请码|邀请制|凭邀请|仅限受?邀)",
-)
-_APPROVAL = _phrases(
-    Registration.RESTRICTED,
-    waitlist=r"(?P<p>wait-?list)",
-    approval=r"SIGNUP\b.{0,40}?\b(?P<p>(?:require|need)s? (?:manual |an? )?(?:review|approval|approved)"
-    r"|(?:manually|must be) (?:approved|reviewed))",
-    zh_waitlist=r"(?P<p>(?:候补|排队|等候|等待)名单|加入候补)",
-    zh_approval=r"注册[^,]{0,10}(?P<p>需要?(?:人工|管理员)?审[核批])",
-)
-_CLOSED = _phrases(
-    Registration.CLOSED,
-    closed=r"SIGNUP\b(?: \w+){0,6}? (?P<p>closed|disabled|suspended|paused|halted|stopped|unavailable|turned off"
-    r"|not (?:currently )?(?:available|open|accepted|possible|allowed))\b",
-    closing=r"\b(?P<p>closed|closing|disabled|disabling|suspended|suspending|paused|pausing|halted|halting|stopped"
-    r"|stopping)\b (?:\w+ ){0,3}SIGNUP",
-    refusing=r"(?P<p>(?:not|n't) (?:currently )?(?:accepting|taking)) (?:\w+ ){0,2}SIGNUP",
-    zh_closing=r"(?P<p>(?:暂停|停止|关闭|禁止)了?)(?:新?用户|新账号|对外|[^,]{0,6}?的?)注册",
-    zh_closed=r"注册(?:功能|通道|入口|服务|渠道)?(?:已经|已|现已|暂时|目前|当前|均)*(?P<p>暂停|关闭|停止|不可用|未开放|禁用)",
-    zh_not_open=r"(?P<p>(?:暂未|尚未|未|不)(?:对外)?开放)(?:新?用户)?注册",
-)
-_LIMITED = _phrases(
-    Registration.RESTRICTED,
-    limiting=r"\b(?P<p>limiting|restricting|limit|restrict|limited|restricted)\b (?!time)(?:\w+ ){0,3}SIGNUP",
-    limited=r"SIGNUP\b(?: \w+){0,3}? (?:is|are|been|being|temporarily|currently) (?:\w+ ){0,2}?"
-    r"(?P<p>limited|restricted)\b",
-    zh_limited=r"(?P<p>限制)了?[^,]{0,16}?注册|注册[^,]{0,6}(?P<q>受限|受到限制)",
-)
-_DELAYED = _phrases(
-    Registration.DELAYED,
-    busy=r"SIGNUP\b(?: \w+){0,3}? (?P<p>busy|slow|slower|delayed|take longer|experience delays|with delays)\b",
-    delays=r"\b(?P<p>delays?|slower|longer than usual)\b (?:\w+ ){0,3}SIGNUP",
-    zh_busy=r"注册[^,]{0,10}?(?P<p>繁忙|较慢|缓慢|延迟|排队)",
-)
-_AVAILABLE = _phrases(
-    Registration.OPEN,
-    available=r"SIGNUP\b.{0,40}?\b(?P<p>available|works?|working|supported|unaffected)\b",
-    zh_available=r"注册[^,]{0,6}(?P<p>正常|可用|不受影响)",
-)
-
 _NEGATION = re.compile(
-    r"(?:\bnot|n't|\bnever|\bno|\bwithout|\bneither|\bnor)\W+(?:\w+\W+){0,2}$|[不未没无非][^,]{0,2}$"
+    r"(?:\bnot|n't|\bnever|\bno|\bwithout|\bneither|\bnor)\W+(?:\w+\W+){0,2}$|(?:[不未没无非]|并未|没有)[^,]{0,2}$"
 )
 _PAST = re.compile(
-    r"\b(?:was|were|had|used to)\b|\b(?:previously|earlier|formerly|yesterday|in the past)\b"
+    r"\b(?:was|were|had(?! to\b)|used to)\b|\b(?:previously|earlier|formerly|yesterday|in the past)\b"
     r"|\blast (?:night|week|month|year)\b"
     r"|曾经?|此前|之前|昨[天日]|上周|去年"
 )
+_LASTED = re.compile(r"\bfor (?:\w+ ){0,4}?(?:minutes?|hours?|half an hour)\b|持续(?:了|约)")
+_LONG_AGO = re.compile(
+    r"\b(?:previously|earlier|formerly|yesterday|in the past|ago|at the time|post-?mortem)\b"
+    r"|\blast (?:night|week|month|year)\b"
+    r"|\bbetween \S+ .{0,20}?\band\b|\bfrom \d\S* .{0,12}?(?:to|until|till|through)\b"
+    r"|\bin (?:january|february|march|april|may|june|july|august|september|october|november|december)\b"
+    r"|曾经?|此前|之前|昨[天日]|上周|去年|今早|早些时候"
+)
+_DONE = re.compile(
+    r"\b(?:(?:has|have) (?:now |since |been |fully )*(?:resolved|fixed|mitigated|recovered|restored|corrected|solved)"
+    r"|(?:is|are) (?:now |fully )*(?:resolved|fixed|restored|back to normal)|we(?:'ve| have)? (?:resolved"
+    r"|fixed|restored|mitigated)"
+    r"|no longer|back to normal)\b|(?:已经?|现已|均已)(?:全部|完全|全面|得到)?(?:恢复|修复|解决|排除)"
+)
 _PLAN = re.compile(
     r"\b(?:will|would|shall|might|may|could|should|going to|plans?|planned|planning|considering|unless|until|once"
-    r"|before|hope|aim|expect\w*|working (?:on|to))\b|\bto (?=\w+$|$)|即将|将|计划|预计|争取|逐步|考虑|尽快"
+    r"|before|hope|aim|expect\w*|working (?:on|to))\b|(?<!had )\bto (?=\w+$|$)|即将|将|计划|预计|争取|逐步|考虑|尽快"
 )
-_HEDGE = re.compile(r"\b(?:may|might|could|can|will|would)\b|将|可能|会")
+_UNDER_WAY = re.compile(
+    r"\b(?:being|partial(?:ly)?|gradual(?:ly)?|slowly|start(?:s|ing|ed)?|begin(?:s|ning)?|began"
+    r"|in the process|try(?:ing)?|continu\w+"
+    r"|soon|unsure)\b|正在|陆续|部分|努力|等待|仍"
+)
+"""What is being mended is not mended."""
+_HEDGE = re.compile(r"\b(?:may|might|could|can|will|would|expect(?:ed)?)\b|将|可能|会")
+_PERHAPS = re.compile(r"\b(?:may|might|can|could(?= not|n't))\b|可能|会")
 _CONDITION = re.compile(
-    r"^\W*(?:if|when|whenever|unless|should|in case|suppose|why|how|what)\b|如果|若|假如|一旦|万一|为什么|怎么"
+    r"^\W*(?:if|when|whenever|unless|should|in case|suppose|why|how|what)\b|如果|若|假如|一旦|万一|为什么"
+    r"|怎么|\bif you\b|如(?:遇|您|有|需)|当您"
+)
+_THINGS = (
+    r"(?:webinar|event|conference|summit|meetup|workshop|hackathon|devday|course|programs?|newsletter"
+    r"|mailing list|beta|alpha|preview"
+    r"|early access|trial|competition|contest|domain|device|vehicle|voter|trademark|model|webhook|tools?"
+    r"|plug-?in|mcp|agent|app"
+    r"|application|client|server|service worker|host|node|runner|sim|card|passkey|key|business|company|tax"
+    r"|vat|patent|product"
+    r"|sora|codex|operator|atlas|dall-?e|veo|imagen|canvas|artifacts?|projects?|voice|video|image|agents?"
+    r"|assistants?|copilot|fellowship|warranty|copyright|handler|dns|push|token|brand|callback|schema|interest)"
+)
+_PLANS = (
+    r"(?:(?:paid |plus |pro |max |ultra |team |teams |business |enterprise |premium |student |starter "
+    r"|individual |family )+"
+    r"(?:plans?|tiers?|subscriptions?|packages?|memberships?|users|customers|subscribers|accounts)"
+    r"|(?:paid |new )?(?:plans?|tiers?|subscriptions?|packages?|memberships?)(?! and)|(?:[\w.-]+ )?(?:plus"
+    r"|pro|max|ultra|premium|enterprise))"
 )
 _OTHER_MATTER = re.compile(
-    r"\bregistrations? (?:for|to) (?:the |our )?(?:\w+ ){0,2}(?:webinar|event|conference|summit|meetup|workshop"
-    r"|hackathon|devday|course|programs?|newsletter|beta)|\b(?:event|webinar|domain|device|vehicle|voter|trademark|model|webhook)"
-    r" registration|活动注册|商标注册|域名注册|注册商标|\b(?:newsletter|mailing list)\b|unlimited"
+    rf"\b(?:registrations?|sign[- ]?ups?) (?:for|to|of|on|in|as) (?:the |our |a |an |this |new "
+    rf"|some )*(?:[\w.-]+ ){{0,2}}?{_THINGS}\b"
+    rf"|\b(?:registrations?|sign[- ]?ups?) (?:for|to|of|on|in) (?:the |our |a |an |this |new |some "
+    rf"|chatgpt |claude )*(?!free\b){_PLANS}\b"
+    rf"|\b{_THINGS}(?:'s)? (?:registrations?|sign[- ]?ups?)\b"
+    r"|\b(?:plus|pro|max|ultra|premium|enterprise|team|business|(?:paid[ -])?plan|tier|subscription"
+    r"|membership)s? (?:registrations?|sign[- ]?ups?)\b"
+    rf"|\b(?:register|registering|sign up|signing up) (?:for|to|your|an?|the) (?:the |our |a |an |your "
+    rf"|new )*(?:[\w.-]+ ){{0,2}}?{_THINGS}\b"
+    rf"|\b(?:register|registering|sign up|signing up) (?:for|to) (?:the |our |a |an |new )*(?!free\b){_PLANS}\b"
+    r"|\b(?:newsletter|mailing list)\b|unlimited"
+    r"|(?:活动|大会|会议|比赛|讲座|商标|域名|设备|公司|企业|车辆|模型|插件|工具|应用|服务器|节点|证书|实例"
+    r"|智能体|组件)(?:的)?注册"
+    r"|注册(?:商标|资本|资金|公司|表(?!单|格)|会计|活动|送|有礼|赠送|礼包|奖励|优惠|域名|设备|插件|工具|应用|webhook)"
+    r"|(?:会员|套餐|订阅|付费版?|专业版|企业版|高级版|plus|pro)[^,]{0,4}(?:注册|开通)"
+)
+_PEOPLE_WITH_ACCOUNTS = re.compile(
+    r"(?<!新)(?:已|老|的)?注册(?:用户|会员)(?:数量?|总数|人数)?|已注册|注册(?:成功)?[之以]?后"
+)
+_OTHER_WAIT = re.compile(
+    r"\bwait(?:ing)?[- ]?lists? (?:for|to (?:try|use|test))\b(?! (?:new (?:users|accounts)|registration"
+    r"|sign|an? account))|(?:功能|模型|内测|api)[^,]{0,6}(?:候补|排队|等候|等待)名单"
 )
 _OPTIONAL = re.compile(r"\boptional\b|\bif you have\b|选填|可选|可不填|非必填|无需|不需要|没有邀请码也")
-_CONTEXT = re.compile(rf"{_SIGNUP}|\baccounts?\b|\baccess\b|注册|账号")
+_CONTEXT = re.compile(rf"{SIGNUP}|\baccounts?\b|\baccess\b|\bnew users?\b|新用户|注册|账号|账户|帐号|帐户")
+_ABOUT = re.compile(
+    rf"{SIGNUP}|\bcreat(?:e|ing|ed) (?:\w+ ){{0,3}}accounts?\b|\bsign(?:ing)? up\b|注册|(?:创建|新建"
+    rf"|开通)(?:新的?)?(?:用户)?(?:账号|账户|帐号|帐户)|(?:账号|账户|帐号|帐户)的?(?:创建|开通)"
+)
 _REASSURANCE = re.compile(
     r"(?:existing|registered|current) users (?:can|may|are able to) (?:still )?(?:log|sign) ?in"
     r"|(?:已注册|现有|老)用户[^。]{0,6}可以?正常登[录陆]"
@@ -151,10 +138,22 @@ _REASSURANCE = re.compile(
 _DOMAIN = re.compile(r"@([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,4})")
 _PERMITS = re.compile(r"\b(?:supported|allowed|accepted|available|possible|permitted)\b|支持|允许|接受|开放").search
 _DOMAIN_ONLY = re.compile(r"\bonly\b.{0,80}?@[a-z0-9-]+\.|(?:仅|只)[^,]{0,20}@[a-z0-9-]+\.")
-_SIMPLIFIED = str.maketrans(
-    "註冊僅暫關閉開請碼號機戶帳復現經時務緩遲較隊單審錄陸無沒將預計為麼對許後內國門嗎問’＋",
-    "注册仅暂关闭开请码号机户账复现经时务缓迟较队单审录陆无没将预计为么对许后内国门吗问'+",
+_FINITE = re.compile(
+    r"\b(?:is|are|has|have|fails?|cannot|can't|currently|right now|at the moment|we)\b|目前|当前|暂时|正在"
+    r"|抱歉|我们|部分|暂"
 )
+_FRAGMENT = re.compile(
+    r"^\W*(?:can't|cannot|unable|having|trouble|problems?|issues?|errors?|fail(?:ed|ure)|(?:registration"
+    r"|sign[- ]?up) (?:has )?failed|you\b)|^注册失败"
+)
+"""On a page of one's own, links and hints ("Trouble signing up") are no statements."""
+_LIST = re.compile(r"(?:登[录陆入][、/和及与]注册|注册[、/和及与]登[录陆入])")
+_HEADING = re.compile(r"\b(outages?|disruptions?|issues?|problems?|errors?|degradation|incident|downtime)\s*[:–-]\s+")
+_TITLE = re.compile(r"^(\W*(?:[\w-]+ ){0,3}?(?:registrations?|sign[- ]?ups?|account creation))\s*[:–-]\s+")
+_SIMPLIFIED = str.maketrans(
+    "註冊僅暫關閉開請碼號機戶帳復現經時務緩遲較隊單審錄陸無沒將預計為麼對許後內國門嗎問異處敗錯誤報創難決響應滿個會員訂閱障據頁寫執們讓從這與當導簡實題",
+    "注册仅暂关闭开请码号机户账复现经时务缓迟较队单审录陆无没将预计为么对许后内国门吗问异处败错误报创难决响应满个会员订阅障据页写执们让从这与当导简实题",
+) | {ord("’"): "'", ord("＋"): "+"}
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])|[;\n•·|]+")
 _CLAUSE = re.compile(r"[,，、:：]\s*|\s+(?:but|while|however|although|whereas)\s+|但是?|而(?!已)|[–—]")
 
@@ -187,30 +186,39 @@ def _of_sentence(sentence: str, source: Source, url: str) -> Iterator[Statement]
     low = _plain_letters(sentence)
     if not _CONTEXT.search(low) and "wait" not in low and "邀请" not in low and "invit" not in low:
         return
-    if (
-        low.endswith(("?", "？"))
-        or low.rstrip("。.").endswith("吗")
-        or _CONDITION.search(low)
-        or _OTHER_MATTER.search(low)
-    ):
+    if low.endswith(("?", "？")) or low.rstrip("。.").endswith(("吗", "呢")) or _CONDITION.search(low):
+        return
+    if _OTHER_MATTER.search(low) or _OTHER_WAIT.search(low):
         return
     excerpt = clean(sentence, EXCERPT_CHARS)
+    low = _TITLE.sub(r"\1 ", low)
+    low = _HEADING.sub(r"\1 of ", _LIST.sub("注册", _PEOPLE_WITH_ACCOUNTS.sub("会员", low)))
+    about = bool(_ABOUT.search(low))
     start = 0
     for clause in _CLAUSE.split(low, _CLAUSES):
         place = low.find(clause, start)
         start = max(place, start)
-        for name, reading in _of_clause(clause, start, low, source):
+        for name, reading in _of_clause(_Part(clause, start, low, about), source):
             yield Statement(name, replace(reading, excerpt=excerpt, url=url))
 
 
-def _of_clause(clause: str, start: int, sentence: str, source: Source) -> Iterator[tuple[str, MethodReading]]:
+class _Part(NamedTuple):
+    """A clause, where it stands in its sentence, and whether the sentence speaks of signing up."""
+
+    clause: str
+    start: int
+    sentence: str
+    about: bool
+
+
+def _of_clause(part: _Part, source: Source) -> Iterator[tuple[str, MethodReading]]:
     """Match the families in order of precedence; the first that speaks is the clause's statement."""
-    about_signup = bool(re.search(rf"{_SIGNUP}|注册", sentence))
-    if about_signup and (hit := _first(_OPEN, clause)):
+    clause, start, sentence, about = part
+    if about and (hit := _first(OPEN, clause)):
         yield from _for_methods(hit, clause, source)
     elif (
-        about_signup
-        and (hit := _first(_PHONE_ONLY, clause))
+        about
+        and (hit := _first(PHONE_ONLY, clause))
         and ((codes := country_codes(sentence, start)) or _PERMITS(clause))
     ):
         yield hit.name, MethodReading(Method.PHONE, hit.state, source, codes)
@@ -218,16 +226,29 @@ def _of_clause(clause: str, start: int, sentence: str, source: Source) -> Iterat
             hit.name,
             MethodReading(Method.ANY, hit.state, source),
         )  # without limits, so that it agrees with less precise sources
-    elif about_signup and _DOMAIN_ONLY.search(clause):
+    elif about and _DOMAIN_ONLY.search(clause):
         domains = tuple(dict.fromkeys(_DOMAIN.findall(sentence, start)))[:20]
         yield "email_domains", MethodReading(Method.EMAIL, Registration.RESTRICTED, source, email_domains=domains)
         yield "email_domains", MethodReading(Method.ANY, Registration.RESTRICTED, source)
-    elif (hit := _first(_INVITE, clause)) and not _OPTIONAL.search(sentence):
+    elif (hit := _first(INVITE, clause)) and not _OPTIONAL.search(sentence):
         yield hit.name, MethodReading(Method.ANY, hit.state, source, invite_required=True)
-    elif (hit := _first(_APPROVAL, clause)) and _CONTEXT.search(clause):
+    elif (hit := _first(APPROVAL, clause)) and _CONTEXT.search(clause):
         yield hit.name, MethodReading(Method.ANY, hit.state, source, approval_required=True)
-    elif hit := _first((*_CLOSED, *_LIMITED, *_DELAYED, *(_AVAILABLE if _methods(clause) else ())), clause):
+    elif hit := _first((*CLOSED, *LIMITED, *DELAYED), clause):
         yield from _for_methods(hit, clause, source)
+    elif about and _may_be_broken(part, source) and (hit := _first(BROKEN, clause)):
+        share = failed_share(clause)
+        for name, reading in _for_methods(hit, CODES.sub(" ", clause), source):
+            yield name, replace(reading, failed_ratio=share)
+    elif hit := _first(AVAILABLE if _methods(clause) else (), clause):
+        yield from _for_methods(hit, clause, source)
+
+
+def _may_be_broken(part: _Part, source: Source) -> bool:
+    """Tell whether a sentence about trouble would be one about trouble that lasts, and no hint for its readers."""
+    if _LONG_AGO.search(part.sentence) or _DONE.search(part.sentence):
+        return False
+    return source is not Source.PAGE_TEXT or bool(_FINITE.search(part.clause) and not _FRAGMENT.search(part.clause))
 
 
 def _for_methods(hit: Phrase, clause: str, source: Source) -> Iterator[tuple[str, MethodReading]]:
@@ -236,7 +257,7 @@ def _for_methods(hit: Phrase, clause: str, source: Source) -> Iterator[tuple[str
 
 
 def _methods(clause: str) -> tuple[Method, ...]:
-    return tuple(method for method, words in _METHOD_WORDS.items() if words.search(clause))
+    return tuple(method for method, words in METHOD_WORDS.items() if words.search(clause))
 
 
 def _first(family: Iterable[Phrase], clause: str) -> Phrase | None:
@@ -250,11 +271,45 @@ def _is_now(phrase: Phrase, clause: str, match: re.Match[str]) -> bool:
     """Tell whether the predicate is meant, and meant of the present."""
     group = "q" if match.groupdict().get("q") else "p"
     before = clause[: match.start(group)]
+    if _NEGATION.search(before[-40:]):
+        return False
+    if phrase.state is Registration.FAILING:  # what lasted so long and is not said to be over is told as it ends
+        past = _PAST.search(clause) and not _LASTED.search(clause)
+        return not (past or _PLAN.search(_PERHAPS.sub("", before)))
+    if phrase.state is Registration.OPEN:  # "was resolved" tells of now, "is being resolved" does not
+        past = (_PAST.search(match[0]) or _LONG_AGO.search(clause)) and not _DONE_WORD.match(match[group])
+        return not (past or _PLAN.search(before) or _UNDER_WAY.search(before[-30:]))
     hedged = _HEDGE.sub("", before) if phrase.state is Registration.DELAYED else before
-    return not (_NEGATION.search(before[-40:]) or _PAST.search(clause) or _PLAN.search(hedged))
+    return not (_PAST.search(clause) or _PLAN.search(hedged))
 
 
-_SEVERITY = {Registration.DELAYED: 1, Registration.RESTRICTED: 2, Registration.CLOSED: 3}
+_DONE_WORD = re.compile(
+    r"resolved|fixed|mitigated|solved|corrected|addressed|restored|recovered|lifted|removed|ended|over|gone"
+)
+_SHARE = re.compile(r"(\d{1,3}(?:\.\d+)?) ?(?:%|percent\b|per cent\b)")
+_SUCCEEDS = re.compile(r"succe|成功|通过率|\b(?:go|goes|get) through\b|\bcomplete\b")
+_ALL = re.compile(r"\b(?:all|every|any|nobody|no one|none|no new users?|everyone)\b|所有|全部|均|任何")
+_NOT_ALL = re.compile(r"\b(?:some|not all|subset|part|few|in|for|from|with)\b (?!all\b)|部分|个别")
+_FRACTIONS = (
+    (re.compile(r"\bhalf\b(?! an hour)|一半|半数"), 1 / 2),
+    (re.compile(r"\btwo[- ]thirds?\b|三分之二"), 2 / 3),
+    (re.compile(r"\bthree[- ]quarters?\b(?! of an hour)|四分之三"), 3 / 4),
+    (re.compile(r"\b(?:a|one)[- ](?:third|in three)\b|三分之一"), 1 / 3),
+    (re.compile(r"\b(?:a|one)[- ](?:quarter|in four)\b(?! of an hour)|四分之一"), 1 / 4),
+)
+
+
+def failed_share(clause: str) -> float | None:
+    """Return the share of attempts that a clause about broken sign-up says to fail, 0 to 1, if it says one."""
+    given = _SHARE.search(clause)
+    share = float(given[1]) / 100 if given else next((part for word, part in _FRACTIONS if word.search(clause)), None)
+    if share is None:
+        return 1.0 if _ALL.search(clause) and not _NOT_ALL.search(_LASTED.sub("", clause)) else None
+    share = 1 - share if _SUCCEEDS.search(clause) else share
+    return round(share, 4) if 0 <= share <= 1 else None
+
+
+_SEVERITY = {Registration.DELAYED: 1, Registration.RESTRICTED: 2, Registration.FAILING: 3, Registration.CLOSED: 4}
 
 
 def settled(said: Iterable[Statement]) -> tuple[tuple[MethodReading, ...], bool]:
@@ -283,5 +338,5 @@ def settled(said: Iterable[Statement]) -> tuple[tuple[MethodReading, ...], bool]
 def _rank(reading: MethodReading) -> tuple[int, int]:
     detail = len(reading.country_codes) + len(reading.email_domains)
     if reading.invite_required or reading.approval_required:
-        return 4, detail
+        return 5, detail
     return _SEVERITY.get(reading.state, 0), detail
