@@ -590,6 +590,9 @@ def test_addresses_are_made_from_the_page_or_taken_as_given() -> None:
         ("https://h.example/sub/status?x=1", "https://h.example/sub/status"),
         ("https://h.example/io/proxy/status.x", "https://h.example/io"),
         ("https://s.example/api/status-page/6410630422455/summary/active", "https://s.example"),
+        ("https://health.aws.amazon.com/public/events", "https://health.aws.amazon.com"),
+        ("https://www.cloudflarestatus.com/api/v3/summary", "https://www.cloudflarestatus.com"),
+        ("https://status.openrouter.ai/config.json", "https://status.openrouter.ai/"),
     ],
 )
 def test_people_are_sent_to_the_page_not_to_its_data(url: str, page: str) -> None:
