@@ -211,7 +211,7 @@ def test_a_feed_groups_entries_of_one_incident_and_finds_the_watched_parts() -> 
     }
     running, over = reading.incidents
     assert (running.id, running.status) == ("INC1", IncidentStatus.INVESTIGATING)
-    assert running.components == ("Global (api.x.ai)", "grok.com")
+    assert running.components == ("Global (api.x.ai)", "grok.com", "api.x.ai")
     assert running.name == "Outages across API and Grok"
     assert over.status is IncidentStatus.RESOLVED
     assert not look.odd

@@ -10,6 +10,7 @@ from __future__ import annotations
 import calendar
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -157,12 +158,27 @@ def _state(word: str, surfaces: dict[str, Health], told: dict[str, _Incident], l
         state = worst(regions)
         is_partial = state.severity > Health.DEGRADED.severity and not everywhere
         whole.append(Health.DEGRADED if is_partial else state)
-    pattern = re.compile(rf"(?<![\w.-]){re.escape(word.casefold())}(?![\w-]|\.\w)")
     for one in told.values():
         bare = one.surfaces.get("")
-        if bare is not None and bare.status not in OVER and pattern.search(one.words):
+        if bare is not None and bare.status not in OVER and _is_mentioned(word, one):
             whole.append(bare.health)
     return worst(whole) if whole else quiet
+
+
+def _is_mentioned(word: str, one: _Incident) -> bool:
+    """Tell whether a word stands in titles or categories as a whole word; ``api`` is none in ``capital``."""
+    return bool(re.search(rf"(?<![\w.-]){re.escape(word.casefold())}(?![\w-]|\.\w)", one.words))
+
+
+def _touched(one: _Incident, watched: tuple[str, ...]) -> Iterator[str]:
+    """Yield the surfaces that an incident names, and what of the watched they are or are a region of."""
+    yield from filter(None, one.surfaces)
+    for word in watched:
+        if any(
+            _is_named(word, name) or _region_of(name, watched) == word if name else _is_mentioned(word, one)
+            for name in one.surfaces
+        ):
+            yield word
 
 
 def _is_named(word: str, surface: str) -> bool:
@@ -259,7 +275,7 @@ def _incident(key: str, one: _Incident, look: Look) -> UpstreamIncident | None:
         resolved=_seconds(max(ends, default=None)) if over and ends else None,
         url=one.link,
         updates=[*updates, *last],
-        components=filter(None, one.surfaces),
+        components=_touched(one, look.watched),
     )
 
 
