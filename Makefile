@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help run demo test lint check litellm bench lock clean
+.PHONY: help run demo test lint check litellm corpus bench lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,6 +48,14 @@ litellm: .venv-litellm/.ready ## LiteLLM's proxy in an environment of its own, f
 	@.venv-litellm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/edges/litellm/requirements.lock
 	@touch $@
 
+corpus: .venv-corpus/.ready ## the vendors' libraries and further servers, for python -m tests.corpus (at a release)
+
+.venv-corpus/.ready: tests/corpus/requirements.lock $(READY)
+	@echo "Setting up .venv-corpus (once, about a minute) …"
+	@test -x .venv-corpus/bin/python || $(PYTHON) -m venv .venv-corpus
+	@.venv-corpus/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/corpus/requirements.lock
+	@touch $@
+
 bench: $(READY) ## performance side by side, printed as ratios
 	@$(BIN)/python -m tests.bench
 
@@ -55,6 +63,7 @@ lock: $(READY) ## pin the dependencies of pyproject.toml again
 	@$(BIN)/python -m pip install --quiet uv
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --all-extras --group dev pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate tests/edges/litellm/requirements.in -o tests/edges/litellm/requirements.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate tests/corpus/requirements.in -o tests/corpus/requirements.lock
 
 clean: ## remove .venv and the caches; databases under var/ stay
-	@rm -rf $(VENV) .venv-litellm .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) .venv-litellm .venv-corpus .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -35,6 +35,8 @@ class WarningCode(StrEnum):
     PROTOCOL_CONTENT_TYPE = "protocol.content_type"
     """The answer was data of the right kind under another media type."""
     PROTOCOL_CUT_AFTER_END = "protocol.cut_after_end"
+    PROTOCOL_NOT_STREAMED = "protocol.not_streamed"
+    """A stream was asked for and the answer came whole."""
     PROTOCOL_NO_DONE = "protocol.no_done"
     PROTOCOL_NO_FINISH = "protocol.no_finish"
     """The stream ended by its own end mark and gave no finish reason in its own place."""

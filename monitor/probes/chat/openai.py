@@ -152,6 +152,7 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
         document = parse_json(body)
     except ValueError:
         reply.undecodable += bool(body.strip())
+        reply.other_protocol = _by_lines(body)
         return
     whole = table(document)
     choices = whole.get("choices")
@@ -165,3 +166,11 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
     reply.whole(visible(message.get("content")) or said(message.get("refusal")), at_s)
     _identity(reply, whole, choice)
     _finish(reply, choice, with_token=False)
+
+
+def _by_lines(body: bytes) -> str:
+    """Return whose protocol sends one JSON document a line, as Ollama's own does."""
+    try:
+        return other_protocol(table(parse_json(body.lstrip().partition(b"\n")[0])))
+    except ValueError:
+        return ""

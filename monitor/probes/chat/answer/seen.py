@@ -56,6 +56,8 @@ class Seen:
     """How long nothing had come when the server ended the answer."""
     odd_type: bool = False
     """The answer came under a media type that is not its own."""
+    not_streamed: bool = False
+    """A stream was asked for and the answer came whole."""
     reply: Reply = field(default_factory=Reply)
     headers_s: float | None = None
     canary: Verdict = Verdict.NONE

@@ -150,6 +150,7 @@ def warnings(seen: Seen) -> tuple[WarningCode, ...]:
         return ()
     found = {
         WarningCode.PROTOCOL_CONTENT_TYPE: seen.odd_type,
+        WarningCode.PROTOCOL_NOT_STREAMED: seen.not_streamed,
         WarningCode.PROTOCOL_NO_FINISH: not reply.finish_reason or reply.finish_displaced,
         WarningCode.PROTOCOL_NO_DONE: not reply.done,
         WarningCode.PROTOCOL_NO_USAGE: reply.output_tokens is None,

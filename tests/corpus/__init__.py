@@ -1,0 +1,1 @@
+"""Raw answers of real servers, replayed through Chatwatch and through what else reads such answers."""
