@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,14 @@ def looks(kind: str, rows: list[tuple[dict[str, Any], int]], **options: Any) -> 
     async def main() -> list[Observation]:
         async with serve(behave) as port:
             address = "base_url" if kind == "chat" else "url"
-            return [
-                await look_once(kind, context(), **options, **{address: f"http://127.0.0.1:{port}/{number}"})
-                for number in range(len(rows))
-            ]
+            gate, usual = asyncio.Semaphore(16), context()  # one wire for all: a context of TLS takes long to make
+
+            async def look_at(number: int) -> Observation:
+                async with gate:
+                    page = {address: f"http://127.0.0.1:{port}/{number}"}
+                    return await look_once(kind, replace(usual, memory={}), **options, **page)
+
+            return list(await asyncio.gather(*map(look_at, range(len(rows)))))
 
     return driven.run(main())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,12 +41,13 @@ def looks(answers: list[bytes], timeout_s: float = 5.0, **options: Any) -> list[
     async def main() -> list[Observation]:
         usual = {"model": "m", "key": KEY, "canary": False, "models_every_s": None} | options
         async with serve(behave) as port:
-            pages = (f"http://127.0.0.1:{port}/{number}" for number in range(len(answers)))
-            return list(
-                await asyncio.gather(
-                    *(look_once("chat", context(timeout_s=timeout_s), base_url=page, **usual) for page in pages)
-                )
-            )
+            shared = context(timeout_s=timeout_s)  # one wire for all: a context of TLS takes long to make
+
+            def look_at(number: int) -> Coroutine[Any, Any, Observation]:
+                page = f"http://127.0.0.1:{port}/{number}"
+                return look_once("chat", replace(shared, memory={}), base_url=page, **usual)
+
+            return list(await asyncio.gather(*map(look_at, range(len(answers)))))
 
     return driven.run(main())
 
