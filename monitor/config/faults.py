@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -63,6 +64,10 @@ class ConfigError(Exception):
         super().__init__("\n".join(map(str, self.faults)))
 
 
+_ENDLESS = re.compile(r"(\S{100})\S{100,}")
+"""A word that is no word: of what a file repeats without measure the beginning is told."""
+
+
 @dataclass(slots=True)
 class Faults:
     """Collects faults while the rest of the file is still being read."""
@@ -71,7 +76,8 @@ class Faults:
 
     def add(self, code: Code, tree: Tree, path: tuple[str | int, ...], message: str, hint: str = "") -> None:
         """Note a fault at a path of a document; the line is that of the nearest part that exists."""
-        self.found.append(Fault(*tree.place(path), code.value, message, hint))
+        told = _ENDLESS.sub(lambda word: f"{word[1]}…", message)
+        self.found.append(Fault(*tree.place(path), code.value, told, hint))
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:

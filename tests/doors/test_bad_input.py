@@ -67,6 +67,18 @@ NETWORKS = {
     "all of IPv4 as IPv6 maps it": (document(top='allow_networks: ["::ffff:0:0/96"]'), 1, "too broad"),
     "all of IPv4 behind NAT64": (document(top='allow_networks: ["64:ff9b::/96"]'), 1, "too broad"),
     "all of IPv4 as 6to4": (document(top='allow_networks: ["2002::/16"]'), 1, "too broad"),
+    "all of IPv4 behind Teredo": (document(top='allow_networks: ["2001::/32"]'), 1, "too broad"),
+    "what holds all of that": (document(top='allow_networks: ["2001::/16"]'), 1, "too broad"),
+    "a cloud's credentials as IPv6 maps them": (
+        document(top='allow_networks: ["::ffff:169.254.169.254/128"]'),
+        1,
+        "metadata",
+    ),
+    "a cloud's credentials behind NAT64": (
+        document(top='allow_networks: ["64:ff9b::a9fe:a9fe/128"]'),
+        1,
+        "metadata",
+    ),
     "a cloud's credentials": (document(top="allow_networks: [169.254.169.254/32]"), 1, "metadata"),
     "a host with a prefix": (document(top="allow_networks: [10.0.0.1/8]"), 1, "not a network"),
 }
@@ -90,6 +102,7 @@ ZONES = {
     "a file of the system": (work("/etc/passwd"), "there is no time zone /etc/passwd"),
     "a way out of the folder": (work("../zoneinfo/UTC"), "there is no time zone"),
     "nothing": (work(""), "there is no time zone without a name"),
+    "letters without end": (work("a" * 5_000), f"there is no time zone {'a' * 100}… write"),
     "small letters": (work("europe/berlin"), "there is no time zone europe/berlin"),
     "a window of a thousand years": (work(lasts="999999999d"), "is not a duration"),
     "a window at the end of time": (work("America/New_York", "9999-12-31 23:00"), "is not a time between"),
