@@ -243,7 +243,8 @@ class Evaluation:
         A new catalogue begins anew as well: what it adds, or switches on again, was not looked at before.
         """
         found: list[Condition] = []
-        since = self.store.watched_since
+        last = max((row.seen_at for row in self.store.workers()), default=now)
+        since = self.store.watched_since if now - last <= GAP else now  # whoever wakes has not looked yet
         for row in self.store.of_service(service):
             speaking = (s for s in row.series if not (s.probe.disabled or s.probe.witness or s.probe.control))
             # The longest interval counts: before its first tick no probe can be overdue.
