@@ -76,7 +76,9 @@ class Link:
                     self.timing.dns_s = longer(self.timing.dns_s, clock.monotonic_ns() - asked_ns)
                 raise
             self.timing.dns_s = longer(self.timing.dns_s, took_s * 1e9)
-        refusals = [(address, self.ground.guard.refusal(address)) for _, address in found]
+        guard = self.ground.guard
+        refuse = guard.refusal_of_others if self.limits.own_only else guard.refusal
+        refusals = [(address, refuse(address)) for _, address in found]
         allowed = [one for one, (_, refusal) in zip(found, refusals, strict=True) if not refusal]
         if not allowed:
             address, refusal = refusals[0] if refusals else ("", "no address")

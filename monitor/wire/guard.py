@@ -101,5 +101,13 @@ class Guard:
         refusals = (_class_of(one) for one in (address, *inner) if not self._is_allowed(one))
         return next((refusal for refusal in refusals if refusal), "")
 
+    def refusal_of_others(self, text: str) -> str:
+        """Return why the address *text* is none of the operator's own, or an empty string where it is."""
+        try:
+            own = self._is_allowed(ip_address(text))
+        except ValueError:
+            own = False
+        return self.refusal(text) or ("" if own else "not in a network of your own, named under allow_networks")
+
     def _is_allowed(self, address: Address) -> bool:
         return any(address.version == network.version and address in network for network in self.allowed)

@@ -34,6 +34,8 @@ class Limits:
     """Received bytes of the answer before content decoding."""
     body_bytes: int = 2 * 2**20
     """Bytes of the body after content decoding."""
+    own_only: bool = False
+    """Talk to no address but those in networks that the operator allowed by name."""
     events: int = 20_000
     """For readers of event streams: the most events. Also the most frames of an HTTP/2 connection."""
 

@@ -73,6 +73,7 @@ class MessageCode(StrEnum):
     ACCOUNT_EMPTY = "account_empty"
     HEARTBEAT_NO_TOKEN = "heartbeat_no_token"  # noqa: S105  a code, not a token
     HEARTBEAT_LISTENING = "heartbeat_listening"
+    ACCOUNT_LEFT = "account_left"
     SECRET_NOT_SET = "secret_not_set"  # noqa: S105  a code, not a secret
     SECRET_MALFORMED = "secret_malformed"  # noqa: S105  the same
 

@@ -1,7 +1,8 @@
 """Can a new user sign up? One public source is read and what it says is returned per method.
 
-Never creates an account, sends a message or solves a captcha. Everything is a GET without cookie or token, but for the
-Matrix detector, whose protocol asks with an empty POST that starts no registration; choosing that detector is consent.
+Never sends a message or solves a captcha. Everything is a GET without cookie or token, but for the Matrix detector,
+whose protocol asks with an empty POST that starts no registration, and the detector ``own_attempt``, which makes a
+throwaway account on a server of one's own and removes it; choosing one of these is consent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from monitor.probes import base
 from monitor.probes.answers import steps
 from monitor.probes.base import Context, Kind, at_most
 from monitor.probes.page import is_other_site
+from monitor.probes.registration.attempt import Attempt, own_server
 from monitor.probes.registration.detector import Detector, Extra, detect
 from monitor.probes.registration.detectors import DETECTORS
 from monitor.probes.registration.observed import observed
@@ -45,6 +47,7 @@ class Meaning(BaseModel):
     email_domains: tuple[str, ...] = ()
     invite_required: bool = False
     approval_required: bool = False
+    failed_ratio: float | None = Field(None, ge=0, le=1)
 
     @model_validator(mode="before")
     @classmethod
@@ -69,6 +72,7 @@ class Meaning(BaseModel):
             self.email_domains,
             self.invite_required,
             self.approval_required,
+            failed_ratio=self.failed_ratio,
         )
 
 
@@ -86,6 +90,9 @@ class Options(base.Options):
     """``upstream_text`` only: the kind of status page at ``url``."""
     sites: base.Words = ()
     """``page_text`` only: domains that a redirect may lead to beside the address's own."""
+
+    attempt: Attempt | None = None
+    """``own_attempt`` only: how an account is made and removed, on a server of your own."""
 
     @field_validator("url")
     @classmethod
@@ -107,6 +114,8 @@ class Options(base.Options):
         if not all(getattr(self, name) for name in needs):
             raise ValueError(f"the detector {self.detector} needs {' and '.join(needs)}")
         steps(self.path)
+        if self.attempt is not None:
+            own_server(self.url)
         return self
 
     def imports(self) -> Iterable[str]:
