@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import islice
@@ -112,23 +112,41 @@ def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
     return units.retry_after_s(headers.get("retry-after", ""), now, LONGEST_WAIT_S)
 
 
-_REMAINING = re.compile(r"(?:x-|anthropic-)?ratelimit-(?:remaining(?:-[\w-]+)?|[\w-]+-remaining)")
+_REMAINING = re.compile(r"(?:[a-z]+-)?ratelimit\w*-(?:remaining(?:-[\w-]+)?|[\w-]+-remaining)")
+_LEFT = re.compile(r"(?:^|[;,\s])(?:remaining|r)=(\d{1,15})")
+_MOST = re.compile(r"(?:^|[;,\s])(?:limit|q)=(\d{1,15})")
+"""In one header, as drafts of the IETF have it: ``limit=100, remaining=3``, and later ``"default";r=3`` beside
+``RateLimit-Policy: "default";q=100``."""
+_NUMBER = re.compile(r"\s*(\d{1,15})(?:\.\d+)?\s*(?:[,;/].*)?")
 
 
 def rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the rate-limit headers as they came, lower-cased; scales differ by vendor, so nothing is computed."""
-    found = ((n.lower(), v[:64]) for n, v in headers.items() if "ratelimit" in n.lower() and len(n) <= 64)
-    return dict(islice(found, RATE_LIMIT_HEADERS))
+    named = ((n.lower().replace("rate-limit", "ratelimit"), v[:64]) for n, v in headers.items() if len(n) <= 64)
+    return dict(islice(((name, value) for name, value in named if "ratelimit" in name), RATE_LIMIT_HEADERS))
+
+
+def _counters(headers: Mapping[str, str]) -> Iterator[tuple[int, int | None, str]]:
+    """Yield of each counter what is left, the most (``None`` where it is not told) and of what.
+
+    A limit of 0 or -1 is none: Azure sends both.
+    """
+    limits = rate_limits(headers)
+    for name, value in limits.items():
+        if _REMAINING.fullmatch(name) and (left := _NUMBER.fullmatch(value)):
+            told = limits.get(name.replace("remaining", "limit"), "")
+            most = _NUMBER.fullmatch(told)
+            of = re.sub(r".*ratelimit|remaining|limit", "", name).replace("-", " ").strip()
+            if (most is None and told.strip() != "-1") or (most is not None and int(most[1]) > 0):
+                yield int(left[1]), int(most[1]) if most else None, of or "of the limit"
+        elif name in ("ratelimit", "x-ratelimit") and (left := _LEFT.search(value)):
+            most = _MOST.search(value) or _MOST.search(limits.get(f"{name}-policy", ""))
+            yield int(left[1]), int(most[1]) if most else None, "of the limit"
 
 
 def limit_reached(headers: Mapping[str, str]) -> bool:
-    """Tell whether a remaining-header says 0 under a real limit (Azure sends 0 and -1 where there is none)."""
-    limits = rate_limits(headers)
-    return any(
-        value.strip() == "0" and limits.get(name.replace("remaining", "limit"), "1").strip() not in {"0", "-1"}
-        for name, value in limits.items()
-        if _REMAINING.fullmatch(name)
-    )
+    """Tell whether a remaining-header says 0 under a real limit."""
+    return any(left == 0 for left, _, _ in _counters(headers))
 
 
 def is_own_limit(headers: Mapping[str, str]) -> bool:
@@ -138,15 +156,24 @@ def is_own_limit(headers: Mapping[str, str]) -> bool:
     return "retry-after" in headers and not has_room(headers)
 
 
+_MANY = 1000
+"""Tokens of which no question of ours needs as many."""
+
+
 def has_room(headers: Mapping[str, str]) -> bool:
-    """Tell whether the vendor says that our limits are not used up.
+    """Tell whether the vendor says that our limits are not used up: every counter has room.
 
     Of requests one that is left is room, of anything else (tokens) more than a tenth: a question costs many.
     """
-    allowance = tightest(headers)
-    if allowance is None:
-        return False
-    return allowance.left > 0 if allowance.counts_requests else not allowance.is_low
+    rooms = [
+        left > 0 if of.startswith(_PER_LOOK) else left > (_MANY if most is None else most / 10)
+        for left, most, of in _counters(headers)
+    ]
+    return bool(rooms) and all(rooms)
+
+
+_PER_LOOK = ("req", "quer", "call", "of the limit")
+"""What a look costs one of."""
 
 
 class Allowance(NamedTuple):
@@ -162,11 +189,6 @@ class Allowance(NamedTuple):
         return f"{self.left} of {self.most} {self.of} left"
 
     @property
-    def counts_requests(self) -> bool:
-        """True if a look costs one of it."""
-        return self.of.startswith(("req", "of the limit"))
-
-    @property
     def is_low(self) -> bool:
         """A tenth or less remains."""
         return self.left * 10 <= self.most
@@ -174,12 +196,7 @@ class Allowance(NamedTuple):
 
 def tightest(headers: Mapping[str, str]) -> Allowance | None:
     """Return the limit of which the smallest share remains; ``None`` where the vendor tells no limit with its rest."""
-    limits, found = rate_limits(headers), []
-    for name, left in limits.items():
-        most = limits.get(name.replace("remaining", "limit"), "") if _REMAINING.fullmatch(name) else ""
-        if left.isdecimal() and most.isdecimal() and int(most) > 0:
-            of = re.sub(r".*ratelimit|remaining|limit", "", name).replace("-", " ").strip()
-            found.append(Allowance(int(left), int(most), of or "of the limit"))
+    found = [Allowance(left, most, of) for left, most, of in _counters(headers) if most]
     return min(found, key=lambda one: one.left / one.most, default=None)
 
 

@@ -155,6 +155,7 @@ def test_the_protocols_own_end_is_an_end_without_a_finish_reason() -> None:
             "empty words": (OK, "protocol.no_finish", SSE + event("Hi", "") + DONE),
             "reasoning alone": (OK, "protocol.no_finish", SSE + event(delta={"reasoning": "hm"}) + DONE),
             "done in quotes": (OK, "protocol.no_finish", SSE + hello + b'data: "[DONE]"\n\n'),
+            "an event named done": (OK, "protocol.no_finish", SSE + hello + b"event: done\ndata: {}\n\n"),
             "done under another type": (OK, "protocol.no_finish", head("text/plain") + hello + DONE),
             "nothing and done": (EMPTY, "", SSE + DONE),
             "no word and done": (EMPTY, "", SSE + event("") + DONE),
@@ -228,7 +229,8 @@ def test_an_early_finish_reason_ends_nothing() -> None:
 THINK = {
     "whole": ["<think>17+25 is 41, no</think>\n\n42"],
     "by letters": list("<think>no, 41</think>42"),
-    "in capitals of another template": ["<thinking>41</thinking>", "42"],
+    "of another template": ["<thinking>41</thinking>", "42"],
+    "in capitals": ["<THINK>41", "</Think>42"],
     "mark cut in two": ["<thi", "nk>41", "</th", "ink>", "42"],
     "opening mark in the prompt": ["41 or so", "</think>", "42"],
     "opening mark in the prompt, cut": ["41 or so</thi", "nk>\n\n42"],

@@ -123,13 +123,14 @@ async def _read(question: Question, exchange: Exchange, talk: Talk) -> None:
     body = bytes(talk.body)
     html = not as_data and is_html(exchange.headers, body) and bool(body.strip())
     undue = html and exchange.status < 300
+    counted = {**(reply.error.headers if reply.error else {}), **exchange.headers}
     talk.seen = Seen(
         status=exchange.status,
         html=html,
         page=undue_page(exchange.status, text_of(exchange.headers, body), exchange.url) if undue else None,
         wall=robot_wall(exchange.status, exchange.headers, body),
-        limit_reached=limit_reached(exchange.headers),
-        has_room=has_room(exchange.headers),
+        limit_reached=limit_reached(counted),
+        has_room=has_room(counted),
         asked_to_wait="retry-after" in exchange.headers,
         end=clock.end,
         silent_s=clock.silent_s,

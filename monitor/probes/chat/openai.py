@@ -18,6 +18,8 @@ from monitor.text.cleaner import said
 _DONE = frozenset({"[DONE]", '"[DONE]"', "[done]", "DONE"})
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thoughts")
 """Names of a delta's reasoning: DeepSeek; OpenRouter and newer vLLM; Copilot; servers behind Ollama's names."""
+_ENDS = frozenset({"done", "end", "complete", "completed", "finish", "close"})
+"""Names of a last event, where gateways give it one instead of ``[DONE]``."""
 _SIGNS_OF_LIFE = frozenset({"ping", "keep-alive", "keepalive", "heartbeat"})
 """Events of gateways that stand for nothing."""
 
@@ -65,6 +67,9 @@ def read_event(reply: Reply, event: Event) -> bool:
         reply.error = error
         return True
     if "choices" not in chunk and "usage" not in chunk:
+        if event.name.lower() in _ENDS:
+            reply.done = True
+            return True
         reply.undecodable += 1
         reply.other_protocol = reply.other_protocol or other_protocol(chunk)
         return False

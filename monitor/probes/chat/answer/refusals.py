@@ -77,10 +77,15 @@ _OUT_OF_MONEY = (
     "monthly included credits",  # Hugging Face
     "monthly spending limit",  # Fireworks
 )
+_NO_QUOTA = re.compile(
+    r"(?:exceed(?:ed|s|ing)?|exhausted|reached|used up|out of|hit) (?:\w+ ){0,4}quota"
+    r"|quota (?:\w+ ){0,4}(?:exceeded|exhausted|reached|used up|depleted)|配额.{0,10}(?:用尽|用完|不足|超)"
+)
+"""With the statuses of a refusal only: a storage quota of the vendor's own fails with a 500."""
 _BUDGET = ("budget_exceeded", "exceeded_budget", "max_budget_exceeded", "budget_limit_exceeded")
 _SPENT = re.compile(
-    r"budget (?:limits? )?(?:has been |have been |was |is )?(?:exceeded|reached|exhausted|used up|spent|depleted)"
-    r"|(?:exceed(?:ed|s|ing)?|crossed|over|above|exhausted|used up|out of) (?:\w+ ){0,3}budget"
+    r"budget\b.{0,40}?\b(?:exceeded|reached|exhausted|used up|spent|depleted|hit)\b"
+    r"|(?:exceed(?:ed|s|ing)?|crossed|over|above|exhausted|used up|out of|hit|reached) (?:\w+ ){0,3}budget"
     r"|(?:exceed(?:ed|s|ing)?|reached|hit|crossed) (?:\w+ ){0,4}(?:spend(?:ing)?|credit|billing) (?:limit|cap)"
     r"|(?:spend(?:ing)?|credit|billing)(?: hard)? (?:limit|cap) (?:\w+ ){0,3}(?:exceeded|reached|hit|crossed)"
     r"|insufficient[ _](?:(?:user|token|account|key|api|remaining|credit) )?(?:quota|balance|credits?|funds)"
@@ -110,7 +115,7 @@ def quota(seen: Seen) -> bool:
         or spent
         or named(seen, *_BUDGET, *_MONEY)
         or code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded"))
-        or (refused(seen, 400, 403, 412, 429) and says(seen, *_OUT_OF_MONEY))
+        or (refused(seen, 400, 403, 412, 429) and (says(seen, *_OUT_OF_MONEY) or bool(_NO_QUOTA.search(message))))
     )
 
 
@@ -225,6 +230,7 @@ _NO_MODEL_NAMES = (
 _NO_MODEL = re.compile(
     r"\bmodels?\b.{0,60}?(?:not|n't) (?:be )?(?:found|exist)|model .{0,60}is (?:unknown|invalid)|try pulling it"
     r"|(?:unknown|invalid|no such|nonexistent|(?:not|n't) (?:find|have access to)(?: the)?) model"
+    r"|not an? (?:known|valid|existing) model|no model (?:named|called|with)"
     r"|no endpoints found for|no available channels? (?:for|under)|模型.{0,60}?(?:不存在|未找到|无可用渠道)"
 )
 _NOT_THIS_MODEL = re.compile(

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from statistics import median
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from monitor.core.model.observations import ChatTimes
@@ -27,6 +28,8 @@ class ApiError(NamedTuple):
     code: str = ""
     status: int | None = None
     """The HTTP status that the error itself names (OpenRouter and Google put it into ``code``)."""
+    headers: Mapping[str, str] = MappingProxyType({})
+    """Counters of a limit that the error itself holds (OpenRouter)."""
 
 
 @dataclass(slots=True)
@@ -256,4 +259,6 @@ def _error_object(inner: Mapping[str, Any]) -> ApiError:
         status = int(number)  # LiteLLM sends the status as text
     kind = word(inner.get("type")) or word(inner.get("status"))
     said = inner.get("message") or inner.get("msg") or ""
-    return ApiError(brief(said, 500), kind, word(code) or word(number), status)
+    told = table(table(inner.get("metadata")).get("headers"))
+    headers = {name[:64]: word(value) for name, value in list(told.items())[:40]}
+    return ApiError(brief(said, 500), kind, word(code) or word(number), status, headers)

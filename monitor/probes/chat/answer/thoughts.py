@@ -11,9 +11,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 _NAMES = ("think", "thinking", "thought", "reasoning", "reason", "seed:think")
-_OPENING = (*(f"<{name}>" for name in _NAMES), "◁think▷", "<|START_THINKING|>", "[THINK]")
-_CLOSING = (*(f"</{name}>" for name in _NAMES), "◁/think▷", "<|END_THINKING|>", "[/THINK]")
+_OPENING = (*(f"<{name}>" for name in _NAMES), "◁think▷", "<|start_thinking|>", "[think]")
+_CLOSING = (*(f"</{name}>" for name in _NAMES), "◁/think▷", "<|end_thinking|>", "[/think]")
 _MOST = max(map(len, _CLOSING))
+_LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
+"""``str.lower`` may change the length of a text."""
 
 
 class Piece(NamedTuple):
@@ -53,12 +55,13 @@ class Thoughts:
                 self._inside, rest = False, rest[at + len(mark) :].lstrip()
                 continue
             lead = rest.lstrip()
-            opening = next((mark for mark in _OPENING if lead.startswith(mark)), "")
+            low = "" if self._begun else lead[:_MOST].translate(_LOWER)
+            opening = next((mark for mark in _OPENING if low.startswith(mark)), "")
             if not self._begun and opening:
                 self._inside = self._marked = True
                 rest = lead[len(opening) :]
                 continue
-            if not self._begun and lead and any(mark.startswith(lead) for mark in _OPENING):
+            if not self._begun and lead and any(mark.startswith(low) for mark in _OPENING if len(lead) < len(mark)):
                 self._held = rest
                 break
             at, mark = (-1, "") if self._marked else _first(rest, _CLOSING)
@@ -81,14 +84,15 @@ class Thoughts:
 
 
 def _first(text: str, marks: tuple[str, ...]) -> tuple[int, str]:
-    found = [(at, mark) for mark in marks if (at := text.find(mark)) >= 0]
+    low = text.translate(_LOWER)
+    found = [(at, mark) for mark in marks if (at := low.find(mark)) >= 0]
     return min(found, default=(-1, ""))
 
 
 def _cut(text: str, marks: tuple[str, ...]) -> str:
     """Return the end of a text that may be the beginning of one of the marks."""
     for size in range(min(_MOST - 1, len(text)), 0, -1):
-        tail = text[-size:]
+        tail = text[-size:].translate(_LOWER)
         if any(mark.startswith(tail) for mark in marks):
             return tail
     return ""
