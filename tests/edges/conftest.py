@@ -1,5 +1,5 @@
 """Fixtures of the edges."""
 
-from tests.edges.databases import database_url, engine, postgres_server, sqlite_engine
+from tests.edges.databases import database_url, engine, migrated_file, postgres_server, sqlite_engine
 
-__all__ = ["database_url", "engine", "postgres_server", "sqlite_engine"]
+__all__ = ["database_url", "engine", "migrated_file", "postgres_server", "sqlite_engine"]

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from random import Random
 from typing import Any
@@ -49,8 +50,12 @@ REOPENED, REPEATED, LEASED = 0.03, 0.07, 0.12
 """How often an engine is opened anew before a step, a batch is brought again by the other worker, a case has leases."""
 
 
-def fast(url: str) -> Engine:
-    """Return an engine that does not wait for the disk: no test here pulls a plug."""
+@lru_cache(maxsize=4)
+def fast(url: str, worker: str = "") -> Engine:
+    """Return a worker's engine that does not wait for the disk: no test here pulls a plug.
+
+    It is the same as long as its address is: let go of its connections with ``dispose`` before its database changes.
+    """
     engine = open_engine(url)
     if not is_postgresql(engine):
 
@@ -87,7 +92,7 @@ class InDatabase:
         if name in self.engines and self.rng.random() < REOPENED:
             self.engines.pop(name).dispose()
         if name not in self.engines:
-            self.engines[name] = fast(self.url)
+            self.engines[name] = fast(self.url, name)
         return self.engines[name]
 
     def take(self, step: Step, made: Command | None = None) -> CommandResult | str | None:

@@ -1,9 +1,13 @@
-"""Empty databases in numbers: migrated once, then copied."""
+"""Empty databases in numbers: migrated once, then copied, each to the place of the one before.
+
+So engines may stay over the cases (:func:`tests.judgement.database.fast`): to compile all statements anew for each case
+takes a fifth of the time.
+"""
 
 from __future__ import annotations
 
-import itertools
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +25,14 @@ Fresh = Callable[[], str]
 @contextmanager
 def sqlite_files(folder: Path) -> Iterator[Fresh]:
     """Yield what makes SQLite files, one at a time."""
-    pattern, numbers = folder / "empty.db", itertools.count()
+    pattern, path = folder / "empty.db", folder / "case.db"
     engine = fast(f"sqlite:///{pattern}")
     migrate(engine)
     engine.dispose()
 
     def fresh() -> str:
-        for old in folder.glob("case-*"):
+        for old in folder.glob("case.db*"):
             old.unlink()
-        path = folder / f"case-{next(numbers)}.db"
         shutil.copy(pattern, path)
         return f"sqlite:///{path}"
 
@@ -39,20 +42,15 @@ def sqlite_files(folder: Path) -> Iterator[Fresh]:
 @contextmanager
 def postgres_databases(server: Server) -> Iterator[Fresh]:
     """Yield what makes databases of a PostgreSQL server."""
-    pattern, last = server.create(), ""
+    pattern, name = server.create(), f"case{uuid.uuid4().hex[:12]}"
     engine = fast(pattern)
     migrate(engine)
     engine.dispose()
 
     def fresh() -> str:
-        nonlocal last
-        name = f"case{next(numbers)}"
         with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-            if last:
-                connection.execute(f'DROP DATABASE "{last}" WITH (FORCE)'.encode())
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{pattern.rpartition("/")[2]}"'.encode())
-        last = name
         return server.url(name)
 
-    numbers = itertools.count()
     yield fresh

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, text
 from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
@@ -222,13 +222,23 @@ def settled_id(connection: Connection) -> int:
     return connection.scalar(select(func.max(RESULT.c.id))) or 0
 
 
+def _gap_insert(connection: Connection) -> Any:
+    # Late, each for its own: PostgreSQL's takes memory that a process on SQLite has no use for.
+    if is_postgresql(connection):
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+        return postgresql_insert(GAP)
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+    return sqlite_insert(GAP)
+
+
 def keep_gaps(connection: Connection, rows: Sequence[Mapping[str, int]]) -> None:
     """Keep ranges of ticks that nobody came to; one that begins where a kept one does is the same one, seen again."""
-    for row in rows:
-        where = (GAP.c.series == row["series"], GAP.c.from_us == row["from_us"])
-        changes = {name: row[name] for name in ("until_us", "ticks")}
-        if not connection.execute(update(GAP).where(*where).values(changes)).rowcount:
-            connection.execute(insert(GAP).values(row))
+    # All in one statement: a past that is looked at on a coarse grid has one for each look.
+    new = _gap_insert(connection)
+    changes = {name: new.excluded[name] for name in ("until_us", "ticks")}
+    connection.execute(new.on_conflict_do_update(index_elements=("series", "from_us"), set_=changes), list(rows))
 
 
 def append(connection: Connection, rows: Sequence[tuple[int | None, ...]]) -> None:
