@@ -219,8 +219,11 @@ def telling(known: Sequence[Way]) -> Sequence[Way]:
 def seen_from(known: Sequence[Way], words: Words) -> str:
     """Return what each place sees: "sign-up is closed (seen from sin); sign-up is open (seen from fra)"."""
     said: dict[str, list[str]] = {}
-    for place in sorted({word.place for way in known for word in way.places}):
-        ways = [seen for way in known if (seen := way_at(way, place)) is not None]
+    places = {
+        place: [seen for way in known if (seen := way_at(way, place)) is not None]
+        for place in sorted({word.place for way in known for word in way.places})
+    }
+    for place, ways in sorted(places.items(), key=lambda item: len(pick(item[1], Registration.OPEN)) - len(item[1])):
         said.setdefault(sign_up_clause(ways, words), []).append(plain(place, 60))
     clauses = (words("signup_from", clause=clause, places=words.join(places)) for clause, places in said.items())
     return words("semicolon").join(clauses)
@@ -233,7 +236,7 @@ def failing_clause(known: Sequence[Way], words: Words) -> str:
     if any(way.method is Method.ANY for way in failing) or not others:
         said = [failing_words(failing, words, "signup")]
     else:
-        said = [words("signup_methods_failing", methods=methods(failing, words))]
+        said = [failing_methods(failing, words, "signup")]
         if closed := pick(known, Registration.CLOSED):
             said.append(words("signup_methods_closed", methods=methods(closed, words)))
     if limited:
@@ -243,14 +246,24 @@ def failing_clause(known: Sequence[Way], words: Words) -> str:
 
 def failing_words(failing: Sequence[Way], words: Words, start: str) -> str:
     """Return how much fails, as far as it is known: the least share of the ways that fail."""
-    shares = [way.failed_ratio for way in failing if way.failed_ratio is not None]
-    if len(shares) < len(failing):
+    share_ = known_share(failing)
+    if share_ is None:
         return words(f"{start}_failing")
-    return (
-        words("signup_failing_all")
-        if min(shares) >= ALL
-        else words("signup_failing_share", share=share(min(shares), words))
-    )
+    return words("signup_failing_all") if share_ >= ALL else words("signup_failing_share", share=share(share_, words))
+
+
+def failing_methods(failing: Sequence[Way], words: Words, start: str) -> str:
+    """Return the same of single ways, by their names."""
+    share_, names = known_share(failing), methods(failing, words)
+    if share_ is None:
+        return words(f"{start}_methods_failing", methods=names)
+    return words(f"{start}_methods_failing_share", methods=names, share=share(share_, words))
+
+
+def known_share(failing: Sequence[Way]) -> float | None:
+    """Return the least share of the ways that fail; ``None`` where one of them has none."""
+    shares = [way.failed_ratio for way in failing if way.failed_ratio is not None]
+    return min(shares) if shares and len(shares) == len(failing) else None
 
 
 def share(ratio: float, words: Words) -> str:
@@ -282,11 +295,10 @@ def registration_sentence(changed: Sequence[Way], held: Mapping[Method, Way], wo
     elif limited:
         key = "method_sentence_limited" if limits(limited, words) else "method_sentence_restricted"
         said.append(words(key, methods=methods(limited, words), limits=limits(limited, words)))
-    if (failing := pick(changed, Registration.FAILING)) and any(way.method is Method.ANY for way in failing):
-        said.append(failing_words(failing, words, "new_users"))
-        changed = [way for way in changed if way not in failing]
-    states = (Registration.CLOSED, Registration.FAILING, Registration.DELAYED, Registration.OPEN, Registration.UNKNOWN)
-    for state in states:
+    if failing := pick(changed, Registration.FAILING):
+        as_a_whole = any(way.method is Method.ANY for way in failing)
+        said.append((failing_words if as_a_whole else failing_methods)(failing, words, "new_users"))
+    for state in (Registration.CLOSED, Registration.DELAYED, Registration.OPEN, Registration.UNKNOWN):
         ways = pick(changed, state)
         if ways:
             middle = "" if any(way.method is Method.ANY for way in ways) else "methods_"

@@ -37,7 +37,7 @@ from monitor.core.model.incident_events import (
     UpstreamSaid,
 )
 from monitor.core.model.reasons import Reason
-from monitor.core.model.registration import Method, Registration
+from monitor.core.model.registration import Method, nobody_gets_in
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.store.reads.views import IncidentView
 from monitor.text.cleaner import plain
@@ -306,7 +306,7 @@ def tell_registration(teller: Teller, group: Sequence[Change], held: dict[Method
     sentence = registration_sentence(ways, held, words, first)
     event, strongest = next((pair for pair in group if pair[1].excerpt), group[0])
     worst = max((health_of(way.state, way.failed_ratio) for way in held.values()), key=lambda health: health.rank)
-    usable = any(way.state is not Registration.CLOSED for way in held.values())
+    usable = any(not nobody_gets_in(way.state, way.failed_ratio) for way in held.values())
     state = Health.PARTIAL if worst is Health.MAJOR and usable else worst
     return [
         placed(

@@ -134,10 +134,16 @@ def incident_ways(incident: IncidentView) -> dict[Method, Way]:
             held.pop(way.method, None)
         else:
             held[way.method] = way
-        if len(pick(held.values(), *SHUT)) >= len(pick(worst.values(), *SHUT)):
+        if how_bad(held) >= how_bad(worst):
             worst = dict(held)
     troubled = pick(held.values(), *SHUT, Registration.DELAYED)
     return held if troubled and incident.resolved_at is None else worst
+
+
+def how_bad(ways: Mapping[Method, Way]) -> tuple[int, float]:
+    """Return how many ways are shut, and how much of the worst fails."""
+    shut = pick(ways.values(), *SHUT)
+    return len(shut), max((way.failed_ratio or 0.0 for way in shut), default=0.0)
 
 
 def lead_sentence(incident: IncidentView, words: Words) -> str:

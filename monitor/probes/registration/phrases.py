@@ -147,6 +147,13 @@ _FRAGMENT = re.compile(
     r"|sign[- ]?up) (?:has )?failed|you\b)|^注册失败"
 )
 """On a page of one's own, links and hints ("Trouble signing up") are no statements."""
+_OUT_OF_ORDER = re.compile(r"\b(?:unavailable|not (?:currently )?(?:available|possible))\b|不可用|暂停使用|无法使用")
+_FAULT = re.compile(
+    r"\b(?:outages?|incident|errors?|failures?|disruption|technical|bug|malfunction|investigat\w+|(?:a"
+    r"|the) fix|to fix)\b"
+    r"|故障|异常|修复|排查|抢修|出错|报错"
+)
+"""Trouble, by which something is out of order that nobody closed on purpose."""
 _LIST = re.compile(r"(?:登[录陆入][、/和及与]注册|注册[、/和及与]登[录陆入])")
 _HEADING = re.compile(r"\b(outages?|disruptions?|issues?|problems?|errors?|degradation|incident|downtime)\s*[:–-]\s+")
 _TITLE = re.compile(r"^(\W*(?:[\w-]+ ){0,3}?(?:registrations?|sign[- ]?ups?|account creation))\s*[:–-]\s+")
@@ -235,6 +242,8 @@ def _of_clause(part: _Part, source: Source) -> Iterator[tuple[str, MethodReading
     elif (hit := _first(APPROVAL, clause)) and _CONTEXT.search(clause):
         yield hit.name, MethodReading(Method.ANY, hit.state, source, approval_required=True)
     elif hit := _first((*CLOSED, *LIMITED, *DELAYED), clause):
+        if hit.state is Registration.CLOSED and _OUT_OF_ORDER.search(clause) and _FAULT.search(sentence):
+            hit = hit._replace(state=Registration.FAILING)  # nobody shut it
         yield from _for_methods(hit, clause, source)
     elif about and _may_be_broken(part, source) and (hit := _first(BROKEN, clause)):
         share = failed_share(clause)
@@ -275,7 +284,7 @@ def _is_now(phrase: Phrase, clause: str, match: re.Match[str]) -> bool:
         return False
     if phrase.state is Registration.FAILING:  # what lasted so long and is not said to be over is told as it ends
         past = _PAST.search(clause) and not _LASTED.search(clause)
-        return not (past or _PLAN.search(_PERHAPS.sub("", before)))
+        return not (past or _UNTOUCHED.search(clause) or _PLAN.search(_PERHAPS.sub("", before)))
     if phrase.state is Registration.OPEN:  # "was resolved" tells of now, "is being resolved" does not
         past = (_PAST.search(match[0]) or _LONG_AGO.search(clause)) and not _DONE_WORD.match(match[group])
         return not (past or _PLAN.search(before) or _UNDER_WAY.search(before[-30:]))
@@ -283,6 +292,7 @@ def _is_now(phrase: Phrase, clause: str, match: re.Match[str]) -> bool:
     return not (_PAST.search(clause) or _PLAN.search(hedged))
 
 
+_UNTOUCHED = re.compile(r"未受|不受|没有?受|\b(?:unaffected|not (?:been )?affected)\b")
 _DONE_WORD = re.compile(
     r"resolved|fixed|mitigated|solved|corrected|addressed|restored|recovered|lifted|removed|ended|over|gone"
 )

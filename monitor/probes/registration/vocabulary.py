@@ -13,7 +13,7 @@ from typing import NamedTuple
 from monitor.core.model.registration import Method, Registration
 
 _CORE = (
-    r"registrations?|registering|sign[- ]?ups?|signing up|account (?:creation|registration|sign[- ]?up)s?"
+    r"registrations?|registering|sign[- ]?ups?|signing up|account (?:creation|registration|activation|sign[- ]?up)s?"
     r"|(?:creation of|creating) (?:an? |any |the )?(?:new |free )?(?:user )?accounts?|onboarding of new users"
 )
 NEW_PEOPLE = r"(?<!\bfor )(?<!\bto )(?<!\bfrom )(?<!\bby )(?<!\bof )(?<!\bin )new (?:user )?(?:accounts?|users?)"
@@ -83,14 +83,15 @@ OPEN = _phrases(
     r"|(?:being )?(?:open|available|enabled|accepted|possible|allowed|live|up|running|up and running|unblocked) again"
     r"|back (?:to normal|online|up|in service)|returned to normal|normali[sz]ed|fully open|now open"
     r"|(?:works?|working|succeed\w*) (?:again|normally|as (?:expected|usual)|now)"
-    r"|(?:(?:fully|now|again) )+operational|operational again|functioning (?:again|normally)|stable again)\b",
+    r"|(?:(?:fully|now|again) )+operational|operational again|(?:functioning|operating) (?:again|normally)"
+    r"|stable again)\b",
     operational=r"SIGNUP\b (?:is|are) (?P<p>(?:now |fully |again )*(?:operational|healthy|back))\b",
     reopening=r"\b(?P<p>resumed|restored|re-?opened|re-?enabled|resuming|reopening)\b (?:\w+ ){0,3}SIGNUP",
     lifted=r"\b(?P<p>lifted|removed)\b (?:\w+ ){0,4}(?:limits?|limitations?|restrictions?|caps?|quotas?"
     r"|pause|freeze|block|ban|wait-?list)\b",
     turned_on=r"\b(?P<p>turned|switched|brought|put) SIGNUP back (?:on|online|up)\b",
     limits_lifted=r"\b(?:limits?|limitations?|restrictions?)\b.{0,20}?SIGNUP\b.{0,30}?\b(?P<p>lifted"
-    r"|removed|ended)\b",
+    r"|removed|ended)\b|SIGNUP (?:limits?|limitations?|restrictions?)\b.{0,20}?\b(?P<q>lifted|removed|ended)\b",
     is_open=r"SIGNUP\b (?:is|are|remains?) (?:now |currently |still )?(?P<p>open)\b"
     r"(?! (?:only|by)\b)(?! (?:to|for)\b(?! (?:everyone|everybody|all|anyone|the public|new users)))",
     trouble_over=rf"\b{_TROUBLE}\b WORDS(?:SIGNUP|CREATE)\b.{{0,40}}?\b(?P<p>{_FIXED})",
@@ -116,6 +117,7 @@ PHONE_ONLY = _phrases(
     Registration.RESTRICTED,
     phone_only=r"\b(?P<p>only)\b.{0,80}?\b(?:phone|mobile|numbers?)\b",
     phone_limited=r"\b(?P<p>limited|restricted)(?: only)? to\b.{0,60}?\b(?:phone|mobile|numbers?)\b",
+    phone_required=r"SIGNUP\b.{0,20}?\b(?P<p>requires?|needs?) an? .{0,40}?\b(?:phone|mobile)\b",
     phone_except=r"\b(?P<p>other than|except(?: for| with)?|besides)\b.{0,60}?\b(?:phone|mobile|numbers?)\b",
     phone_last=r"\b(?:phone|mobile)(?: phone)?(?: numbers?)?(?: \(?\+\d{1,3}\)?)? (?P<p>only)\b",
     zh_phone_only=r"(?P<p>仅|只)(?:支持|限|允许|能|可以?|接受|开放|对)[^,]{0,24}?(?:手机|号码|\+\d)",
@@ -183,7 +185,8 @@ LIMITED = _phrases(
 )
 DELAYED = _phrases(
     Registration.DELAYED,
-    busy=rf"(?:{_CORE}|{_CREATE})\b(?: [\w-]+){{0,5}}? (?P<p>busy|slow|slower|delayed|take longer"
+    busy=rf"(?:{_CORE}|{_CREATE})\b(?: [\w-]+){{0,5}}? (?P<p>busy|slow|slower|delayed|take (?:a (?:little"
+    rf"|bit) |somewhat |much |significantly )?longer"
     rf"|taking longer|takes longer|queued|arriv(?:e|ing) late"
     r"|takes? (?:several|a few|some|many) (?:minutes|hours|moments)|experienc\w+ delays|with delays|lagging"
     r"|sluggish)\b",
@@ -226,6 +229,8 @@ BROKEN = _phrases(
     impossible=r"(?P<p>(?:impossible|not (?:currently )?possible) (?:for (?:\w+ ){1,3})?to) CREATE\b",
     cannot_be=r"new (?:user )?accounts? (?P<p>(?:cannot|can not|can't|could not|couldn't) be (?:created"
     r"|registered|opened|made|set up))",
+    neither=rf"(?P<p>\b(?:neither|nor)\b (?:[\w-]+ ){{0,4}}?(?:{_CORE})) (?:was |were |is |are |has |have )?"
+    r"(?:work|possible|available|function|succeed)",
     nobody=r"(?P<p>\b(?:nobody|no one|no new users?|none) (?:\w+ ){0,4}?(?:can|could|is able to|are able to"
     r"|was able to) (?:\w+ ){0,2}?)CREATE\b",
     kept_from=r"(?P<p>\b(?:prevent|block|stopp?|keep|hinder)(?:s|ing|ed)?) (?:\w+ ){0,4}?(?:from )?CREATE\b",
@@ -248,7 +253,7 @@ BROKEN = _phrases(
     r"|再次))[^,]{0,10}?ZHCREATE(?!多个|重复|第二|两个)",
     zh_cannot_after=r"注册(?P<p>不了|不上|不成功|不成)",
     zh_fails=r"(?:ZHCREATE)(?:功能|服务|接口|页面|系统|流程|通道|入口|请求|环节|验证)?[^,]{0,12}?(?P<p>异常"
-    r"|失败|故障|报错|出错|错误|问题|崩溃|超时|中断|不稳定|受到?影响|打不开|无响应|不响应|卡住|卡顿"
+    r"|失败|故障|报错|出错|错误|问题|崩溃|超时|中断|不稳定|受到?影响|受阻|打不开|无响应|不响应|卡住|卡顿"
     r"|不可访问|加载不出"
     r"|(?:不能|无法|不可)(?:正常)?(?:使用|访问|打开|完成|提交))",
     zh_success=r"注册(?:的)?(?:成功|通过)率?[^,]{0,6}?(?P<p>下降|降低|偏低|降至|降到|较低|走低)",
