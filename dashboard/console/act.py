@@ -11,7 +11,9 @@ from dashboard.console.brake import Brake
 from monitor import clock, flow
 from monitor.core.commands import Command
 from monitor.flow import CommandError, accounts
+from monitor.runtime.trouble import keep_from_lost
 from monitor.store.connection.engine import AWAY, StoreError, open_engine
+from monitor.store.connection.identity import StoreChangedError
 
 HASHES_AT_ONCE = 2
 """Each takes 64 MB for as long as it lasts."""
@@ -22,6 +24,7 @@ class Console:
 
     def __init__(self, url: str) -> None:
         self.engine: Engine = open_engine(url, make=False)
+        keep_from_lost(self.engine, url)
         self.brake = Brake()
         self._hashing = BoundedSemaphore(HASHES_AT_ONCE)
 
@@ -33,6 +36,8 @@ class Console:
         try:
             done = flow.command(self.engine, order, flow.Signed(token), clock.now(), why)
         except CommandError as error:
+            return False, str(error)
+        except StoreChangedError as error:
             return False, str(error)
         except (*AWAY, StoreError) as error:
             return False, f"the database did not take it ({type(error).__name__}): try again"

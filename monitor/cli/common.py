@@ -88,12 +88,16 @@ def open_database(*, read_only: bool = False) -> Any:
     """
     from monitor.recorder.durability.marker import Marker, MissingError
     from monitor.runtime.places import spool_home
-    from monitor.store.connection.engine import open_engine
+    from monitor.runtime.trouble import why_not
+    from monitor.store.connection.engine import file_named, open_engine
     from monitor.store.upgrade import migrate
     from monitor.text.lexicon import lexicon
     from monitor.text.messages import worded
 
     url = database_url()
+    file = file_named(url)
+    if not read_only and file is not None and (why := why_not(url, file)):
+        raise Failure(why)
     engine = open_engine(url, read_only=read_only)
     if not read_only:
         try:

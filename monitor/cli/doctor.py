@@ -52,6 +52,9 @@ def _database() -> Iterator[Finding]:
     from monitor.store.connection.engine import StoreError, begin, open_engine
 
     url = database_url()
+    if (gone := lost(url)) is not None:
+        yield gone  # opening what lies there instead might harm what can still be saved
+        return
     try:
         engine = open_engine(url)
         with begin(engine) as connection:
@@ -69,6 +72,28 @@ def _database() -> Iterator[Finding]:
             folder = folder.parent
         free = shutil.disk_usage(folder).free
         yield Finding(free > LOWEST_FREE_BYTES, f"disk: {free // 2**20} MB free", "make room, or move the database")
+
+
+def lost(url: str) -> Finding | None:
+    """Name a database that is gone, or that its worker has lost."""
+    from monitor.runtime.places import spool_home
+    from monitor.runtime.trouble import NOTE, trouble_of, why_not
+    from monitor.store.connection.engine import StoreError, file_named
+
+    try:
+        file = file_named(url)
+    except StoreError:  # told by whoever opens it
+        return None
+    if file is None:
+        return None
+    if why := why_not(url, file):
+        trouble = trouble_of(url)
+        said = (why, "") if trouble is None else (trouble.what, trouble.todo)
+        what, todo = (worded(text, lexicon()) for text in said)
+        return Finding(False, f"database: {what}", todo)
+    if not os.path.lexists(file) and any(spool_home(url).glob(f"*/{NOTE}")):
+        return Finding(False, "database: the file is gone", "run chatwatch restore BACKUP with the newest backup")
+    return None
 
 
 def _held(url: str) -> Iterator[Finding]:

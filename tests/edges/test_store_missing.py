@@ -14,14 +14,18 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import text
 
+from dashboard.console.act import Console
 from monitor import clock
 from monitor.cli import chatwatch
+from monitor.cli.doctor import lost
+from monitor.core.commands import ReportMissed
 from monitor.core.model.reasons import Outcome
 from monitor.core.schedule import next_tick, slot
 from monitor.recorder.durability.marker import Marker, MissingError
 from monitor.recorder.durability.spool import strays
 from monitor.recorder.recorder import Recorder
 from monitor.recorder.scrape import not_ready
+from monitor.runtime.trouble import Trouble, TroubleFile
 from monitor.store.backup import backup, restore
 from monitor.store.connection.engine import begin, open_engine
 from monitor.store.proof import Fault
@@ -29,7 +33,7 @@ from monitor.store.upgrade import HEAD, migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, look
 from tests.edges.test_recorder import alive, batch, recording, stored
-from tests.edges.test_store_lost import empty, flip, vanish
+from tests.edges.test_store_lost import empty, flip, swap_for_an_older_copy, vanish
 
 PROBE = next(probe for probe in CATALOGUE.probes if probe.id == "oa-api")
 START = next_tick(PROBE.interval_s, slot(PROBE.id, PROBE.interval_s), clock.now() - timedelta(minutes=4))
@@ -243,3 +247,46 @@ def test_no_command_begins_an_empty_database_where_a_worker_had_one(words: list[
     assert not (tmp_path / "test.db").exists()
     note.unlink()
     assert run().exit_code == 0
+
+
+def test_nobody_else_writes_to_what_lies_in_the_place_of_the_workers_file(tmp_path: Path) -> None:
+    """A restore would replace it with whatever was written there, and its log is the lost file's."""
+
+    def said(*words: str) -> str:
+        shown = CliRunner().invoke(chatwatch, words, env={"CHATWATCH_DATABASE": url(tmp_path)})
+        return f"{shown.exit_code}: {shown.output}"
+
+    async def play(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(START))
+        await recorder.open()
+        await recorder.sign_of_life()
+        backup(recorder.engine, tmp_path / "older.db")
+        desk = Console(url(tmp_path))
+        assert desk.anybody() is False
+        swap_for_an_older_copy(tmp_path / "test.db")
+        changed, why = desk.do(ReportMissed("openai", "openai/api", START), "token")
+        assert (changed, "another file than the worker's" in why) == (False, True)
+        assert "another file than the worker's" in said("migrate")
+        await recorder.guard.step()
+        alarm = TroubleFile(tmp_path / "spool" / "local")
+        alarm.keep(Trouble("id", Fault.SWAPPED, recorder.seen.store_todo, START))
+        assert "1: chatwatch: the worker has lost the database" in said("migrate")
+        told = lost(url(tmp_path))
+        assert told is not None
+        assert told.what == "database: another file lies under its name"
+        assert told.remedy.startswith(f"run chatwatch restore {recorder.guard.rescued} --force")
+        assert recorder.guard.rescued is not None
+        restore(recorder.guard.rescued, url(tmp_path), replace=True)
+        await recorder.guard.step()
+        await recorder.open()
+        alarm.keep(None)
+        assert lost(url(tmp_path)) is None
+        assert desk.anybody() is False
+        assert said("migrate").startswith("0")
+        desk.engine.dispose()
+
+    recording(tmp_path, play)
+    (tmp_path / "test.db").unlink()
+    told = lost(url(tmp_path))
+    assert told is not None
+    assert told.what == "database: the file is gone"

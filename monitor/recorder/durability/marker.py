@@ -1,7 +1,8 @@
 """A note beside the spool that a database was here: a worker whose database is gone begins no empty one in its place.
 
 The note is a JSON object with the database's name (of another one it says nothing) and, of SQLite, its id: a number in
-the file's head that backups keep. It is removed by a person who wants to begin anew.
+the file's head that backups keep, and which file it is, for who else would write to it. It is removed by a person who
+wants to begin anew.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ from monitor.core.model.message_codes import MessageCode, coded
 from monitor.logs import Event, Room
 from monitor.plain_files import text_of
 from monitor.recorder.durability.records import rewrite
+from monitor.runtime.trouble import MOST_BYTES, NOTE
 from monitor.store.connection.engine import StoreError, begin, file_of, reading, server_of
+from monitor.store.connection.identity import file_identity
 
 log = Room("recorder")
-
-NAME = "database"
-MOST_BYTES = 64 * 1024
 
 
 class MissingError(StoreError):
@@ -34,9 +34,10 @@ class Marker:
     """The note of one worker about one database. Its methods raise what ``AWAY`` lists, and ``OSError``."""
 
     def __init__(self, directory: Path, engine: Engine) -> None:
-        self.path = directory / NAME
+        self.path = directory / NOTE
         self._engine, self._file = engine, file_of(engine)
         self._name = self._file.name if self._file else _server_name(engine)
+        self._noted_file = ""
 
     def refuse_missing(self) -> None:
         """Raise :class:`MissingError` where an empty database would be begun although there was one before."""
@@ -50,17 +51,20 @@ class Marker:
         known, found = self._known(), self._id()
         if known and known != found:
             log.warning(Event.STORE_MOVED, "This is another database than before; results go there from now on")
-        if known != found:
-            rewrite(self.path, [json.dumps({"database": self._name, "id": found}).encode()])
+        file = file_identity(self._file) if self._file is not None else ""
+        if known != found or file != self._noted_file:
+            rewrite(self.path, [json.dumps({"database": self._name, "id": found, "file": file}).encode()])
 
     def _known(self) -> str | None:
         """Return the id in the note, empty when it cannot be read; None where there is no note about this database."""
+        self._noted_file = ""
         try:
             note = json.loads(text_of(self.path, MOST_BYTES))
+            self._noted_file = str(note.get("file", ""))
             return str(note["id"]) if note["database"] == self._name else None
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             return ""
         except OSError as error:
             if error.errno in (errno.EINVAL, errno.EFBIG):  # a pipe, a device, something large: no note of ours
