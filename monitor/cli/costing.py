@@ -9,9 +9,12 @@ from monitor.config.settled import DAY_S, FOR_EVER
 from monitor.text.lexicon import lexicon
 
 LOOK_BYTES, EVIDENCE_BYTES, AUDIT_BYTES, INCIDENT_BYTES = 90, 1_400, 250, 10_000
-"""Of a row in SQLite, as measured; an incident with its events, alerts, decisions and deliveries."""
+"""Of a row in SQLite with its part of indexes and pages, on the safe side of what was measured: 79 a look; evidence 250
+where answers are short and 1,370 where they are hostile pages; a line of the audit 190; an incident of ten events with
+three alerts 6,600, and 1,000 for each delivery."""
 MINUTE_BYTES, HOUR_BYTES, DAY_BYTES = 35, 150, 200
-"""Of a bucket of a roll-up: it holds counts and two sketches, which grow with the spread of the times."""
+"""Of a bucket of a roll-up: counts and two sketches, which grow with the spread of the times. Measured 35, and with few
+looks in a bucket 36 and 114: hours and days with many are estimated."""
 MINUTES, HOURS = 2 * 1_440, 400 * 24
 """Buckets kept of a probe at a location; days are kept for ever."""
 EVIDENCE_RATIO = 0.01
