@@ -13,6 +13,7 @@ from monitor.store.connection.engine import CatalogueDamagedError, is_away
 from monitor.store.tables import table
 
 CATALOGUE = table(tables.Catalogue)
+_DIGEST = select(CATALOGUE.c.digest)
 _PARSED: dict[str, Index] = {}
 _KEPT = 8
 
@@ -23,7 +24,7 @@ def load_index(connection: Connection) -> Index:
     Raises :class:`CatalogueDamagedError` when it cannot be read: judged without it, every look would be a stranger's.
     """
     try:
-        digest = connection.scalar(select(CATALOGUE.c.digest))
+        digest = connection.scalar(_DIGEST)
         if digest is None:
             return Index()
         if digest not in _PARSED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from monitor.core.maintenance import Maintenance, Window, held
 from monitor.core.schedule import from_micros as when
@@ -15,15 +15,20 @@ from monitor.store.codec import pack, unpack_or_none, us_or_none, when_or_none
 from monitor.store.tables import table
 
 MAINTENANCE = table(tables.Maintenance)
+_HELD = (
+    select(MAINTENANCE)
+    .where(
+        MAINTENANCE.c.starts_us < bindparam("until"),
+        MAINTENANCE.c.until_us.is_(None) | (MAINTENANCE.c.until_us > bindparam("since")),
+    )
+    .order_by(MAINTENANCE.c.id)
+)
+"""Asked in every transaction, so built once."""
 
 
 def held_windows(connection: Connection, since: datetime, until: datetime) -> Iterator[Window]:
     """Yield the occurrences of all maintenance that overlap ``[since, until)``."""
-    query = select(MAINTENANCE).where(
-        MAINTENANCE.c.starts_us < us(until),
-        MAINTENANCE.c.until_us.is_(None) | (MAINTENANCE.c.until_us > us(since)),
-    )
-    for row in connection.execute(query.order_by(MAINTENANCE.c.id)):
+    for row in connection.execute(_HELD, {"since": us(since), "until": us(until)}):
         item = unpack_or_none(Maintenance, row.body, "planned work")
         if item is None:
             continue

@@ -38,6 +38,9 @@ MAX_WORDS = 20_000
 """Vendors choose some of these words (addresses, fingerprints): past this many, new ones are not remembered."""
 Readings = tuple[tuple[MethodReading, ...], UpstreamReading | None]
 
+_KNOWN = select(WORD.c.text, WORD.c.id).where(WORD.c.text.in_(bindparam("texts", expanding=True)))
+_NEWEST = select(func.max(RESULT.c.id))
+
 
 class Words:
     """Ids of repeated texts within one transaction, looked up together."""
@@ -53,8 +56,7 @@ class Words:
 
     @staticmethod
     def _find(connection: Connection, texts: Sequence[str]) -> dict[str, int]:
-        query = select(WORD.c.text, WORD.c.id).where(WORD.c.text.in_(bindparam("texts", expanding=True)))
-        return {row.text: row.id for row in connection.execute(query, {"texts": texts})} if texts else {}
+        return {row.text: row.id for row in connection.execute(_KNOWN, {"texts": texts})} if texts else {}
 
     def id(self, text: str) -> int | None:
         """Return the id of a text; None for an empty or a forgotten one."""
@@ -211,7 +213,7 @@ def next_ids(connection: Connection, count: int) -> Sequence[int]:
         connection.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": _APPENDING})
         query = text("SELECT nextval('result_id_seq') FROM generate_series(1, :count)")
         return [int(value) for value in connection.scalars(query, {"count": count})]
-    last = connection.scalar(select(func.max(RESULT.c.id))) or 0
+    last = connection.scalar(_NEWEST) or 0
     return range(last + 1, last + 1 + count)
 
 
@@ -219,7 +221,7 @@ def settled_id(connection: Connection) -> int:
     """Return the newest id below which nothing is still to be committed. For a transaction that does nothing else."""
     if is_postgresql(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _APPENDING})
-    return connection.scalar(select(func.max(RESULT.c.id))) or 0
+    return connection.scalar(_NEWEST) or 0
 
 
 def _gap_insert(connection: Connection) -> Any:

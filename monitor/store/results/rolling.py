@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, insert, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, insert, select, update
 
 from monitor.core.components import sketch
 from monitor.core.model.reasons import Outcome, Reason
@@ -66,10 +66,13 @@ def _reason(code: int) -> Reason:
     return REASONS.get(code, Reason.INTERNAL)
 
 
+_MARK = select(MARK.c.value).where(MARK.c.name == bindparam("mark"))
+_LOCKED_MARK = _MARK.with_for_update()
+
+
 def mark(connection: Connection, name: str, *, lock: bool = False) -> int:
     """Return how far a piece of housekeeping has come; ``lock`` keeps other workers from doing the same piece."""
-    query = select(MARK.c.value).where(MARK.c.name == name)
-    return connection.scalar(query.with_for_update() if lock else query) or 0
+    return connection.scalar(_LOCKED_MARK if lock else _MARK, {"mark": name}) or 0
 
 
 def set_mark(connection: Connection, name: str, value: int) -> None:

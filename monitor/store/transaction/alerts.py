@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from monitor.core.alerts.grouping import NotificationLog
 from monitor.core.entities import Alert, Decision
@@ -37,6 +37,17 @@ ALERT, ALERT_EVENT = table(tables.Alert), table(tables.AlertEvent)
 DECISION, OUTBOX = table(tables.Decision), table(tables.Outbox)
 UNSENT = (Sending.DUE.value, Sending.RETRYING.value, Sending.HELD.value)
 
+# Asked in every transaction, so built once: to build a statement anew costs more than to run it.
+_STANDING = (
+    select(ALERT.c.body, ALERT.c.told)
+    .where(ALERT.c.state != AlertState.RESOLVED.value)
+    .order_by(ALERT.c.fired_us, ALERT.c.id)
+)
+_UPDATE_ALERT = update(ALERT).where(ALERT.c.id == bindparam("name"))
+_INSERT_DECISION = insert(DECISION).returning(DECISION.c.id)
+_INSERT_NOTICE = insert(OUTBOX)
+_MUTED = select(ALERT.c.key).where(ALERT.c.muted.is_(True))
+
 
 class AlertStore(PeopleStore):
     """The part of :class:`monitor.store.transaction.store.SqlStore` about alerts and deliveries."""
@@ -53,9 +64,8 @@ class AlertStore(PeopleStore):
     @cached_property
     def open_alerts(self) -> dict[str, Alert]:
         """Alerts that are not resolved, by key."""
-        query = select(ALERT.c.body, ALERT.c.told).where(ALERT.c.state != AlertState.RESOLVED.value)
         found: dict[str, Alert] = {}
-        for row in self.connection.execute(query.order_by(ALERT.c.fired_us, ALERT.c.id)):
+        for row in self.connection.execute(_STANDING):
             alert = unpack_or_none(Alert, row.body, "alert")
             if alert is not None:
                 found[alert.key] = alert
@@ -65,7 +75,7 @@ class AlertStore(PeopleStore):
     @cached_property
     def muted(self) -> set[str]:
         """Keys of alerts that a person resolved while their condition lasts."""
-        return set(self.connection.scalars(select(ALERT.c.key).where(ALERT.c.muted.is_(True))))
+        return set(self.connection.scalars(_MUTED))
 
     def mute(self, alert: Alert) -> None:
         """Ignore this alert's condition until it has ended once."""
@@ -149,7 +159,7 @@ class AlertStore(PeopleStore):
             "why": decision.why.value,
             "at_us": us(decision.at),
         }
-        key = self.connection.scalar(insert(DECISION).values(row).returning(DECISION.c.id))
+        key = self.connection.scalar(_INSERT_DECISION, row)
         for channel in channels:
             notice = Notice(alert, decision.route, channel, decision.why)
             self._enqueue(notice, f"{alert.id}/{decision.route}/{key}/{channel}")
@@ -192,7 +202,7 @@ class AlertStore(PeopleStore):
             "error": "",
             "body": pack(Alert, notice.alert),
         }
-        self.connection.execute(insert(OUTBOX).values(row))
+        self.connection.execute(_INSERT_NOTICE, row)
         self.notices += 1
 
     # Writing back
@@ -229,7 +239,7 @@ class AlertStore(PeopleStore):
             "told": pack(dict[str, NotificationLog], self.told(alert.id)),
             **more,
         }
-        if not self.connection.execute(update(ALERT).where(ALERT.c.id == alert.id).values(row)).rowcount:
+        if not self.connection.execute(_UPDATE_ALERT, row | {"name": alert.id}).rowcount:
             # A damaged alert with this key is still open and would block the key for ever.
             open_now = (ALERT.c.key == alert.key, ALERT.c.state != AlertState.RESOLVED.value)
             over = {"state": AlertState.RESOLVED.value, "resolved_us": us(self.now)}

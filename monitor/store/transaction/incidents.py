@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from monitor.core.entities import Incident, IncidentEvent
 from monitor.core.incidents.event_json import decode, encode
@@ -21,6 +21,15 @@ from monitor.store.tables import table
 from monitor.store.transaction.alerts import AlertStore
 
 INCIDENT, INCIDENT_EVENT = table(tables.Incident), table(tables.IncidentEvent)
+
+# Asked in every transaction, so built once: to build a statement anew costs more than to run it.
+_BODIES = select(INCIDENT.c.id, INCIDENT.c.body)
+_OPEN = _BODIES.where(INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(bindparam("services", expanding=True)))
+_NEWEST = (
+    _BODIES.where(INCIDENT.c.service == bindparam("service"), INCIDENT.c.cause == bindparam("cause"))
+    .order_by(INCIDENT.c.resolved_us.is_not(None), INCIDENT.c.started_us.desc())
+    .limit(1)
+)
 
 
 class IncidentStore(AlertStore):
@@ -37,10 +46,7 @@ class IncidentStore(AlertStore):
 
     def load_open(self, services: Collection[str]) -> None:
         """Read the open incidents of these services."""
-        query = select(INCIDENT.c.id, INCIDENT.c.body).where(
-            INCIDENT.c.resolved_us.is_(None), INCIDENT.c.service.in_(services)
-        )
-        for row in self.connection.execute(query):
+        for row in self.connection.execute(_OPEN, {"services": list(services)}):
             incident = unpack_or_none(Incident, row.body, "incident") if self.lenient else _incident(row.id, row.body)
             if incident is not None:
                 self._latest[incident.service, incident.cause] = incident
@@ -49,10 +55,7 @@ class IncidentStore(AlertStore):
         """Return the latest incident of a service and cause, open or not."""
         key = (service, cause)
         if key not in self._latest:
-            of_both = (INCIDENT.c.service == service, INCIDENT.c.cause == cause.value)
-            query = select(INCIDENT.c.id, INCIDENT.c.body).where(*of_both)
-            newest = query.order_by(INCIDENT.c.resolved_us.is_not(None), INCIDENT.c.started_us.desc()).limit(1)
-            row = self.connection.execute(newest).first()
+            row = self.connection.execute(_NEWEST, {"service": service, "cause": cause.value}).first()
             self._latest[key] = _incident(row.id, row.body) if row is not None else None
         return self._latest[key]
 

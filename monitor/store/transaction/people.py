@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cached_property
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from monitor.core.alerts.routing import SilenceWindow
 from monitor.core.maintenance import Maintenance, Window, around
@@ -30,6 +30,17 @@ SILENCE, WORKER = table(tables.Silence), table(tables.Worker)
 WOKE = "woke"
 """The mark of the moment since when some worker lives without a break."""
 
+# Asked in every transaction, so built once: to build a statement anew costs more than to run it.
+_SILENCES = (
+    select(SILENCE.c.body)
+    .where(SILENCE.c.ends_us > bindparam("until"), SILENCE.c.removed_us.is_(None))
+    .order_by(SILENCE.c.starts_us, SILENCE.c.id)
+)
+_WORKERS = select(WORKER).order_by(WORKER.c.id)
+_UPDATE_WORKER = update(WORKER).where(WORKER.c.id == bindparam("name"))
+_INSERT_WORKER = insert(WORKER)
+_BEGUN = select(CATALOGUE.c.at_us)
+
 
 class PeopleStore:
     """The part of :class:`monitor.store.transaction.store.SqlStore` about people and workers."""
@@ -43,9 +54,8 @@ class PeopleStore:
     @cached_property
     def _silences(self) -> Sequence[SilenceWindow]:
         # The results being judged may be older than now, so silences that have just ended count as well.
-        open_ends = (SILENCE.c.ends_us > us(around(self.now)[0]), SILENCE.c.removed_us.is_(None))
-        query = select(SILENCE.c.body).where(*open_ends).order_by(SILENCE.c.starts_us, SILENCE.c.id)
-        read = (unpack_or_none(SilenceWindow, body, "silence") for body in self.connection.scalars(query))
+        bodies = self.connection.scalars(_SILENCES, {"until": us(around(self.now)[0])})
+        read = (unpack_or_none(SilenceWindow, body, "silence") for body in bodies)
         return [silence for silence in read if silence is not None]
 
     def silences(self) -> Sequence[SilenceWindow]:
@@ -118,7 +128,7 @@ class PeopleStore:
 
     @cached_property
     def _workers(self) -> dict[str, WorkerRow]:
-        rows = self.connection.execute(select(WORKER).order_by(WORKER.c.id))
+        rows = self.connection.execute(_WORKERS)
         return {
             row.id: WorkerRow(
                 WorkerReport(
@@ -149,16 +159,17 @@ class PeopleStore:
             "spooled": report.spooled,
             "loop_lag_us": round(report.loop_lag_s * 1e6),
         }
-        if not self.connection.execute(update(WORKER).where(WORKER.c.id == report.worker).values(values)).rowcount:
-            self.connection.execute(insert(WORKER).values(values | {"id": report.worker}))
+        if not self.connection.execute(_UPDATE_WORKER, values | {"name": report.worker}).rowcount:
+            self.connection.execute(_INSERT_WORKER, values | {"id": report.worker})
         self._workers[report.worker] = row
 
-    @property
+    @cached_property
     def watched_since(self) -> datetime | None:
         """Since when some worker lives without a break, or since the catalogue is in force if that is later."""
-        begun = self.connection.scalar(select(CATALOGUE.c.at_us)) or 0
+        begun = self.connection.scalar(_BEGUN) or 0
         return when(max(mark(self.connection, WOKE), begun))
 
     def woke(self, at: datetime) -> None:
         """Begin a time in which some worker lives."""
         set_mark(self.connection, WOKE, us(at))
+        self.__dict__.pop("watched_since", None)

@@ -53,8 +53,30 @@ _SERIES_COLUMNS = (
     "reading",
     "evidence_kept_us",
     "state",
-    "key",
 )
+_SERIES_PARAMETERS = [f"v_{name}" for name in (*_SERIES_COLUMNS, "key")]
+
+# Asked in every transaction, so built once: to build a statement anew costs more than to run it.
+_COMPONENTS = (
+    select(COMPONENT)
+    .where(COMPONENT.c.service.in_(bindparam("services", expanding=True)))
+    .order_by(COMPONENT.c.id)
+    .with_for_update()
+)
+_SERIES = select(SERIES).where(SERIES.c.probe.in_(bindparam("probes", expanding=True))).order_by(SERIES.c.id)
+_UPDATE_SERIES = (
+    update(SERIES)
+    .where(SERIES.c.id == bindparam("v_key"))
+    .values({name: bindparam(f"v_{name}") for name in _SERIES_COLUMNS})
+)
+_UPDATE_COMPONENT = update(COMPONENT).where(COMPONENT.c.id == bindparam("name"))
+_PAGES = (
+    select(UPSTREAM.c.body, UPSTREAM.c.read_us)
+    .where(UPSTREAM.c.service == bindparam("service"))
+    .order_by(UPSTREAM.c.probe)
+)
+_FAILED_AT = select(UPSTREAM.c.failed_us).where(UPSTREAM.c.probe == bindparam("name"))
+_UPDATE_PAGE = update(UPSTREAM).where(UPSTREAM.c.probe == bindparam("name"))
 
 
 class StoredSeries(Series):
@@ -110,8 +132,7 @@ class SqlStore(IncidentStore):
             return
         self._loaded.update(wanted)
         loaded: list[str] = []
-        query = select(COMPONENT).where(COMPONENT.c.service.in_(wanted)).order_by(COMPONENT.c.id).with_for_update()
-        for row in self.connection.execute(query):
+        for row in self.connection.execute(_COMPONENTS, {"services": wanted}):
             if row.id in self.index.components:
                 read = (self._glance if self.lenient else named)(row, self._read_row)
                 if read is not None:
@@ -143,7 +164,7 @@ class SqlStore(IncidentStore):
         probes += [probe.id for probe in self.index.catalogue.probes if probe.component not in self.index.components]
         missing = {name for name, _ in self._series}
         for some in chunks([name for name in probes if name not in missing], 500):
-            for row in self.connection.execute(select(SERIES).where(SERIES.c.probe.in_(some)).order_by(SERIES.c.id)):
+            for row in self.connection.execute(_SERIES, {"probes": some}):
                 series = (self._glance if self.lenient else named)(row, self._read_series)
                 if series is not None:
                     series.changed = series.rewound  # otherwise its evidence would look fresh at every read
@@ -252,9 +273,7 @@ class SqlStore(IncidentStore):
     def upstream_readings(self, service: str, since: datetime | None = None) -> Sequence[UpstreamReading]:
         """Return what the vendor's own pages said last; with ``since`` only what was read at that moment or later."""
         if service not in self._upstream:
-            columns = select(UPSTREAM.c.body, UPSTREAM.c.read_us)
-            query = columns.where(UPSTREAM.c.service == service).order_by(UPSTREAM.c.probe)
-            rows = [row for row in self.connection.execute(query) if row.body]
+            rows = [row for row in self.connection.execute(_PAGES, {"service": service}) if row.body]
             read = ((unpack_or_none(UpstreamReading, row.body, "status page"), row.read_us or 0) for row in rows)
             self._upstream[service] = [(reading, at_us) for reading, at_us in read if reading is not None]
         oldest = us(since) if since is not None else 0
@@ -265,13 +284,13 @@ class SqlStore(IncidentStore):
         probe, reading = series.probe.id, result.observation.upstream
         values: dict[str, object] = {"service": service, "reason": result.reason.value}
         if reading is None:
-            stored = select(UPSTREAM.c.failed_us).where(UPSTREAM.c.probe == probe)
-            if result.outcome is not Outcome.MISSED and self.connection.scalar(stored) is None:
+            stored = self.connection.scalar(_FAILED_AT, {"name": probe})
+            if result.outcome is not Outcome.MISSED and stored is None:
                 values["failed_us"] = us(result.started_at)
         else:
             values |= {"read_us": us(result.started_at), "failed_us": None, "body": pack(UpstreamReading, reading)}
             self._upstream.pop(service, None)
-        if not self.connection.execute(update(UPSTREAM).where(UPSTREAM.c.probe == probe).values(values)).rowcount:
+        if not self.connection.execute(_UPDATE_PAGE, values | {"name": probe}).rowcount:
             self.connection.execute(insert(UPSTREAM).values({"probe": probe, "body": ""} | values))
 
     # Writing back
@@ -312,7 +331,7 @@ class SqlStore(IncidentStore):
             if series.changed
         ]
         if rows:
-            bulk_update(self.connection, SERIES, _SERIES_COLUMNS, rows)
+            self.connection.execute(_UPDATE_SERIES, [dict(zip(_SERIES_PARAMETERS, row, strict=True)) for row in rows])
 
     def _flush_rows(self) -> None:
         for row in sorted(self.rows.values(), key=lambda row: row.component.id):
@@ -328,7 +347,7 @@ class SqlStore(IncidentStore):
                 "registration": json.dumps(row.registration.to_json()) if row.registration else "",
                 "unusual": pack(tuple[Unusual, ...], row.unusual) if row.unusual else "",
             }
-            self.connection.execute(update(COMPONENT).where(COMPONENT.c.id == row.component.id).values(values))
+            self.connection.execute(_UPDATE_COMPONENT, values | {"name": row.component.id})
 
     def _hold_evidence(self, incident: Incident) -> None:
         """Keep what was seen from the first failed look on for as long as the incident is kept."""
@@ -353,13 +372,6 @@ def days_changed(connection: Connection, component: str) -> None:
     """Invalidate what readers have cached of a component's closed days."""
     values = {"days_revision": secrets.randbits(62) | 1}
     connection.execute(update(COMPONENT).where(COMPONENT.c.id == component).values(values))
-
-
-def bulk_update(connection: Connection, target: Any, names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
-    """Update many rows by id; the last name is the key's parameter."""
-    values: dict[str, Any] = {name: bindparam(f"v_{name}") for name in names[:-1]}
-    statement = update(target).where(target.c.id == bindparam("v_key")).values(values)
-    connection.execute(statement, [dict(zip([f"v_{name}" for name in names], row, strict=True)) for row in rows])
 
 
 def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
