@@ -26,9 +26,13 @@ def test_a_probe_that_comes_back_is_not_overdue_before_it_had_its_turn(engine: E
     flow.check_in(engine, "worker", "local", T0)
     play(engine, range(3))
     publish(engine, WITHOUT_API, T0 + 3 * MINUTE)
+    for minute in range(3, 61):  # a worker that was away would look first
+        flow.check_in(engine, "worker", "local", T0 + minute * MINUTE)
     publish(engine, CATALOGUE, T0 + 60 * MINUTE)
     flow.sweep(engine, T0 + 60.2 * MINUTE)
     assert "deepseek/api" not in overdue(engine)
+    for minute in range(61, 66):
+        flow.check_in(engine, "worker", "local", T0 + minute * MINUTE)
     flow.sweep(engine, T0 + 65 * MINUTE)
     assert "deepseek/api" in overdue(engine)
 
