@@ -99,11 +99,10 @@ async def reach(options: Any, wire: Wire) -> None:
     """Connect to a receiver and hang up without a word. Raises :class:`Undeliverable`."""
     try:
         if (url := getattr(options, "url", None)) is None:
-            host, port = options.host, options.port
-        else:
-            target = parse_anew(url.get_secret_value() if isinstance(url, SecretStr) else url)
-            host, port = target.host, target.port
-        await wire.connect(host, port, tls=False, limits=LIMITS)
+            await wire.connect(options.host, options.port, tls=False, limits=LIMITS)
+            return
+        target = parse_anew(url.get_secret_value() if isinstance(url, SecretStr) else url)
+        await wire.connect(target.host, target.port, tls=False, limits=LIMITS, scheme=target.scheme)
     except WireError as error:
         raise Undeliverable(unreached(error)) from None
 

@@ -152,9 +152,10 @@ def _network(config: Config) -> Iterator[Finding]:
 def _channels(config: Config) -> Iterator[Finding]:
     """Connect to every receiver of notices: a page that cannot be sent is told of nowhere else before it is due."""
     from monitor.channels.base import Undeliverable, reach
-    from monitor.wire import Wire
+    from monitor.wire import Wire, from_environment
 
-    wire = Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
+    proxies = from_environment(os.environ)
+    wire = Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file, proxies=proxies)
 
     async def ask(name: str, options: object) -> Finding:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -14,7 +15,7 @@ from monitor.probes.base import Context, look
 from monitor.probes.marks import MEMORY
 from monitor.probes.memory import Memories, memory_path
 from monitor.runtime.programs import database_url
-from monitor.wire import Wire
+from monitor.wire import Wire, from_environment
 
 
 def page_memory(config: Config, probe: Probe) -> dict[str, Any]:
@@ -30,7 +31,8 @@ def page_memory(config: Config, probe: Probe) -> dict[str, Any]:
 async def look_once(config: Config, probe: Probe, memory: dict[str, Any] | None = None) -> Result:
     """Return the result of one look; it is neither stored nor judged. What it teaches is left in ``memory``."""
     settings = config.settings
-    wire = Wire(allow_networks=settings.allow_networks, ca_file=settings.ca_file)
+    proxies = from_environment(os.environ)
+    wire = Wire(allow_networks=settings.allow_networks, ca_file=settings.ca_file, proxies=proxies)
     started_at, started_s = clock.now(), clock.monotonic()
     context = Context(
         wire, settings.location, probe.timeout_s, 1, started_at, random.SystemRandom(), {} if memory is None else memory

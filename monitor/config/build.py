@@ -21,7 +21,7 @@ from monitor.config.models import (
     policy_of,
 )
 from monitor.config.presets import expand
-from monitor.config.secrets import Secrets
+from monitor.config.secrets import Secrets, exposed
 from monitor.config.take import M, names_of, rest_of, take
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.catalogue import Component, Policy, Probe, Service, service_of
@@ -294,6 +294,9 @@ class Builder:
         options = take(kind.options, filled, scope.tree, path, self.faults)
         if options is not None:
             secrets.check(options, given, scope.tree, path, self.faults)
+            if hint := exposed(options, self.environ):
+                file, line = scope.tree.place(path)
+                self.hints.append(f'{file}:{line}: probe "{entry.id}": {hint}')
         return options, "; ".join(secrets.missing)
 
     def check_times(self, entry: ControlEntry, tree: Tree, path: Path_) -> None:

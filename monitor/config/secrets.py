@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -13,11 +14,15 @@ from monitor.config.faults import Code, Faults
 from monitor.config.take import names_of
 from monitor.config.yamltree import Path_, Tree
 from monitor.core.model.message_codes import MessageCode, coded
+from monitor.probes.base import Options, secrets_of
+from monitor.wire import DIRECT, WireError, from_environment
 
 REFERENCE = re.compile(r"\$\$\{|\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 """A reference, or ``$${``, which stands for the characters ``${`` themselves."""
 LITERAL = "for the characters themselves write $${"
 _PLACEHOLDER = "not-set"
+_OF_THE_WAY = frozenset({"proxy_auth", "client_key_password"})
+"""Secrets that the target never gets."""
 
 
 @dataclass(slots=True)
@@ -77,6 +82,23 @@ class Secrets:
             if place in tree.lines or place in tree.origins:
                 hint = "write ${NAME} and put the value into the environment"
                 faults.add(Code.PLAIN_SECRET, tree, place, f'"{_named(place)}" holds a secret in plain text', hint)
+
+
+def exposed(options: Options, environ: Mapping[str, str]) -> str:
+    """Say which proxy could read a probe's secret, because its target is spoken to without TLS; empty for none."""
+    url = options.address()
+    held = (getattr(options, name) for name in type(options).model_fields if name not in _OF_THE_WAY)
+    if not url.startswith("http://") or not any(secret for value in held for secret in secrets_of(value)):
+        return ""
+    way = options.way()
+    if way is not None and way.proxy:
+        return "" if way.proxy == DIRECT else "its secret can be read by its proxy, as the target is not asked over TLS"
+    parts = urlsplit(url)
+    try:
+        proxy = from_environment(environ).for_target("http", parts.hostname or "", parts.port or 80)
+    except WireError:
+        return ""
+    return f"its secret can be read by the environment's proxy; name {parts.hostname} in NO_PROXY" if proxy else ""
 
 
 def _named(place: Path_) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -29,7 +30,7 @@ from monitor.probes import KINDS
 from monitor.probes.base import Context, look, secrets_of
 from monitor.probes.memory import Memories
 from monitor.runtime.messages import JobReport, MemoryHandover, Own
-from monitor.wire import Wire
+from monitor.wire import Wire, from_environment
 
 AT_ONCE_PER_SERVICE = 8
 DRAIN_S = 5.0
@@ -404,4 +405,5 @@ def _network(config: Config) -> tuple[object, ...]:
 
 
 def _wire(config: Config) -> Wire:
-    return Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
+    settings = config.settings
+    return Wire(allow_networks=settings.allow_networks, ca_file=settings.ca_file, proxies=from_environment(os.environ))

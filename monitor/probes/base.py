@@ -18,10 +18,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import PurePath
-from typing import Annotated, Any, Protocol, TypeVar
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, model_validator
 
 from monitor.clock import monotonic
 from monitor.core.catalogue import Proof
@@ -33,7 +32,24 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode
 from monitor.core.scenario.durations import seconds
 from monitor.text.redaction import Forms, as_seen, forms_of, redacted
-from monitor.wire import Limits, Wire, WireError, checked_host, sendable
+from monitor.wire import (
+    DIRECT,
+    ClientCertificate,
+    Limits,
+    Way,
+    Wire,
+    WireError,
+    check_certificate,
+    checked_host,
+    parse_proxy,
+)
+from monitor.wire.addresses import checked_headers as checked_headers  # noqa: PLC0414  # handed on to the kinds
+from monitor.wire.addresses import checked_secret_headers as checked_secret_headers  # noqa: PLC0414  # handed on to the kinds
+from monitor.wire.addresses import checked_url as checked_url  # noqa: PLC0414  # handed on to the kinds
+from monitor.wire.addresses import host_of as host_of  # noqa: PLC0414  # handed on to the kinds
+from monitor.wire.addresses import opened as opened  # noqa: PLC0414  # handed on to the kinds
+from monitor.wire.addresses import same_origin as same_origin  # noqa: PLC0414  # handed on to the kinds
+from monitor.wire.addresses import shown_url as shown_url  # noqa: PLC0414  # handed on to the kinds
 
 EVIDENCE_BYTES = 2048
 DETAIL_CHARS = 300
@@ -76,6 +92,10 @@ class Options(BaseModel):
     strict: bool = False
     """Forgive nothing: what browsers put up with and a look warns of is a failure."""
 
+    def way(self) -> Way | None:
+        """Return the way out that these options name; ``None`` for the usual one."""
+        return None
+
     def address(self) -> str:
         """Return the address that is asked; empty for a kind without one."""
         return str(getattr(self, "url", ""))
@@ -95,6 +115,52 @@ class Options(BaseModel):
     def questions_a_day(self, interval_s: float) -> tuple[float, float]:  # noqa: ARG002  # for kinds that pay
         """Return how many paid questions a day looks every ``interval_s`` plan, and how many the budget allows."""
         return 0.0, math.inf
+
+
+def _proxy(text: str) -> str:
+    if text != DIRECT:
+        if "@" in text:
+            raise ValueError("holds a user or a password: put them as user:password into proxy_auth, from ${NAME}")
+        parse_proxy(text)
+    return text
+
+
+class OverProxy(Options):
+    """Base of the options of such a kind."""
+
+    proxy: Annotated[str, AfterValidator(_proxy)] | None = None
+    """``http://proxy.example:3128`` or ``https://…``; ``direct`` for none, whatever the environment says."""
+    proxy_auth: SecretStr | None = None
+    """``user:password`` for the proxy."""
+    client_certificate: str | None = None
+    """A PEM file with a certificate, its chain and, unless ``client_key`` names another file, its key."""
+    client_key: str | None = None
+    client_key_password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.proxy_auth is not None and self.proxy in (None, DIRECT):
+            raise ValueError("proxy_auth needs a proxy beside it; the environment's proxy has its own, in its address")
+        if self.client_certificate is None:
+            if self.client_key is not None or self.client_key_password is not None:
+                raise ValueError("client_key needs a client_certificate beside it")
+        # A password may be missing from the environment: that switches the probe off and is told by its name.
+        elif self.client_key_password is None and (why := check_certificate(self._certificate())):
+            raise ValueError(f"client_certificate {why}")
+        return self
+
+    def _certificate(self) -> ClientCertificate | None:
+        if self.client_certificate is None:
+            return None
+        password = self.client_key_password.get_secret_value() if self.client_key_password else ""
+        return ClientCertificate(self.client_certificate, self.client_key or "", password)
+
+    def way(self) -> Way | None:
+        """As :meth:`Options.way`."""
+        if self.proxy is None and self.client_certificate is None:
+            return None
+        auth = self.proxy_auth.get_secret_value() if self.proxy_auth else ""
+        return Way(self.proxy or "", auth, self._certificate())
 
 
 def one_of(kinds: Mapping[str, Any]) -> Callable[[str], str]:
@@ -227,6 +293,8 @@ async def look(kind: Kind, options: Options, ctx: Context) -> Observation:
         )
     secrets = tuple(secrets_of(options))
     try:
+        if (way := options.way()) is not None:
+            ctx.wire = ctx.wire.by(way)
         async with asyncio.timeout(ctx.timeout_s + GRACE_S) as deadline:
             observation = await kind.run(options, ctx)
         observation = strictly(observation) if options.strict else observation
@@ -361,80 +429,3 @@ def secrets_of(value: object) -> Iterator[str]:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in value:
             yield from secrets_of(item)
-
-
-def host_of(url: str) -> str:
-    """Return the host of a URL, with the port where it is not the scheme's own; ``""`` when there is none."""
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return ""
-    usual = {"http": 80, "https": 443}.get(parts.scheme)
-    return (parts.hostname or "") + (f":{port}" if port and port != usual else "")
-
-
-def same_origin(one: str, other: str) -> bool:
-    """Say whether two URLs have the same scheme, host and port, so that a secret may go to both."""
-    return host_of(one) == host_of(other) and urlsplit(one).scheme == urlsplit(other).scheme
-
-
-def checked_url(value: str) -> str:
-    """Return a URL that a probe may ask: http or https, a host, no user or password in it; else ``ValueError``."""
-    value = value.strip()
-    if not value.isprintable() or " " in value:
-        raise ValueError("holds a space, the end of a line or another character that no address has")
-    parts = urlsplit(value)
-    if parts.scheme in ("http", "https") and not _has_port(parts):
-        raise ValueError("names a port that does not exist: ports are 1 to 65535")
-    if parts.scheme not in ("http", "https") or not host_of(value):
-        raise ValueError("must be a whole address that starts with https:// or http://")
-    try:
-        checked_host(parts.hostname or "", old_spellings=True)
-    except ValueError as error:
-        raise ValueError(f"its host {error}") from None
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("no user or password in an address; put them under secret_headers")
-    return value
-
-
-def _has_port(parts: SplitResult) -> bool:
-    """Say whether an address names a port that exists, or none."""
-    try:
-        return parts.port != 0
-    except ValueError:
-        return False
-
-
-_SECRET_HEADERS = frozenset(
-    {"authorization", "cookie", "proxy-authorization", "x-api-key", "api-key", "x-goog-api-key"}
-)
-
-
-def checked_headers(value: dict[str, str]) -> dict[str, str]:
-    """Return plain headers; ``ValueError`` for one that HTTP forbids or that belongs under ``secret_headers``."""
-    sendable(value)
-    for name in value:
-        if name.lower() in _SECRET_HEADERS:
-            raise ValueError(f'"{name}" carries a secret: move it to secret_headers and take its value from ${{NAME}}')
-    return value
-
-
-def checked_secret_headers(value: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    """Return headers that carry secrets; ``ValueError`` for one that HTTP forbids."""
-    sendable(opened(value))
-    return value
-
-
-def opened(secret_headers: Mapping[str, SecretStr]) -> dict[str, str]:
-    """Return the plain text of secret headers, for the wire only."""
-    return {name: value.get_secret_value().strip() for name, value in secret_headers.items()}
-
-
-def shown_url(url: str) -> str:
-    """Return a URL that may be shown: no user, no query, no fragment; nothing for what cannot be read as one."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{host_of(url)}{parts.path}" + ("?…" if parts.query else "")

@@ -167,7 +167,7 @@ def judge_page(page: Page, declared: tuple[str, ...], known: Learned, now: datet
     return Found(Reason.OK, "", notes)
 
 
-class PageOptions(base.Options):
+class PageOptions(base.OverProxy):
     """What can be said of a page that should be the product's; part of the options of the kinds that open pages."""
 
     marks: base.Words = ()

@@ -15,7 +15,7 @@ from monitor.probes.answers import EXPIRY_WARNING_S, connected, expiring, observ
 from monitor.probes.base import CERTIFICATES, Context, Host, Kind, Seconds, at_most
 
 
-class Options(base.Options):
+class Options(base.OverProxy):
     """Options of the kind ``tls``."""
 
     host: Host

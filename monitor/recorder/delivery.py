@@ -6,6 +6,7 @@ Nothing is marked before it was sent, so a crash repeats a notice under the same
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from monitor.flow.notices import LeasedNotice, lease_notices, settle_notice, tak
 from monitor.logs import Event, Fields, Room
 from monitor.text.lexicon import Language, lexicon
 from monitor.text.messages import worded
-from monitor.wire import Wire
+from monitor.wire import Wire, from_environment
 
 log = Room("delivery")
 
@@ -71,7 +72,8 @@ class Dispatcher:
     def apply(self, config: Settled) -> None:
         """Take a configuration."""
         self._config = config
-        self._wire = Wire(allow_networks=config.settings.allow_networks, ca_file=config.settings.ca_file)
+        settings, proxies = config.settings, from_environment(os.environ)
+        self._wire = Wire(allow_networks=settings.allow_networks, ca_file=settings.ca_file, proxies=proxies)
         self._services = {service.id: service.name for service in config.catalogue.services}
         self._components = {component.id: component for component in config.catalogue.components}
 

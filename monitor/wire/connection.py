@@ -17,11 +17,25 @@ from monitor.wire.dial import Stream, dial
 from monitor.wire.dns.resolve import Resolver
 from monitor.wire.guard import Guard
 from monitor.wire.model import Limits, Timing, WireError, longer
+from monitor.wire.proxies import STRAIGHT, Proxies, Proxy
 from monitor.wire.tls import TlsStream, Trust, failure
 
 if TYPE_CHECKING:
     from monitor.wire.certificates import Facts
 
+OF_OUR_CERTIFICATE = tuple(
+    f"{version} alert {name}"
+    for version in ("tlsv1", "tlsv13", "sslv3")
+    for name in (
+        "certificate",
+        "bad certificate",
+        "unsupported certificate",
+        "unknown ca",
+        "access denied",
+        "no certificate",
+    )
+)
+"""How a server says in the handshake that it does not take the certificate that we showed."""
 ENVELOPE = 2
 """Records and frames may at most double what is received: one byte in a TLS record takes twenty-three."""
 
@@ -34,6 +48,11 @@ class Ground:
     resolver: Resolver
     trust: Trust
     slots: Slots
+    proxies: Proxies = STRAIGHT
+    client: Trust | None = None
+    """Trust with a certificate of our own, shown to the origin that a look asks and to no other."""
+    unknown_names: dict[str, float] = field(default_factory=dict)
+    """Names that only a proxy knows → until when that is believed, in monotonic seconds."""
     time: TrustedTime = field(default_factory=TrustedTime)
     """What servers said of the time over verified connections."""
 
@@ -41,8 +60,11 @@ class Ground:
 class Link:
     """One connection: made, used and closed under one deadline; keeps what it learnt for answers and errors alike."""
 
-    def __init__(self, ground: Ground, limits: Limits, deadline: Deadline, timing: Timing) -> None:
+    def __init__(self, ground: Ground, limits: Limits, deadline: Deadline, timing: Timing, *, own: bool = True) -> None:
         self.ground = ground
+        self.trust = (ground.client if own else None) or ground.trust
+        """A foreign origin, *own* is false, never gets our certificate."""
+        self.proxy: Proxy | None = None
         self.limits = limits
         self.deadline = deadline
         self.timing = timing
@@ -51,9 +73,14 @@ class Link:
         self.warnings: tuple[WarningText, ...] = ()
         self.stream: Stream | TlsStream | None = None
 
-    async def connect(self, host: str, port: int, literal: tuple[int, str] | None) -> Stream:
-        """Resolve, check every address and connect to one of the checked ones."""
-        addresses = await self._addresses(host, port, literal)
+    async def connect(
+        self, host: str, port: int, literal: tuple[int, str] | None, *, operators: bool = False
+    ) -> Stream:
+        """Resolve, check every address and connect to one of the checked ones.
+
+        The *operator's* own way out is checked for metadata services only.
+        """
+        addresses = await self._addresses(host, port, literal, operators=operators)
         self.deadline.enter(Step.CONNECT, self.limits.connect_s)
         self.address = addresses[0][1]
         sock, peer, warnings = await dial(addresses, port, self.deadline, self.timing)
@@ -63,7 +90,9 @@ class Link:
         self.stream = stream = Stream(sock, peer, self.deadline, most_bytes)
         return stream
 
-    async def _addresses(self, host: str, port: int, literal: tuple[int, str] | None) -> Sequence[tuple[int, str]]:
+    async def _addresses(
+        self, host: str, port: int, literal: tuple[int, str] | None, *, operators: bool
+    ) -> Sequence[tuple[int, str]]:
         found: Sequence[tuple[int, str]]
         if literal is not None:
             found = (literal,)
@@ -76,8 +105,7 @@ class Link:
                     self.timing.dns_s = longer(self.timing.dns_s, clock.monotonic_ns() - asked_ns)
                 raise
             self.timing.dns_s = longer(self.timing.dns_s, took_s * 1e9)
-        guard = self.ground.guard
-        refuse = guard.refusal_of_others if self.limits.own_only else guard.refusal
+        refuse = self.ground.guard.operators_refusal if operators else self.refusal
         refusals = [(address, refuse(address)) for _, address in found]
         allowed = [one for one, (_, refusal) in zip(found, refusals, strict=True) if not refusal]
         if not allowed:
@@ -89,8 +117,13 @@ class Link:
         )
         return allowed
 
+    def refusal(self, address: str) -> str:
+        """Return why the guard refuses a target's address; empty when it does not."""
+        guard = self.ground.guard
+        return guard.refusal_of_others(address) if self.limits.own_only else guard.refusal(address)
+
     async def secure(
-        self, stream: Stream, context: ssl.SSLContext, server_name: str, *, look_again: bool = True
+        self, stream: Stream | TlsStream, context: ssl.SSLContext, server_name: str, *, look_again: bool = True
     ) -> TlsStream:
         """Put TLS on the stream; *look_again* at a bad certificate without trusting it, to know its dates."""
         try:
@@ -102,7 +135,7 @@ class Link:
             await tls.handshake(self.ground.slots, self.deadline, self.limits.connect_s, self.timing)
         except ssl.SSLCertVerificationError as error:
             stream.close()
-            if look_again:
+            if look_again and isinstance(stream, Stream) and self.proxy is None:
                 self._keep(await self._unverified(stream.peer, server_name))
             raise failure(error) from error
         except ssl.SSLError as error:
@@ -142,6 +175,8 @@ class Link:
             wire = failure(error)
         else:
             wire = WireError(Reason.PROTOCOL, _words(error))
+        if self.trust.shows_certificate and wire.reason is Reason.TLS and wire.detail.startswith(OF_OUR_CERTIFICATE):
+            wire.reason = Reason.AUTH
         wire.address = wire.address or self.address
         wire.certificate = wire.certificate or self.certificate
         wire.status = wire.status if wire.status is not None else status
@@ -151,7 +186,9 @@ class Link:
     def finish(self) -> Phases:
         """Return the phases up to now."""
         now_ns = clock.monotonic_ns()
-        stream = self.stream.stream if isinstance(self.stream, TlsStream) else self.stream
+        stream = self.stream
+        while isinstance(stream, TlsStream):
+            stream = stream.stream
         lag_s = stream.lag_ns / 1e9 if stream is not None else 0.0
         self.timing.lag_s = max(self.timing.lag_s, self.deadline.lag_s, lag_s)
         return self.timing.phases(now_ns)

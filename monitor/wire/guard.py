@@ -29,6 +29,7 @@ METADATA: frozenset[Address] = frozenset(
 )
 """Cloud metadata services: they hand out credentials, so no allow list opens them."""
 
+METADATA_WORDS = "a cloud metadata service"
 NAT64 = ip_network("64:ff9b::/96")
 NAT64_LOCAL = ip_network("64:ff9b:1::/48")
 COMPATIBLE = ip_network("::/96")
@@ -83,6 +84,11 @@ class Guard:
         self.allowed: tuple[Network, ...] = tuple(ip_network(text, strict=False) for text in allow_networks)
         self.refusal = lru_cache(maxsize=4096)(self._refusal)
 
+    def operators_refusal(self, text: str) -> str:
+        """Return why an address that the operator named as a way out is refused: only metadata services are."""
+        refusal: str = self.refusal(text)
+        return refusal if refusal in (METADATA_WORDS, "not an IP address") else ""
+
     def _refusal(self, text: str) -> str:
         """Return why the address *text* is refused, or an empty string when it may be talked to."""
         try:
@@ -93,7 +99,7 @@ class Guard:
             address = IPv6Address(int(address))
         inner = embedded(address)
         if any(one in METADATA for one in (address, *inner)):
-            return "a cloud metadata service"
+            return METADATA_WORDS
         if self._is_allowed(address):
             return ""
         if isinstance(address, IPv6Address) and (address.ipv4_mapped is not None or address in NAT64):

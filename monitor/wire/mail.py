@@ -144,8 +144,9 @@ def _our_name(stream: Stream | TlsStream) -> str:
     name = socket.gethostname()
     if re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", name):
         return name
-    sock = stream.stream.sock if isinstance(stream, TlsStream) else stream.sock
-    address = ip_address(str(sock.getsockname()[0]).partition("%")[0])
+    while isinstance(stream, TlsStream):
+        stream = stream.stream
+    address = ip_address(str(stream.sock.getsockname()[0]).partition("%")[0])
     return f"[{'IPv6:' * (address.version == 6)}{address}]"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -22,7 +23,44 @@ WRONG_NAME, WRONG_ADDRESS = 62, 64  # X509_V_ERR_*, openssl/x509_vfy.h
 WHEN = {9: Reason.CERTIFICATE_NOT_YET_VALID, 10: Reason.CERTIFICATE_EXPIRED}  # the same
 
 
-def make_context(ca_file: str | None, *, verify: bool = True, alpn: tuple[str, ...] = ("http/1.1",)) -> ssl.SSLContext:
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """A certificate of ours, PEM: with its chain and key in one file, or the key in another."""
+
+    file: str
+    key_file: str = ""
+    password: str = field(default="", repr=False)
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Put it into a context; raises ``ValueError`` with words that hold no secret."""
+        try:
+            # The callback, because OpenSSL would ask a terminal for a password that is not given.
+            context.load_cert_chain(self.file, self.key_file or None, password=lambda: self.password)
+        except ssl.SSLError as error:
+            words = (error.reason or "").replace("_", " ").lower()
+            raise ValueError(f"cannot be used as a certificate with its key: {words or 'wrong password?'}") from None
+        except (OSError, ValueError) as error:
+            words = getattr(error, "strerror", "") or "wrong password?"
+            raise ValueError(f"cannot be used as a certificate with its key: {words.lower()}") from None
+
+
+def check_certificate(certificate: ClientCertificate | None) -> str:
+    """Say why a certificate cannot be shown to anybody; empty when it can."""
+    try:
+        if certificate is not None:
+            certificate.load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def make_context(
+    ca_file: str | None,
+    *,
+    verify: bool = True,
+    alpn: tuple[str, ...] = ("http/1.1",),
+    client: ClientCertificate | None = None,
+) -> ssl.SSLContext:
     """Return a client context on the system's trust store, certifi's where that is empty, and *ca_file* besides.
 
     Not ``ssl.create_default_context``: that writes session keys to a file when an environment variable says so.
@@ -48,27 +86,35 @@ def make_context(ca_file: str | None, *, verify: bool = True, alpn: tuple[str, .
         context.load_verify_locations(certifi.where())
     if ca_file:
         context.load_verify_locations(ca_file)
+    if client is not None:
+        client.load(context)
     return context
 
 
 class Trust:
     """The contexts of one trust configuration; building one costs fifteen times a handshake, so each is built once."""
 
-    def __init__(self, ca_file: str | None) -> None:
-        self._ca_file = ca_file
-        self.verified = make_context(ca_file)
+    def __init__(self, ca_file: str | None, client: ClientCertificate | None = None) -> None:
+        self.ca_file = ca_file
+        self._client = client
+        self.verified = make_context(ca_file, client=client)
         self.unverified = make_context(None, verify=False)
         """For a look at a certificate that failed; no data ever goes through it."""
 
     @cached_property
     def http2(self) -> ssl.SSLContext:
         """As ``verified``, offering HTTP/2 first."""
-        return make_context(self._ca_file, alpn=("h2", "http/1.1"))
+        return make_context(self.ca_file, alpn=("h2", "http/1.1"), client=self._client)
+
+    @property
+    def shows_certificate(self) -> bool:
+        """True when a server may ask us for a certificate, and gets one."""
+        return self._client is not None
 
     @cached_property
     def mail(self) -> ssl.SSLContext:
         """As ``verified``, without a word of HTTP: some mail servers hang up on it."""
-        return make_context(self._ca_file, alpn=())
+        return make_context(self.ca_file, alpn=())
 
 
 class TlsStream:
@@ -76,7 +122,7 @@ class TlsStream:
 
     __slots__ = ("_in", "_out", "notified", "ssl", "stream")
 
-    def __init__(self, stream: Stream, context: ssl.SSLContext, server_name: str) -> None:
+    def __init__(self, stream: Stream | TlsStream, context: ssl.SSLContext, server_name: str) -> None:
         self.stream = stream
         self.notified = True
         """False when the peer closed without TLS's own goodbye."""

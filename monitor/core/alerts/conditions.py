@@ -34,6 +34,7 @@ TRANSIENT = frozenset(
         Reason.NETWORK,
         Reason.CLOCK,
         Reason.LAGGED,
+        Reason.PROXY,
         Reason.RATE_LIMIT,
         Reason.UNREADABLE,
         Reason.BUDGET,
@@ -41,7 +42,7 @@ TRANSIENT = frozenset(
     }
 )
 """Reasons that end by themselves or have alerts of their own."""
-LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3, Reason.CHANGED: 3}
+LASTING = {Reason.RATE_LIMIT: 12, Reason.UNREADABLE: 12, Reason.BUDGET: 3, Reason.CHANGED: 3, Reason.PROXY: 3}
 """So many inconclusive looks in a row for one of these reasons open a ticket; a spent budget is only INFO."""
 
 

@@ -125,6 +125,9 @@ class Reason(Coded):
     CLOCK = "probe.clock", 102
     """Our own clock is wrong, so certificates look as if they had ended or not begun."""
 
+    PROXY = "probe.proxy", 103
+    """The proxy that leads to the service failed: refused, without a name, 407, an error of its own making."""
+
     OVERRUN = "missed.overrun", 120
     """The run before was still going."""
     LATE = "missed.late", 121

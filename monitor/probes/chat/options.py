@@ -18,7 +18,7 @@ from monitor.probes.chat.budget import PROMPT_TOKENS, Plan, Rung
 DIALECTS: dict[str, Dialect] = {"openai": chat_openai, "anthropic": chat_anthropic}
 
 
-class Options(base.Options):
+class Options(base.OverProxy):
     """Options of the kind ``chat``."""
 
     base_url: str

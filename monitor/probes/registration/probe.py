@@ -76,7 +76,7 @@ class Meaning(BaseModel):
         )
 
 
-class Options(base.Options):
+class Options(base.OverProxy):
     """Options of the kind ``registration``."""
 
     detector: DetectorName

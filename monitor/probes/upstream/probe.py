@@ -32,7 +32,7 @@ PAST = timedelta(days=30)
 """How far back the end of an incident is looked for."""
 
 
-class Options(base.Options):
+class Options(base.OverProxy):
     """Options of the kind ``upstream``."""
 
     provider: Provider

@@ -22,7 +22,10 @@ from monitor.wire.guard import Guard
 from monitor.wire.http.cookies import Jar
 from monitor.wire.http.http1 import Target, parse, parse_anew
 from monitor.wire.http.timed import Exchange, ask_http1
+from monitor.wire.http.tunnel import reach
+from monitor.wire.http.ways import Way
 from monitor.wire.model import NO_HEADERS, Answer, Connection, Limits, Timing, WireError
+from monitor.wire.proxies import STRAIGHT, Proxies
 from monitor.wire.tls import Trust
 
 if TYPE_CHECKING:
@@ -61,6 +64,16 @@ class Request:
         """Both kinds together."""
         return {**self.headers, **self.secret_headers} if self.secret_headers else self.headers
 
+    @property
+    def is_secret(self) -> bool:
+        """True when a proxy may not read it: keys, cookies, what is posted, and a query, which may hold a key."""
+        return bool(
+            self.secret_headers
+            or self.content
+            or "?" in self.target.path
+            or any(name.lower() in ALWAYS_SECRET for name in self.headers)
+        )
+
 
 class Wire:
     """One per process: holds the trust contexts, the guard, the resolver and the cap on handshakes."""
@@ -72,9 +85,21 @@ class Wire:
         ca_file: str | None = None,
         handshakes: int = 16,
         resolver: Resolver | None = None,
+        proxies: Proxies = STRAIGHT,
     ) -> None:
         keep_stamps_on()
-        self.ground = Ground(Guard(allow_networks), resolver or Resolver(), Trust(ca_file), Slots(handshakes))
+        trust, slots = Trust(ca_file), Slots(handshakes)
+        self.ground = Ground(Guard(allow_networks), resolver or Resolver(), trust, slots, proxies)
+        self.ways: dict[Way, Wire] = {}
+
+    def by(self, way: Way) -> Wire:
+        """Return this wire by another way out. Raises ``WireError(CONFIG)`` for one that cannot be gone."""
+        found = self.ways.get(way)
+        if found is None:
+            found = Wire.__new__(Wire)
+            found.ways, found.ground = {}, way.over(self.ground)
+            self.ways[way] = found
+        return found
 
     def stream(
         self,
@@ -125,16 +150,30 @@ class Wire:
             return await exchange.read()
 
     async def connect(
-        self, host: str, port: int, *, tls: bool, limits: Limits = NO_LIMITS, server_name: str | None = None
+        self,
+        host: str,
+        port: int,
+        *,
+        tls: bool,
+        limits: Limits = NO_LIMITS,
+        server_name: str | None = None,
+        scheme: str = "",
     ) -> Connection:
-        """Connect, shake hands if *tls*, and close again. Raises ``WireError``."""
+        """Connect, shake hands if *tls*, and close again. Raises ``WireError``.
+
+        TLS goes over the proxy that ``https`` has; without it only a *scheme* says that there may be one.
+        """
         deadline = Deadline(asyncio.get_running_loop(), limits.deadline_s)
         link = Link(self.ground, limits, deadline, Timing(clock.monotonic_ns()))
         try:
-            stream = await link.connect(host, port, literal(host))
             if not tls:
+                if scheme:
+                    await reach(link, scheme, host, port, literal(host), tunnel=True)
+                else:
+                    await link.connect(host, port, literal(host))
                 return Connection(link.address, link.finish(), warnings=link.warnings)
-            secured = await link.secure(stream, self.ground.trust.verified, server_name or host)
+            stream = await reach(link, "https", host, port, literal(host), tunnel=True)
+            secured = await link.secure(stream, link.trust.verified, server_name or host)
             await secured.flush()
             cipher = secured.ssl.cipher()
             return Connection(
@@ -229,10 +268,13 @@ class _Opening:
             raise
 
     async def _hop(self, request: Request, deadline: Deadline, timing: Timing, hop: int) -> Exchange:
-        link = Link(self._ground, self._limits, deadline, timing)
+        own = not hop or request.target.origin == parse(self._asked[1]).origin
+        link = Link(self._ground, self._limits, deadline, timing, own=own)
         try:
             ask = _ask_http2 if request.http2 else ask_http1
-            talk = await ask(link, request.target, request.method, request.all_headers, request.content)
+            talk = await ask(
+                link, request.target, request.method, request.all_headers, request.content, secret=request.is_secret
+            )
         except (WireError, OSError) as error:
             link.close()
             raise link.explain(error) from None
@@ -328,7 +370,10 @@ def _refusal(exchange: Exchange, words: str) -> WireError:
     )
 
 
-async def _ask_http2(link: Link, target: Target, method: str, headers: Mapping[str, str], content: bytes) -> Http2:
+async def _ask_http2(
+    link: Link, target: Target, method: str, headers: Mapping[str, str], content: bytes, *, secret: bool
+) -> Http2:
+    del secret  # over a proxy it goes through a tunnel in any case
     from monitor.wire.http.http2 import ask_http2  # late: most targets are asked over HTTP/1.1
 
     return await ask_http2(link, target, method, headers, content)

@@ -19,6 +19,7 @@ from monitor.wire.deadline import Step
 from monitor.wire.dial import Stream
 from monitor.wire.http.http1 import HEADER_COST, Target, checked_headers
 from monitor.wire.http.timed import Head
+from monitor.wire.http.tunnel import reach
 from monitor.wire.model import WireError, longer
 from monitor.wire.tls import TlsStream
 
@@ -79,14 +80,15 @@ class _Backend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> _Stream:
         del host, timeout, local_address, socket_options  # all of them are in the target
-        plain = await self._link.connect(self._target.host, port, self._target.literal)
+        target = self._target
+        plain = await reach(self._link, target.scheme, target.host, port, target.literal, tunnel=True)
         self._link.deadline.enter(Step.HEADERS, self._link.limits.headers_s)
         self.stream = _Stream(self._link, self._target, plain)
         return self.stream
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    def __init__(self, link: Link, target: Target, plain: Stream) -> None:
+    def __init__(self, link: Link, target: Target, plain: Stream | TlsStream) -> None:
         self._link = link
         self._target = target
         self._plain = plain
@@ -147,7 +149,7 @@ class Http2:
         self._response: httpcore.Response | None = None
         self._connection: httpcore.AsyncHTTPConnection | None = httpcore.AsyncHTTPConnection(
             httpcore.Origin(target.scheme.encode(), target.host.encode(), target.port),
-            link.ground.trust.http2,
+            link.trust.http2,
             http2=True,
             network_backend=self._backend,
         )

@@ -20,6 +20,7 @@ from monitor.wire.deadline import Step
 from monitor.wire.dial import Piece, Stream
 from monitor.wire.http.decode import Decoder, codings_of
 from monitor.wire.http.http1 import ResponseParser, Target, request_head
+from monitor.wire.http.tunnel import reach, refuse_own_error
 from monitor.wire.model import Answer, Chunk, WireError, longer
 from monitor.wire.tls import TlsStream, failure
 
@@ -285,15 +286,24 @@ def broken(error: OSError, where: str) -> WireError:
     return WireError(Reason.PROTOCOL, f"connection reset {where}")
 
 
-async def ask_http1(link: Link, target: Target, method: str, headers: Mapping[str, str], content: bytes) -> Http1:
-    """Connect to *target* and ask over HTTP/1.1."""
+async def ask_http1(
+    link: Link, target: Target, method: str, headers: Mapping[str, str], content: bytes, *, secret: bool
+) -> Http1:
+    """Connect to *target* and ask over HTTP/1.1; what is *secret* goes through a proxy only inside a tunnel."""
     head = request_head(method, target, headers, content)
-    plain = await link.connect(target.host, target.port, target.literal)
     secure = target.scheme == "https"
-    stream = await link.secure(plain, link.ground.trust.verified, target.host) if secure else plain
+    tunnel = secure or secret
+    stream = await reach(link, target.scheme, target.host, target.port, target.literal, tunnel=tunnel)
+    if link.proxy is not None and not tunnel:
+        own = {"proxy-authorization": link.proxy.authorization} if link.proxy.authorization else {}
+        whole = target._replace(path=f"http://{target.authority}{target.path}")
+        head = request_head(method, whole, {**headers, **own}, content)
+    stream = await link.secure(stream, link.trust.verified, target.host) if secure else stream
     talk = Http1(link, stream, method)
     try:
         await talk.ask(head, content)
+        if not tunnel:
+            refuse_own_error(link, talk.head.status, talk.head.headers)
     except BaseException:
         talk.close()
         raise

@@ -1,0 +1,35 @@
+"""A way out that a probe names for itself: its proxy, or none, and its certificate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from monitor.core.model.reasons import Reason
+from monitor.wire.connection import Ground
+from monitor.wire.model import WireError
+from monitor.wire.proxies import DIRECT, STRAIGHT, Always, parse_proxy
+from monitor.wire.tls import ClientCertificate, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """``proxy`` is an address, ``direct`` or nothing: then the environment says it."""
+
+    proxy: str = ""
+    proxy_auth: str = ""
+    certificate: ClientCertificate | None = None
+
+    def __repr__(self) -> str:
+        return f"Way({self.proxy!r})"
+
+    def over(self, ground: Ground) -> Ground:
+        """Return what exchanges by this way stand on. Raises ``WireError(CONFIG)``."""
+        try:
+            if self.proxy:
+                proxies = STRAIGHT if self.proxy == DIRECT else Always(parse_proxy(self.proxy, self.proxy_auth))
+                ground = replace(ground, proxies=proxies)
+            if self.certificate is not None:
+                ground = replace(ground, client=Trust(ground.trust.ca_file, self.certificate))
+        except ValueError as error:
+            raise WireError(Reason.CONFIG, str(error)) from None
+        return ground
