@@ -16,6 +16,7 @@ BUSY = (
     "Registered users can log in normally."
 )
 CLOSED = "Registration is temporarily closed. Existing users can log in as usual."
+FAILING = "New accounts cannot be created at the moment. We are working on a fix. Existing users can log in as usual."
 BANNER: dict[Sign, tuple[str, str]] = {
     Sign.OPEN: ("", ""),
     Sign.PHONE_86: (
@@ -24,6 +25,7 @@ BANNER: dict[Sign, tuple[str, str]] = {
     ),
     Sign.BUSY: (BUSY, "由于服务受到大规模恶意攻击，注册可能繁忙，请稍候重试。已注册用户可以正常登录。"),
     Sign.CLOSED: (CLOSED, "暂停注册，已注册用户可以正常登录。"),
+    Sign.FAILING: (FAILING, "注册功能异常，正在修复。已注册用户可以正常登录。"),
 }
 """Registration → the banner's words in English and Chinese, after those of January 2025."""
 
@@ -32,6 +34,7 @@ METHODS: dict[Sign, tuple[str, ...]] = {
     Sign.PHONE_86: ("Sign up with phone (+86)",),
     Sign.BUSY: ("Sign up with e-mail", "Sign up with phone", "Sign up with Google", "Sign up with Apple"),
     Sign.CLOSED: (),
+    Sign.FAILING: ("Sign up with e-mail", "Sign up with phone", "Sign up with Google", "Sign up with Apple"),
 }
 
 
@@ -59,7 +62,7 @@ def sign_up(title: str, sign: Sign, *, chinese: bool) -> str:
 
 def open_webui(title: str, sign: Sign) -> dict[str, Any]:
     """Return Open WebUI's public configuration; a restriction leaves only the providers' own sign-in."""
-    features = {"auth": True, "enable_signup": sign in (Sign.OPEN, Sign.BUSY), "enable_login_form": True}
+    features = {"auth": True, "enable_signup": sign not in (Sign.PHONE_86, Sign.CLOSED), "enable_login_form": True}
     providers = {"oidc": "Single sign-on"} if sign is Sign.PHONE_86 else {}
     return {
         "status": True,

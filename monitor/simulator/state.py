@@ -118,6 +118,8 @@ class Sign(StrEnum):
     BUSY = "busy"
     """Accepted, but "registration may be busy"."""
     CLOSED = "closed"
+    FAILING = "failing"
+    """Open by its configuration, and a banner says that no account can be made."""
 
 
 class Strict(BaseModel):

@@ -242,6 +242,7 @@ def test_trouble_of_one_service_leaves_the_others_alone() -> None:
         ("phone_86", "only registration with a mainland china mobile phone number", "+86手机号以外", False),
         ("busy", "registration may be busy", "注册可能繁忙", True),
         ("closed", "temporarily closed", "暂停注册", False),
+        ("failing", "new accounts cannot be created", "注册功能异常", True),
     ],
 )
 def test_registration_shows_on_the_page_the_banner_and_the_endpoint(

@@ -257,7 +257,7 @@ def _may_be_broken(part: _Part, source: Source) -> bool:
     """Tell whether a sentence about trouble would be one about trouble that lasts, and no hint for its readers."""
     if _LONG_AGO.search(part.sentence) or _DONE.search(part.sentence):
         return False
-    return source is not Source.PAGE_TEXT or bool(_FINITE.search(part.clause) and not _FRAGMENT.search(part.clause))
+    return source is not Source.PAGE_TEXT or bool(_FINITE.search(part.sentence) and not _FRAGMENT.search(part.clause))
 
 
 def _for_methods(hit: Phrase, clause: str, source: Source) -> Iterator[tuple[str, MethodReading]]:

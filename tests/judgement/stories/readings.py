@@ -45,8 +45,11 @@ def _reading(stage: Stage, state: Registration, method: Method, source: Source) 
 
 @told
 def sign_up(stage: Stage) -> None:
-    """Ways to sign up open, close, contradict each other, and are not read for a while."""
+    """Ways to sign up open, close, fail, contradict each other, and are not read for a while."""
     rng, probes = stage.rng, _sign_ups(stage)
+    if rng.random() < 0.5:
+        _sign_up_fails(stage)
+        return
     ways = rng.sample([Method.EMAIL, Method.PHONE, Method.ANY], 2)
     stage.rounds(2, failing(probes, _opened(stage, ways, Registration.OPEN)), busy=False)
     for _ in range(rng.randint(2, 4)):
@@ -73,8 +76,7 @@ def sign_up_closes(stage: Stage) -> None:
         stage.add(Sweep(stage.moment()))
 
 
-@told
-def sign_up_fails(stage: Stage) -> None:
+def _sign_up_fails(stage: Stage) -> None:
     """Sign-up is open by policy and fails: everywhere or at one place, as a source tells it that a policy cannot."""
     rng, probes = stage.rng, _sign_ups(stage)
     way, place = rng.choice([Method.EMAIL, Method.ANY]), rng.choice(PLACES)
