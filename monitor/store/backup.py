@@ -31,7 +31,7 @@ from monitor.store.connection.engine import (
     server_of,
 )
 from monitor.store.connection.server import of_programs
-from monitor.store.proof import Fault, fault_of, writable
+from monitor.store.proof import Fault, error_name, fault_of, writable
 from monitor.store.schema import check_schema, migrate, refuse_newer
 from monitor.store.tables import table
 
@@ -242,8 +242,7 @@ def _free(path: Path) -> Path:
 
 def _cannot_open(error: BaseException, file: Path | None) -> bool:
     """Say whether SQLite cannot open a file although nobody forbids it: its log is no file."""
-    name = str(getattr(getattr(error, "orig", None) or error, "sqlite_errorname", ""))
-    return file is not None and name.startswith("SQLITE_CANTOPEN") and writable(file)
+    return file is not None and error_name(error).startswith("SQLITE_CANTOPEN") and writable(file)
 
 
 def _keep(target: Path) -> None:

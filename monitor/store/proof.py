@@ -62,10 +62,14 @@ class Facts:
     """When the worker asked for last recorded a sign of life."""
 
 
+def error_name(error: BaseException) -> str:
+    """Return SQLite's name of an error, also of one that SQLAlchemy wrapped; empty for others."""
+    return str(getattr(getattr(error, "orig", None) or error, "sqlite_errorname", ""))
+
+
 def fault_of(error: BaseException) -> Fault | None:
     """Return which fault of the file an error of SQLite tells, None when it may have other causes."""
-    cause = getattr(error, "orig", None) or error
-    name = str(getattr(cause, "sqlite_errorname", ""))
+    cause, name = getattr(error, "orig", None) or error, error_name(error)
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_IOERR_SHORT_READ")):
         return Fault.DAMAGED
     if name == "SQLITE_ERROR" and "no such table" in str(cause):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -29,11 +30,11 @@ from monitor.runtime.trouble import Trouble, TroubleFile
 from monitor.store.backup import backup, restore
 from monitor.store.connection.engine import begin, open_engine
 from monitor.store.proof import Fault
-from monitor.store.upgrade import HEAD, migrate
+from monitor.store.upgrade import migrate
 from tests.edges.databases import Server
 from tests.edges.flowing import CATALOGUE, look
 from tests.edges.test_recorder import alive, batch, recording, stored
-from tests.edges.test_store_lost import empty, flip, swap_for_an_older_copy, vanish
+from tests.edges.test_store_lost import come_from_the_future, empty, flip, swap_for_an_older_copy, vanish
 
 PROBE = next(probe for probe in CATALOGUE.probes if probe.id == "oa-api")
 START = next_tick(PROBE.interval_s, slot(PROBE.id, PROBE.interval_s), clock.now() - timedelta(minutes=4))
@@ -104,6 +105,32 @@ def test_a_worker_whose_database_is_gone_since_waits_for_a_restore(
     assert found(tmp_path) == [(START, Outcome.OK), (START + MINUTE, Outcome.OK)]
 
 
+def pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+def folder_for_the_log(file: Path) -> None:
+    file.with_name(f"{file.name}-wal").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("harm", "fault", "todo"),
+    [
+        (come_from_the_future, Fault.NEWER, "schema 9999"),
+        (pipe, Fault.SWAPPED, "chatwatch restore BACKUP"),
+        (folder_for_the_log, Fault.DAMAGED, "chatwatch restore BACKUP"),
+    ],
+)
+def test_a_worker_that_cannot_use_what_it_finds_at_its_start_says_so_and_a_restore_is_taken(
+    harm: Callable[[Path], None], fault: Fault, todo: str, tmp_path: Path
+) -> None:
+    used(tmp_path)
+    harm(tmp_path / "test.db")
+    started(tmp_path, put_back(tmp_path), fault, todo)
+    assert found(tmp_path) == [(START, Outcome.OK), (START + MINUTE, Outcome.OK)]
+
+
 def test_a_copy_that_a_person_puts_there_by_hand_will_do(tmp_path: Path) -> None:
     used(tmp_path)
     vanish(tmp_path / "test.db")
@@ -163,18 +190,6 @@ def test_a_file_that_is_damaged_at_the_start_is_named_and_waited_for(
     used(tmp_path)
     harm(tmp_path / "test.db")
     started(tmp_path, put_back(tmp_path), fault, "chatwatch restore BACKUP")
-
-
-def test_a_newer_schema_is_named_with_what_to_do(tmp_path: Path) -> None:
-    used(tmp_path)
-
-    def version(word: str) -> None:
-        with closing(sqlite3.connect(tmp_path / "test.db")) as database:
-            database.execute("UPDATE alembic_version SET version_num = ?", (word,))
-            database.commit()
-
-    version("9999")
-    started(tmp_path, lambda _: version(HEAD), Fault.NEWER, "9999")
 
 
 def test_a_database_that_another_worker_filled_is_used_and_said(

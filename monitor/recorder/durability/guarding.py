@@ -28,7 +28,7 @@ from monitor.recorder.metrics import Counters, Kept, Seen
 from monitor.runtime.trouble import what_is_wrong
 from monitor.store.connection.engine import StoreError, file_of, reading
 from monitor.store.connection.identity import Expected, StoreChangedError
-from monitor.store.proof import Facts, Fault, UnsoundError, examined, fault_of, is_cut, misplaced, writable
+from monitor.store.proof import Facts, Fault, UnsoundError, error_name, examined, fault_of, is_cut, misplaced, writable
 from monitor.store.upgrade import UnversionedError, is_known, migrate
 from monitor.text.lexicon import lexicon
 from monitor.text.messages import worded
@@ -94,6 +94,8 @@ class Guard:
             fault = Fault.READ_ONLY
         if fault is None and self.path.exists() and not self.path.is_file():
             fault = Fault.SWAPPED  # a pipe or a folder, found at the start
+        if fault is None and self.path.exists() and error_name(error).startswith("SQLITE_CANTOPEN"):
+            fault = self._unreadable(error)  # its log is no file, say
         if fault is Fault.READ_ONLY:
             self._engine.dispose()  # what was opened to read only stays so, also once the file may be written again
         self.name(fault)
@@ -108,6 +110,7 @@ class Guard:
 
     def refused(self, error: StoreError) -> None:
         """Say why the store cannot be opened."""
+        self._engine.dispose()  # a restore wants the file to itself
         if isinstance(error, MissingError):
             self.name(Fault.MISSING, str(error))
         elif isinstance(error, UnversionedError):
@@ -132,6 +135,7 @@ class Guard:
 
     def answered(self) -> None:
         """Note that the store took results again."""
+        self._blind_proofs = 0
         if self._seen.store_fault is not None and not self.lost:
             if self._seen.store_fault is not Fault.READ_ONLY:  # that its end is told as the end of an absence
                 log.info(Event.DATABASE_BACK, "Database is back: storing there what waits")
@@ -180,7 +184,7 @@ class Guard:
         elif deep:
             await self._run(self._spool.proven, turned)
 
-    def _unreadable(self, error: Exception) -> Fault | None:
+    def _unreadable(self, error: BaseException) -> Fault | None:
         """Say what a proof that could not read the file tells: nothing while it is locked, or the first time."""
         if self.path is None or str(getattr(error, "sqlite_errorname", "")).startswith(
             ("SQLITE_BUSY", "SQLITE_LOCKED")
