@@ -335,7 +335,8 @@ def test_an_answer_in_another_protocol_is_our_configuration() -> None:
     message = b'{"id":"msg_1","type":"message","role":"assistant","content":[{"type":"text","text":"Hi"}]}'
     cohere = b'{"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Hi"}}}}'
     answers = b'{"id":"resp_1","object":"response","status":"completed","output":[]}'
-    table: dict[str, Row] = {}
+    old = b'data: {"choices":[{"text":"Hello","index":0,"finish_reason":null}]}\n\n'
+    table: dict[str, Row] = {"completions": ("probe.config", "", SSE + old + DONE)}
     for name, body in {"gemini": gemini, "ollama": ollama, "claude": message, "cohere": cohere, "new": answers}.items():
         table[name] = ("probe.config", "", SSE + b"data: " + body + b"\n\n")
         table[f"{name} whole"] = ("probe.config", "", http(200, body))

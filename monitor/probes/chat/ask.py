@@ -135,7 +135,7 @@ async def _read(question: Question, exchange: Exchange, talk: Talk) -> None:
         end=clock.end,
         silent_s=clock.silent_s,
         odd_type=odd_type,
-        not_streamed=question.stream and bool(reply.words) and not reply.token_times,
+        not_streamed=question.stream and reply.came_whole,
         reply=reply,
         headers_s=exchange.phases.wait_s,
     )

@@ -78,6 +78,8 @@ def read_event(reply: Reply, event: Event) -> bool:
     choice = table(choices[0]) if isinstance(choices, list) and choices else {}
     _identity(reply, chunk, choice)
     progress = _delta(reply, table(choice.get("delta")) or table(choice.get("message")), event.at_s)
+    if choice.get("text") and "delta" not in choice:
+        reply.other_protocol = "OpenAI's old completions"
     news = _finish(reply, choice, with_token=progress)
     if choice.get("error"):
         reply.error = api_error(choice)

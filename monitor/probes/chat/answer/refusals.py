@@ -86,6 +86,7 @@ _BUDGET = ("budget_exceeded", "exceeded_budget", "max_budget_exceeded", "budget_
 _SPENT = re.compile(
     r"budget\b.{0,40}?\b(?:exceeded|reached|exhausted|used up|spent|depleted|hit)\b"
     r"|(?:exceed(?:ed|s|ing)?|crossed|over|above|exhausted|used up|out of|hit|reached) (?:\w+ ){0,3}budget"
+    r"|\bno (?:\w+ )?budget"
     r"|(?:exceed(?:ed|s|ing)?|reached|hit|crossed) (?:\w+ ){0,4}(?:spend(?:ing)?|credit|billing) (?:limit|cap)"
     r"|(?:spend(?:ing)?|credit|billing)(?: hard)? (?:limit|cap) (?:\w+ ){0,3}(?:exceeded|reached|hit|crossed)"
     r"|insufficient[ _](?:(?:user|token|account|key|api|remaining|credit) )?(?:quota|balance|credits?|funds)"

@@ -60,6 +60,8 @@ class Reply:
     error: ApiError | None = None
     done: bool = False
     """The protocol's own end was seen: ``[DONE]`` or ``message_stop``."""
+    came_whole: bool = False
+    """The answer was one document and no stream."""
     other_protocol: str = ""
     """Whose other protocol the answer speaks, where it speaks one that was not asked for."""
     _thoughts: Thoughts = field(default_factory=Thoughts)
@@ -85,7 +87,7 @@ class Reply:
 
     def whole(self, text: str, at_s: float, done: bool = True) -> None:
         """Take the text of an answer that was not streamed; ``at_s`` is its last byte."""
-        self.events, self.last_s, self.done = 1, at_s, done
+        self.events, self.last_s, self.done, self.came_whole = 1, at_s, done, True
         self.words = [self._thoughts.feed(text).text]
 
     def keep_alive(self) -> None:
