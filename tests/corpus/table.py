@@ -84,7 +84,7 @@ def page(
         "after public records: " + ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items())) + ".",
         "",
     ]
-    lines += ["", "| asked | version | answers | as Chatwatch | otherwise |", "|---|---|---|---|---|"]
+    lines += ["| asked | version | answers | as Chatwatch | otherwise |", "|---|---|---|---|---|"]
     for name in sorted(asked):
         other = asked[name] - agreed[name]
         lines.append(f"| {name} | {tools.get(name, '')} | {asked[name]} | {agreed[name]} | {other} |")
