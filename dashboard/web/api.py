@@ -121,13 +121,14 @@ def component_rows(snapshot: Snapshot, words: Words) -> list[Json]:
             }
             | component_status(state)
         )
-        rows += [component_row(part, group, index, common) for index, part in enumerate(service.judged, 1)]
+        rows += [component_row(part, group, index, common, words) for index, part in enumerate(service.judged, 1)]
     return rows
 
 
-def component_row(part: ComponentView, group: str | None, position: int, common: Json) -> Json:
+def component_row(part: ComponentView, group: str | None, position: int, common: Json, words: Words) -> Json:
     """Return one component."""
     state = sentences.state_of(part)
+    learning = words("learning") if part.learning else None
     return (
         common
         | component_status(state)
@@ -137,7 +138,7 @@ def component_row(part: ComponentView, group: str | None, position: int, common:
             "created_at": stamp(part.since) or common["created_at"],
             "updated_at": stamp(part.observed_at) or common["updated_at"],
             "position": position,
-            "description": INDICATOR[state][1] if state == str(Health.UNKNOWN) else None,
+            "description": INDICATOR[state][1] if state == str(Health.UNKNOWN) else learning,
             "group_id": group,
             "group": False,
         }
@@ -168,7 +169,7 @@ def incident_row(incident: IncidentView, snapshot: Snapshot, url: str, words: Wo
         "started_at": stamp(incident.started_at),
         "incident_updates": rows[::-1],
         "components": [
-            component_row(parts[part], slug(incident.service), index, common | extra)
+            component_row(parts[part], slug(incident.service), index, common | extra, words)
             for index, part in enumerate(incident.components, 1)
             if part in parts
         ],
@@ -219,7 +220,7 @@ def maintenance_row(item: MaintenanceView, snapshot: Snapshot, url: str, words: 
         "scheduled_until": stamp(item.ends_at),
         "incident_updates": [update_row(key, entry, words) | {"status": status}],
         "components": [
-            component_row(parts[part], slug(item.service), index, common | extra)
+            component_row(parts[part], slug(item.service), index, common | extra, words)
             for index, part in enumerate(item.components, 1)
             if part in parts
         ],

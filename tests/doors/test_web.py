@@ -378,6 +378,19 @@ def test_what_we_cannot_tell_is_the_mildest_word_that_statuspage_knows_with_the_
     assert all("e cannot tell" in row["description"] for row in (body["status"], *body["components"]))
 
 
+def test_a_component_that_is_judged_by_its_status_alone_says_that_its_page_is_being_learned() -> None:
+    calm = sample.calm()
+    service, *others = calm.services
+    part, *rest = service.components
+    components = (replace(part, learning=True), *(replace(item, learning=False) for item in rest))
+    snapshot = replace(calm, services=(replace(service, components=components), *others))
+    documents = api.documents(snapshot, "https://status.example")
+    for name in ("summary", "components"):
+        told = {row["id"]: row["description"] for row in json.loads(documents[f"/api/v2/{name}.json"])["components"]}
+        assert told[api.slug(part.id)].startswith("learning: "), name
+        assert [told[api.slug(item.id)] for item in rest] == [None] * len(rest)
+
+
 def test_our_own_document_has_what_statuspage_has_no_words_for(january: httpx.Client) -> None:
     body = january.get("/api/v1/services.json").json()
     parts = {part["id"]: part for service in body["services"] for part in service["components"]}
