@@ -56,6 +56,19 @@ def test_after_a_bad_answer_every_look_asks_until_one_is_good() -> None:
     assert early.rung is Rung.SHORT, "the edge cannot tell what a failed question was about"
 
 
+@pytest.mark.parametrize(
+    ("before", "again"),
+    [(Rung.EDGE, Rung.EDGE), (Rung.MODELS, Rung.MODELS), (Rung.SHORT, Rung.SHORT), (Rung.LONG, Rung.SHORT)],
+)
+def test_an_early_look_climbs_as_high_as_the_one_before_it_and_asks_if_nothing_is_proven(
+    before: Rung, again: Rung
+) -> None:
+    plan = replace(PLAN, short_every_s=3600.0)
+    ledger = replace(FRESH, proven=True).climbed(Rung.SHORT, NOON).climbed(before, after(60))
+    assert choose(plan, ledger, after(70), early=True).rung is again
+    assert choose(plan, replace(ledger, proven=False), after(70), early=True).rung is Rung.SHORT
+
+
 def test_a_spent_budget_leaves_the_edge_and_says_so() -> None:
     ledger = replace(FRESH, tokens=9_950)
     rung, spent = choose(PLAN, ledger, NOON)

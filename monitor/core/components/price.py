@@ -33,15 +33,20 @@ class Questions:
     def fits_early(self, probe: Probe) -> bool:
         """Say whether it pays for the early looks of a usual day and for those that confirm an outage, too."""
         rule = rule_of(probe)
-        needed = self.planned + cost_of(rule).extra_looks_per_day + rule.fewest_failures
+        needed = self.planned + self._extra(probe) + rule.fewest_failures
         return needed <= self.allowed * (1 - KEPT_BACK)
 
     def early(self, probe: Probe) -> float:
         """Return how many questions a day early looks take if 1 % of all looks fail by chance.
 
-        Every early look of a probe that asks is a question, also after a free look.
+        An early look climbs as high as the one before it: a question is asked again, a free look is made again.
         """
-        return min(cost_of(rule_of(probe)).extra_looks_per_day, max(0.0, self.allowed - self.planned))
+        return min(self._extra(probe), max(0.0, self.allowed - self.planned))
+
+    def _extra(self, probe: Probe) -> float:
+        looks = 86_400 / probe.interval_s
+        share = min(1.0, self.planned / looks) if self.planned else 1.0
+        return share * cost_of(rule_of(probe)).extra_looks_per_day
 
 
 FREE = Questions()

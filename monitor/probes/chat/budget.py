@@ -151,10 +151,14 @@ class Choice(NamedTuple):
 
 
 def choose(plan: Plan, ledger: Ledger, now: datetime, *, early: bool = False) -> Choice:
-    """Choose the rung for the look at *now*; an ``early`` one asks again, as the edge cannot tell what it is about."""
+    """Choose the rung for the look at *now*; an ``early`` one climbs as high as the look before it.
+
+    So a failed question is repeated as one, since the edge cannot tell what it was about, and a free look that failed
+    by chance costs nothing.
+    """
     if not plan.has_key:
         return Choice(Rung.EDGE)
-    rung = Rung.SHORT if early else _due(plan, ledger, now)
+    rung = _again(ledger) if early else _due(plan, ledger, now)
     if rung is Rung.LONG and not _affordable(plan, ledger, rung):
         rung = Rung.SHORT
     if not rung.asks:
@@ -166,6 +170,13 @@ def choose(plan: Plan, ledger: Ledger, now: datetime, *, early: bool = False) ->
         return Choice(rung)
     slowed = coded(MessageCode.BUDGET_SLOWED, spent=spent(plan, ledger), minutes=round(wait_s / 60))
     return Choice(Rung.EDGE, "" if ledger.proven else slowed)
+
+
+def _again(ledger: Ledger) -> Rung:
+    """Return the rung of the look before, a short question for a long one, and if nothing is proven any more."""
+    climbed = [(ledger.last[rung], rung.asks, rung) for rung in Rung if rung in ledger.last]
+    newest = max(climbed)[-1] if climbed else Rung.SHORT
+    return Rung.SHORT if newest.asks or not ledger.proven else newest
 
 
 def _due(plan: Plan, ledger: Ledger, now: datetime) -> Rung:

@@ -32,7 +32,7 @@ from typing import Any
 
 from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation, Phases
-from monitor.core.model.reasons import Reason
+from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
 from monitor.probes.base import Context, Kind, Memory
@@ -81,7 +81,9 @@ async def _climb(options: Options, ctx: Context, plan: Plan, ledger: Ledger, cho
     if not choice.rung.asks:
         ctx.memory["ledger"] = ledger.climbed(choice.rung, ctx.now).stored()
         seen = await look_at_edge(options, ctx, choice)
-        if seen.reason is Reason.AUTH:  # no cheaper rung speaks for the service until a question is answered again
+        again = ctx.attempt > 1 and seen.reason.outcome is Outcome.FAILED
+        if again or seen.reason is Reason.AUTH:
+            # No cheaper rung speaks for the service until a question is answered again.
             ctx.memory["ledger"] = replace(ledger.climbed(choice.rung, ctx.now), proven=False).stored()
         return seen
     broke = await empty_account(options, ctx)
