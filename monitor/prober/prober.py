@@ -22,7 +22,7 @@ from monitor.core.catalogue import Probe, service_of
 from monitor.core.checks import pace
 from monitor.core.checks.pace import Pace
 from monitor.core.model.message_codes import MessageCode, coded
-from monitor.core.model.observations import Result, RunId
+from monitor.core.model.observations import OUT_OF_TURN, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.prober.grid import Grid, missed
 from monitor.prober.self_check import SelfCheck
@@ -37,8 +37,6 @@ DRAIN_S = 5.0
 CLOCK_EVERY_S = 1.0
 MOVED_S = 0.001
 """The grid moves so far when the clock is set back."""
-OUT_OF_TURN = 100
-"""Looks at a control target out of turn are numbered from here on, behind all second looks of their tick."""
 PACE = "pace"
 """Under this name the pace lies beside what a probe's kind remembers."""
 LATEST_START_S = 5
@@ -349,7 +347,7 @@ class Prober:
     async def _ask(self, probe: Probe) -> Result:
         """Look at a control target out of turn, as a further attempt of its last tick.
 
-        An answer is handed over: it proves to the rules that the network worked when something else did not.
+        It is handed over, good or bad: to the rules it is a witness for our own side, or against it.
         """
         watched = self._watched.get(probe.id)
         if watched is None:
@@ -357,8 +355,7 @@ class Prober:
         watched.attempts += 1
         run = RunId(probe.id, self.config.settings.location, watched.last, OUT_OF_TURN + watched.attempts)
         result = await self._look(watched, run)
-        if not result.reason.is_network_class:
-            self._deliver(result)
+        self._deliver(result)
         return result
 
     def _deliver(self, result: Result) -> None:

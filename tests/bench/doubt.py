@@ -29,6 +29,10 @@ CONTROLS: Mapping[str, Mapping[str, Any]] = {
     "a page": {"page": {"component": "ours/page", "interval": "60s", "control": True}},
 }
 BEGIN_S, OUTAGE_S, ROUND_S = 600, 900, 1800
+HOSTS = {"deepseek": "a.example.com", "openai": "b.example.org", "anthropic": "c.example.net", "page": "d.example.info"}
+LOST = ["service.timeout.headers", "service.protocol", "service.timeout.tls"]
+"""What becomes of looks over a line that loses packets."""
+WATCHED = ((3, "a page"), (3, "no control"), (2, "no control"), (1, "a page"))
 
 
 def scenario(seed: int, watched: int, failing: int, controls: str, own_s: float = 0.0) -> dict[str, Any]:
@@ -47,11 +51,32 @@ def scenario(seed: int, watched: int, failing: int, controls: str, own_s: float 
     }
 
 
+def partly(seed: int, watched: int, failing: int, controls: str, share: float) -> dict[str, Any]:
+    """Return a round in which the first vendors fail at so many looks; with ``failing`` 0 our line loses as many.
+
+    The line does for ten minutes, the vendors until the end of a longer round.
+    """
+    begin_s = BEGIN_S + seed * 7.3 % 60
+    until_s = ROUND_S if not failing else 2 * ROUND_S
+    probes = {name: {"component": f"{name}/web", "interval": "60s"} for name in VENDORS[:watched]} | CONTROLS[controls]
+    ours: dict[str, Any] = {"to": f"{begin_s + 600:.1f}s", "reason": LOST, "truth": "operational"}
+    theirs: dict[str, Any] = {"reason": "service.error"}
+    bad = {"from": f"{begin_s:.1f}s", "fails": share} | (theirs if failing else ours)
+    hit = VENDORS[:failing] if failing else tuple(probes)
+    return {
+        "name": "doubt",
+        "seed": seed,
+        "until": f"{until_s}s",
+        "probes": {name: {"target": HOSTS[name], **probe} for name, probe in probes.items()},
+        "world": {name: [{"fails": 0.001}, *([bad] if name in hit else [])] for name in probes},
+    }
+
+
 def play(data: Mapping[str, Any]) -> tuple[dict[str, float], int, int]:
     """Return seconds from the beginning to each vendor's page, pages about vendors, and pages about ourselves."""
     catalogue = notation.catalogue(data)
     judge = run(catalogue, draw(read_world(data, catalogue), catalogue, START), latencies=False, sweep_s=5.0)
-    judge.sweep(START + timedelta(seconds=ROUND_S))
+    judge.sweep(START + timedelta(seconds=2 * ROUND_S))
     alerts = {alert.id: alert for alert in judge.fired}
     found: dict[str, float] = {}
     vendors = ours = 0
@@ -80,6 +105,25 @@ def main(quick: bool) -> None:
             pages = [play(scenario(seed, watched, 0, "no control", own_s))[1:] for seed in range(rounds)]
             wrong, right = (sum(bool(item[part]) for item in pages) for part in (0, 1))
             print(f"{watched} watched, {own_s:>4.0f} s: {wrong:>4} / {right:<4} of {rounds}")
+    _partly(max(8, rounds // 4))
+
+
+def _partly(rounds: int) -> None:
+    print(f"\nour line loses looks for ten minutes: of {rounds} rounds those with a page about a vendor / ourselves")
+    for watched, controls in WATCHED:
+        told = []
+        for share in (0.8, 0.67, 0.5, 0.3):
+            pages = [play(partly(seed, watched, 0, controls, share))[1:] for seed in range(rounds)]
+            told.append(f"{share:.0%}: {sum(bool(item[0]) for item in pages)} / {sum(bool(item[1]) for item in pages)}")
+        print(f"{watched} watched, {controls:10}: {', '.join(told)}")
+    print("\none vendor fails at some looks: told after, mean / p95 s (share not told within the hour)")
+    for watched, controls in ((1, "no control"), *WATCHED[:3]):
+        told = []
+        for share in (0.5, 0.25):
+            rows = [(play(partly(seed, watched, 1, controls, share))[0], seed) for seed in range(rounds)]
+            after = [at_s - BEGIN_S - seed * 7.3 % 60 for found, seed in rows for at_s in found.values()]
+            told.append(f"{share:.0%}: {_quantiles(after)} ({1 - len(after) / rounds:.0%})")
+        print(f"{watched} watched, {controls:10}: {', '.join(told)}")
 
 
 def _row(watched: int, failing: int, controls: str, rounds: int) -> None:

@@ -90,3 +90,30 @@ def test_an_outage_is_told_or_it_is_said_that_we_cannot_tell(
     stretches: dict[str, list[dict[str, Any]]], told: list[str]
 ) -> None:
     assert sorted(pages(scenario(stretches, until="3h"))) == told
+
+
+LOST = [HEADERS, "service.protocol", TLS]
+
+
+def full_line(share: str) -> dict[str, Any]:
+    """Return a world in which our line loses so many looks of everybody, the control's too, for twenty minutes."""
+    bad = {"from": "20m", "to": "40m", "fails": share, "reason": LOST, "truth": "operational"}
+    return scenario({name: [{"fails": "0.1%"}, bad] for name in (*HOSTS, "page")}, "1h")
+
+
+def test_a_full_line_of_ours_hardly_ever_pages_for_a_vendor_and_says_that_we_are_blind() -> None:
+    told = [pages(full_line(share), seed) for share in ("60%", "90%") for seed in range(31, 37)]
+    assert all("blind" in one for one in told)
+    assert sum(one != ["blind"] for one in told) <= 2
+
+
+@pytest.mark.parametrize("reason", [CONNECT, TLS, HEADERS])
+def test_a_vendor_that_is_down_with_answers_still_speaks_for_our_line(reason: str) -> None:
+    own = [{"from": "80m", "to": "90m", "reason": reason}]
+    assert pages(scenario({"a": outage("1h", "2h"), "b": []}, own_side=own)) == ["a/web", "blind"]
+
+
+def test_a_vendor_of_three_at_which_a_quarter_of_looks_fails_is_told_all_the_same() -> None:
+    part = [{"from": "30m", "to": "3h", "fails": "25%", "reason": ERROR}]
+    for seed in (41, 42):
+        assert "a/web" in pages(scenario({"a": part, "b": [], "c": [], "page": []}, "75m"), seed)

@@ -247,8 +247,8 @@ def answered_for(ask: Question, asker: str, here: Here, targets: Targets, now: d
                 seconds=2 * probe.interval_s + probe.timeout_s
             )
             continue
-        gone = is_another_cause(probe, sight, since)
-        at = _passed_by(probe, sight, ask.gate, now)
+        gone = is_another_cause(probe, sight, since) and not still_answers(sight, ask.gate)
+        at = passed_by(probe, sight, ask.gate, now)
         if at is not None and at >= since and is_clean(sight, ask):
             newest = at if newest is None or at > newest else newest
         witnesses += sight.is_fresh(probe, now) and not gone
@@ -266,7 +266,13 @@ def is_another_cause(probe: Probe, sight: Sight, since: datetime) -> bool:
     return since - sight.failing_since > (timedelta(seconds=apart) if sight.is_own else TOO_LONG)
 
 
-def _passed_by(probe: Probe, sight: Sight, gate: Depth, now: datetime) -> datetime | None:
+def still_answers(sight: Sight, gate: Depth) -> bool:
+    """Say whether a target in trouble of its own gave whole answers all the same, so that it may speak of a line."""
+    began, at = sight.failing_since, sight.answered_at
+    return gate <= Depth.ANSWERED and began is not None and at is not None and at >= began
+
+
+def passed_by(probe: Probe, sight: Sight, gate: Depth, now: datetime) -> datetime | None:
     """Return when a target last passed a gate by ``now``.
 
     A failure that is judged late, from quarantine or from the spool of a worker beside others, finds its witnesses

@@ -22,9 +22,12 @@ from monitor.core.doubt.network import (
     began_together,
     is_another_cause,
     is_clean,
+    passed_by,
     question,
+    still_answers,
 )
-from monitor.core.doubt.sight import STEADY, Sight, sight_of
+from monitor.core.doubt.sight import Sight, sight_of
+from monitor.core.doubt.weighing import ENOUGH, Seen, looks_between, weight
 from monitor.core.model.depth import DOUBTED, OURS, Depth
 from monitor.core.model.observations import Result
 
@@ -77,40 +80,39 @@ def clear(
     ask = question(sight, probe.target) if sight is not None else None
     if state.network_worked_at is not None or start is None or ask is None:
         return state
-    seen_here = [(name, sight_of(other)) for name, other in here]
-    began = min(start, state.suspicion.began_at or start)
-    if _others_waver(replace(ask, since=max(began, now - STEADY)), probe.id, seen_here, targets, now):
+    states, ask = list(here), replace(ask, since=start)
+    told = _weight(probe, state, ask, states, targets, now)
+    if told is not None and told < ENOUGH:
         return state
-    at = _proof(replace(ask, since=start), probe.id, seen_here, targets, now)
+    at = _proof(ask, probe.id, ((name, sight_of(other)) for name, other in states), targets, now)
     return replace(state, network_worked_at=at) if at is not None else state
 
 
-def _others_waver(ask: Question, asker: str, here: Here, targets: Targets, now: datetime) -> bool:
-    """Say whether what is independent of a failing target contradicts itself since a moment, as a full line makes it.
-
-    Such a line lets some looks through: who happens to get through proves nothing. So more targets must have worked
-    than failed, or one all the time for two of its intervals; and not most of them by turns.
-    """
-    own, telling, wavering = targets.group.get(asker, ""), set[str](), set[str]()
-    failed, worked, since = set[str](), set[str](), ask.since or now
-    for name, sight in here:
-        probe = targets.probes.get(name)
-        if probe is None or sight is None or targets.group[name] == own or not ask.could_answer(probe):
+def _weight(
+    probe: Probe,
+    state: ProbeState,
+    ask: Question,
+    here: Iterable[tuple[str, ProbeState]],
+    targets: Targets,
+    now: datetime,
+) -> float | None:
+    """Weigh what else was seen while a probe fails (:mod:`monitor.core.doubt.weighing`); None if nobody could tell."""
+    others, own, until = list[Seen](), targets.group.get(probe.id, ""), state.last_failed_at or now
+    since = state.suspicion.began_at or ask.since or now
+    for name, item in here:
+        other, sight = targets.probes.get(name), sight_of(item)
+        if other is None or sight is None or targets.group[name] == own or not ask.could_answer(other):
             continue
-        if not sight.is_fresh(probe, now) or is_another_cause(probe, sight, ask.since or now):
+        if not sight.is_fresh(other, now):
             continue
-        group = targets.group[name]
-        telling.add(group)
-        has_failed = any(at is not None and at >= since for at in (sight.failed_at, sight.ours_at))
-        has_worked = sight.good_at is not None and sight.good_at >= since
-        if has_failed:
-            failed.add(group)
-            wavering |= {group} if has_worked else set()
-        elif has_worked:
-            worked.add(group)
-            if sight.good_at is not None and sight.good_at - since >= timedelta(seconds=2 * probe.interval_s):
-                return False
-    return 2 * len(wavering) > len(telling) or (ask.gate is Depth.ANSWERED and len(failed) > len(worked - failed))
+        passed_at = passed_by(other, sight, ask.gate, now)
+        passed = passed_at is not None and passed_at >= since
+        if not is_another_cause(other, sight, ask.since or now):
+            good, failed = looks_between(other, item, since, until)
+            others.append(Seen(targets.group[name], max(good, passed), failed))
+        elif still_answers(sight, ask.gate) and sight.at >= since:
+            others.append(Seen(targets.group[name], int(passed), int(not passed)))
+    return weight(state.suspicion, others) if others else None
 
 
 def forget(
@@ -132,7 +134,8 @@ def forget(
     if state.suspicion is CALM or ask is None or ask.since is None or (state.suspicion.down and not state.is_doubtful):
         return state
     if state.suspicion.down and result.reason not in OURS:
-        return withdrawn(state)
+        told = _weight(probe, state, ask, here, targets, result.started_at)
+        return state if told is not None and told > 0 else withdrawn(state)
     others = [
         (other, item)
         for name, item in here

@@ -11,6 +11,9 @@ from monitor.core.model.registration import MethodReading
 from monitor.core.model.upstream import UpstreamReading
 from monitor.core.model.warning_codes import AnyWarning
 
+OUT_OF_TURN = 100
+"""Looks at a control target out of turn are numbered from here on, behind all second looks of their tick."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunId:
