@@ -58,7 +58,8 @@ def partly(seed: int, watched: int, failing: int, controls: str, share: float) -
     """
     begin_s = BEGIN_S + seed * 7.3 % 60
     until_s = ROUND_S if not failing else 2 * ROUND_S
-    probes = {name: {"component": f"{name}/web", "interval": "60s"} for name in VENDORS[:watched]} | CONTROLS[controls]
+    vendors = {name: {"component": f"{name}/web", "interval": "60s"} for name in VENDORS[:watched]}
+    probes: dict[str, Mapping[str, Any]] = {**vendors, **CONTROLS[controls]}
     ours: dict[str, Any] = {"to": f"{begin_s + 600:.1f}s", "reason": LOST, "truth": "operational"}
     theirs: dict[str, Any] = {"reason": "service.error"}
     bad = {"from": f"{begin_s:.1f}s", "fails": share} | (theirs if failing else ours)

@@ -387,8 +387,8 @@ def test_a_component_that_is_judged_by_its_status_alone_says_that_its_page_is_be
     documents = api.documents(snapshot, "https://status.example")
     for name in ("summary", "components"):
         told = {row["id"]: row["description"] for row in json.loads(documents[f"/api/v2/{name}.json"])["components"]}
-        assert told[api.slug(part.id)].startswith("learning: "), name
-        assert [told[api.slug(item.id)] for item in rest] == [None] * len(rest)
+        assert told[scene.slug(part.id)].startswith("learning: "), name
+        assert [told[scene.slug(item.id)] for item in rest] == [None] * len(rest)
 
 
 def test_our_own_document_has_what_statuspage_has_no_words_for(january: httpx.Client) -> None:
