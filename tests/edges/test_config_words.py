@@ -142,3 +142,32 @@ def test_half_a_reference_tells_how_a_whole_one_and_how_none_is_written(tmp_path
     found = fault(tmp_path, f'absent: ["{word}"]')
     assert found.id == Code.BAD_REFERENCE.value
     assert "$${" in found.hint
+
+
+PROXY = {"http_proxy": "http://proxy.example:3128"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "environ", "told"),
+    [
+        (
+            'url: "http://shop.example/", secret_headers: {x-key: "${KEY}"}, proxy: "http://p.example"',
+            {},
+            "by its proxy",
+        ),
+        ('url: "http://shop.example/", secret_headers: {x-key: "${KEY}"}', PROXY, "by the environment's proxy"),
+        ('url: "http://shop.example/", secret_headers: {x-key: "${KEY}"}, proxy: direct', PROXY, ""),
+        ('url: "http://shop.example/", secret_headers: {x-key: "${KEY}"}', PROXY | {"no_proxy": ".example"}, ""),
+        ('url: "https://shop.example/", secret_headers: {x-key: "${KEY}"}, proxy: "http://p.example"', PROXY, ""),
+        ('url: "http://shop.example/", proxy: "http://p.example", proxy_auth: "${KEY}"', {}, ""),
+        ('url: "http://shop.example/"', PROXY, ""),
+    ],
+)
+def test_a_secret_that_a_proxy_could_read_is_told_before_it_is_sent(
+    tmp_path: Path, rules: str, environ: dict[str, str], told: str
+) -> None:
+    file = tmp_path / "probes.yaml"
+    file.write_text(FILE[: FILE.index("        options:")] + f"        options: {{{rules}}}\n")
+    hints = load(file, {"KEY": "user:0123456789"} | environ).hints
+    assert len(hints) == bool(told)
+    assert all(told in hint and "0123456789" not in hint for hint in hints)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 import threading
@@ -159,3 +160,22 @@ def test_a_certificate_without_its_key_is_told_in_words(authority: Authority, tm
     bare.write_bytes(mark + rest)
     assert "cannot be used as a certificate with its key" in check_certificate(ClientCertificate(str(bare)))
     assert check_certificate(ClientCertificate(str(authority.server_file()))) == ""
+
+
+def test_a_certificate_that_is_renewed_in_its_place_is_taken_at_the_next_look(authority: Authority) -> None:
+    path = authority.server_file(names=("prober",), starts_in=-9 * DAY, ends_in=-2 * DAY)
+    wire = Wire(allow_networks=LOOPBACK, ca_file=str(authority.ca_file))
+    way = Way(certificate=ClientCertificate(str(path)))
+
+    async def main() -> tuple[Reason, int]:
+        with guarded(wants(authority)) as port:
+            with pytest.raises(WireError) as caught:
+                await wire.by(way).fetch("GET", f"https://127.0.0.1:{port}/", limits=LIMITS)
+            path.write_bytes(authority.server_file(names=("prober",)).read_bytes())
+            os.utime(path, ns=(1, 1))
+            return caught.value.reason, (
+                await wire.by(way).fetch("GET", f"https://127.0.0.1:{port}/", limits=LIMITS)
+            ).status
+
+    assert asyncio.run(main()) == (Reason.AUTH, 200)
+    assert wire.by(way) is wire.by(way)

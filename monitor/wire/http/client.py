@@ -90,15 +90,16 @@ class Wire:
         keep_stamps_on()
         trust, slots = Trust(ca_file), Slots(handshakes)
         self.ground = Ground(Guard(allow_networks), resolver or Resolver(), trust, slots, proxies)
-        self.ways: dict[Way, Wire] = {}
+        self.ways: dict[Way, tuple[tuple[int, ...], Wire]] = {}
 
     def by(self, way: Way) -> Wire:
         """Return this wire by another way out. Raises ``WireError(CONFIG)`` for one that cannot be gone."""
-        found = self.ways.get(way)
-        if found is None:
+        stamp = way.stamp()
+        stamped, found = self.ways.get(way, ((), None))
+        if found is None or stamped != stamp:  # a certificate is renewed in its place
             found = Wire.__new__(Wire)
             found.ways, found.ground = {}, way.over(self.ground)
-            self.ways[way] = found
+            self.ways[way] = stamp, found
         return found
 
     def stream(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from monitor.core.model.reasons import Reason
 from monitor.wire.connection import Ground
@@ -21,6 +23,15 @@ class Way:
 
     def __repr__(self) -> str:
         return f"Way({self.proxy!r})"
+
+    def stamp(self) -> tuple[int, ...]:
+        """Return when the files of the certificate were written, in nanoseconds; nothing for one that is away."""
+        files = (self.certificate.file, self.certificate.key_file) if self.certificate is not None else ()
+        found: list[int] = []
+        for file in filter(None, files):
+            with suppress(OSError):
+                found.append(Path(file).stat().st_mtime_ns)
+        return tuple(found)
 
     def over(self, ground: Ground) -> Ground:
         """Return what exchanges by this way stand on. Raises ``WireError(CONFIG)``."""
