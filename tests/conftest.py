@@ -21,11 +21,11 @@ BUSY = [HealthCheck.too_slow]
 LONGEST_FIRST = (
     "judgement/test_same.py",
     "doors/test_foreign_server.py",
+    "scenarios/test_same_in_the_database.py",
     "doors/test_log.py",
     "doors/test_worker.py",
     "doors/test_demo.py",
     "doors/test_browser.py",
-    "scenarios/test_same_in_the_database.py",
     "edges/test_full_disk.py",
     "edges/test_own_side.py",
     "judgement/test_calm.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -42,10 +43,11 @@ DIFFERENCE = """\
 """
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """Return a folder with a configuration, in force, and an hour of its looks."""
-    path = tmp_path / "probes.yaml"
+@pytest.fixture(scope="module")
+def lived_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a configuration, in force, and an hour of its looks, to be copied."""
+    folder = tmp_path_factory.mktemp("lived-in")
+    path = folder / "probes.yaml"
     path.write_text(FILE)
     catalogue = load(path, {}).catalogue
     (probe,) = catalogue.probes
@@ -54,11 +56,18 @@ def home(tmp_path: Path) -> Path:
         replace(result, started_at=result.started_at + shift, run=replace(result.run, tick=result.run.tick + shift))
         for result in results("o*20 x*8 o*40", probe)
     ]
-    engine = open_engine(f"sqlite:///{tmp_path}/chatwatch.db")
+    engine = open_engine(f"sqlite:///{folder}/chatwatch.db")
     migrate(engine)
     live(engine, catalogue, played, played[-1].started_at)
     flow.publish_catalogue(engine, catalogue, played[-1].started_at)
     engine.dispose()
+    return folder
+
+
+@pytest.fixture
+def home(lived_in: Path, tmp_path: Path) -> Path:
+    """Return a copy of that folder."""
+    shutil.copytree(lived_in, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,10 +40,23 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     found.dispose()
 
 
-@pytest.fixture
-def recorded(engine: Engine) -> Catalogue:
+@pytest.fixture(scope="module")
+def storm(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Catalogue]:
+    """A file with a recorded storm, to be copied, and what was watched."""
+    path = tmp_path_factory.mktemp("storm") / "chatwatch.db"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
     catalogue, played, end = shifted("storm.yaml", an_hour_ago())
     live(engine, catalogue, played, end)
+    engine.dispose()
+    return path, catalogue
+
+
+@pytest.fixture
+def recorded(storm: tuple[Path, Catalogue], tmp_path: Path) -> Catalogue:
+    """Put the storm's file into the test's folder: before ``engine``, for who asks for both."""
+    path, catalogue = storm
+    shutil.copy(path, tmp_path)
     return catalogue
 
 
@@ -54,7 +68,7 @@ def sides(catalogue: Catalogue) -> tuple[Pass, Pass]:
     return first, replace(first, catalogue=tried, changed=changed)
 
 
-def test_two_processes_come_to_the_same_as_one(tmp_path: Path, engine: Engine, recorded: Catalogue) -> None:
+def test_two_processes_come_to_the_same_as_one(tmp_path: Path, recorded: Catalogue, engine: Engine) -> None:
     url, both = f"sqlite:///{tmp_path}/chatwatch.db", sides(reads.catalogue(engine))
     one, two = (passes.run(url, both, processes, "") for processes in (1, 2))
     assert one == two
@@ -127,7 +141,7 @@ def test_the_bar_is_there_on_a_terminal_and_nowhere_else(tmp_path: Path, recorde
     assert seen.stdout == quiet.stdout
 
 
-def test_looks_are_counted_before_they_are_judged(engine: Engine, recorded: Catalogue) -> None:
+def test_looks_are_counted_before_they_are_judged(recorded: Catalogue, engine: Engine) -> None:
     everything = reads.about(engine, clock.now() - timedelta(days=1))
     assert everything >= sum(1 for _ in reads.results(engine))
     assert reads.about(engine, clock.now() + timedelta(days=3)) <= 1

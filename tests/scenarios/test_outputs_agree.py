@@ -12,15 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import Engine
 
 from monitor.core.commands import Command, CommandResult
 from monitor.core.evaluation import ended
 from monitor.core.model.observations import Result
 from monitor.core.scenario import play as scenario
 from monitor.store import reads
-from monitor.store.upgrade import migrate
 from tests.agreement.watching import Pages, Watching
-from tests.judgement.database import fast
 from tests.scenarios.recording import Recording
 from tests.scenarios.test_same_in_the_database import FILES
 
@@ -63,12 +62,9 @@ class Read(Recording):
 
 
 @pytest.mark.parametrize("name", SAMPLE)
-def test_all_outputs_agree_about_what_is_recorded(name: str, tmp_path: Path) -> None:
-    engine = fast(f"sqlite:///{tmp_path}/chatwatch.db")
-    migrate(engine)
+def test_all_outputs_agree_about_what_is_recorded(name: str, engine: Engine) -> None:
     path = Path(__file__).with_name(f"{name}.yaml")
     report = scenario.run(yaml.safe_load(path.read_text(encoding="utf-8")), partial(Read, engine=engine))
-    engine.dispose()
     assert isinstance(report.judge, Read)
     assert report.judge.pages.asked
     assert report.judge.pages.found == []

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy import Engine
 
 from monitor.core.scenario import play as scenario
-from monitor.store.upgrade import migrate
-from tests.judgement.database import fast
 from tests.scenarios.recording import Recording
 
 WEEKS_LONG = "slower-than-usual"
@@ -19,13 +18,10 @@ FILES = [
 
 
 @pytest.mark.parametrize("path", FILES)
-def test_a_scenario_ends_as_its_file_says_when_it_is_recorded(path: Path, tmp_path: Path) -> None:
-    engine = fast(f"sqlite:///{tmp_path}/chatwatch.db")
-    migrate(engine)
+def test_a_scenario_ends_as_its_file_says_when_it_is_recorded(path: Path, engine: Engine) -> None:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     report = scenario.run(data, partial(Recording, engine=engine))
     in_memory = scenario.run(data)
-    engine.dispose()
     assert not report.unmet, "\n".join((*report.unmet, "What came:", *report.timeline, *report.notices))
     assert report.timeline == in_memory.timeline
     assert report.notices == in_memory.notices
