@@ -23,6 +23,7 @@ COMMANDS = {
     "check": "asking",
     "probe": "asking",
     "doctor": "asking",
+    "ask": "errors.commands",
     "diagram": "asking",
     "replay": "past.replaying",
     "export-scenario": "past.replaying",

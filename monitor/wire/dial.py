@@ -173,7 +173,7 @@ async def dial(addresses: Sequence[tuple[int, str]], port: int, deadline: Deadli
     now_ns = clock.monotonic_ns()
     if race.winner is None:
         timing.connect_s = longer(timing.connect_s, now_ns - started_ns)
-        raise _refusal(race.failures)
+        raise refusal(race.failures)
     sock, address, attempted_ns = race.winner
     timing.rtt_s, clean = _round_trip(sock)
     took_s = (now_ns - attempted_ns) / 1e9
@@ -213,7 +213,7 @@ def _out_of_sockets(error: OSError) -> str:
     return coded(MessageCode.OUT_OF_SOCKETS, error=errno.errorcode.get(error.errno or 0, ""))
 
 
-def _refusal(failures: Sequence[tuple[str, OSError]]) -> WireError:
+def refusal(failures: Sequence[tuple[str, OSError]]) -> WireError:
     """Return the error of a race that nobody won: the first address that told something of the other side counts."""
     ours = {
         errno.ENETUNREACH: coded(MessageCode.NO_ROUTE),

@@ -134,6 +134,7 @@ _WRONG_KEY = re.compile(
 _KEY_NAMES = (
     *("authentication_error", "permission_error", "invalid_api_key", "expired_key", "expired_api_key"),
     *("token_not_found_in_db", "invalid_token", "invalid_key", "api_key_expired", "unauthorized", "unauthenticated"),
+    *("1004", "2049"),  # MiniMax, with a 200
 )
 
 
@@ -158,6 +159,8 @@ _CROSSED = re.compile(
     r"|rate limit (?:type = key|exceeded for (?:key|team|user|api_key))|limit of \d+ per \d+s exceeded"
 )
 """A gateway's count of our own requests (LiteLLM), or that of a plan (Azure, GitHub)."""
+_YOUR_LIMIT = re.compile(r"exceed(?:ed|s|ing)? your (?:[\w'’-]+ ){0,4}rate limit")
+"""Anthropic says so beside ``Retry-After``, and libraries keep the words alone."""
 
 
 def own_rate(seen: Seen) -> bool:
@@ -175,7 +178,7 @@ def own_rate(seen: Seen) -> bool:
     if _CROSSED.search(words):
         return True
     is_named = named(seen, *_RATE) or "rate limit" in words
-    return is_named and seen.asked_to_wait and not seen.has_room
+    return is_named and (seen.asked_to_wait or bool(_YOUR_LIMIT.search(words))) and not seen.has_room
 
 
 _TOO_STEEP = ("slow_down", "limit_burst_rate")  # OpenAI; Alibaba
