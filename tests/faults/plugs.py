@@ -17,13 +17,17 @@ from monitor.store.backup import backup, restore
 from monitor.store.connection.engine import open_engine
 from tests.edges.databases import private_server
 from tests.edges.test_store_lost import (
+    come_from_the_future,
     cut,
     empty,
     flip,
+    lose_the_log,
     overwrite_with_an_older_copy,
     overwrite_with_noise,
+    put_a_folder_for_the_log,
     swap,
     swap_for_an_older_copy,
+    take_a_table,
     vanish,
 )
 from tests.faults.rows import Told
@@ -39,6 +43,10 @@ HARMS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("a bit flipped in every page", flip),
     ("overwritten with an older copy", overwrite_with_an_older_copy),
     ("overwritten with noise", overwrite_with_noise),
+    ("its log taken away", lose_the_log),
+    ("a folder in the place of its log", put_a_folder_for_the_log),
+    ("a table taken away", take_a_table),
+    ("made newer than the program", come_from_the_future),
 )
 
 

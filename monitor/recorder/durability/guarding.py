@@ -105,6 +105,7 @@ class Guard:
         self._marker.refuse_missing()
         migrate(self._engine)
         self._marker.note()
+        self._blind_proofs = 0
         if self._anchor is not None:
             self._anchor.hold()
 
@@ -135,7 +136,6 @@ class Guard:
 
     def answered(self) -> None:
         """Note that the store took results again."""
-        self._blind_proofs = 0
         if self._seen.store_fault is not None and not self.lost:
             if self._seen.store_fault is not Fault.READ_ONLY:  # that its end is told as the end of an absence
                 log.info(Event.DATABASE_BACK, "Database is back: storing there what waits")
