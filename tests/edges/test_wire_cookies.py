@@ -159,3 +159,17 @@ def test_a_redirect_leads_where_a_browser_goes_and_a_broken_one_is_the_services(
         return found
 
     assert driven.run(main()) == {name: right for name, (_, right) in REDIRECTS.items()}
+
+
+def test_what_was_sloppy_on_the_way_is_told_at_its_end() -> None:
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        path = (await reader.readuntil(b"\r\n\r\n")).split()[1]
+        away = b"302 Found\r\nLocation: /page\r\nContent-Length: 0\r\nContent-Length: 0"
+        writer.write(
+            b"HTTP/1.1 " + (b"200 OK\r\nContent-Length: 2\r\n\r\nok" if path == b"/page" else away + b"\r\n\r\n")
+        )
+        await writer.drain()
+
+    told = look_at("http", behave, redirects=2).warnings
+    assert told == ("protocol.odd_length: the same length more than once",)
+    assert look_at("http", behave, redirects=2, strict=True).reason is Reason.PROTOCOL

@@ -87,6 +87,8 @@ SLOPPY: dict[str, tuple[bytes, str]] = {
     "a protocol in small letters": (answer(LENGTH, status=b"http/1.1 200 OK"), "protocol.odd_header"),
     "two spaces in the status line": (answer(LENGTH, status=b"HTTP/1.1  200 OK"), "protocol.odd_header"),
     "HTTP/2 without a dot": (answer(LENGTH, status=b"HTTP/2 200"), "protocol.odd_header"),
+    "a version of three digits": (answer(LENGTH, status=b"HTTP/1.10 200 OK"), "protocol.odd_header"),
+    "a type in the coding's place": (coded(b"text/html", BODY), "protocol.unknown_coding"),
     "no version": (answer(LENGTH, status=b"HTTP 200 OK"), "protocol.odd_header"),
     "words glued to the status": (answer(LENGTH, status=b"HTTP/1.1 200OK"), "protocol.odd_header"),
     "no status at all": (answer(LENGTH, status=b"HTTP/1.1"), "protocol.odd_header"),
@@ -139,6 +141,7 @@ REFUSED: dict[str, bytes] = {
     "br that is none": coded(b"br", BODY),
     "br cut short": coded(b"br", brotli.compress(BODY * 100)[:-2]),
     "zstd that is none": coded(b"zstd", BODY),
+    "a star for a coding": coded(b"*", BODY),
     "a coding in quotes": coded(b'"gzip"', ZIPPED),
     "a coding with a weight": coded(b"gzip;q=1", ZIPPED),
 }

@@ -9,7 +9,7 @@ from monitor.core.model.reasons import Reason
 from monitor.wire.model import WireError
 
 LINE_BYTES = 16 * 1024
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\Z", re.DOTALL)
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16}) *(?:;.*)?\Z", re.DOTALL)
 
 
 class _At(Enum):

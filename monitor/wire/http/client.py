@@ -14,6 +14,7 @@ import httpx
 
 from monitor import clock
 from monitor.core.model.reasons import Reason
+from monitor.core.model.warning_codes import WarningText
 from monitor.wire.connection import Ground, Link
 from monitor.wire.deadline import Deadline, Slots
 from monitor.wire.dial import keep_stamps_on
@@ -249,13 +250,17 @@ class _Opening:
         try:
             request = Request(method, parse(url), headers, secret_headers, content, http2)
             hop, jar, given = 0, None, _cookie_of(request)
+            told: tuple[WarningText, ...] = ()
             while True:
                 exchange = await self._hop(request, deadline, timing, hop)
                 location = _location(exchange) if exchange.status in REDIRECTS else ""
                 if not location or not self._redirects:
+                    if told:
+                        exchange.came_by(told)
                     self._exchange = exchange
                     return exchange
                 exchange.close()
+                told += exchange.warnings
                 if hop == self._redirects:
                     raise _refusal(exchange, f"more than {hop} redirects")
                 jar, origin = _collected(jar, request.target, exchange), request.target.origin

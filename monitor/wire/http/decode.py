@@ -24,7 +24,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_WINDOW_LOG = 23
 """8 MB, as browsers; the library would let a stranger take 128."""
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
+TOKEN = re.compile(r"[!#$%&'+./^_`|~0-9a-z-]+")
+"""What browsers take for a coding that they do not know; others they refuse."""
 GZIP_WBITS = 16 + zlib.MAX_WBITS
 
 

@@ -19,7 +19,7 @@ MAY_BEGIN_BYTES = 16
 END_OF_HEAD = re.compile(rb"\n\r?\n")
 _ASSUMED = re.compile(rb"HTTP/[0-9]\.[0-9][ \t]*", re.IGNORECASE)
 """A status line without a status, which browsers take for 200."""
-_STATUS = re.compile(rb"HTTP(?:/([0-9])(?:\.([0-9]))?)?[ \t]+([1-9][0-9]{2})(?![0-9])", re.IGNORECASE)
+_STATUS = re.compile(rb"HTTP(?:/([0-9])(?:\.([0-9]))?)?[^ \t]*[ \t]+([1-9][0-9]{2})(?![0-9])", re.IGNORECASE)
 _LINES = re.compile(rb"\r?\n|\r")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROL = re.compile(rb"[\x01-\x08\x0a-\x1f\x7f]")

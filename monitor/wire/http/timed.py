@@ -185,6 +185,10 @@ class Exchange:
         """What is worth knowing and no failure, e.g. ``connect.fallback: …``."""
         return self._link.warnings
 
+    def came_by(self, warnings: tuple[WarningText, ...]) -> None:
+        """Take the warnings of the hops that led here."""
+        self._link.warnings = tuple(dict.fromkeys((*warnings, *self._link.warnings)))
+
     @property
     def wire_bytes(self) -> int:
         """Bytes received so far, headers included, before content decoding."""
