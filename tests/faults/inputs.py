@@ -84,7 +84,7 @@ ROWS = (
                 "unchanged for days while looks fail",
                 "when its newest word is too old",
                 "unknown, and shown as no agreement",
-                f"{UPSTREAM}a_page_that_nobody_updates_any_more_is_unknown_whatever_it_shows",
+                f"{UPSTREAM}a_page_that_is_quiet_for_weeks_is_read_and_one_that_was_left_behind_is_unknown",
                 f"{WEB}a_vendor_agrees_only_where_it_says_the_same",
             ),
         ),
