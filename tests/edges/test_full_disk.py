@@ -180,7 +180,7 @@ def permission_taken_away(place: str) -> None:
         await recorder.on_frame(alive(start + MINUTE / 2))
         opening = asyncio.create_task(recorder.open())
         for _ in range(6_000):
-            if recorder.seen.store_fault is not None:
+            if recorder.seen.store_fault is not None or opening.done():  # where nothing has to be written yet
                 break
             await asyncio.sleep(0.01)
         await recorder.on_frame(batch(1, look("oa-api", start + MINUTE)))
