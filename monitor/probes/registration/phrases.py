@@ -59,6 +59,7 @@ _LONG_AGO = re.compile(
     r"\b(?:previously|earlier|formerly|yesterday|in the past|ago|at the time|post-?mortem)\b"
     r"|\blast (?:night|week|month|year)\b"
     r"|\bbetween \S+ .{0,20}?\band\b|\bfrom \d\S* .{0,12}?(?:to|until|till|through)\b"
+    r"|\bon (?:mon|tues|wednes|thurs|fri|satur|sun)day\b"
     r"|\bin (?:january|february|march|april|may|june|july|august|september|october|november|december)\b"
     r"|曾经?|此前|之前|昨[天日]|上周|去年|今早|早些时候"
 )
@@ -92,7 +93,8 @@ _THINGS = (
     r"|application|client|server|service worker|host|node|runner|sim|card|passkey|key|business|company|tax"
     r"|vat|patent|product"
     r"|sora|codex|operator|atlas|dall-?e|veo|imagen|canvas|artifacts?|projects?|voice|video|image|agents?"
-    r"|assistants?|copilot|fellowship|warranty|copyright|handler|dns|push|token|brand|callback|schema|interest)"
+    r"|assistants?|copilot|fellowship|warranty|copyright|handler|dns|push|notification|token|brand|callback"
+    r"|schema|interest)"
 )
 _PLANS = (
     r"(?:(?:paid |plus |pro |max |ultra |team |teams |business |enterprise |premium |student |starter "
@@ -112,7 +114,10 @@ _OTHER_MATTER = re.compile(
     rf"|\b(?:register|registering|sign up|signing up) (?:for|to|your|an?|the) (?:the |our |a |an |your "
     rf"|new )*(?:[\w.-]+ ){{0,2}}?{_THINGS}\b"
     rf"|\b(?:register|registering|sign up|signing up) (?:for|to) (?:the |our |a |an |new )*(?!free\b){_PLANS}\b"
-    r"|\b(?:newsletter|mailing list)\b|unlimited"
+    r"|\b(?:newsletter|mailing list|conference|summit|webinar|meetup|workshop|hackathon|devday)\b|unlimited"
+    r"|\b(?:registration|sign[- ]?up) (?:bonus(?:es)?|rewards?|credits?|gifts?|offers?|promotions?"
+    r"|discounts?|fees?)\b"
+    r"|\bnot true that\b|\brumou?rs?\b|不实|谣言|大会|峰会|研讨会"
     r"|(?:活动|大会|会议|比赛|讲座|商标|域名|设备|公司|企业|车辆|模型|插件|工具|应用|服务器|节点|证书|实例"
     r"|智能体|组件)(?:的)?注册"
     r"|注册(?:商标|资本|资金|公司|表(?!单|格)|会计|活动|送|有礼|赠送|礼包|奖励|优惠|域名|设备|插件|工具|应用|webhook)"
@@ -130,6 +135,7 @@ _CONTEXT = re.compile(rf"{SIGNUP}|\baccounts?\b|\baccess\b|\bnew users?\b|新用
 _ABOUT = re.compile(
     rf"{SIGNUP}|\bcreat(?:e|ing|ed) (?:\w+ ){{0,3}}accounts?\b|\bsign(?:ing)? up\b|注册|(?:创建|新建"
     rf"|开通)(?:新的?)?(?:用户)?(?:账号|账户|帐号|帐户)|(?:账号|账户|帐号|帐户)的?(?:创建|开通)"
+    r"|(?:账号|账户|帐号|帐户)[^,]{0,4}(?:无法|不能)被?(?:创建|注册|开通)"
 )
 _REASSURANCE = re.compile(
     r"(?:existing|registered|current) users (?:can|may|are able to) (?:still )?(?:log|sign) ?in"

@@ -96,7 +96,11 @@ OPEN = _phrases(
     r"(?! (?:only|by)\b)(?! (?:to|for)\b(?! (?:everyone|everybody|all|anyone|the public|new users)))",
     trouble_over=rf"\b{_TROUBLE}\b WORDS(?:SIGNUP|CREATE)\b.{{0,40}}?\b(?P<p>{_FIXED})",
     sign_up_trouble_over=rf"SIGNUP (?:\w+ ){{0,2}}?{_TROUBLE}\b.{{0,30}}?\b(?P<p>{_FIXED})",
-    fixed=r"\b(?P<p>fixed|resolved|mitigated|solved|corrected|addressed)\b WORDS(?:SIGNUP|CREATE)\b",
+    fixed=rf"\b(?P<p>fixed|resolved|mitigated|solved|corrected"
+    rf"|addressed)\b (?:(?:[\w-]+ ){{0,4}}?(?:{_TROUBLE}|cause)\b"
+    r" WORDS(?:SIGNUP|CREATE)|(?:the |our )?SIGNUP\b(?! (?:pages?|forms?|buttons?|links?|texts?)\b))",
+    over_and_works=r"\b(?P<p>resolved|fixed|restored|over)\b and (?:\w+ ){0,2}?SIGNUP (?:\w+ ){0,2}?"
+    r"(?:work\w*|available|back|up|operational|enabled|open)\b",
     can_again=r"\b(?:users?|people|customers?|everyone|everybody|anyone|you)\b "
     r"(?P<p>(?:can|may|are able to|should be able to) (?:(?:now|again|once (?:again|more)) CREATE"
     r"|CREATE\b.{0,30}?\b(?:again|once more|normally|as usual)))",
@@ -170,7 +174,7 @@ LIMITED = _phrases(
     Registration.RESTRICTED,
     limiting=r"\b(?P<p>limiting|restricting|limit|restrict|limited|restricted|throttling|throttled|capping|capped"
     r"|caps? on|quotas? (?:on|for)|limits? (?:on|to)|restrictions? on)\b (?!time)(?:[\w-]+ ){0,5}?"
-    rf"{_AS_PEOPLE}",
+    rf"(?:{_AS_PEOPLE}|(?:number|amount|rate|volume) of new (?:user )?(?:accounts?|users?))",
     only_some=r"(?P<p>\bonly) (?!one\b)(?:[\w'-]+ ){1,8}?(?:can|may|are able to"
     r"|are allowed to) (?:\w+ ){0,4}?CREATE\b",
     only_with=r"(?P<p>\bonly) (?:be able to )?CREATE (?:with|by|using|via|through|from)\b",
@@ -185,7 +189,7 @@ LIMITED = _phrases(
 )
 DELAYED = _phrases(
     Registration.DELAYED,
-    busy=rf"(?:{_CORE}|{_CREATE})\b(?: [\w-]+){{0,5}}? (?P<p>busy|slow|slower|delayed|take (?:a (?:little"
+    busy=rf"(?:{_CORE}|{_CREATE})\b(?: [\w-]+){{0,5}}? (?P<p>busy|slow|slower|slowly|delayed|take (?:a (?:little"
     rf"|bit) |somewhat |much |significantly )?longer"
     rf"|taking longer|takes longer|queued|arriv(?:e|ing) late"
     r"|takes? (?:several|a few|some|many) (?:minutes|hours|moments)|experienc\w+ delays|with delays|lagging"
@@ -194,7 +198,7 @@ DELAYED = _phrases(
     r"|long waits?)\b (?:\w+ ){0,3}SIGNUP",
     codes_late=r"(?:verification|confirmation|activation) (?:e-?mails?|codes?"
     r"|sms) (?:\w+ ){0,2}?for new (?:accounts?|users?) (?:is|are) (?P<p>delayed|late|slow)\b",
-    zh_busy=r"注册[^,]{0,10}?(?P<p>繁忙|较慢|缓慢|延迟|排队|延时|变慢|拥堵)",
+    zh_busy=r"注册[^,]{0,10}?(?P<p>需要?等待|繁忙|较慢|缓慢|延迟|排队|延时|变慢|拥堵)",
 )
 AVAILABLE = _phrases(
     Registration.OPEN,
@@ -251,6 +255,7 @@ BROKEN = _phrases(
     r"|get through|complete|work|are successful|is successful)\w*",
     zh_cannot=r"(?P<p>无法|不能|未能|难以|没办法|没法)(?![^,]{0,8}(?:重复|多次|同时"
     r"|再次))[^,]{0,10}?ZHCREATE(?!多个|重复|第二|两个)",
+    zh_cannot_be=rf"{_ZH_ACCOUNT}[^,]{{0,4}}?(?P<p>无法|不能)(?:被)?(?:创建|注册|开通)",
     zh_cannot_after=r"注册(?P<p>不了|不上|不成功|不成)",
     zh_fails=r"(?:ZHCREATE)(?:功能|服务|接口|页面|系统|流程|通道|入口|请求|环节|验证)?[^,]{0,12}?(?P<p>异常"
     r"|失败|故障|报错|出错|错误|问题|崩溃|超时|中断|不稳定|受到?影响|受阻|打不开|无响应|不响应|卡住|卡顿"
