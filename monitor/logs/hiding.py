@@ -15,6 +15,7 @@ LONGEST_VALUE = 300
 _READ = 4 * LONGEST
 """So much of a text is looked at: whoever sends more pays no more."""
 _NAMED_SECRETS = ("CHATWATCH_WEBHOOK_TOKEN", "PGPASSWORD")
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 _DATABASE = "CHATWATCH_DATABASE"
 _HOSTS = re.compile(r"(?:(?:[\w.%-]*|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:,|$))*")
 """Hosts of an address, with a port each or without."""
@@ -56,8 +57,12 @@ def hide(secrets: Iterable[str]) -> None:
 
 
 def of_environment(environ: Mapping[str, str]) -> Iterator[str]:
-    """Yield the secrets that every program may have in its environment: a token, and the database's password."""
-    yield from (environ.get(name, "") for name in _NAMED_SECRETS)
+    """Yield the secrets that every program may have in its environment: a token, passwords of database and proxies."""
+    yield from filter(None, (environ.get(name) for name in _NAMED_SECRETS))
+    for name in _PROXIES:
+        for given in (environ.get(name, ""), environ.get(name.upper(), "")):
+            if password := given.rpartition("@")[0].rpartition("://")[2].partition(":")[2]:
+                yield from (password, unquote(password))
     address = environ.get(_DATABASE, "")
     if "://" not in address:
         for found in _PASSWORDS.finditer(address):

@@ -155,6 +155,15 @@ def test_the_secrets_that_every_program_has_in_its_environment_are_known() -> No
     assert shown_database("sqlite:////var/lib/chatwatch.db") == "sqlite:////var/lib/chatwatch.db"
 
 
+def test_the_passwords_of_proxies_are_hidden_in_every_spelling() -> None:
+    environ = {
+        "HTTPS_PROXY": "http://user:s3cret%40one@p.example:1",
+        "all_proxy": "user:s3cret-two@p",
+        "no_proxy": "a:b",
+    }
+    assert set(of_environment(environ)) - {""} == {"s3cret%40one", "s3cret@one", "s3cret-two"}
+
+
 PROGRAM = """
 import logging, threading, warnings
 from monitor.logs import set_up
