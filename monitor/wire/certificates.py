@@ -26,6 +26,8 @@ class Facts(NamedTuple):
 
     certificate: Certificate
     warnings: tuple[WarningText, ...]
+    has_names: bool
+    """False for one whose only name is its common name, which nobody looks at any more."""
 
 
 def facts_of(connection: ssl.SSLObject, *, trusted: bool) -> Facts | None:
@@ -64,7 +66,8 @@ def _facts(chain: tuple[bytes, ...], trusted: bool) -> Facts | None:
             trusted=trusted,
             chain_not_after=_earliest(parsed),
         )
-        return Facts(certificate, _strict_faults(parsed) if trusted else ())
+        names = _has(leaf, x509.SubjectAlternativeName)
+        return Facts(certificate, _strict_faults(parsed) if trusted else (), names)
     except (ValueError, TypeError):  # OpenSSL swallowed what the stricter parser refuses
         return None
 

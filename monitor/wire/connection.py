@@ -135,9 +135,13 @@ class Link:
             await tls.handshake(self.ground.slots, self.deadline, self.limits.connect_s, self.timing)
         except ssl.SSLCertVerificationError as error:
             stream.close()
+            wire, facts = failure(error), None
             if look_again and isinstance(stream, Stream) and self.proxy is None:
-                self._keep(await self._unverified(stream.peer, server_name))
-            raise failure(error) from error
+                facts = await self._unverified(stream.peer, server_name)
+                self._keep(facts)
+            if facts is not None and not facts.has_names and wire.reason is Reason.CERTIFICATE_NAME:
+                wire.detail = "the certificate has a common name and no alternative name"
+            raise wire from error
         except ssl.SSLError as error:
             raise failure(error) from error
         except OSError as error:

@@ -128,6 +128,14 @@ def test_only_alternative_names_count_and_a_final_dot_is_no_part_of_a_name(autho
     assert driven.run(main()) == [reason for *_, reason in NAMED]
 
 
+def test_a_certificate_without_alternative_names_is_told_as_such(authority: Authority) -> None:
+    error = failure(authority.server(names=("localhost",), common_name_only=True), authority, "localhost")
+    assert (error.reason, error.detail) == (
+        Reason.CERTIFICATE_NAME,
+        "the certificate has a common name and no alternative name",
+    )
+
+
 def test_an_absolute_name_in_an_address_is_asked_for_without_its_dot(authority: Authority) -> None:
     async def main() -> int:
         async with serve(says(with_length(b"fine")), authority.server(names=("chat.example",))) as port:
