@@ -20,11 +20,11 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from monitor.core.catalogue import Catalogue, Component, ComponentKind, Probe, Service
-from monitor.core.entities import MethodState
+from monitor.core.entities import MethodState, PlaceState
 from monitor.core.model.alerting import Sending
 from monitor.core.model.observations import Certificate, ChatTimes, Evidence, Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
-from monitor.core.model.registration import Method, Registration, Source
+from monitor.core.model.registration import Method, PlaceWord, Registration, Source
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamReading
 from monitor.recorder.metrics import Seen, fnv1a, registry_for
@@ -197,6 +197,26 @@ def test_components_and_registration_are_shown_and_unknown_is_no_number(seen: Se
     }
     assert states == {state: float(state is Registration.RESTRICTED) for state in Registration}
     assert sample(text, "chatwatch_incidents", service="shop", impact="major") == 0
+
+
+def test_what_each_location_sees_of_sign_up_is_shown_and_how_much_fails(seen: Seen) -> None:
+    assert seen.snapshot is not None
+    (service,), failing = seen.snapshot.services, Registration.FAILING
+    part = next(part for part in service.components if part.registration is not None)
+    assert part.registration is not None
+    way = part.registration.methods[0]
+    here, elsewhere = (
+        PlaceState(PlaceWord(place, state), way.since, way.read_at, way.source, state)
+        for place, state in (("local", failing), ("of another file", Registration.OPEN))
+    )
+    way = replace(way, state=failing, failed_ratio=0.69, places=(here, elsewhere))
+    changed = replace(part, registration=replace(part.registration, methods=(way,)))
+    seen.snapshot = replace(seen.snapshot, services=(replace(service, components=(changed,)),))
+    text = exposed(seen)
+    assert sample(text, "chatwatch_registration_failed_ratio", component=part.id) == 0.69
+    assert sample(text, "chatwatch_registration_location_state", location="local", state="failing") == 1
+    assert sample(text, "chatwatch_registration_location_state", location="local", state="open") == 0
+    assert "of another file" not in text
 
 
 def test_without_the_database_the_probes_are_still_shown_and_the_collector_says_so(seen: Seen) -> None:
