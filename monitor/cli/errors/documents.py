@@ -22,7 +22,7 @@ _KEY = re.compile(r"([{,]\s{0,200})([A-Za-z_$][\w$]{0,60})(\s{0,20}:)")
 _NAMES = re.compile(r"\b(?:null|undefined|true|false)\b")
 _OURS = {"null": "None", "undefined": "None", "true": "True", "false": "False"}
 _FIELD = re.compile(
-    r"""\\?["']?\b(message|msg|type|code|status)\\?["']?\s{0,4}[:=]\s{0,4}\\?(["'])((?:[^"'\\]|\\.|(?!\\?\2)["']){1,500}?)\\?\2"""
+    r"""\\?["']?(?<![@\w])(message|msg|type|code|status)\\?["']?\s{0,4}[:=]\s{0,4}\\?(["'])((?:[^"'\\]|\\.|(?!\\?\2)["']){1,500}?)\\?\2"""
 )
 
 

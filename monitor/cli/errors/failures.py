@@ -78,14 +78,14 @@ _TABLE: tuple[tuple[re.Pattern[str], Failed], ...] = (
         "unable[ _]to[ _](?:get|verify)[ _](?:local[ _]|the[ _])?(?:issuer|first|leaf)",
         "certificate signed by unknown authority", "certificate_verify_failed", "certificate verify failed",
         "unknownissuer", "ssl certificate problem", "failed to verify certificate",
-        "trust relationship for the ssl",
+        "trust relationship for the ssl", "pkix path",
     ),
     _row(
         _NO_NAME,
         "name or service not known", "nodename nor servname", "no address associated", "enotfound", "no such host",
         "nxdomain", "(?:could not|couldn't) resolve host", "failed to resolve", "getaddrinfo failed",
         "no such host is known", r"11001\b", "failed to lookup address", "dns error", "name(?:resolution)?error",
-        "dns resolution failed", "name does not resolve", "could not resolve hostname",
+        "dns resolution failed", "name does not resolve", "could not resolve hostname", "unknownhostexception",
     ),
     _row(
         _NO_NAME,
@@ -173,6 +173,15 @@ _TABLE: tuple[tuple[re.Pattern[str], Failed], ...] = (
         "unsupportedprotocol", "invalid ?url", "no scheme supplied", "missing an 'http", "pooltimeout",
         "illegal header value", "could not find credentials", "default credentials", "llm provider not provided",
         r"missing (?:\d )?required (?:positional )?argument", "unexpected keyword argument",
+    ),
+    _row(
+        Failed(Reason.CONFIG),
+        "(?:exceeds|exceeded) the (?:model's )?context window", "maximum context length", "prompt is too long",
+        "lengthfinishreasonerror", "contextwindowexceeded",
+    ),
+    _row(
+        Failed(Reason.POLICY),
+        "contentfilterfinishreasonerror", "rejected by the content filter", "response was blocked by safety",
     ),
     _row(
         Failed(unread=True),

@@ -140,7 +140,8 @@ def _judge_words(text: str) -> Judged | None:
     if wall := _CLOUDFLARE.search(text):
         return _classified(_seen_of(status if status in (403, 429, 503) else 403, headers, text[wall.start() :]))
     if error is None and "{" in text and (status or "error" in text.lower()):
-        error = error_in_pieces(text)
+        pieces = error_in_pieces(text)
+        error = pieces and pieces._replace(message=pieces.message or _spoken(text))
     if not status and error is None and (failed := failure_told(text)) is not None:
         return _judge_failure(failed)  # LiteLLM calls a connection that failed an InternalServerError
     status = status or (error.status if error and error.status else 0) or status_of_name(text)

@@ -10,7 +10,8 @@ from http import HTTPStatus
 
 from monitor.probes.chat.answer.reply import ApiError
 
-_CODE = r"([45][0-9]{2})(?![0-9])"
+_CODE = r"((?!443)[45][0-9]{2})(?![0-9])"
+"""443 is a port."""
 _ENDED = "(?:error|failed|responded|returned)"
 _PHRASES = (
     r"unauthorized|forbidden|not found|payment required|too many requests|bad request|internal server error|bad gateway"
@@ -40,7 +41,7 @@ _WORDS = (
     rf"status[_ ]?code[\"']?\s{{0,3}}[:=]?\s{{0,3}}[\"'(]?{_CODE}",
     rf"(?:client|server) error '{_CODE}",
     rf"\b{_CODE} (?:client|server) error",
-    rf"requested url returned error: {_CODE}",
+    rf"(?:requested url returned error|does not indicate success): {_CODE}",
     rf"\b{_CODE}[ _](?:{'|'.join(_GRPC)})\b",
     rf"\bhttp[ /]?(?:[0-9.]{{1,3}})?[ -]?(?:status|error|response)?(?: (?:client|server) error)?[ :(=]{{1,3}}{_CODE}",
     rf"\b(?:api|server|request|response|call)[ \w]{{0,30}}{_ENDED}[ \w]{{0,30}}[:(= ]{{1,3}}{_CODE}",
@@ -105,6 +106,7 @@ _STATUS_CODE = re.compile(rf"(?:StatusCode\.|code = |\bstatus\W{{1,5}})({'|'.joi
 
 
 _KINDS = {
+    "invalid_grant": 401,
     "invalid_request_error": 400,
     "bad_request_error": 400,
     "not_found_error": 404,
@@ -116,7 +118,7 @@ _KINDS = {
 
 def status_of_error(error: ApiError) -> int:
     """Return the status that belongs to an error of which only the body is there; 0 where that is open."""
-    for name in (error.type, error.code):
+    for name in (error.type, error.code, error.message):
         if status := _KINDS.get(name.lower()) or _GRPC.get(name.lower(), 0):
             return status
     phrase = error.message.strip(" .!").lower()

@@ -200,6 +200,7 @@ def _says_overload(seen: Seen) -> bool:
     is_named = named(seen, "overloaded_error", "overloaded", "engine_overloaded_error", "service_unavailable_error")
     full = named(seen, "1305", "service_tier_capacity_exceeded", "3505", "capacity_exceeded", "model_overloaded")
     said = says(seen, "overloaded", "too busy", "访问量过大", "capacity exceeded", "no healthy deployment")
+    said = said or says(seen, "server is busy", "服务器繁忙", "服务繁忙", "系统繁忙")
     return is_named or full or said
 
 
