@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from monitor.cli.errors.documents import error_in_pieces, error_told, headers_told, is_json
 from monitor.cli.errors.failures import Failed, failure_told, is_proxys
-from monitor.cli.errors.statuses import status_of_error, status_of_name, status_told
+from monitor.cli.errors.statuses import status_of_error, status_of_name, status_spoken, status_told
 from monitor.cli.errors.transcript import Transcript, transcript
 from monitor.core.model.reasons import Reason
 from monitor.probes.answers import has_room, is_html, limit_reached, parse_json, robot_wall
@@ -40,7 +40,7 @@ _WAIT = re.compile(
 )
 """A ``Retry-After`` in words, where a library left out the headers."""
 _STREAM = re.compile(r"\s{0,100}(?:data|event|id|retry)?:\s?(?=[\[{\w])")
-_PAGE = re.compile(r"(?i)<!doctype html|<html[\s>]")
+_PAGE = re.compile(r"(?i)<!doctype html|<html[\s>]|<head>|<title>")
 _CLOUDFLARE = re.compile(r"error code: 1\d{3}\b")
 _EXCEPTION = re.compile(
     r"(?m)^\W{0,12}(?:[\w$]+\.)*[A-Z]\w*(?:Error|Exception|Timeout|Exhausted|Denied|Unavailable|Argument)\w*\b[: ]"
@@ -147,6 +147,7 @@ def _judge_words(text: str) -> Judged | None:
     status = status or (error.status if error and error.status else 0) or status_of_name(text)
     status = status or (status_of_error(error) if error else 0)
     spoken = error or ApiError(_spoken(text))
+    status = status or status_spoken(spoken.message)
     if error is None and not status and not spoken.message:
         return None
     seen = Seen(

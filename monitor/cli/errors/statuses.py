@@ -48,7 +48,8 @@ _WORDS = (
     rf"\bstatus[\"']?\s{{0,3}}[:= ]\s{{0,3}}[\"'(]?{_CODE}",
     rf"[\[(]{_CODE} [A-Z]",
     rf"\b{_CODE}[ :,]{{1,3}}(?:{_PHRASES})\b",
-    rf"(?:error|exception)[ :(\[]{{1,4}}{_CODE}",
+    rf"(?:error|exception|message|failed)[ :(\[]{{1,4}}{_CODE}",
+    rf"\] {_CODE} [A-Z]",
     rf"\berr(?:or)? response {_CODE}",
     rf"\b[a-z_]+\.[\w.]{{1,80}}: {_CODE} ",
     rf"(?:^|\n)[ \t]{{0,8}}{_CODE}(?: [A-Z{{\"]|[ \t]{{0,8}}(?:\n|$)|[:,] )",
@@ -123,6 +124,22 @@ def status_of_error(error: ApiError) -> int:
             return status
     phrase = error.message.strip(" .!").lower()
     return next((one.value for one in HTTPStatus if one.value >= 400 and one.phrase.lower() == phrase), 0)
+
+
+_SPOKEN = (
+    (429, re.compile(r"\brate[- ]limited\b|too many requests|limiting requests", re.IGNORECASE)),
+    (500, re.compile(r"internal (?:server )?error|something went wrong on our end", re.IGNORECASE)),
+    (502, re.compile(r"bad gateway", re.IGNORECASE)),
+    (503, re.compile(r"service (?:is )?(?:temporarily )?unavailable", re.IGNORECASE)),
+    (504, re.compile(r"gateway time-?out", re.IGNORECASE)),
+    (401, re.compile(r"\bunauthorized\b|authentication failed|not authenticated", re.IGNORECASE)),
+)
+"""Statuses in words alone: what is left of an error once somebody put it into a sentence."""
+
+
+def status_spoken(text: str) -> int:
+    """Return the status that a sentence tells in words; 0 for none."""
+    return next((status for status, words in _SPOKEN if words.search(text)), 0)
 
 
 def status_told(text: str) -> int:

@@ -51,6 +51,7 @@ _MONEY = (
     "exceeded_current_quota_error",  # Moonshot
     "arrearage",  # Alibaba
     "account_overdue_error",  # Volcengine
+    "set_limit_exceeded",  # the same: a limit that the account set for itself
     "payment_required",
     "1008",  # MiniMax
     "1113",  # Zhipu: in arrears
@@ -76,12 +77,15 @@ _OUT_OF_MONEY = (
     "trial key",  # Cohere
     "monthly included credits",  # Hugging Face
     "monthly spending limit",  # Fireworks
+    "set inference limit",  # Volcengine
 )
 _NO_QUOTA = re.compile(
     r"(?:exceed(?:ed|s|ing)?|exhausted|reached|used up|out of|hit) (?:\w+ ){0,4}quota"
     r"|quota (?:\w+ ){0,4}(?:exceeded|exhausted|reached|used up|depleted)|配额.{0,10}(?:用尽|用完|不足|超)"
 )
 """With the statuses of a refusal only: a storage quota of the vendor's own fails with a 500."""
+_NOT_OURS = re.compile(r"\bnot your (?:[\w-]+ ){0,2}(?:limit|quota)\b")
+"""Anthropic says that it limits everybody."""
 _BUDGET = ("budget_exceeded", "exceeded_budget", "max_budget_exceeded", "budget_limit_exceeded")
 _SPENT = re.compile(
     r"budget\b.{0,40}?\b(?:exceeded|reached|exhausted|used up|spent|depleted|hit)\b"
@@ -111,12 +115,13 @@ def quota(seen: Seen) -> bool:
     """Tell that money, a plan or a budget of ours is used up."""
     message, code = error_of(seen).message.lower(), error_of(seen).code.lower()
     spent = bool(_SPENT.search(message)) and not _OTHER_BUDGET.search(message)
+    told = says(seen, *_OUT_OF_MONEY) or bool(_NO_QUOTA.search(message))
     return (
         status(seen) == 402
         or spent
         or named(seen, *_BUDGET, *_MONEY)
         or code.endswith(("_spend_limit_exceeded", "_usage_limit_exceeded"))
-        or (refused(seen, 400, 403, 412, 429) and (says(seen, *_OUT_OF_MONEY) or bool(_NO_QUOTA.search(message))))
+        or (told and refused(seen, 400, 403, 412, 429) and not _NOT_OURS.search(message))
     )
 
 
@@ -159,8 +164,10 @@ _CROSSED = re.compile(
     r"|rate limit (?:type = key|exceeded for (?:key|team|user|api_key))|limit of \d+ per \d+s exceeded"
 )
 """A gateway's count of our own requests (LiteLLM), or that of a plan (Azure, GitHub)."""
-_YOUR_LIMIT = re.compile(r"exceed(?:ed|s|ing)? your (?:[\w'’-]+ ){0,4}rate limit")
-"""Anthropic says so beside ``Retry-After``, and libraries keep the words alone."""
+_YOUR_LIMIT = re.compile(
+    r"(?:exceed(?:ed|s|ing)?|reached) your (?:[\w'’-]+ ){0,4}rate limit|you have reached the rate limit"
+)
+"""Anthropic and Together say so beside ``Retry-After``, and libraries keep the words alone."""
 
 
 def own_rate(seen: Seen) -> bool:
@@ -200,7 +207,7 @@ def _says_overload(seen: Seen) -> bool:
     is_named = named(seen, "overloaded_error", "overloaded", "engine_overloaded_error", "service_unavailable_error")
     full = named(seen, "1305", "service_tier_capacity_exceeded", "3505", "capacity_exceeded", "model_overloaded")
     said = says(seen, "overloaded", "too busy", "访问量过大", "capacity exceeded", "no healthy deployment")
-    said = said or says(seen, "server is busy", "服务器繁忙", "服务繁忙", "系统繁忙")
+    said = said or says(seen, "experiencing high traffic", "server is busy", "服务器繁忙", "服务繁忙", "系统繁忙")
     return is_named or full or said
 
 
@@ -230,7 +237,7 @@ _NO_MODEL_NAMES = (
     *("model_not_supported", "unsupported_model", "model_decommissioned", "model_deprecated", "model_not_open"),
     *("deployment_not_found", "invalid_endpoint_or_model_not_found", "model_does_not_exist", "invalid_model_id"),
     "1211",  # Zhipu
-    "20012",  # SiliconFlow
+    *("20012", "30003"),  # SiliconFlow: unknown, disabled
 )
 _NO_MODEL = re.compile(
     r"\bmodels?\b.{0,60}?(?:not|n't) (?:be )?(?:found|exist)|model .{0,60}is (?:unknown|invalid)|try pulling it"
