@@ -68,6 +68,7 @@ def _reason(code: int) -> Reason:
 
 _MARK = select(MARK.c.value).where(MARK.c.name == bindparam("mark"))
 _LOCKED_MARK = _MARK.with_for_update()
+_SET_MARK, _NEW_MARK = update(MARK).where(MARK.c.name == bindparam("mark")), insert(MARK)
 
 
 def mark(connection: Connection, name: str, *, lock: bool = False) -> int:
@@ -77,8 +78,8 @@ def mark(connection: Connection, name: str, *, lock: bool = False) -> int:
 
 def set_mark(connection: Connection, name: str, value: int) -> None:
     """Record how far a housekeeping task has come."""
-    if not connection.execute(update(MARK).where(MARK.c.name == name).values(value=value)).rowcount:
-        connection.execute(insert(MARK).values(name=name, value=value))
+    if not connection.execute(_SET_MARK, {"mark": name, "value": value}).rowcount:
+        connection.execute(_NEW_MARK, {"name": name, "value": value})
 
 
 def read_bucket(row: Row[Any]) -> Bucket:
