@@ -195,14 +195,16 @@ def application(
 
 def not_ready(seen: Seen) -> str:
     """Say what keeps the worker from doing its work now, or ``""``."""
-    if seen.kept is Kept.NOWHERE:
+    nowhere = seen.kept is Kept.NOWHERE
+    if seen.store_fault is not None:
+        todo = worded(seen.store_todo, lexicon())
+        kept = "the disk takes no results either, they wait in memory" if nowhere else "results are kept on disk"
+        return f"The database cannot be used ({seen.store_fault}); {kept}. To do: {todo}."
+    if nowhere:
         return (
             "Neither the database nor the disk takes results; they wait in memory. Make room on the disk, or give the "
             "right to write there back."
         )
-    if seen.store_fault is not None:
-        todo = worded(seen.store_todo, lexicon())
-        return f"The database cannot be used ({seen.store_fault}); results are kept on disk. To do: {todo}."
     limit = seen.now() - READY_LIMIT
     if seen.prober_heard_at is None or seen.prober_heard_at < limit:
         return "The prober does not report."

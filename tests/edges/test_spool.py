@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -93,6 +94,18 @@ def test_what_is_no_segment_is_neither_read_nor_written_whatever_its_name(tmp_pa
     spool.keep(looks(1, 2))
     assert strays(tmp_path) == ["000000000001.spool", "000000000002.kept", "000000000003.spool"]
     assert (tmp_path / "000000000003.spool").stat().st_size == LARGEST_BYTES + 1
+    spool.close()
+
+
+def test_a_folder_that_was_taken_away_is_made_again_and_still_nobody_else_gets_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.append(looks(2))
+    shutil.rmtree(tmp_path / "spool")
+    spool.append(looks(2, 2))
+    with pytest.raises(SpoolError):
+        Spool(tmp_path / "spool")
+    assert drained(spool) == looks(2, 2)
+    assert spool.torn == 2, "what went with the folder is told"
     spool.close()
 
 

@@ -76,6 +76,11 @@ def lose_the_log(file: Path) -> None:
     file.with_name(file.name + "-wal").unlink()
 
 
+def take_the_folder(file: Path) -> None:
+    """Take the database with the spool and everything else."""
+    shutil.rmtree(file.parent)
+
+
 def put_a_folder_for_the_log(file: Path) -> None:
     lose_the_log(file)
     file.with_name(file.name + "-wal").mkdir()
@@ -168,6 +173,7 @@ def test_a_lost_file_is_named_at_the_next_proof_and_a_restore_brings_everything_
         (swap_for_an_older_copy, True),
         (lose_the_log, True),
         (put_a_folder_for_the_log, False),
+        (take_the_folder, True),
     ],
 )
 def test_a_file_that_lost_its_name_or_its_log_is_saved_whole_beside_it_and_the_log_says_where(

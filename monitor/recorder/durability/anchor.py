@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from monitor import clock
+from monitor.plain_files import private_folder
 from monitor.store.connection.identity import file_identity
 from monitor.store.proof import UnsoundError, examined
 
@@ -38,6 +39,8 @@ class Anchor:
         if self._connection is None:
             return None
         with suppress(sqlite3.Error, OSError, UnsoundError):
+            if not self._path.parent.exists():
+                private_folder(self._path.parent)
             name = f"{self._path.name}.rescued-{clock.now():%Y%m%dT%H%M%S}"
             names = (name + (f"-{number}" if number else "") for number in count())
             rescued = next(path for path in map(self._path.with_name, names) if not path.exists())

@@ -13,6 +13,7 @@ import math
 import sqlite3
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,8 @@ class Guard:
     def _lose(self, fault: Fault) -> None:
         self.lost, self._seen.kept = True, Kept.DISK
         self.on_loss()
+        with suppress(OSError):
+            self._spool.made_sure()
         waiting = self._spool.unprove()
         self._seen.spooled = len(self._spool)
         if self._anchor is not None:

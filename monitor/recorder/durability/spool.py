@@ -16,6 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from monitor.core.codec import CodecError, dumps_result, loads_result
 from monitor.core.model.observations import Result
@@ -53,12 +54,7 @@ class Spool:
         """Records skipped since the start because they were cut short or damaged."""
         private_folder(directory)
         self._damage_counted = False
-        self._lock = (directory / "lock").open("ab")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise SpoolError(IN_USE.format(directory)) from None
+        self._lock = self._locked()
         for left in (path for path in directory.glob("*.new") if path.stem.isdigit() and path.is_file()):
             left.unlink()  # a thinning that was cut off: the segment it was made from is still there
         self._counts = {path: sum(1 for _ in self._read(path)) for path in self._segments()}
@@ -70,6 +66,23 @@ class Spool:
         self._thin: set[Path] = set()
         # Behind every number that is in use, for nothing may be appended to what is no file of ours.
         self._number = max((int(path.stem) for path in directory.iterdir() if _is_named_so(path)), default=0)
+
+    def _locked(self) -> BinaryIO:
+        lock = (self.directory / "lock").open("ab")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise SpoolError(IN_USE.format(self.directory)) from None
+        return lock
+
+    def made_sure(self) -> None:
+        """Make the folder anew if somebody took it away; what was in it is counted as damaged once its turn comes."""
+        if not self.directory.is_dir():
+            private_folder(self.directory)
+            self._lock.close()
+            self._lock = self._locked()
+            self._tail = self._keeping = None
 
     def __len__(self) -> int:
         """Return how many results wait."""
@@ -100,6 +113,7 @@ class Spool:
         if not results:
             return
         data = b"".join(record(dumps_result(result)) for result in results)
+        self.made_sure()
         self._make_room(len(data))
         self._keeping = None
         path = self._open_segment(len(data))
@@ -134,6 +148,7 @@ class Spool:
         if not results or not self.proves:
             return
         assert not self._counts
+        self.made_sure()
         data = b"".join(record(dumps_result(result)) for result in results)
         if self._keeping is None or self._kept_bytes > self.max_bytes / 2:
             self._number += 1
