@@ -44,11 +44,14 @@ def rows(name: str) -> Iterator[Row]:
         yield Row(None if reason == "none" else Reason(reason), vendor, source, text)
 
 
-FIRST, LATER = list(rows("asked_errors.txt")), list(rows("asked_errors_later.txt"))
-"""Fifty were written after the program: 42 of them got the right scope, 41 the right reason at the first try."""
+FIRST, LATER, THIRD = (
+    list(rows(f"{name}.txt")) for name in ("asked_errors", "asked_errors_later", "asked_errors_third")
+)
+"""Fifty were written after the program: at the first try 42 of them got the right scope, 41 the right reason. Twenty
+more, after what these showed was mended: 16 and 16; one of these had expected a reason where the text holds none."""
 
 
-@pytest.mark.parametrize("table", [FIRST, LATER], ids=["first", "later"])
+@pytest.mark.parametrize("table", [FIRST, LATER, THIRD], ids=["first", "later", "third"])
 def test_each_error_is_whose_trouble_it_is(table: list[Row]) -> None:
     judged = [(row, judge(row.text)) for row in table]
     wrong = [

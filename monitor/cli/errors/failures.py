@@ -59,6 +59,11 @@ _TABLE: tuple[tuple[re.Pattern[str], Failed], ...] = (
         "tunneling socket could not be established", "proxyconnect tcp", "407 proxy authentication",
     ),
     _row(
+        Failed(Reason.AUTH),
+        "reauthentication is needed", "gcloud auth (?:application-default )?login", "aws sso login", "az login",
+        "token for default does not exist", "sso session .{0,40}expired",
+    ),
+    _row(
         _certificate(_NOT_YET),
         "certificate is not yet valid", "cert_not_yet_valid",
     ),
@@ -169,7 +174,7 @@ _TABLE: tuple[tuple[re.Pattern[str], Failed], ...] = (
         Failed(Reason.CONFIG),
         "api_key client option must be set", "could not resolve authentication method", "missing credentials",
         "nocredentials", "unable to locate credentials", r"did not find \w+_api_key",
-        "api key (?:must be|is required|not found in)", "please (?:set|provide|pass) .{0,60}api[_ ]key",
+        "api key (?:must be|is required|not found in)", "please (?:set|provide|pass) (?!a valid).{0,60}api[_ ]key",
         "unsupportedprotocol", "invalid ?url", "no scheme supplied", "missing an 'http", "pooltimeout",
         "illegal header value", "could not find credentials", "default credentials", "llm provider not provided",
         r"missing (?:\d )?required (?:positional )?argument", "unexpected keyword argument",
@@ -205,6 +210,6 @@ def failure_told(text: str) -> Failed | None:
     return next((how for words, how in _TABLE if words.search(text)), None)
 
 
-def is_proxys(text: str) -> bool:
-    """Say whether the asker's own proxy answered, whose status is nobody else's."""
-    return _TABLE[0][0].search(text) is not None
+def failure_here(text: str) -> Failed | None:
+    """Return a failure that only the asker's side can tell, whatever status stands beside it: proxy, own log-in."""
+    return next((how for words, how in _TABLE[:2] if words.search(text)), None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from monitor.cli.errors.documents import error_in_pieces, error_told, headers_told, is_json
-from monitor.cli.errors.failures import Failed, failure_told, is_proxys
+from monitor.cli.errors.failures import Failed, failure_here, failure_told
 from monitor.cli.errors.statuses import status_of_error, status_of_name, status_spoken, status_told
 from monitor.cli.errors.transcript import Transcript, transcript
 from monitor.core.model.reasons import Reason
@@ -131,8 +131,8 @@ def _seen_of(status: int, headers: Mapping[str, str], body: str) -> Seen:
 
 def _judge_words(text: str) -> Judged | None:
     """Judge what is no transcript: a library's exception, a line of a log, a body alone."""
-    if is_proxys(text):
-        return _classified(Seen(wire=Reason.PROXY))
+    if (here := failure_here(text)) is not None:
+        return _judge_failure(here)
     headers = headers_told(text)
     status, error = status_told(text), error_told(text)
     if page := _PAGE.search(text):

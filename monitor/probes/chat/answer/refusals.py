@@ -166,6 +166,7 @@ _CROSSED = re.compile(
 """A gateway's count of our own requests (LiteLLM), or that of a plan (Azure, GitHub)."""
 _YOUR_LIMIT = re.compile(
     r"(?:exceed(?:ed|s|ing)?|reached) your (?:[\w'’-]+ ){0,4}rate limit|you have reached the rate limit"
+    r"|your (?:account|organi[sz]ation|team|project|key) has (?:hit|reached|exceeded) (?:\w+ ){0,2}rate limit"
 )
 """Anthropic and Together say so beside ``Retry-After``, and libraries keep the words alone."""
 
