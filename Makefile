@@ -28,6 +28,7 @@ run: $(READY) ## watch what probes.yaml names, with SQLite under var/
 	@$(BIN)/chatwatch up
 
 test: $(READY) ## all tests; what a machine lacks is named and skipped
+	@$(BIN)/python -m compileall -q -j 0 monitor dashboard # once, not in each process
 	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## style, types, floors and declared imports
