@@ -134,6 +134,13 @@ def test_a_script_learns_by_the_exit_code_whose_trouble_it_is(text: str, code: i
     assert {"scope", "reason", "sentence", "measured"} <= set(told)
 
 
+def test_a_status_is_told_only_where_the_text_has_one() -> None:
+    texts = ("openai.RateLimitError: Rate limit reached", "json.decoder.JSONDecodeError: Expecting value", "HTTP 429")
+    told = [json.loads(run("--json", typed=text).output) for text in texts]
+    assert [one["status"] for one in told] == [None, None, 429]
+    assert [one["reason"] for one in told] == ["service.throttled", "service.malformed", "service.throttled"]
+
+
 def test_an_error_is_read_from_a_file_a_pipe_powershell_a_mail_and_a_coloured_frame(tmp_path: Path) -> None:
     plain = "openai.RateLimitError: Error code: 429 - {'error': {'message': 'x', 'code': 'insufficient_quota'}}\n"
     (tmp_path / "e.txt").write_text(plain, encoding="utf-16")

@@ -103,8 +103,8 @@ def _measured(said_by: Speaker) -> Measured | None:
 
         try:
             return measured(open_engine(url, read_only=True), said_by, clock.now())
-        except SQLAlchemyError as error:
-            raise StoreError(type(error).__name__) from None
+        except SQLAlchemyError:
+            raise StoreError("the database cannot be read; chatwatch doctor says why") from None
     except StoreError as error:
         click.echo(f"chatwatch: nothing is measured now: {error}", err=True)
         return None

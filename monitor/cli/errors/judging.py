@@ -24,7 +24,7 @@ from monitor.probes.marks import undue_page
 
 
 class Judged(NamedTuple):
-    """The reason, the status (0 without one), and whether the model is what is unknown."""
+    """The reason, the status (0 where none is told), and whether the model is what is unknown."""
 
     reason: Reason
     status: int = 0
@@ -130,11 +130,19 @@ def _seen_of(status: int, headers: Mapping[str, str], body: str) -> Seen:
 
 
 def _judge_words(text: str) -> Judged | None:
-    """Judge what is no transcript: a library's exception, a line of a log, a body alone."""
+    """Judge what is no transcript: a library's exception, a line of a log, a body alone.
+
+    A status that was only inferred, from the name of an exception as an example, helps to judge and is not told.
+    """
+    status, error = status_told(text), error_told(text)
+    judged = _judge_told(text, status, error)
+    return judged and judged._replace(status=status or (error.status if error and error.status else 0))
+
+
+def _judge_told(text: str, status: int, error: ApiError | None) -> Judged | None:
     if (here := failure_here(text)) is not None:
         return _judge_failure(here)
     headers = headers_told(text)
-    status, error = status_told(text), error_told(text)
     if page := _PAGE.search(text):
         return _judge_page(text[page.start() :], status or status_of_name(text) or 200, headers)
     if wall := _CLOUDFLARE.search(text):
