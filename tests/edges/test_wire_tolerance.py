@@ -92,6 +92,15 @@ SLOPPY: dict[str, tuple[bytes, str]] = {
     "no version": (answer(LENGTH, status=b"HTTP 200 OK"), "protocol.odd_header"),
     "words glued to the status": (answer(LENGTH, status=b"HTTP/1.1 200OK"), "protocol.odd_header"),
     "no status at all": (answer(LENGTH, status=b"HTTP/1.1"), "protocol.odd_header"),
+    "blank lines first, and a bad line": (b"\r\n\r\n" + answer(b"garbage", LENGTH), "protocol.odd_header"),
+    "early hints, and odd chunks": (
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" + chunks(b"2d ; a\r\n" + BODY + b"\r\n0\r\n\r\n"),
+        "protocol.odd_length",
+    ),
+    "blank lines first, and odd chunks": (
+        b"\r\n\r\n" + chunks(b"2d ; a\r\n" + BODY + b"\r\n0\r\n\r\n"),
+        "protocol.odd_length",
+    ),
     "three bytes of rubbish first": (b"abc" + answer(LENGTH), "protocol.odd_header"),
     "none": (coded(b"none", BODY), "protocol.unknown_coding"),
     "UTF-8": (coded(b"UTF-8", BODY), "protocol.unknown_coding"),

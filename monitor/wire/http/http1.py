@@ -14,7 +14,7 @@ from monitor.core.model.reasons import Reason
 from monitor.core.model.warning_codes import WarningCode, WarningText, detailed
 from monitor.wire.dns.resolve import literal
 from monitor.wire.http.chunks import Chunks
-from monitor.wire.http.sloppy import END_OF_HEAD, MAY_BEGIN_BYTES, may_begin, read_head
+from monitor.wire.http.sloppy import MAY_BEGIN_BYTES, end_of_heads, may_begin, read_head
 from monitor.wire.model import WireError
 
 HEADER_COST = 32
@@ -185,8 +185,7 @@ class ResponseParser:
             except httptools.HttpParserError as error:
                 if self.headers_done and not self.complete:
                     # The head was fine, so it ends where it must.
-                    end = END_OF_HEAD.search(self._head)
-                    self._raw = [bytes(self._head[end.end() :])] if end and self._raw is not None else None
+                    self._raw = None if self._raw is None else self._raw_body()
                     self._read_chunks(error)
                 elif not self.complete:
                     self._refused = self._fault or f"not HTTP: {_words(error)}"
@@ -195,11 +194,15 @@ class ResponseParser:
         if self._refused:
             self._read_refused()
         if self.headers_done:
-            if self._raw == [] and (end := END_OF_HEAD.search(self._head)) is not None:
-                self._raw.append(bytes(self._head[end.end() :]))
+            if self._raw == []:
+                self._raw = self._raw_body()
             self._head = b""
         elif self.seen > self._header_bytes:
             raise WireError(Reason.PROTOCOL, TOO_LARGE)
+
+    def _raw_body(self) -> list[bytes]:
+        """Return what came behind the head that llhttp took, and behind the 1xx ones before it."""
+        return [bytes(self._head[end_of_heads(self._head, self.interim + 1) :])]
 
     def _feed(self, data: bytes | bytearray) -> None:
         assert self._parser is not None
@@ -242,13 +245,13 @@ class ResponseParser:
         if not may_begin(bytes(self._head[:MAY_BEGIN_BYTES])):
             raise WireError(Reason.PROTOCOL, self._refused)
         # Sought only where it can be new: a head may come byte by byte.
-        end = END_OF_HEAD.search(self._head, self._searched)
-        self._searched = max(0, len(self._head) - 2)
-        if end is None:
+        end = end_of_heads(self._head, 1, self._searched)
+        if end < 0:
+            self._searched = max(0, len(self._head) - 2) if len(self._head) > MAY_BEGIN_BYTES else 0
             return
-        if end.end() > self._header_bytes:
+        if end > self._header_bytes:
             raise WireError(Reason.PROTOCOL, TOO_LARGE)
-        found, rest = read_head(bytes(self._head[: end.start()])), bytes(self._head[end.end() :])
+        found, rest = read_head(bytes(self._head[:end]).lstrip(b"\r\n")), bytes(self._head[end:])
         cost = sum(len(name) + len(value) + HEADER_COST for name, value in found.headers)
         if len(found.headers) > HEADER_COUNT or cost > self._header_bytes:
             raise WireError(Reason.PROTOCOL, TOO_LARGE)

@@ -54,6 +54,21 @@ def may_begin(data: bytes) -> bool:
     )
 
 
+def end_of_heads(data: bytes | bytearray, heads: int, start: int = 0) -> int:
+    """Return where so many heads end, -1 while they do not; what stands before *start* was searched already.
+
+    Blank lines before the first head end none.
+    """
+    if start == 0:
+        start = len(data) - len(data.lstrip(b"\r\n"))
+    for _ in range(heads):
+        found = END_OF_HEAD.search(data, start)
+        if found is None:
+            return -1
+        start = found.end()
+    return start
+
+
 def read_head(head: bytes) -> SloppyHead:
     """Read a head, from its status line to the line before the blank one. Raises ``WireError(PROTOCOL)``."""
     if b"\0" in head:
