@@ -169,7 +169,9 @@ def test_check_expands_a_preset_to_every_option_and_tells_where_each_is_from(hom
 
 
 def test_facts_of_probes_that_are_left_out_are_not_shown(home: Path) -> None:
-    (home / "probes.yaml").write_text("services: [{preset: deepseek, without: [registration, vendor-page]}]\n")
+    (home / "probes.yaml").write_text(
+        "services: [{preset: deepseek, without: [api-chat, registration, vendor-page]}]\n"
+    )
     assert "not verified" not in run(home, "check").output
 
 
