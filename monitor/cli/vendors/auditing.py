@@ -17,6 +17,7 @@ from monitor.probes.base import Context, host_of
 from monitor.probes.page import is_other_site
 from monitor.probes.upstream.mapping import bearers_of, mapped
 from monitor.probes.upstream.parts import Look, UnreadableError
+from monitor.probes.upstream.platforms import PLATFORMS
 from monitor.probes.upstream.probe import Options as PageOptions
 from monitor.probes.upstream.statuspages import endpoints, fetch, page_of, read
 from monitor.text.cleaner import plain
@@ -25,8 +26,6 @@ from monitor.wire import HttpClient, Wire, WireError, answered
 AT_ONCE, REQUEST_S, BODY_BYTES, REDIRECTS = 6, 15.0, 256 * 1024, 5
 MOST_NAMED = 20
 _DATED = re.compile(r"\((\d{4}-\d\d-\d\d)\)$")
-NO_LIST = frozenset({"feed", "google_cloud", "aws_health"})
-"""Platforms that name only what is in trouble: nothing vanishes from such a page, and nothing is new."""
 
 
 class What(StrEnum):
@@ -152,7 +151,7 @@ async def _page(service: str, options: PageOptions, wire: Wire) -> tuple[bool, l
             Finding(service, What.UNREADABLE, shown, str(error)),
         ]
     found = list(_moved(service, options.url, answer.url, ()))
-    if where.parts or options.provider in NO_LIST:
+    if where.parts or not PLATFORMS[options.provider].lists_components:
         return True, found
     _states, vanished = mapped(reading, options.components, look)
     found += [Finding(service, What.VANISHED, key, f"was {options.components[key]}") for key in vanished]

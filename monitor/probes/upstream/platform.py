@@ -45,6 +45,8 @@ class Platform:
     """Reads the components in the JSON of ``Endpoints.parts``; never raises."""
     is_markup: bool = False
     """Markup is read by Python, at some microseconds a byte, and always in a thread."""
+    lists_components: bool = True
+    """False where a page names only what is in trouble: then nothing vanishes from it, and nothing is new."""
     imports: tuple[str, ...] = ()
     """Modules that reading uses and that are imported only where such a page is read."""
 

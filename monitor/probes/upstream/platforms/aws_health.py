@@ -102,4 +102,4 @@ def _incident(
     )
 
 
-KIND = Platform("aws_health", endpoints, read)
+KIND = Platform("aws_health", endpoints, read, lists_components=False)

@@ -287,4 +287,4 @@ def _seconds(at: datetime | None) -> float | None:
     return at.astimezone(UTC).timestamp() if at else None
 
 
-KIND = Platform("feed", Endpoints, read, is_markup=True, imports=("feedparser",))
+KIND = Platform("feed", Endpoints, read, is_markup=True, lists_components=False, imports=("feedparser",))

@@ -76,4 +76,4 @@ def _incident(
     )
 
 
-KIND = Platform("google_cloud", endpoints, read)
+KIND = Platform("google_cloud", endpoints, read, lists_components=False)
