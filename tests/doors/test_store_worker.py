@@ -57,7 +57,7 @@ def test_a_deleted_file_pages_and_a_restore_brings_everything_back_also_over_a_r
                 assert (await running.get("/-/ready"))[0] == 503
                 await running.stop()
             async with worker(tmp_path, vendor.url) as running:
-                await running.until('chatwatch_store_fault{fault="missing"}', lambda value: value == 1.0)
+                await running.until('chatwatch_store_fault{fault="vanished"}', lambda value: value == 1.0)
                 assert not (tmp_path / "test.db").exists()
                 code, said = await running.get("/-/ready")
                 assert code == 503

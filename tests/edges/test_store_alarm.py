@@ -154,8 +154,9 @@ def test_a_worker_that_is_started_again_neither_repeats_it_nor_forgets_the_end(t
             assert scene.told() == [("alert.firing", "store")]
             now_wrong = trouble_of(scene.url)
             assert now_wrong is not None
-            assert now_wrong.fault is Fault.MISSING
+            assert now_wrong.fault is Fault.VANISHED
             restore(tmp_path / "older.db", scene.url)
+            await recorder.guard.step()
             await opening
             await alarm.step(recorder.config)
 

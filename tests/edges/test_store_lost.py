@@ -208,6 +208,48 @@ def test_a_file_that_lost_its_name_or_its_log_is_saved_whole_beside_it_and_the_l
     assert held.results == (3 if harm is put_a_folder_for_the_log else 2)
 
 
+@pytest.mark.parametrize("harm", [vanish, swap_for_an_older_copy])
+def test_the_next_process_waits_for_the_same_file_and_names_what_was_saved_of_it(
+    harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """Started again where an older copy lies it would take that one, and what it lacks was gone."""
+    start, url = clock.now() - timedelta(minutes=1), f"sqlite:///{tmp_path / 'test.db'}"
+    saved: list[Path] = []
+
+    async def before(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        await recorder.open()
+        await recorder.sign_of_life()
+        await recorder.guard.step()
+        backup(recorder.engine, tmp_path / "older.db")
+        await recorder.on_frame(batch(1, look("oa-api", start)))
+        await recorder.sign_of_life()
+        harm(tmp_path / "test.db")
+        await recorder.guard.step()
+        assert recorder.guard.rescued is not None
+        saved.append(recorder.guard.rescued)
+
+    async def after(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(start))
+        await recorder.on_frame(batch(1, look("oa-api", start + timedelta(seconds=1))))
+        await recorder.guard.step()
+        assert not recorder.guard.adopted.is_set()
+        assert f"chatwatch restore {saved[0]} --force" in not_ready(recorder.seen)
+        restore(saved[0], url, replace=True)
+        await recorder.guard.step()
+        await recorder.open()
+        await recorder.replay()
+        assert not_ready(recorder.seen) == ""
+
+    async def last(recorder: Recorder) -> None:
+        assert not recorder.guard.lost
+
+    recording(tmp_path, before)
+    recording(tmp_path, after)
+    recording(tmp_path, last)
+    assert len(stored(tmp_path, "oa-api")) == 2
+
+
 @pytest.mark.parametrize(
     ("harm", "fault", "todo"),
     [

@@ -23,7 +23,7 @@ from monitor import clock
 from monitor.core.model.message_codes import MessageCode, coded
 from monitor.logs import Event, Room
 from monitor.recorder.durability.anchor import Anchor
-from monitor.recorder.durability.marker import Marker, MissingError
+from monitor.recorder.durability.marker import Lost, Marker, MissingError
 from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Counters, Kept, Seen
 from monitor.runtime.trouble import what_is_wrong
@@ -69,6 +69,16 @@ class Guard:
         self._said_s = -math.inf
         self.rescued: Path | None = None
         spool.proves = True
+        self._resume()
+
+    def _resume(self) -> None:
+        """Go on waiting where an earlier process had lost the store."""
+        if self.path is None or (lost := self._marker.found_lost()) is None:
+            return
+        self.lost, self._seen.kept = True, Kept.DISK
+        self._signed = (lost.worker, lost.signed_us) if lost.worker else None
+        self._facts = Facts("", lost.stamp, None)
+        self.name(lost.fault, lost.todo)
 
     def admit(self) -> None:
         """Raise :class:`StoreChangedError` while nothing may reach the store."""
@@ -133,7 +143,15 @@ class Guard:
             self._seen.store_fault, self._seen.store_todo = fault, todo or self._todo(fault)
             self._said_s = clock.monotonic()
             what, how = (worded(text, lexicon()) for text in (what_is_wrong(fault), self._seen.store_todo))
+            if self.lost:
+                self._note_lost(fault)
             log.error(Event.STORE_LOST, "Database unusable, %s; results wait on disk: %s", what, how, error=fault)
+
+    def _note_lost(self, fault: Fault) -> None:
+        worker, signed_us = self._signed or ("", 0)
+        stamp = self._facts.stamp if self._facts is not None else 0
+        with suppress(OSError):  # the next process then takes what it finds
+            self._marker.note_lost(Lost(fault, str(self._seen.store_todo), worker, signed_us, stamp))
 
     def answered(self) -> None:
         """Note that the store took results again."""
@@ -239,7 +257,7 @@ class Guard:
         if await loop.run_in_executor(self._thread, self._is_back):
             await self._run(self._adopt)
         elif self._seen.store_fault is not None:
-            await self._run(self.name, self._seen.store_fault)
+            await self._run(self.name, self._seen.store_fault, str(self._seen.store_todo))
 
     def _is_back(self) -> bool:
         """Say whether a sound file is there that was restored, or holds all that we know of."""

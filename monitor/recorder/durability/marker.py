@@ -11,7 +11,10 @@ import errno
 import hashlib
 import json
 import secrets
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, inspect
 
@@ -22,12 +25,31 @@ from monitor.recorder.durability.records import rewrite
 from monitor.runtime.trouble import MOST_BYTES, NOTE
 from monitor.store.connection.engine import StoreError, begin, file_of, reading, server_of
 from monitor.store.connection.identity import file_identity
+from monitor.store.proof import Fault
 
 log = Room("recorder")
 
 
 class MissingError(StoreError):
     """There was a database, and now there is none, or an empty one; the text is a message: what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A file that was lost, and what tells it from another: the newest sign of life in it, the stamp of its restore."""
+
+    fault: Fault
+    todo: str
+    worker: str
+    signed_us: int
+    stamp: int
+
+
+def _lost_of(found: Any) -> Lost | None:
+    with suppress(ValueError, TypeError, KeyError):
+        told = str(found["todo"]), str(found["worker"]), int(found["signed_us"]), int(found["stamp"])
+        return Lost(Fault(found["fault"]), *told)
+    return None
 
 
 class Marker:
@@ -38,6 +60,7 @@ class Marker:
         self._engine, self._file = engine, file_of(engine)
         self._name = self._file.name if self._file else _server_name(engine)
         self._noted_file = ""
+        self._lost: Lost | None = None
 
     def refuse_missing(self) -> None:
         """Raise :class:`MissingError` where an empty database would be begun although there was one before."""
@@ -52,15 +75,30 @@ class Marker:
         if known and known != found:
             log.warning(Event.STORE_MOVED, "This is another database than before; results go there from now on")
         file = file_identity(self._file) if self._file is not None else ""
-        if known != found or file != self._noted_file:
+        if known != found or file != self._noted_file or self._lost:
+            self._lost = None
             rewrite(self.path, [json.dumps({"database": self._name, "id": found, "file": file}).encode()])
+
+    def note_lost(self, lost: Lost) -> None:
+        """Add what makes the next process wait for the same file, should this one end before it is back."""
+        known, file = self._known(), self._noted_file
+        if known is not None and lost != self._lost:
+            self._lost = lost
+            body = {"database": self._name, "id": known, "file": file, "lost": asdict(lost)}
+            rewrite(self.path, [json.dumps(body).encode()])
+
+    def found_lost(self) -> Lost | None:
+        """Return what an earlier process had lost and nobody has put back since."""
+        self._known()
+        return self._lost
 
     def _known(self) -> str | None:
         """Return the id in the note, empty when it cannot be read; None where there is no note about this database."""
-        self._noted_file = ""
+        self._noted_file, self._lost = "", None
         try:
             note = json.loads(text_of(self.path, MOST_BYTES))
             self._noted_file = str(note.get("file", ""))
+            self._lost = _lost_of(note.get("lost"))
             return str(note["id"]) if note["database"] == self._name else None
         except FileNotFoundError:
             return None
