@@ -30,6 +30,7 @@ from monitor.core.alerts.conditions import (
 from monitor.core.alerts.warnings import noticed
 from monitor.core.catalogue import Catalogue
 from monitor.core.checks.calm import is_plain
+from monitor.core.checks.probe_state import ProbeState
 from monitor.core.checks.steps import is_duplicate, step
 from monitor.core.commands import Command, CommandResult
 from monitor.core.components import baseline
@@ -130,8 +131,7 @@ class Evaluation:
         if probe.witness:
             conditions += self._record_upstream(series, result, at, told_at)
         elif row is not None and not probe.control:
-            moved = before.health is not series.state.health or before.since != series.state.since
-            conditions += self._judge_component(row, series, result, moved, at, told_at)
+            conditions += self._judge_component(row, series, result, before, at, told_at)
         if conditions:
             self.pipeline.meet(conditions, at)
             self.pipeline.settle(told_at, late=late_at is not None)
@@ -181,33 +181,30 @@ class Evaluation:
         return [*told, Condition(Rule.UPSTREAM, service, "", holds, Severity.INFO, at, series.probe.id, summary=facts)]
 
     def _judge_component(
-        self, row: ComponentRow, series: Series, result: Result, moved: bool, at: datetime, told_at: datetime
+        self, row: ComponentRow, series: Series, result: Result, before: ProbeState, at: datetime, told_at: datetime
     ) -> list[Condition]:
         """Judge the component of a look and, if there is anything to tell, the incidents of its service."""
-        changes: tuple[RegistrationChange, ...] = ()
-        if result.observation.registration:
-            changes = self._read_registration(row, series, result, at)
-        service = row.component.service
-        hot = bool(row.health.severity) or self.store.has_open(service)
+        moved = before.health is not series.state.health or before.since != series.state.since
+        changes = self._read_registration(row, series, result, before, at) if result.observation.registration else ()
+        hot = bool(row.health.severity) or self.store.has_open(row.component.service)
         # A MISSED look that arrives late must not improve a time that is already recorded as unknown.
         unsure = row.health is Health.UNKNOWN and result.outcome is not Outcome.MISSED
         if not (moved or changes or hot or row.registration or unsure):
             return []
         change = judge(self.store, row, at)
         self._changed(change)
-        if change is None and not changes and not hot:
-            return []
-        return follow(self.store, service, at, told_at, changes)
+        tell = change is not None or changes or hot
+        return follow(self.store, row.component.service, at, told_at, changes) if tell else []
 
     def _read_registration(
-        self, row: ComponentRow, series: Series, result: Result, at: datetime
+        self, row: ComponentRow, series: Series, result: Result, before: ProbeState, at: datetime
     ) -> tuple[RegistrationChange, ...]:
         """Record the registration readings of a look; returns the confirmed changes."""
+        listened = before.health is Health.OPERATIONAL  # its source was read before
         state = row.registration or registration.new_state(row.component.id)
         readings, place = result.observation.registration, result.run.location
-        known, changes = registration.step(state, readings, at, series.probe.policy, place)
-        if known != state:
-            row.registration, row.changed = known, True
+        known, changes = registration.step(state, readings, at, series.probe.policy, place, listened=listened)
+        row.registration, row.changed = known, row.changed or known != state
         self.registrations += changes
         self.store.log_registration(changes)
         return changes

@@ -338,3 +338,22 @@ def test_a_state_stored_before_places_were_told_apart_belongs_to_the_first_place
         state, changes = registration.step(state, (says(OPEN, url="u"),), later, Policy(), "fra")
         assert state.methods[0].state is (CLOSED if minute == 1 else OPEN)
     assert [(c.before.state if c.before else None, c.after.state) for c in changes] == [(CLOSED, OPEN)]
+
+
+@pytest.mark.parametrize(
+    ("reading", "listened", "worse"),
+    [
+        (says(RESTRICTED, source=Source.OFFICIAL_TEXT), True, True),
+        (says(CLOSED, source=Source.OFFICIAL_TEXT), True, True),
+        (says(RESTRICTED, source=Source.OFFICIAL_TEXT), False, False),
+        (says(RESTRICTED), True, False),
+        (says(OPEN, source=Source.OFFICIAL_TEXT), True, False),
+    ],
+)
+def test_an_announcement_is_news_to_whoever_listened_before(
+    reading: MethodReading, listened: bool, worse: bool
+) -> None:
+    state = registration.new_state("shop/registration")
+    state, (change,) = registration.step(state, (reading,), at(0), Policy(), "fra", listened=listened)
+    assert registration.is_worse(change) is worse
+    assert registration.step(state, (reading,), at(60), Policy(), "fra", listened=True)[1] == ()

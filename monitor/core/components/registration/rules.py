@@ -29,7 +29,7 @@ from monitor.core.components.registration.places import BADNESS, aged, differs, 
 from monitor.core.components.registration.rows import claim_from, claim_json, method_from, method_json
 from monitor.core.entities import MethodState, RegistrationChange
 from monitor.core.model.reasons import Reason
-from monitor.core.model.registration import Method, MethodReading, Registration, nobody_gets_in
+from monitor.core.model.registration import Method, MethodReading, Registration, Source, nobody_gets_in
 from monitor.core.model.states import Health
 from monitor.core.schedule import from_micros, micros
 
@@ -91,9 +91,19 @@ def new_state(component: str) -> RegistrationState:
 
 
 def step(
-    state: RegistrationState, readings: Sequence[MethodReading], at: datetime, policy: Policy, place: str = ""
+    state: RegistrationState,
+    readings: Sequence[MethodReading],
+    at: datetime,
+    policy: Policy,
+    place: str = "",
+    *,
+    listened: bool = False,
 ) -> tuple[RegistrationState, tuple[RegistrationChange, ...]]:
-    """Record the readings of one look at one place; readings older than what that place told change nothing."""
+    """Record the readings of one look at one place; readings older than what that place told change nothing.
+
+    With ``listened`` an announcement about a way of which nothing was known is a change from unknown: whoever read
+    the source before and heard nothing knows that it is new.
+    """
     del policy  # the threshold is fixed by the rule and not configurable
     last_at = state.seen.get(place, None if state.seen else state.seen_at)
     if not readings or (last_at is not None and at <= last_at):
@@ -110,12 +120,19 @@ def step(
         old, last = before.get(method), known.get(method)
         new, is_change = _followed(old, last, _judged(method, old, kept, place, now))
         if is_change:
-            changes.append(RegistrationChange(state.component, now, last, new))
+            changes.append(RegistrationChange(state.component, now, last or _unheard(new, listened), new))
         if new.state is not Registration.UNKNOWN:
             known[method] = new
         methods.append(new)
     seen = {**state.seen, place: at} if place else state.seen
     return RegistrationState(state.component, tuple(methods), kept, tuple(known.values()), now, seen), tuple(changes)
+
+
+def _unheard(new: MethodState, listened: bool) -> MethodState | None:
+    """Return what was before an announcement that was listened for; ``None`` for what may have been so for years."""
+    if not listened or new.source not in (Source.OFFICIAL_TEXT, Source.NEWS):
+        return None
+    return MethodState(new.method, Registration.UNKNOWN, new.since, new.read_at, new.source)
 
 
 def _told(state: RegistrationState, readings: Sequence[MethodReading], at: datetime, place: str) -> list[Claim]:
