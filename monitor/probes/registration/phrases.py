@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
+from monitor.probes.registration.matters import is_other_matter
 from monitor.probes.registration.vocabulary import (
     APPROVAL,
     AVAILABLE,
@@ -50,7 +51,8 @@ _NEGATION = re.compile(
     r"(?:\bnot|n't|\bnever|\bno|\bwithout|\bneither|\bnor)\W+(?:\w+\W+){0,2}$|(?:[不未没无非]|并未|没有)[^,]{0,2}$"
 )
 _PAST = re.compile(
-    r"\b(?:was|were|had(?! to\b)|used to)\b|\b(?:previously|earlier|formerly|yesterday|in the past)\b"
+    r"\b(?:was|were|had(?! to\b)|(?<!be )(?<!is )(?<!are )used to)\b"
+    r"|\b(?:previously|earlier|formerly|yesterday|in the past)\b"
     r"|\blast (?:night|week|month|year)\b"
     r"|曾经?|此前|之前|昨[天日]|上周|去年"
 )
@@ -85,50 +87,9 @@ _CONDITION = re.compile(
     r"^\W*(?:if|when|whenever|unless|should|in case|suppose|why|how|what)\b|如果|若|假如|一旦|万一|为什么"
     r"|怎么|\bif you\b|如(?:遇|您|有|需)|当您"
 )
-_THINGS = (
-    r"(?:webinar|event|conference|summit|meetup|workshop|hackathon|devday|course|programs?|newsletter"
-    r"|mailing list|beta|alpha|preview"
-    r"|early access|trial|competition|contest|domain|device|vehicle|voter|trademark|model|webhook|tools?"
-    r"|plug-?in|mcp|agent|app"
-    r"|application|client|server|service worker|host|node|runner|sim|card|passkey|key|business|company|tax"
-    r"|vat|patent|product"
-    r"|sora|codex|operator|atlas|dall-?e|veo|imagen|canvas|artifacts?|projects?|voice|video|image|agents?"
-    r"|assistants?|copilot|fellowship|warranty|copyright|handler|dns|push|notification|token|brand|callback"
-    r"|schema|interest)"
-)
-_PLANS = (
-    r"(?:(?:paid |plus |pro |max |ultra |team |teams |business |enterprise |premium |student |starter "
-    r"|individual |family )+"
-    r"(?:plans?|tiers?|subscriptions?|packages?|memberships?|users|customers|subscribers|accounts)"
-    r"|(?:paid |new )?(?:plans?|tiers?|subscriptions?|packages?|memberships?)(?! and)|(?:[\w.-]+ )?(?:plus"
-    r"|pro|max|ultra|premium|enterprise))"
-)
-_OTHER_MATTER = re.compile(
-    rf"\b(?:registrations?|sign[- ]?ups?) (?:for|to|of|on|in|as) (?:the |our |a |an |this |new "
-    rf"|some )*(?:[\w.-]+ ){{0,2}}?{_THINGS}\b"
-    rf"|\b(?:registrations?|sign[- ]?ups?) (?:for|to|of|on|in) (?:the |our |a |an |this |new |some "
-    rf"|chatgpt |claude )*(?!free\b){_PLANS}\b"
-    rf"|\b{_THINGS}(?:'s)? (?:registrations?|sign[- ]?ups?)\b"
-    r"|\b(?:plus|pro|max|ultra|premium|enterprise|team|business|(?:paid[ -])?plan|tier|subscription"
-    r"|membership)s? (?:registrations?|sign[- ]?ups?)\b"
-    rf"|\b(?:register|registering|sign up|signing up) (?:for|to|your|an?|the) (?:the |our |a |an |your "
-    rf"|new )*(?:[\w.-]+ ){{0,2}}?{_THINGS}\b"
-    rf"|\b(?:register|registering|sign up|signing up) (?:for|to) (?:the |our |a |an |new )*(?!free\b){_PLANS}\b"
-    r"|\b(?:newsletter|mailing list|conference|summit|webinar|meetup|workshop|hackathon|devday)\b|unlimited"
-    r"|\b(?:registration|sign[- ]?up) (?:bonus(?:es)?|rewards?|credits?|gifts?|offers?|promotions?"
-    r"|discounts?|fees?)\b"
-    r"|\bnot true that\b|\brumou?rs?\b|不实|谣言|大会|峰会|研讨会"
-    r"|(?:活动|大会|会议|比赛|讲座|商标|域名|设备|公司|企业|车辆|模型|插件|工具|应用|服务器|节点|证书|实例"
-    r"|智能体|组件)(?:的)?注册"
-    r"|注册(?:商标|资本|资金|公司|表(?!单|格)|会计|活动|送|有礼|赠送|礼包|奖励|优惠|域名|设备|插件|工具|应用|webhook)"
-    r"|(?:会员|套餐|订阅|付费版?|专业版|企业版|高级版|plus|pro)[^,]{0,4}(?:注册|开通)"
-)
 _PEOPLE_WITH_ACCOUNTS = re.compile(
-    r"(?<!新)(?:已|老|的)?注册(?:用户|会员)(?:数量?|总数|人数)?|已注册|注册(?:成功)?[之以]?后"
-)
-_OTHER_WAIT = re.compile(
-    r"\bwait(?:ing)?[- ]?lists? (?:for|to (?:try|use|test))\b(?! (?:new (?:users|accounts)|registration"
-    r"|sign|an? account))|(?:功能|模型|内测|api)[^,]{0,6}(?:候补|排队|等候|等待)名单"
+    r"(?:无需|无须|不用|不需要?|免)注册(?:即可)?|(?<!新)(?:已|老|的)?注册(?:用户|会员)(?!时)(?:数量?|总数|人数)?|已注册|注册(?:成功)?[之以]?后"
+    r"|新?注册的?(?:用户|会员|账号|账户)(?!时)(?=[^,]{0,10}?(?:使用|调用|每[天日]|上传|领取|登[录陆]|购买|发送|访问|体验|对话|赠))"
 )
 _OPTIONAL = re.compile(r"\boptional\b|\bif you have\b|选填|可选|可不填|非必填|无需|不需要|没有邀请码也")
 _CONTEXT = re.compile(rf"{SIGNUP}|\baccounts?\b|\baccess\b|\bnew users?\b|新用户|注册|账号|账户|帐号|帐户")
@@ -160,6 +121,19 @@ _FAULT = re.compile(
     r"|故障|异常|修复|排查|抢修|出错|报错"
 )
 """Trouble, by which something is out of order that nobody closed on purpose."""
+_IN_THE_WAY = re.compile(
+    r"\b(?:errors?|issues?|bugs?|problems?|outages?|incident|failures?)\b[^,]{0,30}?\b(?:block|stop|halt|disabl|prevent)"
+)
+_AHEAD = re.compile(
+    r"\btomorrow\b|\bnext (?:week|month)\b|\b(?:scheduled|planned) maintenance\b|maintenance window|明[天日]|维护期间"
+)
+_FOR_SOME = re.compile(
+    r"海外|境外|国外|国际|非(?:中国)?大陆|港澳台|部分(?:地区|国家|用户)|\b(?:overseas|foreign|international|outside)\b"
+    r"|\b(?:in|from|for) (?:the )?(?:eu|us|u\.s\.|uk|europe|asia|india|china|japan|italy|africa|germany|france|korea"
+    r"|taiwan|brazil|russia|certain|some|several|select|many)\b"
+)
+"""A door that is shut to some is open to others."""
+_STILL = re.compile(r"\b(?:still|some|a few|remaining)\b|仍|部分|个别")
 _LIST = re.compile(r"(?:登[录陆入][、/和及与]注册|注册[、/和及与]登[录陆入])")
 _HEADING = re.compile(r"\b(outages?|disruptions?|issues?|problems?|errors?|degradation|incident|downtime)\s*[:–-]\s+")
 _TITLE = re.compile(r"^(\W*(?:[\w-]+ ){0,3}?(?:registrations?|sign[- ]?ups?|account creation))\s*[:–-]\s+")
@@ -168,7 +142,9 @@ _SIMPLIFIED = str.maketrans(
     "注册仅暂关闭开请码号机户账复现经时务缓迟较队单审录陆无没将预计为么对许后内国门吗问异处败错误报创难决响应满个会员订阅障据页写执们让从这与当导简实题",
 ) | {ord("’"): "'", ord("＋"): "+"}
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？；])|[;\n•·|]+")
-_CLAUSE = re.compile(r"[,，、:：]\s*|\s+(?:but|while|however|although|whereas)\s+|但是?|而(?!已)|[–—]")
+_CLAUSE = re.compile(
+    r"[,，、:：]\s*|\s+(?:but|while(?! (?:sign|regist|creat|try))|however|although|whereas)\s+|但是?|而(?!已)|[–—]"
+)
 
 
 def _plain_letters(text: str) -> str:
@@ -201,17 +177,20 @@ def _of_sentence(sentence: str, source: Source, url: str) -> Iterator[Statement]
         return
     if low.endswith(("?", "？")) or low.rstrip("。.").endswith(("吗", "呢")) or _CONDITION.search(low):
         return
-    if _OTHER_MATTER.search(low) or _OTHER_WAIT.search(low):
+    if is_other_matter(low):
         return
     excerpt = clean(sentence, EXCERPT_CHARS)
     low = _TITLE.sub(r"\1 ", low)
     low = _HEADING.sub(r"\1 of ", _LIST.sub("注册", _PEOPLE_WITH_ACCOUNTS.sub("会员", low)))
     about = bool(_ABOUT.search(low))
-    start = 0
+    start, found = 0, list[tuple[str, MethodReading]]()
     for clause in _CLAUSE.split(low, _CLAUSES):
         place = low.find(clause, start)
         start = max(place, start)
-        for name, reading in _of_clause(_Part(clause, start, low, about), source):
+        found += _of_clause(_Part(clause, start, low, about), source)
+    fails = any(reading.state is Registration.FAILING for _name, reading in found) and _STILL.search(low)
+    for name, reading in found:
+        if not fails or reading.state is not Registration.OPEN:  # "restored, but some still cannot"
             yield Statement(name, replace(reading, excerpt=excerpt, url=url))
 
 
@@ -248,8 +227,8 @@ def _of_clause(part: _Part, source: Source) -> Iterator[tuple[str, MethodReading
     elif (hit := _first(APPROVAL, clause)) and _CONTEXT.search(clause):
         yield hit.name, MethodReading(Method.ANY, hit.state, source, approval_required=True)
     elif hit := _first((*CLOSED, *LIMITED, *DELAYED), clause):
-        if hit.state is Registration.CLOSED and _OUT_OF_ORDER.search(clause) and _FAULT.search(sentence):
-            hit = hit._replace(state=Registration.FAILING)  # nobody shut it
+        if hit.state is Registration.CLOSED:
+            hit = hit._replace(state=_shut(clause, sentence))
         yield from _for_methods(hit, clause, source)
     elif about and _may_be_broken(part, source) and (hit := _first(BROKEN, clause)):
         share = failed_share(clause)
@@ -259,9 +238,17 @@ def _of_clause(part: _Part, source: Source) -> Iterator[tuple[str, MethodReading
         yield from _for_methods(hit, clause, source)
 
 
+def _shut(clause: str, sentence: str) -> Registration:
+    """Return what "closed" means: nobody shut what is out of order, and what is shut to some is open to others."""
+    if (_OUT_OF_ORDER.search(clause) and _FAULT.search(sentence)) or _IN_THE_WAY.search(clause):
+        return Registration.FAILING
+    return Registration.RESTRICTED if _FOR_SOME.search(clause) else Registration.CLOSED
+
+
 def _may_be_broken(part: _Part, source: Source) -> bool:
     """Tell whether a sentence about trouble would be one about trouble that lasts, and no hint for its readers."""
-    if _LONG_AGO.search(part.sentence) or _DONE.search(part.sentence):
+    done_in = part.clause if _STILL.search(part.clause) else part.sentence
+    if _LONG_AGO.search(part.sentence) or _DONE.search(done_in) or _AHEAD.search(part.sentence):
         return False
     return source is not Source.PAGE_TEXT or bool(_FINITE.search(part.sentence) and not _FRAGMENT.search(part.clause))
 

@@ -22,8 +22,9 @@ SIGNUP = rf"(?:{_CORE}|register|{NEW_PEOPLE})"
 _CREATE = (
     r"(?:sign(?:ing)? up|regist(?:er|ering)|creat(?:e|ing) (?:an? |any |their |your |the |some )?(?:new "
     r"|free |user )*accounts?"
-    r"|(?:complet|finish)(?:e|ing) (?:the |their |your )?(?:\w+ )?(?:registration|sign[- ]?up)"
-    r"|(?:mak|open)(?:e|ing) (?:an? |new |an? new )?accounts?)"
+    r"|(?:complet(?:e|ing)|finish(?:ing)?) (?:the |their |your )?(?:\w+ )?"
+    r"(?:registration|registering|sign[- ]?up|signing up)"
+    r"|(?:mak(?:e|ing)|open(?:ing)?) (?:an? |new |an? new )?accounts?)"
 )
 _WORD = r"[\w'%./-]+ "
 _ZH_ACCOUNT = r"(?:账号|账户|帐号|帐户)"
@@ -147,7 +148,7 @@ APPROVAL = _phrases(
     r"|(?:采[取用]|实行|实施|改为)?(?:人工)?审[核批]制)",
 )
 _SHUT = (
-    r"closed|disabled|suspended|paused|halted|stopped|unavailable|turned off|switched off|blocked|on hold"
+    r"closed|disabled|suspended|paused|halted|stopped(?! working)|unavailable|turned off|switched off|blocked|on hold"
     r"|shut(?: down| off)?|frozen|on pause|on hold"
     r"|not (?:currently |being |yet )*(?:available|open|accepted|possible|allowed|permitted)"
 )
@@ -155,7 +156,7 @@ _SHUTTING = "clos|disabl|suspend|paus|halt|stopp|block|freez|frozen|switch(?:ed|
 CLOSED = _phrases(
     Registration.CLOSED,
     closed=rf"(?:{_CORE}|(?:{NEW_PEOPLE}) (?:is|are|have) (?:currently |temporarily )?(?:not|blocked))"
-    rf"(?: \w+){{0,6}}? (?P<p>{_SHUT})\b",
+    rf"(?: [\w-]+){{0,6}}? (?P<p>{_SHUT})\b",
     closed_people=rf"{NEW_PEOPLE} (?:is|are|have been)(?: \w+){{0,2}}? (?P<p>{_SHUT})\b",
     closing=rf"\b(?P<p>(?:{_SHUTTING})\w*|stop|halt|pause|suspend|block|freeze)\b (?:\w+ ){{0,3}}{_AS_PEOPLE}",
     refusing=r"(?P<p>(?:not|n't|no longer|stopped|stop) (?:currently |be |able to )*(?:accept|tak|onboard"
@@ -164,10 +165,11 @@ CLOSED = _phrases(
     r"|possible|allowed|permitted|taken|processed)",
     refused=r"SIGNUP (?:is|are|have) (?P<p>(?:not|no longer|n't) (?:currently |being |be )*(?:accepted"
     r"|allowed|permitted|possible))",
+    zh_no_more=r"(?P<p>(?:暂停|停止|不再)新增)(?:注册)?用户(?!订阅|权益|额度)",
     zh_closing=r"(?P<p>(?:暂停|停止|关闭|禁止|中止|叫停)了?)(?:开放|接受|受理|办理|提供)?(?:新?用户|新账号"
     r"|新的?|对外|公开|[^,]{0,6}?的?)注册",
     zh_closed=r"注册(?:功能|通道|入口|服务|渠道)?(?:已经|已|现已|暂时|目前|当前|均|临时)*(?P<p>暂停|关闭"
-    r"|停止|不可用|未开放|禁用|停用)",
+    r"|停止|不可用|未开放|禁用|停用|下线|关停)",
     zh_not_open=r"(?P<p>(?:暂不|暂未|尚未|未|不)(?:对外|再)?(?:开放|接受|提供|支持))(?:新?用户)?的?注册",
 )
 LIMITED = _phrases(
@@ -182,8 +184,10 @@ LIMITED = _phrases(
     r"(?P<p>limited|restricted|throttled|rate[- ]limited|capped|only (?:open|available|possible|allowed"
     r"|supported|to|for)"
     r"|(?:open|available|possible|allowed|supported) only (?:to|for|with|by|in|from|via|through))\b",
+    work_mail=r"SIGNUP\b.{0,20}?\b(?P<p>requires?|needs?) an? (?:\w+ )?(?:work|business|corporate|company|school"
+    r"|university|institutional|organi[sz]ation(?:al)?) (?:e-?mail|account|address)",
     zh_limited=r"(?P<p>限制)了?[^,]{0,16}?注册|注册[^,]{0,6}(?P<q>受限|受到限制|限流|限量|限额)"
-    r"|注册名额[^,]{0,4}(?:限制|有限|限)",
+    r"|注册名额[^,]{0,4}(?:限制|有限|限|满|用完)|(?:限量|限额)[^,]{0,4}注册",
     zh_only=r"(?P<p>(?:仅|只)(?:限|允许|支持|能|接受|开放|对))[^,]{0,16}注册",
     zh_throttled=r"注册[^,]{0,4}(?P<p>(?:进行|实行|实施)?(?:限流|限量|限制|限额))",
 )
@@ -202,20 +206,24 @@ DELAYED = _phrases(
 )
 AVAILABLE = _phrases(
     Registration.OPEN,
-    available=r"SIGNUP\b.{0,40}?\b(?P<p>available|works?|working|supported|unaffected)\b",
+    available=r"SIGNUP\b.{0,40}?\b(?P<p>available|works?(?! (?:e-?mail|account|address))|working"
+    r"|supported|unaffected)\b",
     zh_available=r"注册[^,]{0,6}(?P<p>正常|可用|不受影响)",
 )
 _CANNOT = (
-    r"(?:cannot|can not|can't|cant|could not|couldn't|unable to|not able to|failing to|fail(?:s|ed)? to|struggl\w+ to"
+    r"(?:cannot|can not|can't|cant|could not|couldn't|unable to|(?:not|n't) able to|failing to|fail(?:s|ed)? to"
+    r"|struggl\w+ to"
     r"|having (?:a hard time|trouble|problems?|issues?|difficult\w+)(?: to)?|not being able to)"
 )
 _BROKEN = (
     r"fail(?:s|ing|ed)?|broken|down|(?:not|\w+n't) (?:currently |always |yet |being )*(?:work|load|respond"
     r"|open|complet|function|succeed|process|go(?:ing)? through|reachable|accessible|usable)(?:ing|ed|e)?"
     r"|errors?|erroring|tim(?:e|es|ed|ing) out"
-    r"|unsuccessful|impaired|degraded|disrupted|interrupted|impacted|affected|intermittent(?:ly)?|unstable|unreliable"
+    r"|stopp(?:ed|ing) working|unsuccessful"
+    r"|impaired|degraded|disrupted|interrupted|impacted|affected|intermittent(?:ly)?"
+    r"|unstable|unreliable"
     r"|malfunctioning|offline|unreachable|inaccessible|unusable|stuck|stall(?:ed|ing)|rejected|refused"
-    r"|out of (?:service|order)|crash(?:es|ing)|unresponsive|hang(?:s|ing)"
+    r"|out of (?:service|order)|crash(?:es|ing)|unresponsive|hang(?:s|ing)|spin(?:s|ning)"
     r"|experiencing (?:\w+ ){0,4}?(?:errors?|issues?|problems?|difficult\w+|trouble|disruptions?|an outage|failures?)"
 )
 _LOWER = (
@@ -228,8 +236,9 @@ BROKEN = _phrases(
     rf"|unless|until|before)\b"
     r"|(?:with(?:out)?|using|from|under) (?:an? |the |your )?(?:temporary|disposable|vpn|valid|same|age"
     r"|multiple|existing|prepaid|voip)))",
-    cannot_take=r"(?P<p>(?:cannot|can't|could not|couldn't|unable to|not able to) (?:process|handle"
-    r"|complete)) (?:\w+ ){0,3}?SIGNUP",
+    cannot_take=r"(?P<p>(?:cannot|can't|could not|couldn't|unable to|(?:not|n't) able to) (?:process|handle"
+    r"|complete|get past|get through|open|load|reach|submit)) (?:\w+ ){0,3}?SIGNUP",
+    attempts_fail=r"(?P<p>\b(?:some|many|most|all|a few|several)(?: of the)? (?:\w+ )?attempts (?:still |now )?fail)\b",
     impossible=r"(?P<p>(?:impossible|not (?:currently )?possible) (?:for (?:\w+ ){1,3})?to) CREATE\b",
     cannot_be=r"new (?:user )?accounts? (?P<p>(?:cannot|can not|can't|could not|couldn't) be (?:created"
     r"|registered|opened|made|set up))",
@@ -259,8 +268,9 @@ BROKEN = _phrases(
     zh_cannot_after=r"注册(?P<p>不了|不上|不成功|不成)",
     zh_fails=r"(?:ZHCREATE)(?:功能|服务|接口|页面|系统|流程|通道|入口|请求|环节|验证)?[^,]{0,12}?(?P<p>异常"
     r"|失败|故障|报错|出错|错误|问题|崩溃|超时|中断|不稳定|受到?影响|受阻|打不开|无响应|不响应|卡住|卡顿"
-    r"|不可访问|加载不出"
+    r"|不可访问|加载不出|返回 ?5\d\d|卡在|转圈|白屏"
     r"|(?:不能|无法|不可)(?:正常)?(?:使用|访问|打开|完成|提交))",
+    zh_no_code=r"注册[^,]{0,6}(?P<p>收不到|无法收到|没有?收到|未收到|接收不到)|(?P<q>收不到|无法收到|接收不到)[^,]{0,4}注册",
     zh_success=r"注册(?:的)?(?:成功|通过)率?[^,]{0,6}?(?P<p>下降|降低|偏低|降至|降到|较低|走低)",
     zh_trouble=r"(?P<p>异常|故障|问题)[^,]{0,4}(?:影响|导致)[^,]{0,10}注册",
 )
