@@ -325,6 +325,14 @@ def test_a_model_that_left_the_list_and_still_answers_is_a_warning() -> None:
     assert [one.warnings for one in seen] == [(), (), ("model.not_listed",)]
 
 
+def test_azure_lists_no_deployments_so_none_is_missed_there() -> None:
+    vendor = Vendor()
+    seen = looks(vendor, [0, 11, 22], dialect="azure", model="ours", models_every_s="10m", short_every_s="1h")
+    assert [(one.reason, one.warnings) for one in seen] == [(Reason.OK, ())] * 3
+    assert vendor.methods == "PGG"
+    assert vendor.asked[1][0].startswith(b"GET /v1/openai/models?api-version=2024-10-21 ")
+
+
 def test_a_changed_model_or_fingerprint_is_told_once() -> None:
     vendor = Vendor()
     memory: dict[str, Any] = {}

@@ -46,6 +46,7 @@ _EXCEPTION = re.compile(
     r"(?m)^\W{0,12}(?:[\w$]+\.)*[A-Z]\w*(?:Error|Exception|Timeout|Exhausted|Denied|Unavailable|Argument)\w*\b[: ]"
 )
 _ANTHROPIC = re.compile(r'"type"\s*:\s*"(?:message|message_start|content_block_\w+|message_delta|error)"')
+_RESPONSES = re.compile(r'"type"\s*:\s*"response\.\w|"object"\s*:\s*"response"')
 _PREFIX = re.compile(r"^\W{0,12}(?:[\w$.]+(?:Error|Exception)\w*\W{1,4}){1,4}")
 _SPOKEN_CHARS = 500
 _PROSE_CHARS = 4000
@@ -89,7 +90,7 @@ def _end_of(failed: Failed | None) -> End:
 def _reply_of(body: str) -> Reply | None:
     """Read the body of a good status as the dialects do; None for a JSON answer that is neither chat nor error."""
     reply, data = Reply(), body.encode()
-    dialect = DIALECTS["anthropic" if _ANTHROPIC.search(body[:4000]) else "openai"]
+    dialect = DIALECTS[_dialect_of(body[:4000])]
     if _STREAM.match(body):
         parser = Parser()
         try:
@@ -108,6 +109,12 @@ def _reply_of(body: str) -> Reply | None:
             return None
     reply.settle()
     return reply
+
+
+def _dialect_of(head: str) -> str:
+    if _RESPONSES.search(head):
+        return "responses"
+    return "anthropic" if _ANTHROPIC.search(head) else "openai"
 
 
 def _seen_of(status: int, headers: Mapping[str, str], body: str) -> Seen:

@@ -10,8 +10,11 @@ from typing import Any
 from monitor.probes.answers import parse_json
 from monitor.probes.chat.answer.reply import ApiError, Reply, api_error, count, is_list, table, word
 from monitor.probes.chat.answer.sse import Event
+from monitor.probes.chat.ask import Place, Wish
 from monitor.text.cleaner import said
 
+STREAMS = True
+LISTS_MODELS = True
 VERSION = "2023-06-01"
 _OPENAI = "OpenAI's chat completions"
 
@@ -20,14 +23,14 @@ def _root(base_url: str) -> str:
     return base_url.rstrip("/").removesuffix("/v1") + "/v1"
 
 
-def url(base_url: str) -> str:
+def url(place: Place) -> str:
     """Return where to ask; the base address may or may not end in ``/v1``."""
-    return f"{_root(base_url)}/messages"
+    return f"{_root(place.base_url)}/messages"
 
 
-def models_url(base_url: str) -> str:
+def models_url(place: Place) -> str:
     """Return where the models are listed, all on one page."""
-    return f"{_root(base_url)}/models?limit=1000"
+    return f"{_root(place.base_url)}/models?limit=1000"
 
 
 def key_headers(key: str) -> dict[str, str]:
@@ -35,10 +38,10 @@ def key_headers(key: str) -> dict[str, str]:
     return {"x-api-key": key}
 
 
-def request(model: str, question: str, *, stream: bool, limit_field: str, max_tokens: int) -> dict[str, Any]:
+def request(wish: Wish) -> dict[str, Any]:
     """Return the body of a request."""
-    messages = [{"role": "user", "content": question}]
-    return {"model": model, "messages": messages, "stream": stream, limit_field: max_tokens}
+    messages = [{"role": "user", "content": wish.texts[0]}]
+    return {"model": wish.model, "messages": messages, "stream": wish.stream, wish.limit_field: wish.max_tokens}
 
 
 def read_event(reply: Reply, event: Event) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from monitor.clock import monotonic
 from monitor.core.model.observations import Phases
@@ -31,14 +31,38 @@ LINGER_S = 5.0
 _HEAD_BYTES = 65536
 
 
-class Dialect(Protocol):
-    """What :mod:`chat_openai` and :mod:`chat_anthropic` have in common."""
+class Place(NamedTuple):
+    """What the addresses of a service are made of."""
 
-    def url(self, base_url: str) -> str:
+    base_url: str
+    model: str = ""
+    api_version: str = ""
+    """Azure's."""
+
+
+class Wish(NamedTuple):
+    """What is asked for, in no protocol's words."""
+
+    model: str
+    texts: tuple[str, ...]
+    stream: bool
+    limit_field: str
+    max_tokens: int
+
+
+class Dialect(Protocol):
+    """What the protocols have in common: a module each beside this one."""
+
+    STREAMS: bool
+    """Answers can come as a stream."""
+    LISTS_MODELS: bool
+    """What is asked stands in the list of models, while it is served."""
+
+    def url(self, place: Place) -> str:
         """Return where to ask."""
         ...
 
-    def models_url(self, base_url: str) -> str:
+    def models_url(self, place: Place) -> str:
         """Return where the models are listed."""
         ...
 
@@ -46,7 +70,7 @@ class Dialect(Protocol):
         """Return the secret headers of a request."""
         ...
 
-    def request(self, model: str, question: str, *, stream: bool, limit_field: str, max_tokens: int) -> dict[str, Any]:
+    def request(self, wish: Wish) -> dict[str, Any]:
         """Return the body of a request."""
         ...
 

@@ -15,7 +15,7 @@ from monitor.probes.chat.answer.seen import Seen
 from monitor.probes.chat.answer.taxonomy import classify, refusal
 from monitor.probes.chat.ask import error_in
 from monitor.probes.chat.budget import Choice, Rung
-from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
+from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers
 from monitor.probes.marks import undue_page
 from monitor.wire import Answer
 
@@ -34,7 +34,7 @@ async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observ
         reason = Reason.BLOCKED  # a page that asks for a password is not the edge of an API
     elif alive and seen.page is None and reason is not Reason.BLOCKED:
         reason = Reason.OK
-    found = listed(answer, options.model) if with_key else None
+    found = listed(answer, options) if with_key else None
     detail = f"list of models: HTTP {answer.status}" if with_key else f"edge answers HTTP {answer.status}"
     notes: tuple[WarningCode, ...] = ()
     if reason is Reason.OK and not key_of(options):
@@ -59,7 +59,7 @@ async def models(options: Options, ctx: Context, *, with_key: bool) -> Answer:
     """Fetch the list of models. Raises ``WireError``."""
     return await ctx.wire.fetch(
         "GET",
-        DIALECTS[options.dialect].models_url(options.base_url),
+        options.protocol.models_url(options.place),
         headers=plain_headers(options, "application/json"),
         secret_headers=secret_headers(options) if with_key else base.opened(options.secret_headers),
         limits=ctx.limits(),
@@ -81,8 +81,10 @@ def _seen_of(answer: Answer) -> Seen:
     )
 
 
-def listed(answer: Answer, model: str) -> bool | None:
-    """Tell whether a list of models names the model (Google prefixes ``models/``); ``None`` when it is no list."""
+def listed(answer: Answer, options: Options) -> bool | None:
+    """Tell whether a list of models names ours (Google prefixes ``models/``); ``None`` when it cannot or is no list."""
+    if not options.protocol.LISTS_MODELS:
+        return None
     try:
         rows = table(parse_json(answer.body)).get("data") if answer.status < 300 else None
     except ValueError:
@@ -90,7 +92,7 @@ def listed(answer: Answer, model: str) -> bool | None:
     if not isinstance(rows, list):
         return None
     ids = {word(table(row).get("id")) for row in rows}
-    return model in ids or f"models/{model}" in ids
+    return options.model in ids or f"models/{options.model}" in ids
 
 
 def _observed(answer: Answer, reason: Reason, detail: str) -> Observation:

@@ -13,8 +13,11 @@ from typing import Any
 from monitor.probes.answers import parse_json
 from monitor.probes.chat.answer.reply import ApiError, Reply, api_error, count, table, word
 from monitor.probes.chat.answer.sse import Event
+from monitor.probes.chat.ask import Place, Wish
 from monitor.text.cleaner import said
 
+STREAMS = True
+LISTS_MODELS = True
 _DONE = frozenset({"[DONE]", '"[DONE]"', "[done]", "DONE"})
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thoughts")
 """Names of a delta's reasoning: DeepSeek; OpenRouter and newer vLLM; Copilot; servers behind Ollama's names."""
@@ -24,14 +27,14 @@ _SIGNS_OF_LIFE = frozenset({"ping", "keep-alive", "keepalive", "heartbeat"})
 """Events of gateways that stand for nothing."""
 
 
-def url(base_url: str) -> str:
+def url(place: Place) -> str:
     """Return where to ask."""
-    return f"{base_url.rstrip('/')}/chat/completions"
+    return f"{place.base_url.rstrip('/')}/chat/completions"
 
 
-def models_url(base_url: str) -> str:
+def models_url(place: Place) -> str:
     """Return where the models are listed."""
-    return f"{base_url.rstrip('/')}/models"
+    return f"{place.base_url.rstrip('/')}/models"
 
 
 def key_headers(key: str) -> dict[str, str]:
@@ -39,11 +42,11 @@ def key_headers(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def request(model: str, question: str, *, stream: bool, limit_field: str, max_tokens: int) -> dict[str, Any]:
+def request(wish: Wish) -> dict[str, Any]:
     """Return the body of a request."""
-    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": question}]}
-    body |= {"stream": stream, limit_field: max_tokens}
-    return body | ({"stream_options": {"include_usage": True}} if stream else {})
+    body: dict[str, Any] = {"model": wish.model, "messages": [{"role": "user", "content": wish.texts[0]}]}
+    body |= {"stream": wish.stream, wish.limit_field: wish.max_tokens}
+    return body | ({"stream_options": {"include_usage": True}} if wish.stream else {})
 
 
 def read_event(reply: Reply, event: Event) -> bool:

@@ -10,19 +10,26 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from monitor.probes import base
 from monitor.probes.base import Seconds
 from monitor.probes.chat import anthropic as chat_anthropic
-from monitor.probes.chat import off_peak
+from monitor.probes.chat import azure, off_peak, responses
 from monitor.probes.chat import openai as chat_openai
-from monitor.probes.chat.ask import Dialect
+from monitor.probes.chat.ask import Dialect, Place
 from monitor.probes.chat.budget import PROMPT_TOKENS, Plan, Rung
 
-DIALECTS: dict[str, Dialect] = {"openai": chat_openai, "anthropic": chat_anthropic}
+DIALECTS: dict[str, Dialect] = {
+    "openai": chat_openai,
+    "responses": responses,
+    "azure": azure,
+    "anthropic": chat_anthropic,
+}
 
 
 class Options(base.OverProxy):
     """Options of the kind ``chat``."""
 
     base_url: str
-    dialect: Literal["openai", "anthropic"] = "openai"
+    dialect: Literal["openai", "responses", "azure", "anthropic"] = "openai"
+    api_version: str = Field("2024-10-21", pattern=r"^[0-9A-Za-z.-]{1,40}$")
+    """Of Azure's own paths, which ``azure`` asks."""
     model: str = Field(min_length=1)
     key: SecretStr | None = None
     stream: bool = True
@@ -105,6 +112,16 @@ class Options(base.OverProxy):
         """Return the address below which everything is asked."""
         return self.base_url
 
+    @property
+    def protocol(self) -> Dialect:
+        """The dialect itself."""
+        return DIALECTS[self.dialect]
+
+    @property
+    def place(self) -> Place:
+        """What the addresses are made of."""
+        return Place(self.base_url, self.model, self.api_version)
+
     def most_of_a_question(self) -> tuple[int, float]:
         """Return the most tokens and dollars that a short question costs; nothing without a key to ask with."""
         return self.plan().worst(Rung.SHORT) if key_of(self) else (0, 0.0)
@@ -142,7 +159,7 @@ def key_of(options: Options) -> str:
 def secret_headers(options: Options) -> dict[str, str]:
     """Return the headers that carry secrets, the key's among them."""
     own = {options.key_header: key_of(options)} if options.key_header else None
-    key = (own or DIALECTS[options.dialect].key_headers(key_of(options))) if key_of(options) else {}
+    key = (own or options.protocol.key_headers(key_of(options))) if key_of(options) else {}
     return key | base.opened(options.secret_headers)
 
 

@@ -42,11 +42,11 @@ from monitor.probes.chat.answer.canary import ask as new_canary
 from monitor.probes.chat.answer.refusals import unknown_model
 from monitor.probes.chat.answer.seen import End, Objectives, Seen
 from monitor.probes.chat.answer.taxonomy import classify, refusal, warnings
-from monitor.probes.chat.ask import Question, Talk, ask
+from monitor.probes.chat.ask import Question, Talk, Wish, ask
 from monitor.probes.chat.balance import empty_account
 from monitor.probes.chat.budget import PROMPT_TOKENS, Choice, Ledger, Plan, Rung
 from monitor.probes.chat.edge import listed, look_at_edge, models
-from monitor.probes.chat.options import DIALECTS, Options, key_of, plain_headers, secret_headers
+from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers
 from monitor.wire import WireError
 
 STEADY_AFTER = 10
@@ -109,14 +109,12 @@ async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, 
 
 
 def _prepared(options: Options, canary: Canary | None, max_tokens: int) -> Question:
-    dialect = DIALECTS[options.dialect]
+    dialect = options.protocol
     question = canary.question if canary else _PLAIN_QUESTION
-    body = dialect.request(
-        options.model, question, stream=options.stream, limit_field=options.token_limit_field, max_tokens=max_tokens
-    )
+    body = dialect.request(Wish(options.model, (question,), options.stream, options.token_limit_field, max_tokens))
     return Question(
         dialect=dialect,
-        url=dialect.url(options.base_url),
+        url=dialect.url(options.place),
         headers=plain_headers(options, "text/event-stream" if options.stream else "application/json"),
         secret_headers=secret_headers(options),
         content=json.dumps(body | options.extra).encode(),
@@ -138,14 +136,18 @@ async def _completed(options: Options, ctx: Context, talk: Talk, canary: Canary 
         worked_before=ctx.memory.get("worked_with") == _identity(options),
         steady=ctx.memory.get("answered", 0) >= STEADY_AFTER,
     )
-    if seen.worked_before and (seen.status in (400, 404) or unknown_model(replace(seen, worked_before=False))):
+    if (
+        seen.worked_before
+        and options.protocol.LISTS_MODELS
+        and (seen.status in (400, 404) or unknown_model(replace(seen, worked_before=False)))
+    ):
         seen = replace(seen, listed=await _still_listed(options, ctx))
     return seen
 
 
 async def _still_listed(options: Options, ctx: Context) -> bool | None:
     try:
-        return listed(await models(options, ctx, with_key=True), options.model)
+        return listed(await models(options, ctx, with_key=True), options)
     except WireError:
         return None
 

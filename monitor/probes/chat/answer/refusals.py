@@ -176,7 +176,7 @@ def own_rate(seen: Seen) -> bool:
     words = _words(seen)
     if status(seen) == 413:
         return named(seen, "rate_limit_exceeded")
-    if status(seen) != 429:
+    if not _is_limit(seen):
         return False
     if seen.limit_reached:
         return True
@@ -189,6 +189,11 @@ def own_rate(seen: Seen) -> bool:
     return is_named and (seen.asked_to_wait or bool(_YOUR_LIMIT.search(words))) and not seen.has_room
 
 
+def _is_limit(seen: Seen) -> bool:
+    """Tell a 429, or the name of one after a good status: the Responses API fails so in its stream."""
+    return status(seen) == 429 or (status(seen) < 400 and named(seen, "rate_limit_exceeded", "rate_limit_error"))
+
+
 _TOO_STEEP = ("slow_down", "limit_burst_rate")  # OpenAI; Alibaba
 
 
@@ -199,8 +204,7 @@ def ramp(seen: Seen) -> bool:
 
 def throttled(seen: Seen) -> bool:
     """Tell a 429 that shows no limit of ours."""
-    limited = status(seen) == 429 or (seen.status < 400 and named(seen, "rate_limit_exceeded", "rate_limit_error"))
-    return limited and not named(seen, *_TOO_STEEP) and not _says_overload(seen)
+    return _is_limit(seen) and not named(seen, *_TOO_STEEP) and not _says_overload(seen)
 
 
 def _says_overload(seen: Seen) -> bool:
