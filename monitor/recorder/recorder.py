@@ -454,6 +454,7 @@ class Recorder:
             return
         location = self.config.settings.location
         await self.database(self._mend)  # we keep what we once read: that it is damaged, only other programs would see
+        await self.database(self.guard.refuse_older)
         now = clock.now()
         await self.database(
             flow.check_in,

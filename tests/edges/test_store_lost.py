@@ -208,6 +208,21 @@ def test_a_file_that_lost_its_name_or_its_log_is_saved_whole_beside_it_and_the_l
     assert held.results == (3 if harm is put_a_folder_for_the_log else 2)
 
 
+def test_a_sign_of_life_does_not_cover_up_that_the_file_was_rolled_back(tmp_path: Path) -> None:
+    async def play(recorder: Recorder) -> None:
+        await recorder.on_frame(alive(clock.now()))
+        await recorder.open()
+        await recorder.sign_of_life()
+        backup(recorder.engine, tmp_path / "older.db")
+        await recorder.sign_of_life()
+        overwrite_with_an_older_copy(tmp_path / "test.db")
+        with pytest.raises(AWAY):
+            await recorder.sign_of_life()
+        assert recorder.seen.store_fault is Fault.ROLLED_BACK
+
+    recording(tmp_path, play)
+
+
 @pytest.mark.parametrize("harm", [vanish, swap_for_an_older_copy])
 def test_the_next_process_waits_for_the_same_file_and_names_what_was_saved_of_it(
     harm: Callable[[Path], None], tmp_path: Path

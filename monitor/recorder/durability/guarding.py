@@ -85,6 +85,17 @@ class Guard:
         if self.lost:
             raise StoreChangedError("the database is lost: restore it")
 
+    def refuse_older(self) -> None:
+        """Raise :class:`StoreChangedError` if our newest sign of life is not there: the next would cover that up."""
+        if self.path is None or self._signed is None:
+            return
+        worker, at_us = self._signed
+        with reading(self._engine) as connection:
+            seen_us = connection.scalar(text("SELECT seen_us FROM worker WHERE id = :worker"), {"worker": worker})
+        if (seen_us or 0) < at_us:
+            self.name(Fault.ROLLED_BACK)
+            raise StoreChangedError("the database is older than what we wrote to it")
+
     def signed(self, worker: str, at_us: int) -> None:
         """Note the sign of life that the store has just taken: an older copy does not hold it."""
         self._signed = worker, at_us
