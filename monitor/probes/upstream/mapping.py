@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from monitor.core.model.states import Health, Impact
@@ -27,6 +27,7 @@ def mapped(
     worst of them counts, with a warning: nobody can tell which is meant. A group is as bad as its worst member.
     """
     groups = look.groups if look else {}
+    below = {key: look.below(key) for key in groups} if look else {}
     found: dict[str, list[Health]] = {}
     vanished = []
     for wanted, ours in mapping.items():
@@ -35,7 +36,7 @@ def mapped(
             vanished.append(wanted)
         if len(bearers) > 1 and look:
             look.warn(WarningCode.UPSTREAM_AMBIGUOUS_NAME)
-        found.setdefault(ours, []).extend(_state(key, reading, groups) for key in bearers)
+        found.setdefault(ours, []).extend(_state(key, reading, groups, below) for key in bearers)
     return {ours: worst(states) for ours, states in found.items()}, tuple(vanished)
 
 
@@ -49,12 +50,14 @@ def bearers_of(wanted: str, reading: UpstreamReading, groups: Mapping[str, Group
     yield from (key for key, name in named.items() if name.casefold() == wanted.casefold())
 
 
-def _state(key: str, reading: UpstreamReading, groups: Mapping[str, Group]) -> Health:
+def _state(
+    key: str, reading: UpstreamReading, groups: Mapping[str, Group], below: Mapping[str, Collection[str]]
+) -> Health:
     if key in reading.components:
         return reading.components[key]
-    group = groups[key]
-    states = [reading.components[part] for part in group.members if part in reading.components]
-    return worst(states if group.health is None else [*states, group.health])
+    parts = below[key]
+    own = [group.health for name in (key, *parts) if (group := groups.get(name)) and group.health is not None]
+    return worst([*(reading.components[part] for part in parts if part in reading.components), *own])
 
 
 def attributed(
@@ -67,7 +70,7 @@ def attributed(
     """
     incidents, states = [], dict[str, list[Health]]()
     for incident in reading.incidents:
-        ours = _by_components(incident, reading, look.groups, mapping)
+        ours = _by_components(incident, reading, look, mapping)
         if not ours:
             title = incident.name.casefold()
             ours = tuple(dict.fromkeys(part for words, part in titles.items() if words.casefold() in title))
@@ -79,10 +82,10 @@ def attributed(
 
 
 def _by_components(
-    incident: UpstreamIncident, reading: UpstreamReading, groups: Mapping[str, Group], mapping: Mapping[str, str]
+    incident: UpstreamIncident, reading: UpstreamReading, look: Look, mapping: Mapping[str, str]
 ) -> tuple[str, ...]:
     touched = {word.casefold() for key in incident.components for word in (key, reading.component_names.get(key, key))}
-    for key, group in groups.items():
-        if any(part.casefold() in touched for part in group.members):
+    for key, group in look.groups.items():
+        if any(part.casefold() in touched for part in look.below(key)):
             touched |= {key.casefold(), group.name.casefold()}
     return tuple(dict.fromkeys(ours for key, ours in mapping.items() if key.casefold() in touched))

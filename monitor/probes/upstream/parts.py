@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor.core.model.states import Health, Impact, IncidentStatus
@@ -17,6 +17,8 @@ from monitor.core.model.warning_codes import WarningCode
 from monitor.text.cleaner import as_time, as_url, clean
 
 COMPONENTS, INCIDENTS, RESOLVED, UPDATES = 200, 20, 5, 10
+LISTED = 1000
+"""As many components are read of a page. Past ``COMPONENTS`` only those are kept that a mapping may mean."""
 ROWS = 60
 """As many rows of a list of incidents or updates are read."""
 ID_CHARS, NAME_CHARS, BODY_CHARS = 100, 200, 1000
@@ -105,12 +107,26 @@ class Look:
     def group(self, id: object, name: object, members: Iterable[object], health: Health | None = None) -> None:  # noqa: A002 - the name of the field
         """Note a group of components; what is said of one id twice is joined."""
         key, before = clean(id, ID_CHARS), self.groups.get(clean(id, ID_CHARS))
-        if not key or (before is None and len(self.groups) >= COMPONENTS):
+        is_wanted = {key.casefold(), clean(name, NAME_CHARS).casefold()} & self._wanted()
+        if not key or (before is None and len(self.groups) >= COMPONENTS and not is_wanted):
             return
         ids = dict.fromkeys([*(before.members if before else ()), *(clean(part, ID_CHARS) for part in members)])
         own = [one for one in (before.health if before else None, health) if one is not None]
         called = clean(name, NAME_CHARS) or (before.name if before else "")
-        self.groups[key] = Group(called, tuple(filter(None, ids))[:COMPONENTS], worst(own) if own else None)
+        self.groups[key] = Group(called, tuple(filter(None, ids))[:LISTED], worst(own) if own else None)
+
+    def below(self, group: str) -> set[str]:
+        """Return the ids of what a group holds, and of what the groups in it hold."""
+        found, waiting = set[str](), [group]
+        while waiting:
+            inside = self.groups.get(waiting.pop())
+            fresh = [part for part in inside.members if part not in found] if inside else []
+            found.update(fresh)
+            waiting += fresh
+        return found
+
+    def _wanted(self) -> set[str]:
+        return {word.casefold() for word in self.watched}
 
     def health(self, word: object) -> Health:
         """Translate the vendor's word; maintenance and unmapped words are unknown, never green."""
@@ -138,6 +154,19 @@ class Look:
                 return at
             self.warn(WarningCode.UPSTREAM_BAD_TIME)
         return None
+
+    def has_begun(self, value: object) -> bool | None:
+        """Tell whether a time has come; ``None`` where there is none that can be read."""
+        if as_time(value, self.now) is not None:
+            return True
+        if as_time(value, self.now + _AHEAD) is not None:
+            return False
+        self.warn(WarningCode.UPSTREAM_BAD_TIME)
+        return None
+
+    def has_ended(self, end: object) -> bool:
+        """Tell whether something is over by its end: not where there is none, where it lies ahead or is unreadable."""
+        return end is not None and self.has_begun(end) is True
 
     def update(self, at: object, status: object, body: object) -> UpstreamUpdate | None:
         """Return one update, or ``None`` without a time."""
@@ -168,6 +197,7 @@ class Look:
             self.warn(WarningCode.UPSTREAM_INCIDENT_DROPPED)
             return None
         ended = self.time(resolved) if resolved is not None else None
+        ended = ended if status is None or status in OVER else None  # one that was opened again has an old end
         over = status in OVER
         newest = newest or (UpstreamUpdate(self.time(updated) or began, status, ""),)
         return UpstreamIncident(
@@ -195,9 +225,13 @@ class Look:
         """Put a page together; in ``components`` a repeated id keeps its worst state."""
         states: dict[str, Health] = {}
         names: dict[str, str] = {}
+        wanted = self._wanted()
+        groups = [key for key, group in self.groups.items() if {key.casefold(), group.name.casefold()} & wanted]
+        wanted.update(part.casefold() for group in groups for part in self.below(group))
         for raw_id, name, health in components:
             key = clean(raw_id, ID_CHARS)
-            if not key or (key not in states and len(states) >= COMPONENTS):
+            is_wanted = {key.casefold(), clean(name, NAME_CHARS).casefold()} & wanted
+            if not key or (key not in states and len(states) >= COMPONENTS and not is_wanted):
                 continue
             if key in states:
                 self.warn(WarningCode.UPSTREAM_DUPLICATE_ID)
@@ -240,6 +274,7 @@ def _end_of(newest_first: Iterable[UpstreamUpdate]) -> datetime | None:
     return end
 
 
+_AHEAD = timedelta(days=3650)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 

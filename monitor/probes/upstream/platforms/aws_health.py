@@ -37,6 +37,8 @@ def read(document: Any, look: Look) -> UpstreamReading:
     if rows and not events:
         raise UnreadableError("no event with a service and a start", WarningCode.UPSTREAM_SHAPE_CHANGED)
     states = dict.fromkeys(look.watched, Health.OPERATIONAL)
+    for row in rows[:EVENTS]:
+        states |= dict.fromkeys(_untold(row, look), Health.UNKNOWN)
     found, trouble = [], []
     for row in events:
         service, region = clean(row["service"], 60), clean(row.get("region"), 60)
@@ -57,6 +59,15 @@ def read(document: Any, look: Look) -> UpstreamReading:
         found.append(_incident(row, log, over, health, look))
     indicator = worst(states.values() if states else trouble or [Health.OPERATIONAL])
     return look.reading(indicator, [(key, key, health) for key, health in states.items()], found)
+
+
+def _untold(row: object, look: Look) -> tuple[str, ...]:
+    """Return what of the watched an event may concern that cannot be read: no start, or no service."""
+    about = as_map(row)
+    service, start = clean(about.get("service"), 60), _seconds(about.get("startTime"))
+    if (service and start and look.has_begun(start) is not None) or look.has_ended(_seconds(about.get("endTime"))):
+        return ()
+    return tuple(key for key in look.watched if not service or key.partition("/")[0].casefold() == service.casefold())
 
 
 def _seconds(millis: object) -> float | None:

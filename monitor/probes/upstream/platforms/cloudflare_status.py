@@ -60,8 +60,8 @@ def _parts(rows: list[dict[str, Any]], look: Look) -> list[Part]:
 def _watched(components: list[Part], look: Look) -> list[Part]:
     """Return those that concern us, by id, name or group: the page has some hundred others, of Cloudflare itself."""
     wanted = {word.casefold() for word in look.watched}
-    groups = [group for key, group in look.groups.items() if {key.casefold(), group.name.casefold()} & wanted]
-    members = {key for group in groups for key in group.members}
+    groups = [key for key, group in look.groups.items() if {key.casefold(), group.name.casefold()} & wanted]
+    members = {part for key in groups for part in look.below(key)}
     return [
         part
         for part in components

@@ -8,7 +8,18 @@ from typing import Any
 from monitor.core.model.states import Health, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 from monitor.core.model.warning_codes import WarningCode
-from monitor.probes.upstream.parts import COMPONENTS, OVER, ROWS, Look, Part, UnreadableError, impact_of, need, worst
+from monitor.probes.upstream.parts import (
+    COMPONENTS,
+    LISTED,
+    OVER,
+    ROWS,
+    Look,
+    Part,
+    UnreadableError,
+    impact_of,
+    need,
+    worst,
+)
 from monitor.probes.upstream.platform import Endpoints, Platform, is_document
 from monitor.text.cleaner import as_rows, clean
 
@@ -28,7 +39,7 @@ def read(document: Any, look: Look) -> UpstreamReading:
     which for one that is over are all green.
     """
     page = need(document, dict, "object")
-    components = list(_leaves(as_rows(need(page.get("components"), list, "components"), 400), look, ()))
+    components = list(_leaves(as_rows(need(page.get("components"), list, "components"), LISTED), look, ()))
     rows = as_rows(need(page.get("incidents"), list, "incidents"), ROWS)
     if not components:
         raise UnreadableError("no component in the page's data", WarningCode.UPSTREAM_NO_COMPONENTS)

@@ -49,7 +49,10 @@ _BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _LONG_TAG = re.compile(rb"<[^<>]{4096}")
 _PREFIX = re.compile(r"^\s*\[([^\]]{1,80})\]\s*")
 _HOST = re.compile(r"\(?\b((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,20})\b\)?", re.IGNORECASE)
-_REGION = re.compile(r"(?:[a-z]{2}|(?:us|eu|ap|sa|ca|me|af|cn|asia|europe|america)-[a-z0-9-]{1,20})$")
+_REGION = re.compile(
+    r"(?:[a-z]{2}\d{0,2}|(?:us|eu|ap|sa|ca|me|af|cn)(?:n|s|e|w|c|ne|nw|se|sw)\d{0,2}|apac|emea|latam|amer|europe|asia"
+    r"|(?:us|eu|ap|sa|ca|me|af|cn|asia|europe|america)-[a-z0-9-]{1,20})$"
+)
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class _Entry:
     status: IncidentStatus | None
     health: Health
     told: Told
+    at: datetime
 
 
 @dataclass(slots=True)
@@ -228,12 +232,15 @@ def _tell(entry: Any, told: dict[str, _Incident], look: Look) -> None:
     status = status_of(title, tags, text, story)
     if status is None and (at or updated or look.now) < look.now - FORGOTTEN_AFTER:
         return
-    key = clean(entry.get("id") or entry.get("link") or title, ID_CHARS)
+    key = clean(entry.get("id") or entry.get("link") or f"{at or updated:%Y%m%dT%H%M} {title}", ID_CHARS)
     one = told.setdefault(key, _Incident(title, entry.get("link")))
     one.at = min(filter(None, (one.at, at or updated)), default=None)
     one.updated = max(filter(None, (one.updated, updated or at)), default=None)
     surface = clean(prefix[1], ID_CHARS) if prefix and prefix[1].casefold() not in WORDS else ""
-    one.surfaces.setdefault(surface, _Entry(status, _severity(tags, text), story))
+    said = _Entry(status, _severity(tags, text), story, updated or at or look.now)
+    before = one.surfaces.setdefault(surface, said)
+    if said.at > before.at:  # a feed may give each word an entry of its own, the oldest first
+        one.surfaces[surface] = said
     one.words = f"{one.words} {title} {tags}".casefold()[:4000]
 
 

@@ -17,6 +17,7 @@ from monitor.probes.answers import parse_json
 from monitor.probes.upstream.parts import (
     COMPONENTS,
     ID_CHARS,
+    LISTED,
     OVER,
     ROWS,
     Look,
@@ -33,7 +34,7 @@ def read(body: bytes, look: Look) -> UpstreamReading:
     """Read Flashduty's page: its JSON document, or the web page with the same data in its stream."""
     data = _data(body)
     page = need(data.get("page"), dict, "page")
-    rows = as_rows(need(page.get("components"), list, "page.components"), 400)
+    rows = as_rows(need(page.get("components"), list, "page.components"), LISTED)
     for row in as_rows(page.get("sections"), COMPONENTS):
         key = row.get("section_id")
         look.group(key, row.get("name"), (part.get("component_id") for part in rows if part.get("section_id") == key))
@@ -43,6 +44,9 @@ def read(body: bytes, look: Look) -> UpstreamReading:
             "neither active changes nor component impacts in the page's data", WarningCode.UPSTREAM_SHAPE_CHANGED
         )
     states = _states(as_rows(changes, ROWS), as_rows(impacts, 2000), look)
+    if not all(isinstance(row, dict) for row in (*_listed(changes), *_listed(impacts))):
+        look.warn(WarningCode.UPSTREAM_SHAPE_CHANGED)
+        states[""] = Health.UNKNOWN
     rest = Health.UNKNOWN if "" in states else Health.OPERATIONAL  # something is affected, and nobody knows what
     components = [
         (
@@ -91,6 +95,10 @@ def history(document: Any, look: Look) -> list[UpstreamIncident | None]:
     return [_incident(row, look) for row in rows]
 
 
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _states(changes: list[dict[str, Any]], impacts: list[dict[str, Any]], look: Look) -> dict[str, Health]:
     found: dict[str, list[Health]] = {}
     for change in changes:
@@ -99,8 +107,10 @@ def _states(changes: list[dict[str, Any]], impacts: list[dict[str, Any]], look: 
         for part in as_rows(change.get("affected_components"), COMPONENTS):
             found.setdefault(clean(part.get("component_id"), ID_CHARS), []).append(look.health(part.get("status")))
     for impact in impacts:
-        if not impact.get("end_at_seconds") and look.time(impact.get("start_at_seconds")):
-            found.setdefault(clean(impact.get("component_id"), ID_CHARS), []).append(look.health(impact.get("status")))
+        begun = look.has_begun(impact.get("start_at_seconds"))
+        if begun is not False and not look.has_ended(impact.get("end_at_seconds") or None):
+            health = look.health(impact.get("status")) if begun else Health.UNKNOWN
+            found.setdefault(clean(impact.get("component_id"), ID_CHARS), []).append(health)
     return {key: worst(states) for key, states in found.items()}
 
 

@@ -36,13 +36,13 @@ def read(document: Any, look: Look) -> UpstreamReading:
         named = [key for key in _products(row) if key]
         touched = [wanted[key] for key in named if key in wanted]
         if products and not touched:
-            if not named and row.get("end") is None:
+            if not named and not look.has_ended(row.get("end")):
                 trouble.append(Health.UNKNOWN)
                 states.update({product: worst((health, Health.UNKNOWN)) for product, health in states.items()})
             continue
         latest = as_map(row.get("most_recent_update"))
         health = look.health(latest.get("status"))
-        is_over = row.get("end") is not None
+        is_over = look.has_ended(row.get("end"))
         if not is_over:
             trouble.append(health)
             states.update({product: worst((states[product], health)) for product in touched})

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from monitor.core.model.states import Health
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 from monitor.core.model.warning_codes import WarningCode
-from monitor.probes.upstream.parts import COMPONENTS, OVER, ROWS, Look, impact_of, need, worst
+from monitor.probes.upstream.parts import COMPONENTS, LISTED, OVER, ROWS, Look, impact_of, need, worst
 from monitor.probes.upstream.platform import Endpoints, Platform
 from monitor.text.cleaner import as_map, as_rows, clean
 
@@ -31,10 +31,13 @@ def read(document: Any, look: Look) -> UpstreamReading:
     if "page_title" in need(document, dict, "object"):
         return _widget(document, look)
     summary = need(document.get("summary"), dict, "summary")
-    rows = as_rows(need(summary.get("components"), list, "summary.components"), 400)
-    affected = as_rows(need(summary.get("affected_components"), list, "summary.affected_components"), 400)
+    rows = as_rows(need(summary.get("components"), list, "summary.components"), LISTED)
+    listed = need(summary.get("affected_components"), list, "summary.affected_components")
     ongoing = as_rows(need(summary.get("ongoing_incidents"), list, "summary.ongoing_incidents"), ROWS)
-    states = _affected(affected, look)
+    states = _affected(as_rows(listed, LISTED), look)
+    if not all(isinstance(row, dict) for row in listed):
+        look.warn(WarningCode.UPSTREAM_SHAPE_CHANGED)
+        states[""] = worst((states.get("", Health.UNKNOWN), Health.UNKNOWN))
     names = {clean(row.get("id"), 100): row.get("name") for row in rows}
     rest = Health.UNKNOWN if "" in states else Health.OPERATIONAL
     _groups(as_map(summary.get("structure")), look)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.core.model.upstream import UpstreamReading
-from monitor.probes.upstream.parts import ROWS, Look, Part, impact_of, need
+from monitor.probes.upstream.parts import LISTED, ROWS, Look, Part, impact_of, need
 from monitor.probes.upstream.platform import Endpoints, Platform, is_document
 from monitor.text.cleaner import as_map, as_rows
 
@@ -36,7 +36,7 @@ def read(document: Any, look: Look) -> UpstreamReading:
 
 def parts(document: Any, look: Look) -> list[Part]:
     """Read the components of ``components.json``, or of a summary that has them."""
-    rows = as_rows(as_map(document).get("components"), 400)
+    rows = as_rows(as_map(document).get("components"), LISTED)
     for row in rows:
         if group := as_map(row.get("group")):
             look.group(group.get("id"), group.get("name"), [row.get("id")])

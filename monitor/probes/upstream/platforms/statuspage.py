@@ -6,7 +6,7 @@ from typing import Any
 
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
 from monitor.core.model.warning_codes import WarningCode
-from monitor.probes.upstream.parts import COMPONENTS, ROWS, Look, Part, impact_word, need
+from monitor.probes.upstream.parts import COMPONENTS, LISTED, ROWS, Look, Part, impact_word, need
 from monitor.probes.upstream.platform import Endpoints, Platform, is_document
 from monitor.text.cleaner import as_map, as_rows, clean
 
@@ -24,7 +24,7 @@ def read(document: Any, look: Look) -> UpstreamReading:
     status = need(page.get("status"), dict, "status")
     need(page.get("incidents"), list, "incidents")
     listed = need(page.get("components", []), list, "components")  # Rootly's document has none
-    components = parts(as_rows(listed, 400), look)
+    components = parts(as_rows(listed, LISTED), look)
     if not components:
         look.warn(WarningCode.UPSTREAM_NO_COMPONENTS)
     incidents = history(page, look)
