@@ -43,6 +43,9 @@ HARMS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("a bit flipped in every page", flip),
     ("overwritten with an older copy", overwrite_with_an_older_copy),
     ("overwritten with noise", overwrite_with_noise),
+)
+"""What the month draws from as well."""
+OF_ITS_PARTS: tuple[tuple[str, Callable[[Path], None]], ...] = (
     ("its log taken away", lose_the_log),
     ("a folder in the place of its log", put_a_folder_for_the_log),
     ("a table taken away", take_a_table),
@@ -58,7 +61,7 @@ async def lying(home: Path, quick: bool) -> AsyncIterator[Told]:
     """Take the database file from under a running worker in every way, and put back a backup."""
     async with stage(home) as on:
         file = _file(on)
-        for fault, harm in HARMS[:1] if quick else HARMS:
+        for fault, harm in HARMS[:1] if quick else HARMS + OF_ITS_PARTS:
             try:
                 yield await _lied(on, file, fault, harm)
             except BrokenError as error:
