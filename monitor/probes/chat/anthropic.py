@@ -41,7 +41,12 @@ def key_headers(key: str) -> dict[str, str]:
 def request(wish: Wish) -> dict[str, Any]:
     """Return the body of a request."""
     messages = [{"role": "user", "content": wish.texts[0]}]
-    return {"model": wish.model, "messages": messages, "stream": wish.stream, wish.limit_field: wish.max_tokens}
+    body = {"model": wish.model, "messages": messages, "stream": wish.stream, wish.limit_field: wish.max_tokens}
+    if tool := wish.tool:
+        body["tools"] = [{"name": tool.name, "description": tool.description, "input_schema": tool.schema}]
+    if wish.schema:
+        body["output_config"] = {"format": {"type": "json_schema", "schema": wish.schema.schema}}
+    return body
 
 
 def read_event(reply: Reply, event: Event) -> bool:
@@ -86,6 +91,8 @@ def _block_delta(reply: Reply, document: Any, at_s: float) -> bool:
         reply.token(at_s, "", reasoning=True)
     elif delta.get("text") or delta.get("partial_json"):
         reply.token(at_s, said(delta.get("text")))
+        if piece := delta.get("partial_json"):
+            reply.call(document.get("index"), "", piece)
     else:
         return False
     return True
@@ -111,6 +118,7 @@ def _block_start(reply: Reply, document: Any, at_s: float) -> bool:
         reply.token(at_s, text)
     elif block.get("type") in ("tool_use", "server_tool_use"):
         reply.token(at_s, "")
+        reply.call(document.get("index"), block.get("name"), block.get("input"))
     else:
         return False
     return True
@@ -152,6 +160,9 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
         reply.other_protocol = _OPENAI if is_list(document.get("choices")) else ""
         return
     reply.whole("".join(said(table(block).get("text")) for block in blocks), at_s)
+    for number, block in enumerate(map(table, blocks)):
+        if block.get("type") == "tool_use":
+            reply.call(number, block.get("name"), block.get("input"))
     reply.model = word(document.get("model"))
     reply.finish(document.get("stop_reason"))
     _usage(reply, document)

@@ -20,6 +20,7 @@ from monitor.core.model.observations import Phases
 from monitor.core.model.reasons import Reason
 from monitor.probes.answers import has_room, is_html, limit_reached, parse_json, robot_wall
 from monitor.probes.base import Context
+from monitor.probes.chat.answer.booking import Form
 from monitor.probes.chat.answer.reply import ApiError, Reply, api_error
 from monitor.probes.chat.answer.seen import End, Seen
 from monitor.probes.chat.answer.sse import Event, LineTooLong, Parser
@@ -48,6 +49,10 @@ class Wish(NamedTuple):
     stream: bool
     limit_field: str
     max_tokens: int
+    tool: Form | None = None
+    """What may be called."""
+    schema: Form | None = None
+    """What the answer must have the form of."""
 
 
 class Dialect(Protocol):

@@ -21,7 +21,9 @@ DAY_S = 86_400.0
 SLOW_DOWN_BELOW = 0.5
 SLOW_DOWN_BELOW_WHEN_FAILING = 0.1
 PROMPT_TOKENS = 40
-"""More than any question of ours needs, with the chat template around it."""
+"""More than any question in words needs, with the chat template around it."""
+FORM_TOKENS = 700
+"""More than one with a tool or a schema needs: vendors put pages of their own before them (Anthropic about 500)."""
 
 
 class Rung(StrEnum):
@@ -52,6 +54,7 @@ class Plan:
     short_tokens: int
     long_tokens: int
     has_key: bool
+    prompt_tokens: int = PROMPT_TOKENS
 
     @property
     def has_prices(self) -> bool:
@@ -65,7 +68,7 @@ class Plan:
     def worst(self, rung: Rung) -> tuple[int, float]:
         """Return the most tokens and dollars that a rung can cost."""
         output = {Rung.SHORT: self.short_tokens, Rung.LONG: self.long_tokens}.get(rung)
-        return (0, 0.0) if output is None else (PROMPT_TOKENS + output, self.cost(PROMPT_TOKENS, output))
+        return (0, 0.0) if output is None else (self.prompt_tokens + output, self.cost(self.prompt_tokens, output))
 
     def questions_a_day(self, interval_s: float) -> tuple[float, float]:
         """Return how many short questions a day a grid of ``interval_s`` plans, and how many the budget allows.

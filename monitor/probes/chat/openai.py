@@ -46,7 +46,14 @@ def request(wish: Wish) -> dict[str, Any]:
     """Return the body of a request."""
     body: dict[str, Any] = {"model": wish.model, "messages": [{"role": "user", "content": wish.texts[0]}]}
     body |= {"stream": wish.stream, wish.limit_field: wish.max_tokens}
-    return body | ({"stream_options": {"include_usage": True}} if wish.stream else {})
+    body |= {"stream_options": {"include_usage": True}} if wish.stream else {}
+    if tool := wish.tool:
+        function = {"name": tool.name, "description": tool.description, "parameters": tool.schema}
+        body["tools"] = [{"type": "function", "function": function}]
+    if form := wish.schema:
+        named = {"name": form.name, "strict": True, "schema": form.schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": named}
+    return body
 
 
 def read_event(reply: Reply, event: Event) -> bool:
@@ -123,7 +130,20 @@ def _delta(reply: Reply, delta: Any, at_s: float) -> bool:
         reply.token(at_s, "", reasoning=True)
     if answer or called:
         reply.token(at_s, said(answer))
+        _calls(reply, delta)
     return bool(reasoning or answer or called)
+
+
+def _calls(reply: Reply, message: Any) -> None:
+    """Take calls of tools, whole or in pieces; where no index tells them apart, the id does."""
+    many = message.get("tool_calls")
+    for number, row in enumerate(many if isinstance(many, list) else []):
+        call = table(row)
+        function = table(call.get("function"))
+        key = word(call.get("index")) or word(call.get("id")) or next(reversed(reply.calls), number)
+        reply.call(key, function.get("name"), function.get("arguments"))
+    if single := table(message.get("function_call")):  # before tools there were functions
+        reply.call("", single.get("name"), single.get("arguments"))
 
 
 _TEXTS = ("text", "output_text", None)
@@ -174,6 +194,7 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
         return
     message = table(choice.get("message"))
     reply.whole(visible(message.get("content")) or said(message.get("refusal")), at_s)
+    _calls(reply, message)
     _identity(reply, whole, choice)
     _finish(reply, choice, with_token=False)
 

@@ -13,7 +13,7 @@ from monitor.probes.chat import anthropic as chat_anthropic
 from monitor.probes.chat import azure, off_peak, responses
 from monitor.probes.chat import openai as chat_openai
 from monitor.probes.chat.ask import Dialect, Place
-from monitor.probes.chat.budget import PROMPT_TOKENS, Plan, Rung
+from monitor.probes.chat.budget import FORM_TOKENS, PROMPT_TOKENS, Plan, Rung
 
 DIALECTS: dict[str, Dialect] = {
     "openai": chat_openai,
@@ -49,8 +49,9 @@ class Options(base.OverProxy):
     first_token_slow_s: Seconds | None = 5.0
     tpot_slow_s: Seconds | None = None
     answer_slow_s: Seconds | None = None
-    canary: bool = True
-    """Ask a fresh sum and check the answer, instead of a plain greeting."""
+    canary: bool | Literal["tool_call", "json_schema"] = True
+    """Ask a fresh sum and check the answer, instead of a plain greeting; or have a tool called with arguments that are
+    checked, or an answer written that holds a JSON schema."""
     budget_tokens_day: int | None = 100_000
     budget_usd_day: float | None = Field(None, ge=0)
     """Needs the two prices below."""
@@ -99,7 +100,7 @@ class Options(base.OverProxy):
 
     @model_validator(mode="after")
     def _budget(self) -> Self:
-        cost = self.max_tokens + PROMPT_TOKENS
+        cost = self.max_tokens + self.plan().prompt_tokens
         if self.budget_tokens_day is not None and self.budget_tokens_day < cost:
             raise ValueError(f"budget_tokens_day must allow at least one answer, here {cost} tokens")
         if self.budget_usd_day is not None and not self.plan().has_prices:
@@ -148,6 +149,7 @@ class Options(base.OverProxy):
             short_tokens=self.max_tokens,
             long_tokens=self.long_max_tokens,
             has_key=key_of(self) != "",
+            prompt_tokens=PROMPT_TOKENS if isinstance(self.canary, bool) else FORM_TOKENS,
         )
 
 

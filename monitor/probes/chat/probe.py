@@ -28,6 +28,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import datetime
+from random import Random
 from typing import Any
 
 from monitor.core.catalogue import Proof
@@ -37,6 +38,7 @@ from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
 from monitor.probes.base import Context, Kind, Memory
 from monitor.probes.chat import budget
+from monitor.probes.chat.answer.booking import TABLE, Booking, order
 from monitor.probes.chat.answer.canary import Canary, Verdict, verdict
 from monitor.probes.chat.answer.canary import ask as new_canary
 from monitor.probes.chat.answer.refusals import unknown_model
@@ -44,7 +46,7 @@ from monitor.probes.chat.answer.seen import End, Objectives, Seen
 from monitor.probes.chat.answer.taxonomy import classify, refusal, warnings
 from monitor.probes.chat.ask import Question, Talk, Wish, ask
 from monitor.probes.chat.balance import empty_account
-from monitor.probes.chat.budget import PROMPT_TOKENS, Choice, Ledger, Plan, Rung
+from monitor.probes.chat.budget import Choice, Ledger, Plan, Rung
 from monitor.probes.chat.edge import listed, look_at_edge, models
 from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers
 from monitor.wire import WireError
@@ -91,14 +93,14 @@ async def _climb(options: Options, ctx: Context, plan: Plan, ledger: Ledger, cho
 
 
 async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, rung: Rung) -> Observation:
-    canary = new_canary(ctx.rng, long=rung is Rung.LONG) if options.canary or rung is Rung.LONG else None
+    canary = _canary(options, ctx.rng, rung)
     worst_tokens, worst_usd = plan.worst(rung)
     # Book the cost before asking: a cancelled look has spent its tokens, too.
     ctx.memory["ledger"] = ledger.climbed(rung, ctx.now, tokens=worst_tokens, usd=worst_usd).stored()
     talk = await ask(_prepared(options, canary, plan.long_tokens if rung is Rung.LONG else plan.short_tokens), ctx)
     seen = await _completed(options, ctx, talk, canary)
     _, reason = classify(seen)
-    tokens_in, tokens_out = _used(seen, worst_tokens - PROMPT_TOKENS)
+    tokens_in, tokens_out = _used(seen, worst_tokens - plan.prompt_tokens, plan.prompt_tokens)
     usd = plan.cost(tokens_in, tokens_out)
     booked = ledger.climbed(rung, ctx.now, tokens=tokens_in + tokens_out, usd=usd)
     ctx.memory["ledger"] = replace(booked, proven=reason is Reason.OK).stored()
@@ -108,10 +110,20 @@ async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, 
     return replace(observation, warnings=notes, retry_after_s=wait_s)
 
 
-def _prepared(options: Options, canary: Canary | None, max_tokens: int) -> Question:
+def _canary(options: Options, rng: Random, rung: Rung) -> Canary | Booking | None:
+    """Make the question whose answer can be checked; a long one is always in words."""
+    if rung is Rung.LONG or options.canary is True:
+        return new_canary(rng, long=rung is Rung.LONG)
+    return order(rng, by_tool=options.canary == "tool_call") if options.canary else None
+
+
+def _prepared(options: Options, canary: Canary | Booking | None, max_tokens: int) -> Question:
     dialect = options.protocol
     question = canary.question if canary else _PLAIN_QUESTION
-    body = dialect.request(Wish(options.model, (question,), options.stream, options.token_limit_field, max_tokens))
+    wish = Wish(options.model, (question,), options.stream, options.token_limit_field, max_tokens)
+    if isinstance(canary, Booking):
+        wish = wish._replace(tool=TABLE) if canary.by_tool else wish._replace(schema=TABLE)
+    body = dialect.request(wish)
     return Question(
         dialect=dialect,
         url=dialect.url(options.place),
@@ -124,14 +136,18 @@ def _prepared(options: Options, canary: Canary | None, max_tokens: int) -> Quest
     )
 
 
-async def _completed(options: Options, ctx: Context, talk: Talk, canary: Canary | None) -> Seen:
+async def _completed(options: Options, ctx: Context, talk: Talk, canary: Canary | Booking | None) -> Seen:
     """Add what the conversation alone does not show: the canary's verdict, the past, the list of models."""
     reply = talk.seen.reply
     is_cut = reply.cut_by_limit or not (reply.finish_reason or reply.done) or reply.is_torn
-    judged = Verdict.NONE if reply.thought_only else verdict(canary, reply.text, cut=is_cut)
+    if isinstance(canary, Booking):
+        judged = canary.verdict(reply, cut=is_cut)
+    else:
+        judged = verdict(canary, reply.text, cut=is_cut)
     seen = replace(
         talk.seen,
-        canary=judged,
+        canary=Verdict.NONE if reply.thought_only else judged,
+        asked=canary.asked if canary else "",
         objectives=Objectives(options.first_token_slow_s, options.tpot_slow_s, options.answer_slow_s),
         worked_before=ctx.memory.get("worked_with") == _identity(options),
         steady=ctx.memory.get("answered", 0) >= STEADY_AFTER,
@@ -156,7 +172,7 @@ def _identity(options: Options) -> str:
     return f"{options.base_url} {options.model}"
 
 
-def _used(seen: Seen, most: int) -> tuple[int, int]:
+def _used(seen: Seen, most: int, prompt_tokens: int) -> tuple[int, int]:
     """Return the tokens of an answer, in and out: the vendor's count, or an estimate where there was none.
 
     A question that was taken and not answered in time is booked with all that it may cost: the vendor may have worked
@@ -166,7 +182,7 @@ def _used(seen: Seen, most: int) -> tuple[int, int]:
     unheard = seen.wire is Reason.TIMEOUT_HEADERS
     if seen.status >= 400 or not (seen.status or unheard):
         return 0, 0
-    tokens_in = PROMPT_TOKENS if reply.input_tokens is None else reply.input_tokens
+    tokens_in = prompt_tokens if reply.input_tokens is None else reply.input_tokens
     if reply.output_tokens is not None:
         return tokens_in, reply.output_tokens
     unread = not reply.token_times and seen.end in (End.DEADLINE, End.CUT)
@@ -229,7 +245,8 @@ def _detail(talk: Talk, seen: Seen, reason: Reason) -> str:
         return f"HTTP {seen.status} in {reply.other_protocol} protocol; set dialect or base_url for what is asked"
     if reason is Reason.STALLED and seen.end is not End.STALLED:
         ends[seen.end] = f"; nothing for {seen.silent_s:.0f} s behind an early finish reason, then the end"
-    said = f'; asked a sum and got "{reply.text[:60]}"' if reason is Reason.QUALITY else ""
+    got = reply.text or " ".join(f"{call.name} {call.arguments}" for call in reply.calls.values())
+    said = f'; asked {seen.asked} and got "{got[:60]}"' if reason is Reason.QUALITY else ""
     return f"{pace}{kept}{ends[seen.end]}{said}"
 
 

@@ -39,7 +39,14 @@ def url(place: Place) -> str:
 def request(wish: Wish) -> dict[str, Any]:
     """Return the body of a request; nothing of it is to be kept by the vendor."""
     body: dict[str, Any] = {"model": wish.model, "input": wish.texts[0], "stream": wish.stream, "store": False}
-    return body | {"max_output_tokens": wish.max_tokens}
+    body["max_output_tokens"] = wish.max_tokens
+    if tool := wish.tool:
+        body["tools"] = [
+            {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.schema}
+        ]
+    if form := wish.schema:
+        body["text"] = {"format": {"type": "json_schema", "name": form.name, "strict": True, "schema": form.schema}}
+    return body
 
 
 def read_event(reply: Reply, event: Event) -> bool:
@@ -66,10 +73,15 @@ def read_event(reply: Reply, event: Event) -> bool:
         return _last(reply, table(document.get("response")), kind, event.at_s)
     if kind in _WORDS or kind in _CALLS:
         reply.token(event.at_s, said(document.get("delta")) if kind in _WORDS else "")
+        if kind in _CALLS:
+            reply.call(document.get("output_index"), "", document.get("delta"))
         return True
     if kind in _THOUGHTS:
         reply.token(event.at_s, "", reasoning=True)
         return True
+    item = table(document.get("item"))
+    if kind == "response.output_item.added" and item.get("type") == "function_call":
+        reply.call(document.get("output_index"), item.get("name"), item.get("arguments"))
     reply.model = word(table(document.get("response")).get("model")) or reply.model
     return False
 
@@ -91,6 +103,8 @@ def _last(reply: Reply, response: Any, kind: str, at_s: float) -> bool:
     """Take the whole answer, which comes once more at the end; its words count where none came before."""
     if not reply.token_times and (text := _text(response)):
         reply.token(at_s, text)
+    if not reply.calls:
+        _calls(reply, response)
     _identity(reply, response)
     reply.error = api_error(response)
     if reply.error is None and kind == "response.failed":
@@ -116,6 +130,13 @@ def _text(response: Any) -> str:
     return "".join(said(part.get("text")) or said(part.get("refusal")) for part in parts)
 
 
+def _calls(reply: Reply, response: Any) -> None:
+    items = response.get("output")
+    for number, item in enumerate(map(table, items if isinstance(items, list) else [])):
+        if item.get("type") == "function_call":
+            reply.call(number, item.get("name"), item.get("arguments"))
+
+
 def _identity(reply: Reply, response: Any) -> None:
     reply.model = word(response.get("model")) or reply.model
     usage = table(response.get("usage"))
@@ -139,5 +160,6 @@ def read_body(reply: Reply, body: bytes, at_s: float) -> None:
         return
     told = _finish(document)
     reply.whole(_text(document), at_s, done=ending(told) is not Ending.NONE)
+    _calls(reply, document)
     _identity(reply, document)
     reply.finish(told)

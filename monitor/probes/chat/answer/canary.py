@@ -28,6 +28,11 @@ class Canary(NamedTuple):
     question: str
     answer: int
 
+    @property
+    def asked(self) -> str:
+        """What was asked for, for people."""
+        return "a sum"
+
 
 def ask(rng: random.Random, *, long: bool = False) -> Canary:
     """Make a sum that no cache can know. The long form asks for prose behind it, so that the pace can be measured."""

@@ -5,6 +5,7 @@ Each dialect (``openai.py``, ``anthropic.py``) fills a :class:`Reply`; :mod:`tax
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -30,6 +31,18 @@ class ApiError(NamedTuple):
     """The HTTP status that the error itself names (OpenRouter and Google put it into ``code``)."""
     headers: Mapping[str, str] = MappingProxyType({})
     """Counters of a limit that the error itself holds (OpenRouter)."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A call of a tool; its arguments are text, as JSON."""
+
+    name: str = ""
+    arguments: str = ""
+
+
+_MOST_CALLS = 16
+_MOST_ARGUMENTS = 20_000
 
 
 @dataclass(slots=True)
@@ -64,6 +77,8 @@ class Reply:
     """The answer was one document and no stream."""
     other_protocol: str = ""
     """Whose other protocol the answer speaks, where it speaks one that was not asked for."""
+    calls: dict[str, Call] = field(default_factory=dict)
+    """Calls of tools, by whatever the protocol tells them apart with."""
     _thoughts: Thoughts = field(default_factory=Thoughts)
     _confirmed: bool = False
     """A finish reason came after the last word, on a piece of its own."""
@@ -84,6 +99,16 @@ class Reply:
         self.words.append(piece.text)
         if piece.text.strip() or not (text.strip() or piece.thought):  # the latter: a call of a tool has no text
             self.first_answer_s = at_s if self.first_answer_s is None else self.first_answer_s
+
+    def call(self, key: object, name: object, arguments: object) -> None:
+        """Take a piece of a call of a tool; arguments that are no text (Anthropic's whole answers) become JSON."""
+        found = self.calls.get(word(key)) or Call()
+        if word(key) not in self.calls and len(self.calls) == _MOST_CALLS:
+            return
+        piece = arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
+        found.name = found.name or word(name)
+        found.arguments = (found.arguments + piece)[:_MOST_ARGUMENTS]
+        self.calls[word(key)] = found
 
     def whole(self, text: str, at_s: float, done: bool = True) -> None:
         """Take the text of an answer that was not streamed; ``at_s`` is its last byte."""
@@ -160,7 +185,7 @@ class Reply:
     def thought_only(self) -> bool:
         """The token limit was spent before a visible word, as reasoning models do: no failure and no verdict."""
         spent = bool(self.token_times) or bool(self.output_tokens)
-        return self.cut_by_limit and not self.text.strip() and spent
+        return self.cut_by_limit and not self.text.strip() and not self.calls and spent
 
     def times(self, headers_s: float | None, cost_usd: float | None = None) -> ChatTimes:
         """Sum the times up; the formulae are in :mod:`monitor.probes.chat.probe`."""

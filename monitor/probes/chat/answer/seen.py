@@ -61,6 +61,8 @@ class Seen:
     reply: Reply = field(default_factory=Reply)
     headers_s: float | None = None
     canary: Verdict = Verdict.NONE
+    asked: str = ""
+    """What the canary asked for, for people."""
     objectives: Objectives = Objectives()
     worked_before: bool = False
     """The same request was answered earlier."""

@@ -41,7 +41,7 @@ def _good(seen: Seen) -> bool:
 
 
 def _has_token(reply: Reply) -> bool:
-    return bool(reply.token_times) or bool(reply.text.strip())
+    return bool(reply.token_times) or bool(reply.calls) or bool(reply.text.strip())
 
 
 def _queue_s(seen: Seen) -> float | None:
