@@ -16,12 +16,14 @@ from monitor.probes.upstream.platforms import PLATFORMS
 
 NOW = datetime(2026, 10, 7, 1, tzinfo=UTC)
 HOUR_AGO = int((NOW - timedelta(hours=1)).timestamp())
-NESTED = [
+NESTED: list[dict[str, Any]] = [
     {"id": "all", "name": "All", "status": "operational", "group": True, "group_id": "chat"},
     {"id": "chat", "name": "Chat", "status": "operational", "group": True, "group_id": "all"},
     {"id": "leaf", "name": "Models", "status": "major_outage", "group_id": "chat"},
 ]
-MANY = [{"id": f"c{n}", "name": f"C {n}", "status": "major_outage" if n == 450 else "operational"} for n in range(600)]
+MANY: list[dict[str, Any]] = [
+    {"id": f"c{n}", "name": f"C {n}", "status": "major_outage" if n == 450 else "operational"} for n in range(600)
+]
 
 
 def statuspage(*components: dict[str, Any]) -> dict[str, Any]:

@@ -150,6 +150,11 @@ def missing(field: str) -> Reading:
     return unread(f"no readable {field} in the answer", WarningCode.REGISTRATION_FIELD_MISSING)
 
 
+def flag_of_another_type(fields: Mapping[str, Any], *names: str) -> str:
+    """Return the first of some flags that is there and is no boolean: unread is never open, and never closed."""
+    return next((name for name in names if name in fields and not isinstance(fields[name], bool)), "")
+
+
 def says(excerpt: str, *readings: MethodReading, warnings: tuple[WarningCode, ...] = ()) -> Reading:
     """Return readings with the words or fields that they come from."""
     return Reading(tuple(replace(reading, excerpt=excerpt[:EXCERPT_CHARS]) for reading in readings), warnings)

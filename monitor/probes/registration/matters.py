@@ -13,7 +13,7 @@ _THINGS = (
     r"|vat|patent|product"
     r"|sora|codex|operator|atlas|dall-?e|veo|imagen|canvas|artifacts?|projects?|voice|video|image|agents?"
     r"|assistants?|tasks?|jobs?|principal|copilot|fellowship|warranty|copyright|handler|dns|push|notification"
-    r"|token|brand|callback|schema|interest)s?"
+    r"|token|update|alert|news|brand|callback|schema|interest)s?"
 )
 _PLANS = (
     r"(?:(?:paid |plus |pro |max |ultra |team |teams |business |enterprise |premium |student |starter "

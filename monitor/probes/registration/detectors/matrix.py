@@ -33,6 +33,12 @@ _TOKENS = frozenset(
 """A token of the operator's: an invitation."""
 _SERVICES = frozenset({"m.login.application_service", "uk.half-shot.msc2778.login.application_service"})
 """For bridges and bots, and for nobody in person."""
+_DELEGATES = (
+    "v1/auth_metadata",
+    "unstable/org.matrix.msc2965/auth_metadata",
+    "unstable/org.matrix.msc2965/auth_issuer",
+)
+"""Where a server names its OAuth server: by the specification, and as Synapse did before it."""
 _FREE = frozenset({"m.login.dummy", "m.login.recaptcha", "m.login.terms", "m.login.email.identity", "m.login.msisdn"})
 """What anybody can do. A stage that is not named here may be an approval or anything else, so it is never "open"."""
 
@@ -50,7 +56,9 @@ def read(heard: Heard) -> Reading:
     flows = document.get("flows")
     if heard.status != 401 or not isinstance(flows, list) or not flows:
         return missing("flows")
-    stages = [_stages(flow) for flow in flows[:_FLOWS]]
+    if len(flows) > _FLOWS:
+        return unread(f"more than {_FLOWS} flows")
+    stages = [_stages(flow) for flow in flows]
     excerpt = "stages: " + clean(" | ".join(", ".join(sorted(flow)) or "none" for flow in stages), 260)
     personal = [flow for flow in stages if not flow & _SERVICES]
     if not personal:
@@ -78,11 +86,14 @@ async def is_delegated(answer: Answer, ctx: Context) -> bool | None:
     if answer.status != 403:
         return None
     root = answer.url.split("/_matrix/", 1)[0]
-    try:
-        told = await ctx.wire.fetch("GET", f"{root}/_matrix/client/v1/auth_metadata", limits=ctx.limits())
-    except WireError:
-        return None
-    return {200: True, 404: False}.get(told.status)
+    for path in _DELEGATES:
+        try:
+            told = await ctx.wire.fetch("GET", f"{root}/_matrix/client/{path}", limits=ctx.limits())
+        except WireError:
+            return None
+        if told.status != 404:
+            return True if told.status == 200 else None
+    return False
 
 
 KIND = Detector(

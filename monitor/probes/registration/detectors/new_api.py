@@ -12,6 +12,7 @@ from monitor.probes.registration.detector import (
     Heard,
     Reading,
     config,
+    flag_of_another_type,
     missing,
     says,
     unread,
@@ -39,6 +40,9 @@ def read(heard: Heard) -> Reading:
     offered = list(dict.fromkeys(method for name, method in social.items() if data.get(name) is True))
     if as_rows(data.get("custom_oauth_providers"), 20) and Method.SSO not in offered:
         offered.append(Method.SSO)
+    odd = flag_of_another_type(data, "password_register_enabled", "password_login_enabled")
+    if odd and not offered:
+        return missing(f"data.{odd}")
     by_form = data.get("password_register_enabled")
     told = "not told" if by_form is None else brief(by_form, 10).lower()
     excerpt = f"data.register_enabled: true; data.password_register_enabled: {told}"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from monitor.core.model.registration import Method, MethodReading, Registration, Source
 from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.registration.detector import Detector, Heard, Reading
+from monitor.probes.registration.matters import is_other_matter
 from monitor.probes.registration.phrases import says_existing_users_can_log_in, settled, statements
 from monitor.probes.registration.sign_up_page import OFFERS
 from monitor.text.cleaner import Tag, attributes, clean, scan, visible_text
@@ -26,7 +27,10 @@ _INVITATION = re.compile(r"(?i)\b(?:continue|sign ?up|register|create (?:an |you
 _SIGN_UP = re.compile(
     r"(?i)^\W*(?:sign ?up|register|create (?:an |your |my )?account|get started|注册|立即注册|创建账号|创建帐户)"
 )
+_SUBSCRIBE = re.compile(r"(?i)\bsubscribe\b|\bnotify me\b|\bget updates\b|\bkeep me posted\b|订阅")
 _LOG_IN = re.compile(r"(?i)\blog ?in\b|\bsign ?in\b|登录|登陆")
+_DISABLED = re.compile(r"(?i)(?:^|\s)disabled(?=[\s=/]|$)")
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 _BUTTON_CHARS = 80
 
 
@@ -60,24 +64,31 @@ def _offered(page: str) -> dict[Method, str]:
     """Return the ways to sign up that buttons and fields offer, with the words that say so.
 
     A field for an e-mail address alone may as well be a log-in or a newsletter: fields count only on a page with a
-    button or heading that says "sign up".
+    button or heading that says "sign up", and not where one subscribes, or signs up for an event, without a password.
     """
     fields: dict[Method, str] = {}
     buttons: list[str] = []
-    invites = False
+    invites = another = has_password = False
     label: list[str] | None = None
     for item in scan(page):
         if isinstance(item, str):
             if label is not None:
                 label.append(item)
-            invites = invites or bool(_SIGN_UP.search(item.strip()[:_BUTTON_CHARS]))
+            words = item.strip()[:_BUTTON_CHARS]
+            if is_other_matter(words) or _SUBSCRIBE.search(words):
+                another = True
+            elif _SIGN_UP.search(words):
+                invites = True
         elif item.name in ("button", "a"):
             if item.closing and label is not None:
                 buttons.append(clean(" ".join(label), _BUTTON_CHARS))
             label = None if item.closing else []
         elif item.name == "input":
+            has_password = has_password or attributes(item).get("type", "").lower() == "password"
             _field(item, fields, buttons)
-    found = {} if not invites and not any(_SIGN_UP.search(words) for words in buttons) else dict(fields)
+    another = another or any(_SUBSCRIBE.search(words) for words in buttons)
+    invites = invites or any(_SIGN_UP.search(words) and not is_other_matter(words) for words in buttons)
+    found = dict(fields) if invites and (has_password or not another) else {}
     for words in buttons:
         if _INVITATION.search(words) and not _LOG_IN.search(words):
             found |= {method: words for method, name in _PROVIDERS.items() if re.search(name, words, re.IGNORECASE)}
@@ -89,7 +100,7 @@ def _field(tag: Tag, fields: dict[Method, str], buttons: list[str]) -> None:
     kind = given.get("type", "text").lower()
     if kind in ("submit", "button"):
         buttons.append(clean(given.get("value", ""), _BUTTON_CHARS))
-    if kind == "hidden":
+    if kind == "hidden" or _DISABLED.search(_QUOTED.sub("", tag.attributes)):
         return
     words = " ".join((kind, given.get("name", ""), given.get("autocomplete", ""), given.get("placeholder", ""))).lower()
     if kind == "email" or re.search(r"\be-?mail\b|邮箱", words):
