@@ -102,9 +102,9 @@ def full_line(share: str) -> dict[str, Any]:
 
 
 def test_a_full_line_of_ours_hardly_ever_pages_for_a_vendor_and_says_that_we_are_blind() -> None:
-    told = [pages(full_line(share), seed) for share in ("60%", "90%") for seed in range(31, 37)]
+    told = [pages(full_line(share), seed) for share in ("60%", "90%") for seed in range(51, 54)]
     assert all("blind" in one for one in told)
-    assert sum(one != ["blind"] for one in told) <= 2
+    assert sum(one != ["blind"] for one in told) <= 1
 
 
 @pytest.mark.parametrize("reason", [CONNECT, TLS, HEADERS])
