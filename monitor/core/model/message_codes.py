@@ -77,6 +77,17 @@ class MessageCode(StrEnum):
     SECRET_NOT_SET = "secret_not_set"  # noqa: S105  a code, not a secret
     SECRET_MALFORMED = "secret_malformed"  # noqa: S105  the same
 
+    # A model server of one's own
+    ENGINE_COUNTS = "engine_counts"
+    ENGINE_BUSY = "engine_busy"
+    ENGINE_HUNG = "engine_hung"
+    ENGINE_MUTE = "engine_mute"
+    ENGINE_COUNTERS_MUTE = "engine_counters_mute"
+    ENGINE_IDLE = "engine_idle"
+    ENGINE_LOADING = "engine_loading"
+    ENGINE_DEAD = "engine_dead"
+    ENGINE_UNREACHED = "engine_unreached"
+
     # Deliveries
     NOTICE_GIVEN_UP = "notice_given_up"
     NOTICE_UNREADABLE = "notice_unreadable"

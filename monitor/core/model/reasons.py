@@ -88,6 +88,12 @@ class Reason(Coded):
     AUTH_BROKEN = "service.auth", 35
     """The vendor refuses keys that worked within the hour, confirmed by a second witness."""
     CERTIFICATE_NOT_YET_VALID = "service.tls.not_yet_valid", 36
+    HUNG = "service.hung", 37
+    """A model server took the question, and by its own counters it does not work."""
+    LOADING = "service.loading", 38
+    """A model server says that it loads its model."""
+    ENGINE_DEAD = "service.engine_dead", 39
+    """A model server answers, and says that the engine behind it died."""
 
     QUEUED = "degraded.queued", 50
     SLOW = "degraded.slow", 51

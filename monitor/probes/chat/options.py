@@ -72,6 +72,14 @@ class Options(base.OverProxy):
     """Where the vendor tells, for free, whether the account has money (DeepSeek's ``/user/balance``). Read before a
     question: with an empty account it is not asked, and the look says so instead of failing."""
 
+    engine: Literal["vllm", "sglang", "llama_cpp"] | None = None
+    """A model server of one's own: its counters are read beside the question, to tell hung, busy, loading and dead."""
+    engine_url: str | None = None
+    """Where ``/metrics`` and ``/health`` stand; without it ``base_url`` less its ``/v1``. The key goes to the host of
+    ``base_url`` only."""
+    engine_hung_s: Seconds = 10.0
+    """So long the counters of an engine that has requests have to stand still until it is called hung."""
+
     @field_validator("base_url")
     @classmethod
     def _url(cls, value: str) -> str:
@@ -81,6 +89,11 @@ class Options(base.OverProxy):
     @classmethod
     def _balance_url(cls, value: str | None) -> str | None:
         return None if value is None else base.checked_url(value)
+
+    @field_validator("engine_url")
+    @classmethod
+    def _engine_url(cls, value: str | None) -> str | None:
+        return None if value is None else base.checked_url(value).rstrip("/")
 
     @field_validator("off_peak")
     @classmethod
@@ -122,6 +135,10 @@ class Options(base.OverProxy):
     def place(self) -> Place:
         """What the addresses are made of."""
         return Place(self.base_url, self.model, self.api_version)
+
+    def engine_address(self) -> str:
+        """Return the address below which an engine's own counters stand."""
+        return self.engine_url or self.base_url.removesuffix("/v1")
 
     def most_of_a_question(self) -> tuple[int, float]:
         """Return the most tokens and dollars that a short question costs; nothing without a key to ask with."""

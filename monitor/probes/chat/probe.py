@@ -48,6 +48,7 @@ from monitor.probes.chat.ask import Question, Talk, Wish, ask
 from monitor.probes.chat.balance import empty_account
 from monitor.probes.chat.budget import Choice, Ledger, Plan, Rung
 from monitor.probes.chat.edge import listed, look_at_edge, models
+from monitor.probes.chat.engine.watch import beside
 from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers
 from monitor.wire import WireError
 
@@ -72,7 +73,7 @@ async def run(options: Options, ctx: Context) -> Observation:
     """Climb the rung that is due."""
     plan, ledger = options.plan(ctx.now), Ledger.read(ctx.memory.get("ledger"), ctx.now)
     choice = budget.choose(plan, ledger, ctx.now, early=ctx.attempt > 1)
-    seen = await _climb(options, ctx, plan, ledger, choice)
+    seen = await beside(options, ctx, lambda: _climb(options, ctx, plan, ledger, choice))
     # The list is read rarely: what it said holds for the looks in between.
     return (
         replace(seen, warnings=(*seen.warnings, WarningCode.MODEL_NOT_LISTED)) if ctx.memory.get("unlisted") else seen
