@@ -120,10 +120,15 @@ _MOST = re.compile(r"(?:^|[;,\s])(?:limit|q)=(\d{1,15})")
 _NUMBER = re.compile(r"\s*(\d{1,15})(?:\.\d+)?\s*(?:[,;/].*)?")
 
 
+_OF_MANY = frozenset({"ratelimit", "x-ratelimit", "ratelimit-policy", "x-ratelimit-policy"})
+"""Headers that may hold several limits."""
+
+
 def rate_limits(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the rate-limit headers as they came, lower-cased; scales differ by vendor, so nothing is computed."""
-    named = ((n.lower().replace("rate-limit", "ratelimit"), v[:64]) for n, v in headers.items() if len(n) <= 64)
-    return dict(islice(((name, value) for name, value in named if "ratelimit" in name), RATE_LIMIT_HEADERS))
+    named = ((n.lower().replace("rate-limit", "ratelimit"), v) for n, v in headers.items() if len(n) <= 64)
+    found = ((name, value[: 256 if name in _OF_MANY else 64]) for name, value in named if "ratelimit" in name)
+    return dict(islice(found, RATE_LIMIT_HEADERS))
 
 
 def _counters(headers: Mapping[str, str]) -> Iterator[tuple[int, int | None, str]]:
@@ -139,9 +144,11 @@ def _counters(headers: Mapping[str, str]) -> Iterator[tuple[int, int | None, str
             of = re.sub(r".*ratelimit|remaining|limit", "", name).replace("-", " ").strip()
             if (most is None and told.strip() != "-1") or (most is not None and int(most[1]) > 0):
                 yield int(left[1]), int(most[1]) if most else None, of or "of the limit"
-        elif name in ("ratelimit", "x-ratelimit") and (left := _LEFT.search(value)):
-            most = _MOST.search(value) or _MOST.search(limits.get(f"{name}-policy", ""))
-            yield int(left[1]), int(most[1]) if most else None, "of the limit"
+        elif name in _OF_MANY and not name.endswith("policy"):
+            tops = _MOST.findall(value) or _MOST.findall(limits.get(f"{name}-policy", ""))
+            rests = _LEFT.findall(value)
+            for at, rest in enumerate(rests):
+                yield int(rest), int(tops[at]) if len(tops) == len(rests) else None, "of the limit"
 
 
 def limit_reached(headers: Mapping[str, str]) -> bool:

@@ -53,7 +53,9 @@ _CHALLENGES = (
     ("AWS WAF", re.compile(r"window\.gokuProps|window\.awsWafCookieDomainList")),
     ("Alibaba Cloud WAF", re.compile(r"acw_sc__v[23]|errors\.aliyun\.com")),
     ("DataDome", re.compile(r"geo\.captcha-delivery\.com/(?:captcha|interstitial)")),
-    ("Imperva", re.compile(r"Incapsula incident ID")),
+    ("Imperva", re.compile(r"Incapsula incident ID|<title>Pardon Our Interruption")),
+    ("Anubis", re.compile(r"id=\"anubis_challenge\"|<title>Making sure you(?:'|&#39;|&#x27;|’)re not a bot")),
+    ("F5", re.compile(r"The requested URL was rejected\. Please consult with your administrator")),
     ("PerimeterX", re.compile(r"px-captcha")),
 )
 """Only what a challenge alone has: the scripts of bot walls stand on many a good page."""

@@ -121,8 +121,16 @@ def from_environment(environ: Mapping[str, str]) -> Proxies:
     if not found and not faults:
         return STRAIGHT
     listed = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
-    entries = tuple(entry for entry in re.split(r"[,\s]+", listed.lower()) if entry)
+    entries = tuple(_ascii(entry) for entry in re.split(r"[,\s]+", listed.lower()) if entry)
     return Environment(found.get("http"), found.get("https"), entries, faults)
+
+
+def _ascii(entry: str) -> str:
+    """Return an entry with its name as it is asked for: ``xn--…`` for letters beyond ASCII."""
+    try:
+        return entry if entry.isascii() else ".".join(part.encode("idna").decode() for part in entry.split("."))
+    except UnicodeError:
+        return entry
 
 
 def _is_bypassed(host: str, port: int, entries: tuple[str, ...]) -> bool:

@@ -199,6 +199,9 @@ def test_words_that_end_nothing_are_no_finish_reason(told: str) -> None:
     assert ending(told) is Ending.NONE
 
 
+UNFINISHED = SSE.replace(b"\r\n\r\n", b"\r\ncontent-length: 9999\r\n\r\n")
+
+
 def test_an_early_finish_reason_ends_nothing() -> None:
     thought = {"reasoning_content": "hm"}
     hm, early = event(delta=thought, finish="stop"), event("Hel", "stop")
@@ -215,6 +218,7 @@ def test_an_early_finish_reason_ends_nothing() -> None:
             "one chunk and an open end": (OK, "protocol.no_done", SSE + early + b"SLEEP30;"),
             "an open end": (OK, "protocol.no_done", SSE + event("Hi") + event(finish="stop") + b"SLEEP30;"),
             "closed at once": (OK, "protocol.no_done", SSE + early),
+            "and then cut": ("service.truncated", "", UNFINISHED + event("", "stop") + event("Hel")),
             "limit with the last thought": (OK, "", SSE + event(delta=thought, finish="length") + b"SLEEP30;"),
         },
         timeout_s=40.0,

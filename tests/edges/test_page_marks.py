@@ -364,3 +364,19 @@ def test_no_markup_breaks_the_reader(text: str) -> None:
     page = read_page(text, URL)
     judge_page(page, (), Learned(URL), datetime(2026, 11, 30, tzinfo=UTC))
     assert all(page.bears(mark) for mark in page.marks)
+
+
+@pytest.mark.parametrize(
+    ("page", "whose"),
+    [
+        ("<title>Making sure you&#39;re not a bot!</title><script id='x'></script>", "Anubis"),
+        ('<title>Einen Moment</title><script id="anubis_challenge" type="application/json">{}</script>', "Anubis"),
+        (
+            "<title>Request Rejected</title>The requested URL was rejected. Please consult with your administrator.",
+            "F5",
+        ),
+        ("<title>Anubis, god of the dead</title><p>We make sure that you are not a bot.</p>", ""),
+    ],
+)
+def test_a_challenge_served_as_a_good_page_is_told_from_one(page: str, whose: str) -> None:
+    assert read_page(page, "https://chat.example/").challenge == whose

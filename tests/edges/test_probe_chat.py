@@ -395,6 +395,14 @@ def test_rate_limits_in_anthropics_words_are_told_too() -> None:
     assert told.items() <= seen.evidence.headers.items()
 
 
+def test_every_limit_in_one_header_is_read() -> None:
+    left = ('"minute";r=30;t=10', '"day";r=0;t=9000')
+    policy = 'ratelimit-policy: "minute";q=100;w=60, "day";q=1000;w=86400'
+    for said, right in ((", ".join(left), Reason.RATE_LIMIT), (left[0], Reason.THROTTLED)):
+        seen = chat(replays(http(429, b"{}", f"ratelimit: {said}", policy)))
+        assert seen.reason is right, seen.detail
+
+
 def test_rate_limit_headers_without_end_take_no_room_from_the_ledger() -> None:
     many = b"".join(b"x-ratelimit-remaining-%040d: %s\r\n" % (n, b"9" * 60) for n in range(300))
     long = b"x-ratelimit-" + b"a" * 9_000 + b": 9\r\n"

@@ -58,6 +58,8 @@ ROWS: list[tuple[str, str, str, bool]] = [
     ("CAA", '0 issue "letsencrypt.org"', '0 issue "letsencrypt.org', True),
     ("CAA", '0 issue "letsencrypt.org"', '128 issue "letsencrypt.org"', False),
     ("CAA", '0 issue ";"', '0 issue ";"', True),
+    ("CAA", '0 issue "LetsEncrypt.org;a=B"', '0 issue "letsencrypt.org; a=B"', True),
+    ("CAA", '0 issue "letsencrypt.org; a=B"', '0 issue "letsencrypt.org; a=b"', False),
     ("HTTPS", '1 . alpn="h2,h3" ipv4hint=192.0.2.1', '1 . alpn="h2,h3" ipv4hint="192.0.2.1"', True),
     ("HTTPS", '1 . alpn="h2,h3" ipv4hint=192.0.2.1', "1 . ipv4hint=192.0.2.1 alpn=h2,h3", True),
     ("HTTPS", "1 Edge.Example. port=8443", "1 edge.example port=8443", True),

@@ -37,6 +37,10 @@ def chunks(body: bytes) -> bytes:
     return answer(CHUNKED, body=body)
 
 
+def fails_after() -> bytes:
+    return answer(b"Content-Length: 1", body=b"x", status=b"HTTP/1.1 500 Late")
+
+
 CLEAN: dict[str, bytes] = {
     "white space around values": answer(b"X-N:  \t a \t ", LENGTH + b"  "),
     "bare line feeds": answer(LENGTH).replace(b"\r\n", b"\n"),
@@ -46,6 +50,8 @@ CLEAN: dict[str, bytes] = {
     "chunks with extensions": chunks(b'2D;x=y;z="q"\r\n' + BODY + b"\r\n000\r\n\r\n"),
     "spaces after a chunk's size": chunks(b"2d  \r\n" + BODY + b"\r\n0\r\n\r\n"),
     "more than its length": answer(LENGTH, body=BODY + b"extra"),
+    "another answer behind it": answer(LENGTH, body=BODY + fails_after()),
+    "another answer behind its chunks": answer(CHUNKED, body=CHUNKS + fails_after()),
     "an empty coding": answer(b"Content-Encoding:", LENGTH),
     "identity": answer(b"Content-Encoding: identity", LENGTH),
     "a header of 200 KB": answer(b"X-Big: " + b"a" * 200_000, LENGTH),

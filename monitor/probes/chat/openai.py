@@ -18,7 +18,8 @@ from monitor.text.cleaner import said
 
 STREAMS = True
 LISTS_MODELS = True
-_DONE = frozenset({"[DONE]", '"[DONE]"', "[done]", "DONE"})
+_DONE = frozenset({'"[DONE]"', "[done]", "DONE"})
+"""What some write for ``[DONE]``: the vendor's own library stumbles over it, so it is warned of."""
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thoughts")
 """Names of a delta's reasoning: DeepSeek; OpenRouter and newer vLLM; Copilot; servers behind Ollama's names."""
 _ENDS = frozenset({"done", "end", "complete", "completed", "finish", "close"})
@@ -58,8 +59,9 @@ def request(wish: Wish) -> dict[str, Any]:
 
 def read_event(reply: Reply, event: Event) -> bool:
     """Take one event; true when it was progress."""
-    if event.data.strip() in _DONE:
+    if (said_so := event.data.startswith("[DONE]")) or event.data.strip() in _DONE:
         reply.done = True
+        reply.undecodable += not said_so
         return True
     if not event.data.strip() or event.name in _SIGNS_OF_LIFE:
         reply.keep_alive()

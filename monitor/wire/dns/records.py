@@ -36,7 +36,11 @@ def normal(record: str, data: Any) -> str:
     if record == "SRV":
         return f"{data.priority} {data.weight} {data.port} {_name(data.target)}"
     if record == "CAA":
-        return f'{data.flags} {data.tag.decode("latin-1").lower()} "{data.value.decode("utf-8", "backslashreplace")}"'
+        tag, value = data.tag.decode("latin-1").lower(), data.value.decode("utf-8", "backslashreplace")
+        if tag in ("issue", "issuewild"):  # a name and parameters (RFC 8659, 4.2)
+            issuer, *parameters = (part.strip() for part in value.split(";"))
+            value = "; ".join((issuer.lower().removesuffix("."), *parameters)).strip() or ";"
+        return f'{data.flags} {tag} "{value}"'
     parameters = data.to_text().split(" ", 2)[2:]
     return " ".join([str(data.priority), _name(data.target), *parameters])
 

@@ -18,7 +18,7 @@ from monitor.core.model.warning_codes import WarningText
 from monitor.wire.connection import Ground, Link
 from monitor.wire.deadline import Deadline, Slots
 from monitor.wire.dial import keep_stamps_on
-from monitor.wire.dns.resolve import Resolver, literal
+from monitor.wire.dns.resolve import Resolver, checked_host, literal
 from monitor.wire.guard import Guard
 from monitor.wire.http.cookies import Jar
 from monitor.wire.http.http1 import Target, parse, parse_anew
@@ -297,9 +297,11 @@ class _Opening:
             raise _refusal(exchange, f"redirect to an address of more than {LOCATION_CHARS} characters")
         try:
             # The address comes from a foreign page, so it is not cached among the configured ones.
-            address = httpx.URL(request.target.url).join(location)
+            address = httpx.URL(request.target.url).join(_whole(request.target.scheme, location))
             # A name and a password that a stranger wrote into an address are not sent.
             target = parse_anew(str(address.copy_with(userinfo=b"") if address.userinfo else address))
+            if target.literal is None:
+                checked_host(target.host)
         except (WireError, httpx.InvalidURL, ValueError) as error:
             raise _refusal(exchange, "redirect to something that is not a web address") from error
         if request.target.scheme == "https" and target.scheme == "http":
@@ -363,6 +365,27 @@ def whatwg_reference(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return re.sub(rb"[\x80-\xff]", lambda odd: b"%%%02X" % odd[0][0], value).decode("ascii")
+
+
+_ABSOLUTE = re.compile(r"(https?):(/*)(.*)|//+(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def _whole(scheme: str, location: str) -> str:
+    """Return a redirect's address as the URL standard reads its slashes: too many or too few lead to a host as well.
+
+    ``http:/a`` is a path where the page itself came over ``http``, and the host ``a`` where it came over ``https``.
+    Raises ``ValueError`` for an address without a host.
+    """
+    found = _ABSOLUTE.fullmatch(location)
+    if found is None:
+        return location
+    named, slashes, rest, host = found.groups()
+    if host is None and named.lower() == scheme and len(slashes) < 2:
+        return slashes + rest
+    place = rest if host is None else host
+    if not place or place[0] in ":?#":
+        raise ValueError("no host")
+    return f"{named or scheme}://{place}"
 
 
 def _refusal(exchange: Exchange, words: str) -> WireError:

@@ -28,6 +28,8 @@ HIGHEST_PORT = 65535
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 BAD_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 USER_AGENT = "chatwatch/0.1"
+_ONE_IS_ENOUGH = "a second answer"
+"""What follows a whole answer in the same packet: nobody asked for it, and no client reads it."""
 
 
 class Target(NamedTuple):
@@ -288,6 +290,8 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header or trailer from llhttp."""
+        if self.complete:
+            return
         self._header_room -= len(name) + len(value) + HEADER_COST
         if self._header_room < 0 or len(self.headers) >= HEADER_COUNT:
             self._fault = TOO_LARGE
@@ -299,6 +303,8 @@ class ResponseParser:
     def on_headers_complete(self) -> None:
         """Take the end of the headers from llhttp: forget a 1xx response, decide how the body of any other ends."""
         assert self._parser is not None
+        if self.complete:
+            raise ValueError(_ONE_IS_ENOUGH)
         status = self._parser.get_status_code()
         if 100 <= status < 200 and status != 101:
             self.interim += 1
@@ -324,7 +330,7 @@ class ResponseParser:
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of body from llhttp."""
-        if not self._bodyless:
+        if not self._bodyless and not self.complete:
             self._body.append(body)
 
     def on_message_complete(self) -> None:

@@ -20,7 +20,7 @@ from monitor.wire.deadline import Step
 from monitor.wire.dial import Piece, Stream
 from monitor.wire.http.decode import Decoder, codings_of
 from monitor.wire.http.http1 import ResponseParser, Target, request_head
-from monitor.wire.http.tunnel import reach, refuse_own_error
+from monitor.wire.http.tunnel import reach, refuse_own_error, without_answer
 from monitor.wire.model import Answer, Chunk, WireError, longer
 from monitor.wire.tls import TlsStream, failure
 
@@ -308,7 +308,9 @@ async def ask_http1(
         await talk.ask(head, content)
         if not tunnel:
             refuse_own_error(link, talk.head.status, talk.head.headers)
-    except BaseException:
+    except BaseException as error:
         talk.close()
+        if link.proxy is not None and not tunnel and isinstance(error, WireError):
+            raise without_answer(link.proxy, error) from None
         raise
     return talk

@@ -16,6 +16,7 @@ from monitor.core.model.reasons import Reason, Scope
 from monitor.wire.connection import Link
 from monitor.wire.deadline import Deadline, Step
 from monitor.wire.dial import Stream
+from monitor.wire.http.http1 import TOO_LARGE
 from monitor.wire.http.sloppy import END_OF_HEAD, read_head
 from monitor.wire.model import Timing, WireError, longer
 from monitor.wire.proxies import Proxy
@@ -114,6 +115,15 @@ def _failed(proxy: Proxy, error: Exception) -> WireError:
     return WireError(
         Reason.PROXY, coded(MessageCode.PROXY_FAILED, proxy=str(proxy), why=why), address=wire.address if wire else ""
     )
+
+
+def without_answer(proxy: Proxy, error: WireError) -> WireError:
+    """Return what it means that a forwarded request got no answer that could be read.
+
+    Whatever the target did, a proxy has to answer: one that closes, or speaks no HTTP, failed by itself. A silence is
+    left with the target, which may well be what the proxy waits for.
+    """
+    return _failed(proxy, error) if error.reason is Reason.PROTOCOL and error.detail != TOO_LARGE else error
 
 
 def refuse_own_error(link: Link, status: int, headers: list[tuple[bytes, bytes]]) -> None:

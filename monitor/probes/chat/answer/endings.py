@@ -31,14 +31,16 @@ _WORDS = {
     Ending.NONE: "null none not_finished unspecified finish_reason_unspecified in_progress continue streaming",
     Ending.LIMIT: "length max_tokens max_token max_length max_output_tokens max_completion_tokens max_new_tokens "
     "max_tokens_reached model_length model_context_window_exceeded context_length_exceeded context_length "
-    "context_window_exceeded token_limit tokens_limit token_limit_reached output_limit limit length_limit error_limit",
+    "context_window_exceeded token_limit tokens_limit token_limit_reached output_limit limit length_limit "
+    "length_exceeded error_limit",
     Ending.FILTERED: "content_filter content_filtered contentfilter content_policy content_policy_violation "
     "content_moderation content_blocked refusal refused sensitive sensitive_content safety safety_block "
     "recitation blocklist "
     "prohibited_content spii language image_safety image_prohibited_content image_recitation model_armor "
     "guardrail_intervened guardrail guardrails blocked block filtered filter moderation moderated flagged toxic "
     "error_toxic harmful unsafe policy policy_violation risk data_inspection_failed jailbreak",
-    Ending.BROKEN: "error errored network_error abort aborted cancel cancelled canceled user_cancel fail failed "
+    Ending.BROKEN: "error errored network_error abort aborted cancel cancelled canceled user_cancel "
+    "user_abort fail failed "
     "failure internal_error server_error internal_server_error malformed_function_call malformed_response "
     "unexpected_tool_call timeout time_out time_limit timed_out interrupted disconnected exception "
     "missing_thought_signature too_many_tool_calls other_error",

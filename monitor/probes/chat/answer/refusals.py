@@ -78,6 +78,8 @@ _OUT_OF_MONEY = (
     "monthly included credits",  # Hugging Face
     "monthly spending limit",  # Fireworks
     "set inference limit",  # Volcengine
+    *("trial limit", "cost limit", "credit limit", "usage cap", "subscription expired", "per day exhausted"),
+    *("消费上限", "消费限额"),
 )
 _NO_QUOTA = re.compile(
     r"(?:exceed(?:ed|s|ing)?|exhausted|reached|used up|out of|hit) (?:\w+ ){0,4}quota"
@@ -86,11 +88,14 @@ _NO_QUOTA = re.compile(
 """With the statuses of a refusal only: a storage quota of the vendor's own fails with a 500."""
 _NOT_OURS = re.compile(r"\bnot your (?:[\w-]+ ){0,2}(?:limit|quota)\b")
 """Anthropic says that it limits everybody."""
-_BUDGET = ("budget_exceeded", "exceeded_budget", "max_budget_exceeded", "budget_limit_exceeded")
+_BUDGET = (
+    *("budget_exceeded", "exceeded_budget", "max_budget_exceeded", "budget_limit_exceeded"),
+    *("cost_limit_exceeded", "quota_exceeded"),
+)
 _SPENT = re.compile(
     r"budget\b.{0,40}?\b(?:exceeded|reached|exhausted|used up|spent|depleted|hit)\b"
     r"|(?:exceed(?:ed|s|ing)?|crossed|over|above|exhausted|used up|out of|hit|reached) (?:\w+ ){0,3}budget"
-    r"|\bno (?:\w+ )?budget"
+    r"|\bno (?:\w+ )?budget|current spend for \w+: [\d.]+; max budget"
     r"|(?:exceed(?:ed|s|ing)?|reached|hit|crossed) (?:\w+ ){0,4}(?:spend(?:ing)?|credit|billing) (?:limit|cap)"
     r"|(?:spend(?:ing)?|credit|billing)(?: hard)? (?:limit|cap) (?:\w+ ){0,3}(?:exceeded|reached|hit|crossed)"
     r"|insufficient[ _](?:(?:user|token|account|key|api|remaining|credit) )?(?:quota|balance|credits?|funds)"
@@ -139,6 +144,7 @@ _WRONG_KEY = re.compile(
 _KEY_NAMES = (
     *("authentication_error", "permission_error", "invalid_api_key", "expired_key", "expired_api_key"),
     *("token_not_found_in_db", "invalid_token", "invalid_key", "api_key_expired", "unauthorized", "unauthenticated"),
+    "auth_error",  # LiteLLM, also with a 500
     *("1004", "2049"),  # MiniMax, with a 200
 )
 
@@ -234,7 +240,8 @@ _ABOUT_THE_REQUEST = frozenset({404, 405, 413, 415, 422})
 def server_error(seen: Seen) -> bool:
     """Tell a failure of the vendor's; with a status about the request the error's type alone is none (Ollama's)."""
     is_named = named(seen, "api_error", "server_error", "internal_server_error", "internal", "internal_error")
-    return (is_named and status(seen) not in _ABOUT_THE_REQUEST) or status(seen) >= 500
+    # 424: text-generation-inference says so of a generation that failed.
+    return (is_named and status(seen) not in _ABOUT_THE_REQUEST) or status(seen) >= 500 or status(seen) == 424
 
 
 _NO_MODEL_NAMES = (
@@ -246,6 +253,7 @@ _NO_MODEL_NAMES = (
 )
 _NO_MODEL = re.compile(
     r"\bmodels?\b.{0,60}?(?:not|n't) (?:be )?(?:found|exist)|model .{0,60}is (?:unknown|invalid)|try pulling it"
+    r"|llm provider not provided"  # LiteLLM
     r"|(?:unknown|invalid|no such|nonexistent|(?:not|n't) (?:find|have access to)(?: the)?) model"
     r"|not an? (?:known|valid|existing) model|no model (?:named|called|with)"
     r"|no endpoints found for|no available channels? (?:for|under)|模型.{0,60}?(?:不存在|未找到|无可用渠道)"

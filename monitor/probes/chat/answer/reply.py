@@ -84,6 +84,8 @@ class Reply:
     """A finish reason came after the last word, on a piece of its own."""
     _early: int = 0
     """So many finish reasons came along with a word."""
+    _spoke_on: bool = False
+    """A word came after the last finish reason."""
 
     def token(self, at_s: float, text: str, *, reasoning: bool = False) -> None:
         """Take a chunk with a token in it; text of reasoning is not kept. Thoughts in the text are told from words."""
@@ -91,6 +93,7 @@ class Reply:
         self.payload_s = at_s if self.payload_s is None else self.payload_s
         self.last_s = at_s
         self._confirmed = False
+        self._spoke_on = self.finish_reason != ""
         if reasoning:
             return
         piece = self._thoughts.feed(text)
@@ -129,7 +132,7 @@ class Reply:
         if ending(told) is Ending.NONE:
             return False
         before = (self.finish_reason, self._confirmed)
-        self.finish_reason, self.finish_displaced = told, displaced
+        self.finish_reason, self.finish_displaced, self._spoke_on = told, displaced, False
         self._early += with_token
         is_last = self.first_answer_s is not None or ending(told) is not Ending.WHOLE
         self._confirmed = self._confirmed or (is_last and not with_token)
@@ -156,7 +159,7 @@ class Reply:
         if self.is_confirmed:
             return True
         if self.ending is Ending.WHOLE:
-            return self.first_answer_s is not None and self._early <= 1
+            return self.first_answer_s is not None and self._early <= 1 and not self._spoke_on
         return self.ending is not Ending.NONE
 
     def settle(self) -> None:
