@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from monitor.core.model.reasons import Reason
 from monitor.probes.chat import anthropic as chat_anthropic
+from monitor.probes.chat import embeddings, responses
 from monitor.probes.chat import openai as chat_openai
-from monitor.probes.chat import responses
 from monitor.probes.chat.answer.reply import Reply, api_error
 from monitor.probes.chat.answer.seen import End, Seen
 from monitor.probes.chat.answer.sse import Event
@@ -47,7 +47,11 @@ def judge(reply: Reply, status: int, end: End) -> None:
         assert reply.error is None
 
 
-@pytest.mark.parametrize("dialect", [chat_openai, chat_anthropic, responses], ids=["openai", "anthropic", "responses"])
+@pytest.mark.parametrize(
+    "dialect",
+    [chat_openai, chat_anthropic, responses, embeddings],
+    ids=["openai", "anthropic", "responses", "embeddings"],
+)
 @given(events=st.lists(JSON, max_size=6), status=st.sampled_from([200, 201, 299]), end=st.sampled_from(End))
 def test_any_events_are_read_and_judged(dialect: ModuleType, events: list[Any], status: int, end: End) -> None:
     reply = Reply()
@@ -56,7 +60,11 @@ def test_any_events_are_read_and_judged(dialect: ModuleType, events: list[Any], 
     judge(reply, status, end)
 
 
-@pytest.mark.parametrize("dialect", [chat_openai, chat_anthropic, responses], ids=["openai", "anthropic", "responses"])
+@pytest.mark.parametrize(
+    "dialect",
+    [chat_openai, chat_anthropic, responses, embeddings],
+    ids=["openai", "anthropic", "responses", "embeddings"],
+)
 @given(body=JSON.map(lambda value: json.dumps(value).encode()) | st.binary(max_size=40))
 def test_any_body_is_read_and_judged(dialect: ModuleType, body: bytes) -> None:
     reply = Reply()

@@ -25,6 +25,9 @@ PROMPT_TOKENS = 40
 FORM_TOKENS = 700
 """More than one with a tool or a schema needs: vendors put pages of their own before them (Anthropic about 500)."""
 
+VECTOR_TOKENS = 100
+"""More than the sentences to embed have; an embedding has no tokens of its own."""
+
 
 class Rung(StrEnum):
     """How far one look goes."""

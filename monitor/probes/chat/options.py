@@ -10,16 +10,17 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from monitor.probes import base
 from monitor.probes.base import Seconds
 from monitor.probes.chat import anthropic as chat_anthropic
-from monitor.probes.chat import azure, off_peak, responses
+from monitor.probes.chat import azure, embeddings, off_peak, responses
 from monitor.probes.chat import openai as chat_openai
 from monitor.probes.chat.ask import Dialect, Place
-from monitor.probes.chat.budget import FORM_TOKENS, PROMPT_TOKENS, Plan, Rung
+from monitor.probes.chat.budget import FORM_TOKENS, PROMPT_TOKENS, VECTOR_TOKENS, Plan, Rung
 
 DIALECTS: dict[str, Dialect] = {
     "openai": chat_openai,
     "responses": responses,
     "azure": azure,
     "anthropic": chat_anthropic,
+    "embeddings": embeddings,
 }
 
 
@@ -27,7 +28,7 @@ class Options(base.OverProxy):
     """Options of the kind ``chat``."""
 
     base_url: str
-    dialect: Literal["openai", "responses", "azure", "anthropic"] = "openai"
+    dialect: Literal["openai", "responses", "azure", "anthropic", "embeddings"] = "openai"
     api_version: str = Field("2024-10-21", pattern=r"^[0-9A-Za-z.-]{1,40}$")
     """Of Azure's own paths, which ``azure`` asks."""
     model: str = Field(min_length=1)
@@ -113,11 +114,13 @@ class Options(base.OverProxy):
 
     @model_validator(mode="after")
     def _budget(self) -> Self:
-        cost = self.max_tokens + self.plan().prompt_tokens
+        cost = self.plan().worst(Rung.SHORT)[0]
         if self.budget_tokens_day is not None and self.budget_tokens_day < cost:
             raise ValueError(f"budget_tokens_day must allow at least one answer, here {cost} tokens")
         if self.budget_usd_day is not None and not self.plan().has_prices:
             raise ValueError("budget_usd_day needs usd_per_million_input and usd_per_million_output")
+        if self.dialect == "embeddings" and (self.long_every_s is not None or isinstance(self.canary, str)):
+            raise ValueError("embeddings have no words: leave out long_every_s, and canary can only be true or false")
         if self.balance_url and not base.same_origin(self.balance_url, self.base_url):
             raise ValueError("balance_url must be on the host of base_url: the key goes there too")
         return self
@@ -125,6 +128,11 @@ class Options(base.OverProxy):
     def address(self) -> str:
         """Return the address below which everything is asked."""
         return self.base_url
+
+    def _prompt_tokens(self) -> int:
+        if self.dialect == "embeddings":
+            return VECTOR_TOKENS
+        return PROMPT_TOKENS if isinstance(self.canary, bool) else FORM_TOKENS
 
     @property
     def protocol(self) -> Dialect:
@@ -163,10 +171,10 @@ class Options(base.OverProxy):
             models_every_s=self.models_every_s,
             short_every_s=self.short_every_s,
             long_every_s=self.long_every_s,
-            short_tokens=self.max_tokens,
+            short_tokens=0 if self.dialect == "embeddings" else self.max_tokens,
             long_tokens=self.long_max_tokens,
             has_key=key_of(self) != "",
-            prompt_tokens=PROMPT_TOKENS if isinstance(self.canary, bool) else FORM_TOKENS,
+            prompt_tokens=self._prompt_tokens(),
         )
 
 

@@ -41,6 +41,7 @@ from monitor.probes.chat import budget
 from monitor.probes.chat.answer.booking import TABLE, Booking, order
 from monitor.probes.chat.answer.canary import Canary, Verdict, verdict
 from monitor.probes.chat.answer.canary import ask as new_canary
+from monitor.probes.chat.answer.likeness import Likeness, likeness
 from monitor.probes.chat.answer.refusals import unknown_model
 from monitor.probes.chat.answer.seen import End, Objectives, Seen
 from monitor.probes.chat.answer.taxonomy import classify, refusal, warnings
@@ -54,6 +55,7 @@ from monitor.wire import WireError
 
 STEADY_AFTER = 10
 """So many answers at our own pace make ``slow_down`` the vendor's trouble, not our ramp's."""
+Trial = Canary | Booking | Likeness
 _PLAIN_QUESTION = "Say hello in one short sentence."
 
 
@@ -111,38 +113,43 @@ async def _question(options: Options, ctx: Context, plan: Plan, ledger: Ledger, 
     return replace(observation, warnings=notes, retry_after_s=wait_s)
 
 
-def _canary(options: Options, rng: Random, rung: Rung) -> Canary | Booking | None:
+def _canary(options: Options, rng: Random, rung: Rung) -> Trial | None:
     """Make the question whose answer can be checked; a long one is always in words."""
+    if options.dialect == "embeddings":
+        return likeness(rng) if options.canary else None
     if rung is Rung.LONG or options.canary is True:
         return new_canary(rng, long=rung is Rung.LONG)
     return order(rng, by_tool=options.canary == "tool_call") if options.canary else None
 
 
-def _prepared(options: Options, canary: Canary | Booking | None, max_tokens: int) -> Question:
+def _prepared(options: Options, canary: Trial | None, max_tokens: int) -> Question:
     dialect = options.protocol
-    question = canary.question if canary else _PLAIN_QUESTION
-    wish = Wish(options.model, (question,), options.stream, options.token_limit_field, max_tokens)
+    stream = options.stream and dialect.STREAMS
+    texts = canary.texts if isinstance(canary, Likeness) else (canary.question if canary else _PLAIN_QUESTION,)
+    wish = Wish(options.model, texts, stream, options.token_limit_field, max_tokens)
     if isinstance(canary, Booking):
         wish = wish._replace(tool=TABLE) if canary.by_tool else wish._replace(schema=TABLE)
     body = dialect.request(wish)
     return Question(
         dialect=dialect,
         url=dialect.url(options.place),
-        headers=plain_headers(options, "text/event-stream" if options.stream else "application/json"),
+        headers=plain_headers(options, "text/event-stream" if stream else "application/json"),
         secret_headers=secret_headers(options),
         content=json.dumps(body | options.extra).encode(),
-        stream=options.stream,
+        stream=stream,
         stall_s=options.stall_s,
         headers_timeout_s=options.headers_timeout_s,
     )
 
 
-async def _completed(options: Options, ctx: Context, talk: Talk, canary: Canary | Booking | None) -> Seen:
+async def _completed(options: Options, ctx: Context, talk: Talk, canary: Trial | None) -> Seen:
     """Add what the conversation alone does not show: the canary's verdict, the past, the list of models."""
     reply = talk.seen.reply
     is_cut = reply.cut_by_limit or not (reply.finish_reason or reply.done) or reply.is_torn
     if isinstance(canary, Booking):
         judged = canary.verdict(reply, cut=is_cut)
+    elif isinstance(canary, Likeness):
+        judged = canary.verdict(reply)
     else:
         judged = verdict(canary, reply.text, cut=is_cut)
     seen = replace(
@@ -230,6 +237,9 @@ def _detail(talk: Talk, seen: Seen, reason: Reason) -> str:
         return talk.failure.detail
     if reply.error is not None or seen.status >= 300 or seen.html or seen.wall:
         return refusal(seen)
+    if reply.vectors:
+        odd = "; of three sentences the two that say the same are not the nearest" if reason is Reason.QUALITY else ""
+        return f"{len(reply.vectors)} vectors of {len(reply.vectors[0])} numbers{odd}"
     pace = f"first token after {times.ttft_s:.2f} s" if times.ttft_s is not None else "no token"
     if times.output_tokens and times.tokens_per_s:
         pace += f", {times.output_tokens} tokens at {times.tokens_per_s:.0f}/s"

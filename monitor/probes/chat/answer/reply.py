@@ -21,6 +21,9 @@ from monitor.text.cleaner import brief
 _WORD = 100  # characters kept of a vendor's own names (model, finish reason, error code)
 
 
+Vector = tuple[float, ...]
+
+
 class ApiError(NamedTuple):
     """An error in the vendor's own words, from an error status or from the middle of a stream."""
 
@@ -79,6 +82,8 @@ class Reply:
     """Whose other protocol the answer speaks, where it speaks one that was not asked for."""
     calls: dict[str, Call] = field(default_factory=dict)
     """Calls of tools, by whatever the protocol tells them apart with."""
+    vectors: list[Vector] = field(default_factory=list)
+    """What an embedding is, in the order of what was asked."""
     _thoughts: Thoughts = field(default_factory=Thoughts)
     _confirmed: bool = False
     """A finish reason came after the last word, on a piece of its own."""

@@ -41,7 +41,7 @@ def _good(seen: Seen) -> bool:
 
 
 def _has_token(reply: Reply) -> bool:
-    return bool(reply.token_times) or bool(reply.calls) or bool(reply.text.strip())
+    return bool(reply.token_times) or bool(reply.calls) or bool(reply.vectors) or bool(reply.text.strip())
 
 
 def _queue_s(seen: Seen) -> float | None:
@@ -151,7 +151,7 @@ def warnings(seen: Seen) -> tuple[WarningCode, ...]:
     found = {
         WarningCode.PROTOCOL_CONTENT_TYPE: seen.odd_type,
         WarningCode.PROTOCOL_NOT_STREAMED: seen.not_streamed,
-        WarningCode.PROTOCOL_NO_FINISH: not reply.finish_reason or reply.finish_displaced,
+        WarningCode.PROTOCOL_NO_FINISH: not (reply.finish_reason or reply.vectors) or reply.finish_displaced,
         WarningCode.PROTOCOL_NO_DONE: not reply.done,
         WarningCode.PROTOCOL_NO_USAGE: reply.output_tokens is None,
         WarningCode.PROTOCOL_BAD_EVENT: reply.undecodable > 0,
