@@ -45,6 +45,12 @@ def flashduty(**impact: Any) -> bytes:
     return json.dumps({"data": data}).encode()
 
 
+def changed(affected: object) -> bytes:
+    row = {"change_id": "1", "title": "t", "status": "investigating", "start_at_seconds": HOUR_AGO}
+    data = {"page": {"components": [{"component_id": "a", "name": "API"}]}}
+    return json.dumps({"data": data | {"active_changes": [row | {"affected_components": affected}]}}).encode()
+
+
 def google(end: object) -> list[dict[str, Any]]:
     row = {
         "id": "i",
@@ -89,6 +95,20 @@ def read(provider: str, document: Any, *watched: str) -> tuple[UpstreamReading, 
         ("flashduty", flashduty(start_at_seconds=HOUR_AGO + 86400), "a", Health.OPERATIONAL),
         ("google_cloud", google(""), "Z", Health.MAJOR),
         ("google_cloud", google("2026-10-07T00:30:00Z"), "Z", Health.OPERATIONAL),
+        ("google_cloud", [*google("2026-10-07T00:30:00Z"), "i"], "Z", Health.UNKNOWN),
+        ("google_cloud", [google(None)[0] | {"affected_products": [{"title": "Gemini"}]}], "Z", Health.UNKNOWN),
+        (
+            "google_cloud",
+            [google(None)[0] | {"affected_products": [{"id": "Y", "title": "T"}]}],
+            "Z",
+            Health.OPERATIONAL,
+        ),
+        ("flashduty", changed("a"), "a", Health.UNKNOWN),
+        ("flashduty", changed(["a"]), "a", Health.UNKNOWN),
+        ("flashduty", changed(None), "a", Health.OPERATIONAL),
+        ("aws_health", aws(region="global", startTime=HOUR_AGO * 1000), "BEDROCK/us-east-1", Health.DEGRADED),
+        ("aws_health", aws(region=None, startTime=HOUR_AGO * 1000), "BEDROCK/us-east-1", Health.DEGRADED),
+        ("aws_health", aws(region="eu-west-1", startTime=HOUR_AGO * 1000), "BEDROCK/us-east-1", Health.OPERATIONAL),
         ("aws_health", aws(), "BEDROCK", Health.UNKNOWN),
         ("aws_health", aws(service=["BEDROCK"]), "BEDROCK", Health.UNKNOWN),
         ("aws_health", aws(endTime=HOUR_AGO * 1000), "BEDROCK", Health.OPERATIONAL),

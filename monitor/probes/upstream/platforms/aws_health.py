@@ -42,8 +42,10 @@ def read(document: Any, look: Look) -> UpstreamReading:
     found, trouble = [], []
     for row in events:
         service, region = clean(row["service"], 60), clean(row.get("region"), 60)
+        everywhere = region in ("", "global")
         named = {service.casefold(): False, f"{service}/{region}".casefold(): True}
-        touched = [key for key in look.watched if key.casefold() in named]
+        regions = f"{service}/".casefold() if everywhere else "\n"  # which no name contains
+        touched = [key for key in look.watched if key.casefold() in named or key.casefold().startswith(regions)]
         if look.watched and not touched:
             continue
         log = _log(row)
@@ -52,7 +54,7 @@ def read(document: Any, look: Look) -> UpstreamReading:
             log and _OVER.search(str(log[-1].get("summary")))
         )
         for key in touched if not over else ():
-            is_region = named[key.casefold()] or region in ("", "global")
+            is_region = everywhere or named[key.casefold()]
             now = health if is_region or health is not Health.MAJOR else Health.PARTIAL
             states[key] = worst((states[key], now))
         trouble += [] if over else [health]

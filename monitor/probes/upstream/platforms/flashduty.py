@@ -104,7 +104,11 @@ def _states(changes: list[dict[str, Any]], impacts: list[dict[str, Any]], look: 
     for change in changes:
         if look.status(change.get("status")) in OVER:
             continue
-        for part in as_rows(change.get("affected_components"), COMPONENTS):
+        listed = change.get("affected_components") or []  # null stands for an empty list
+        if not isinstance(listed, list) or not all(isinstance(part, dict) for part in listed):
+            look.warn(WarningCode.UPSTREAM_SHAPE_CHANGED)
+            found.setdefault("", []).append(Health.UNKNOWN)
+        for part in as_rows(listed, COMPONENTS):
             found.setdefault(clean(part.get("component_id"), ID_CHARS), []).append(look.health(part.get("status")))
     for impact in impacts:
         begun = look.has_begun(impact.get("start_at_seconds"))

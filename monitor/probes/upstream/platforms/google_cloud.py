@@ -7,6 +7,7 @@ from typing import Any
 
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamIncident, UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 from monitor.probes.upstream.parts import COMPONENTS, ROWS, Look, impact_of, need, worst
 from monitor.probes.upstream.platform import Endpoints, Platform, is_document
 from monitor.text.cleaner import as_map, as_rows, clean
@@ -32,11 +33,14 @@ def read(document: Any, look: Look) -> UpstreamReading:
     wanted = {product.casefold(): product for product in products}
     states = dict.fromkeys(products, Health.OPERATIONAL)
     found, trouble = [], []
+    if not all(isinstance(row, dict) for row in document):
+        look.warn(WarningCode.UPSTREAM_SHAPE_CHANGED)
+        states = dict.fromkeys(products, Health.UNKNOWN)
     for row in rows:
         named = [key for key in _products(row) if key]
         touched = [wanted[key] for key in named if key in wanted]
         if products and not touched:
-            if not named and not look.has_ended(row.get("end")):
+            if not _names_all(row) and not look.has_ended(row.get("end")):
                 trouble.append(Health.UNKNOWN)
                 states.update({product: worst((health, Health.UNKNOWN)) for product, health in states.items()})
             continue
@@ -49,6 +53,14 @@ def read(document: Any, look: Look) -> UpstreamReading:
         found.append(_incident(row, touched, is_over, health, look))
     components = [(product, product, health) for product, health in states.items()]
     return look.reading(worst(trouble) if trouble else Health.OPERATIONAL, components, found)
+
+
+def _names_all(row: dict[str, Any]) -> bool:
+    """Tell whether an incident names its products, each by id and title."""
+    listed = row.get("affected_products")
+    found = as_rows(listed, COMPONENTS)
+    is_whole = isinstance(listed, list) and len(found) == len(listed[:COMPONENTS])
+    return bool(found) and is_whole and all(clean(one.get(key), 100) for one in found for key in ("id", "title"))
 
 
 def _products(row: dict[str, Any]) -> Iterator[str]:
