@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from monitor.core.components.health import LEARNING
 from monitor.core.model.observations import Observation, Phases
-from monitor.core.model.reasons import Reason
+from monitor.core.model.reasons import Reason, Scope
 from monitor.core.model.warning_codes import WarningCode
 from monitor.probes import base
 from monitor.probes.answers import (
@@ -59,6 +59,8 @@ class Options(PageOptions):
     """Sent to the URL's own origin only, also across redirects."""
     body: str = ""
     status: Words = ("200-399",)
+    means: dict[int, Reason] = Field(default_factory=dict)
+    """Status that is not accepted → what this server says with it, as ``503: service.loading``."""
     contains: Words = ()
     absent: Words = ()
     regex: Words = ()
@@ -91,6 +93,15 @@ class Options(PageOptions):
     def _status(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for text in value:
             status_range(text)
+        return value
+
+    @field_validator("means")
+    @classmethod
+    def _means(cls, value: dict[int, Reason]) -> dict[int, Reason]:
+        for status, reason in value.items():
+            status_range(str(status))
+            if reason.scope is not Scope.SERVICE:
+                raise ValueError(f"{status} can only mean a failure of the service, service.…, not {reason}")
         return value
 
     @field_validator("regex", "header_regex")
@@ -170,6 +181,8 @@ async def _judged(options: Options, answer: Answer, ctx: Context) -> tuple[Any, 
     if wall := robot_wall(answer.status, answer.headers, answer.body):
         return Reason.BLOCKED, f"{wall} turned the robot away with HTTP {answer.status}"
     if not _accepted(answer.status, options.status):
+        if meant := options.means.get(answer.status):
+            return meant, f"HTTP {answer.status}"
         return _refusal(answer, has_secret=bool(options.secret_headers))
     if options.json_path and (undue := not_data(answer)):
         return undue

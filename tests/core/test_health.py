@@ -20,7 +20,7 @@ from monitor.core.components import health
 from monitor.core.doubt import keys, proof
 from monitor.core.doubt.network import make_targets
 from monitor.core.model.observations import Result
-from monitor.core.model.reasons import Outcome, Reason
+from monitor.core.model.reasons import OF_AN_ENGINE, Outcome, Reason
 from monitor.core.model.states import Health
 from monitor.core.scenario.notation import LETTERS
 
@@ -399,3 +399,12 @@ def test_a_location_that_falls_silent_in_its_outage_is_no_vote_for_health() -> N
     assert places("o*10 x*4", "o*10 x*4 o*60", "o*74", now_s=2200) is Health.OPERATIONAL  # the other saw it end
     assert places("o*10 x*4", "o*10 x*4", "o*150", now_s=4400) is Health.OPERATIONAL  # what was seen has an age
     assert places("o*14", "o*24", "o*24", now_s=700) is Health.OPERATIONAL
+
+
+@pytest.mark.parametrize("own", sorted(OF_AN_ENGINE))
+def test_of_what_fails_alike_a_model_servers_own_word_is_told(own: Reason) -> None:
+    edge, chat = probe("edge"), probe("chat")
+    says = replace(state("o*5 x*3", chat), reason=own)
+    pairs = [(edge, state("o*5 x*3", edge)), (chat, says)]
+    assert health.component_health(pairs, at(240)).reason is own
+    assert health.component_health(pairs[::-1], at(240)).reason is own

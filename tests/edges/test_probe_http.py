@@ -393,3 +393,16 @@ def test_a_server_without_end_costs_the_deadline_and_no_more(behave: Any) -> Non
     seen, took_s = driven.run(main())
     assert seen.reason in (Reason.TIMEOUT_HEADERS, Reason.TIMEOUT_TOTAL)
     assert 0.4 <= took_s < 0.4 + 0.1
+
+
+def test_a_status_may_mean_what_this_server_says_with_it() -> None:
+    assert page(503, means={503: "service.loading"}).reason is Reason.LOADING
+    assert page(502, means={503: "service.loading"}).reason is Reason.SERVER_ERROR
+    taken = look_at("http", replays(http(503, PAGE, kind=HTML)), status=["503"], means={503: "service.loading"})
+    assert taken.reason is Reason.OK
+
+
+@pytest.mark.parametrize("means", [{503: "ok"}, {503: "account.auth"}, {99: "service.hung"}, {503: "service.no_such"}])
+def test_what_a_status_cannot_mean_is_refused_at_the_start(means: dict[int, str]) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate({"url": "http://127.0.0.1/", "means": means})

@@ -16,7 +16,7 @@ from monitor.core.catalogue import Policy, Probe
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.doubt.keys import is_refused, refused_keys
 from monitor.core.model.message_codes import MessageCode, coded
-from monitor.core.model.reasons import Reason
+from monitor.core.model.reasons import OF_AN_ENGINE, Reason
 from monitor.core.model.states import Health
 
 
@@ -97,7 +97,7 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
     ]
     verdicts = [(verdict, holds) for _, verdict, holds in judged]
     known = [verdict for verdict, _ in verdicts if verdict.health is not Health.UNKNOWN]
-    worst = max(known, key=lambda verdict: (verdict.health.severity, verdict.regional is False), default=None)
+    worst = max(known, key=_how_bad, default=None)
     unknown = [verdict for verdict, _ in verdicts if verdict.health is Health.UNKNOWN]
     observed = max((v.observed_at for v, _ in verdicts if v.observed_at is not None), default=None)
     held = [verdict for verdict, holds in verdicts if holds]
@@ -119,6 +119,10 @@ def component_health(probes: Sequence[tuple[Probe, ProbeState]], now: datetime) 
         good_since=None if None in good else max(at for at in good if at is not None),
         flapping=any(verdict.flapping for verdict in known),
     )
+
+
+def _how_bad(verdict: ComponentHealth) -> tuple[int, bool, bool]:
+    return verdict.health.severity, not verdict.regional, verdict.reason in OF_AN_ENGINE
 
 
 def _unproven(judged: Sequence[tuple[Probe, ComponentHealth, bool]], now: datetime) -> ComponentHealth | None:

@@ -170,6 +170,8 @@ class Reason(Coded):
         return self in NETWORK_CLASS
 
 
+OF_AN_ENGINE = frozenset({Reason.HUNG, Reason.LOADING, Reason.ENGINE_DEAD})
+"""What a model server says of itself: of what fails alike it is the more telling."""
 NETWORK_CLASS = frozenset({Reason.DNS, Reason.CONNECT, Reason.TIMEOUT_CONNECT, Reason.TIMEOUT_TLS, Reason.NETWORK})
 
 
