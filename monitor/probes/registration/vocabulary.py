@@ -223,7 +223,7 @@ _BROKEN = (
     r"|impaired|degraded|disrupted|interrupted|impacted|affected|intermittent(?:ly)?"
     r"|unstable|unreliable"
     r"|malfunctioning|offline|unreachable|inaccessible|unusable|stuck|stall(?:ed|ing)|rejected|refused"
-    r"|out of (?:service|order)|crash(?:es|ing)|unresponsive|hang(?:s|ing)|spin(?:s|ning)"
+    r"|out of (?:service|order)|crash(?:es|ing)|unresponsive|hang(?:s|ing)|spin(?:s|ning)|impossible"
     r"|experiencing (?:\w+ ){0,4}?(?:errors?|issues?|problems?|difficult\w+|trouble|disruptions?|an outage|failures?)"
 )
 _LOWER = (
@@ -238,6 +238,8 @@ BROKEN = _phrases(
     r"|multiple|existing|prepaid|voip)))",
     cannot_take=r"(?P<p>(?:cannot|can't|could not|couldn't|unable to|(?:not|n't) able to) (?:process|handle"
     r"|complete|get past|get through|open|load|reach|submit)) (?:\w+ ){0,3}?SIGNUP",
+    no_codes=rf"(?P<p>{_CANNOT}|(?:not|n't)) (?:receiv(?:e|ing)|get(?:ting)?) (?:[\w-]+ ){{0,3}}?"
+    rf"(?:codes?|e-?mails?|sms) (?:[\w-]+ ){{0,2}}?(?:{_CORE}|{_CREATE})\b",
     attempts_fail=r"(?P<p>\b(?:some|many|most|all|a few|several)(?: of the)? (?:\w+ )?attempts (?:still |now )?fail)\b",
     impossible=r"(?P<p>(?:impossible|not (?:currently )?possible) (?:for (?:\w+ ){1,3})?to) CREATE\b",
     cannot_be=r"new (?:user )?accounts? (?P<p>(?:cannot|can not|can't|could not|couldn't) be (?:created"
