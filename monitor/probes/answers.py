@@ -101,6 +101,8 @@ def robot_wall(status: int, headers: Mapping[str, str], body: bytes) -> str:
             return name
     if _CLOUDFLARE_CODE.match(body):
         return "Cloudflare"
+    if status in (403, 429) and "x-kpsdk-ct" in headers:  # its riddle may come without a page
+        return "Kasada"
     found = next((name for name, mark in _WALLS if mark.search(body[:65536])), "")
     return found if is_html(headers, body) or found in _TOLD_TO_PROGRAMS else ""
 

@@ -186,6 +186,7 @@ def test_a_pattern_that_does_not_compile_is_refused_at_the_start() -> None:
         (503, CLOUDFLARE, ()),
         (403, "<html>x</html>", ("cf-mitigated: challenge",)),
         (202, "<html></html>", ("x-amzn-waf-action: challenge",)),
+        (429, "", ("x-kpsdk-ct: 0a",)),
         (405, '<html><script src="https://x.awswaf.com/challenge.js"></script></html>', ()),
         (403, "<html>please solve geo.captcha-delivery.com</html>", ()),
     ],

@@ -125,6 +125,14 @@ SLOPPY: dict[str, tuple[bytes, str]] = {
         coded(b"zstd", bytes.fromhex("28b52ffd202d690100") + BODY),
         "protocol.unasked_coding",
     ),
+    "a redirect whose coding has no end": (
+        coded(b"gzip", ZIPPED[:-4]).replace(b"200 OK", b"302 Found\r\nLocation: /0"),
+        "protocol.odd_length",
+    ),
+    "a redirect that breaks": (
+        answer(b"Location: /0", b"Content-Length: 60", status=b"HTTP/1.1 307 Moved"),
+        "protocol.odd_length",
+    ),
     "a charset that does not exist": (
         answer(LENGTH).replace(b"text/html", b"text/html; charset=utf-8-sig"),
         "protocol.odd_charset",
@@ -152,6 +160,7 @@ REFUSED: dict[str, bytes] = {
     "gzip that is none": coded(b"gzip", BODY),
     "deflate in gzip's place": coded(b"gzip", zlib.compress(BODY)),
     "gzip in deflate's place": coded(b"deflate", ZIPPED),
+    "a redirect to nowhere that breaks": answer(b"Content-Length: 60", status=b"HTTP/1.1 302 Found"),
     "gzip cut short": coded(b"gzip", ZIPPED[:-12]),
     "br that is none": coded(b"br", BODY),
     "br cut short": coded(b"br", brotli.compress(BODY * 100)[:-2]),

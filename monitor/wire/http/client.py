@@ -22,7 +22,7 @@ from monitor.wire.dns.resolve import Resolver, checked_host, literal
 from monitor.wire.guard import Guard
 from monitor.wire.http.cookies import Jar
 from monitor.wire.http.http1 import Target, parse, parse_anew
-from monitor.wire.http.timed import Exchange, ask_http1
+from monitor.wire.http.timed import REDIRECTS, Exchange, ask_http1
 from monitor.wire.http.tunnel import reach
 from monitor.wire.http.ways import Way
 from monitor.wire.model import NO_HEADERS, Answer, Connection, Limits, Timing, WireError
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from monitor.wire.http.http2 import Http2
     from monitor.wire.mail import MailServer
 
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 20
 """As browsers."""
 DATE_CHARS = 64

@@ -148,6 +148,9 @@ class Http1:
         self._parser.close()
 
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
 class Exchange:
     """An answer whose headers have arrived and whose body has not been read yet."""
 
@@ -244,9 +247,18 @@ class Exchange:
         body: bytes | bytearray | None = self._at_once()
         if body is None:
             body = self.partial
-            async for chunk in self.chunks():
-                body += chunk.data
+            try:
+                async for chunk in self.chunks():
+                    body += chunk.data
+            except WireError as error:
+                if error.reason is not Reason.PROTOCOL or not self._leads_on():
+                    raise
+                self._link.warnings += (detailed(WarningCode.PROTOCOL_ODD_LENGTH, "the body of a redirect breaks"),)
         return self.answer(bytes(body))
+
+    def _leads_on(self) -> bool:
+        """Tell a redirect: whoever follows it reads no body, so a broken one is no failure."""
+        return self.status in REDIRECTS and any(name.lower() == b"location" for name, _ in self.raw_headers)
 
     def answer(self, body: bytes) -> Answer:
         """Return the answer with a body that was read."""
