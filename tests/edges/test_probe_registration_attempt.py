@@ -205,6 +205,8 @@ def test_an_address_outside_the_networks_of_ones_own_is_never_asked() -> None:
     [
         ({"url": "https://chat.deepseek.com"}, "is a vendor's"),
         ({"url": "https://anything.openai.com"}, "is a vendor's"),
+        ({"url": "https://my-resource.openai.azure.com"}, "is a vendor's"),  # by a parameter's example only
+        ({"url": "https://chat.z.ai"}, "is a vendor's"),
         ({"remove": {"path": "/remove"}}, "must name the account"),
         ({"remove": {"path": "/x/{name}/{password}"}}, "kept nowhere"),
         ({"id": ""}, "dotted path"),
