@@ -90,11 +90,13 @@ def test_a_warning_that_a_person_ended_is_listened_for_again_once_it_is_over() -
 
 def test_the_stored_codes_that_alert_are_the_old_ones() -> None:
     assert {code.value for code, loud in ALERTS.items() if loud is Severity.INFO} == {
-        "chat.spent_on_reasoning", "model.changed", "ratelimit.low", "registration.contradictory",
+        "chat.spent_on_reasoning", "model.changed", "model.ends_in_30_days", "ratelimit.low",
+        "registration.contradictory",
         "upstream.redirected", "upstream.unknown_word",
     }  # fmt: skip
     assert {code.value for code, loud in ALERTS.items() if loud is Severity.TICKET} == {
-        "login.second_factor", "model.not_listed", "registration.field_missing",
+        "login.second_factor", "model.ends_in_14_days", "model.ends_in_3_days", "model.not_listed", "model.rerouted",
+        "registration.field_missing",
         "registration.not_exposed", "registration.source_moved", "registration.unmapped_value",
         "upstream.ambiguous_name", "upstream.blocked",
         "upstream.component_vanished", "upstream.frozen", "upstream.moved", "upstream.no_components",

@@ -32,7 +32,10 @@ def loudness(code: WarningCode) -> Severity | None:
     match code:
         case (
             W.LOGIN_SECOND_FACTOR
+            | W.MODEL_ENDS_IN_14_DAYS
+            | W.MODEL_ENDS_IN_3_DAYS
             | W.MODEL_NOT_LISTED
+            | W.MODEL_REROUTED
             | W.REGISTRATION_FIELD_MISSING
             | W.REGISTRATION_NOT_EXPOSED
             | W.REGISTRATION_SOURCE_MOVED
@@ -49,6 +52,7 @@ def loudness(code: WarningCode) -> Severity | None:
         case (
             W.CHAT_SPENT_ON_REASONING
             | W.MODEL_CHANGED
+            | W.MODEL_ENDS_IN_30_DAYS
             | W.RATELIMIT_LOW
             | W.REGISTRATION_CONTRADICTORY
             | W.UPSTREAM_REDIRECTED

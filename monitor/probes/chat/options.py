@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -29,6 +29,10 @@ class Options(base.OverProxy):
 
     base_url: str
     dialect: Literal["openai", "responses", "azure", "anthropic", "embeddings"] = "openai"
+    answers_as: base.Words = ()
+    """Further names under which the model may answer (an alias of a gateway's); ``*`` for any."""
+    model_ends: dict[str, date] = Field(default_factory=dict)
+    """Models and the last day on which the vendor serves them."""
     api_version: str = Field("2024-10-21", pattern=r"^[0-9A-Za-z.-]{1,40}$")
     """Of Azure's own paths, which ``azure`` asks."""
     model: str = Field(min_length=1)

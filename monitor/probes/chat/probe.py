@@ -34,7 +34,7 @@ from typing import Any
 from monitor.core.catalogue import Proof
 from monitor.core.model.observations import Observation, Phases
 from monitor.core.model.reasons import Outcome, Reason
-from monitor.core.model.warning_codes import WarningCode
+from monitor.core.model.warning_codes import AnyWarning, WarningCode, detailed
 from monitor.probes.answers import evidence, rate_limits, retry_after_s, tightest
 from monitor.probes.base import Context, Kind, Memory
 from monitor.probes.chat import budget
@@ -42,6 +42,7 @@ from monitor.probes.chat.answer.booking import TABLE, Booking, order
 from monitor.probes.chat.answer.canary import Canary, Verdict, verdict
 from monitor.probes.chat.answer.canary import ask as new_canary
 from monitor.probes.chat.answer.likeness import Likeness, likeness
+from monitor.probes.chat.answer.names import ending_soon, is_same
 from monitor.probes.chat.answer.refusals import unknown_model
 from monitor.probes.chat.answer.seen import End, Objectives, Seen
 from monitor.probes.chat.answer.taxonomy import classify, refusal, warnings
@@ -76,10 +77,15 @@ async def run(options: Options, ctx: Context) -> Observation:
     plan, ledger = options.plan(ctx.now), Ledger.read(ctx.memory.get("ledger"), ctx.now)
     choice = budget.choose(plan, ledger, ctx.now, early=ctx.attempt > 1)
     seen = await beside(options, ctx, lambda: _climb(options, ctx, plan, ledger, choice))
-    # The list is read rarely: what it said holds for the looks in between.
-    return (
-        replace(seen, warnings=(*seen.warnings, WarningCode.MODEL_NOT_LISTED)) if ctx.memory.get("unlisted") else seen
-    )
+    # The list is read rarely and a question asked not always: what they said holds for the looks in between.
+    standing = [WarningCode.MODEL_NOT_LISTED] if ctx.memory.get("unlisted") else []
+    found: list[AnyWarning] = [*seen.warnings, *standing]
+    told = ctx.memory.get("rerouted")
+    if told and ctx.memory.get("worked_with") == _identity(options):
+        found.append(detailed(WarningCode.MODEL_REROUTED, f"{options.model}: {told}"))
+    if ending := ending_soon(options.model, options.model_ends, ctx.now):
+        found.append(ending)
+    return replace(seen, warnings=tuple(found)) if len(found) > len(seen.warnings) else seen
 
 
 async def _climb(options: Options, ctx: Context, plan: Plan, ledger: Ledger, choice: Choice) -> Observation:
@@ -272,6 +278,7 @@ def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Re
         notes.append(WarningCode.AUTH_WORKED_BEFORE)
     if reason in (Reason.OK, Reason.SLOW, Reason.QUEUED, Reason.QUALITY):
         memory["answered"] = memory.get("answered", 0) + 1
+        memory["rerouted"] = "" if _is_own(options, reply.model) else reply.model
         memory["worked_with"], memory["worked_at"] = _identity(options), ctx.now.timestamp()
         for name, found, code in (
             ("model", reply.model, WarningCode.MODEL_CHANGED),
@@ -283,6 +290,12 @@ def _remember(options: Options, ctx: Context, talk: Talk, seen: Seen, reason: Re
     if seen.canary is Verdict.NONE and options.canary and reason in (Reason.OK, Reason.SLOW, Reason.QUEUED):
         notes.append(WarningCode.CANARY_NO_VERDICT)
     return tuple(notes)
+
+
+def _is_own(options: Options, told: str) -> bool:
+    """Tell an answer of the model that was asked; behind Azure's names of deployments nobody can tell."""
+    unknown = not told or options.dialect == "azure" or options.key_header == "api-key"
+    return unknown or is_same(options.model, told, options.answers_as)
 
 
 def proves(options: Options) -> Proof:
