@@ -13,6 +13,7 @@ from monitor.core.model.upstream import UpstreamReading
 from monitor.probes.upstream.mapping import mapped
 from monitor.probes.upstream.parts import Look
 from monitor.probes.upstream.platforms import PLATFORMS
+from monitor.probes.upstream.story import told_in
 
 NOW = datetime(2026, 10, 7, 1, tzinfo=UTC)
 HOUR_AGO = int((NOW - timedelta(hours=1)).timestamp())
@@ -139,3 +140,24 @@ def test_an_incident_that_was_opened_again_has_not_ended() -> None:
 def test_two_incidents_of_one_title_without_an_id_stay_two() -> None:
     entries = feed(("api.x.ai", "RESOLVED", 40), ("api.x.ai", "INVESTIGATING", 10), guid="")
     assert len(read("feed", entries)[0].incidents) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        ("Sep 3, 10:00 CST", "02:00"),  # China's, by the entry's own stamp
+        ("Sep 2, 20:00 CST", "02:00"),  # Chicago's
+        ("Sep 3, 2026, 10:00 SGT", "02:00"),
+        ("Sep 3, 2026, 11:00 JST", "02:00"),
+        ("Sep 3, 07:30 IST", "02:00"),
+        ("Sep 3, 2026, 10:00 UTC+8", "02:00"),
+        ("3 Sep 2026 10:00 GMT+08:00", "02:00"),
+        ("Sep 2, 2026 10:00 PM GMT-4", "02:00"),
+        ("Sep 3, 2:00 AM UTC", "02:00"),
+        ("Sep 3, 2026 12:30 AM UTC", "00:30"),
+        ("Sep 3, 2026 13:00 PM UTC", None),
+    ],
+)
+def test_an_end_in_a_text_is_read_to_the_minute_in_its_own_zone_and_clock(text: str, end: str | None) -> None:
+    told = told_in(f"{text}\nResolved - done", datetime(2026, 9, 3, 2, tzinfo=UTC), Look(NOW, "https://s/", "feed"))
+    assert (told.end and f"{told.end:%d %H:%M}") == (end and f"03 {end}")

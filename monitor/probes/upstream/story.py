@@ -24,19 +24,32 @@ _STATUS_LINE = re.compile(
 )
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ZONES = {"UTC": 0, "GMT": 0, "Z": 0, "PST": -8, "PDT": -7, "MST": -7, "MDT": -6, "CST": -6, "CDT": -5, "EST": -5}
-_ZONES |= {"EDT": -4, "BST": 1, "CET": 1, "CEST": 2}
-_ZONE = r"(?P<zone>Z|[A-Z]{3,4}|[+-]\d\d:?\d\d)"
+_ZONES |= {
+    "EDT": -4,
+    "BST": 1,
+    "CET": 1,
+    "CEST": 2,
+    "EET": 2,
+    "EEST": 3,
+    "MSK": 3,
+    "SGT": 8,
+    "HKT": 8,
+    "JST": 9,
+    "KST": 9,
+}
+_ZONES |= {"AEST": 10, "AEDT": 11, "IST": 5.5}
+_CHINA = 8
+"""``CST`` is China's as well as that of the middle of America."""
+_ZONE = r"(?P<zone>(?:GMT|UTC) ?[+-]\d{1,2}(?::?\d\d)?|Z|[A-Z]{3,4}|[+-]\d\d:?\d\d)"
+_CLOCK = r"(?P<time>\d{1,2}:\d\d(?::\d\d)?(?: ?[AaPp][Mm])?)"
 _STAMPS = (
-    re.compile(
-        r"(?P<day>\d{1,2}) (?P<month>[A-Z][a-z]{2})[a-z]{0,6},? (?P<year>20\d\d),? (?P<time>\d\d:\d\d(?::\d\d)?) "
-        + _ZONE
-    ),
+    re.compile(r"(?P<day>\d{1,2}) (?P<month>[A-Z][a-z]{2})[a-z]{0,6},? (?P<year>20\d\d),? " + _CLOCK + " " + _ZONE),
     re.compile(
         r"(?P<year>20\d\d)-(?P<month>\d\d)-(?P<day>\d\d)[T ](?P<time>\d\d:\d\d(?::\d\d)?)(?:\.\d{1,9})? ?" + _ZONE
     ),
     re.compile(
         r"(?P<month>[A-Z][a-z]{2})[a-z]{0,6} (?P<day>\d{1,2}),? (?:(?P<year>20\d\d),? )?"
-        r"(?:- |at )?(?P<time>\d\d:\d\d(?::\d\d)?) " + _ZONE
+        r"(?:- |at )?" + _CLOCK + " " + _ZONE
     ),
 )
 _RESOLVED_LABEL = re.compile(r"(?i)\b(?:resolved|ended|closed|completed)(?: at| on)?\s{0,3}:\s{0,3}(?:[a-z]{3,9},? )?$")
@@ -87,24 +100,41 @@ def _end(newest_first: list[UpstreamUpdate]) -> datetime | None:
 
 def _stamps(text: str, latest: datetime, look: Look) -> list[tuple[int, int, datetime]]:
     found: dict[int, tuple[int, int, datetime]] = {}
+    central = _central(text, latest)
     for pattern in _STAMPS:
         for number, match in enumerate(pattern.finditer(text)):
             if number >= UPDATES:
                 break
-            at = _time(match, latest)
+            at = _time(match, latest, central)
             if at is not None and at <= look.now + timedelta(minutes=10):
                 inside = any(begin <= match.start() < end for begin, end, _at in found.values())
                 found |= {} if inside else {match.start(): (match.start(), match.end(), min(at, look.now))}
     return [found[begin] for begin in sorted(found)]
 
 
-def _time(match: re.Match[str], latest: datetime) -> datetime | None:
+def _central(text: str, latest: datetime) -> float:
+    """Return what ``CST`` means in a text: by which of both a stamp comes nearest to the entry's own."""
+    if "CST" not in text:
+        return _ZONES["CST"]
+    matches = [match for pattern in _STAMPS for _n, match in zip(range(UPDATES), pattern.finditer(text), strict=False)]
+
+    def distance(hours: float) -> timedelta:
+        times = [at for match in matches if match["zone"] == "CST" and (at := _time(match, latest, hours))]
+        return min((abs(at - latest) for at in times), default=timedelta.max)
+
+    return min((_ZONES["CST"], _CHINA), key=distance)
+
+
+def _time(match: re.Match[str], latest: datetime, central: float) -> datetime | None:
     parts = match.groupdict()
     month = int(parts["month"]) if parts["month"].isdigit() else _month(parts["month"])
-    zone = _zone(parts["zone"])
+    zone = timezone(timedelta(hours=central)) if parts["zone"] == "CST" else _zone(parts["zone"])
     if zone is None:
         return None
-    hour, minute, second = (*(int(piece) for piece in parts["time"].split(":")), 0)[:3]
+    clock, half = parts["time"].rstrip(" AaPpMm"), parts["time"][-2:].lower()
+    hour, minute, second = (*(int(piece) for piece in clock.split(":")), 0)[:3]
+    if half in ("am", "pm"):
+        hour = (hour % 12 if 1 <= hour <= 12 else 24) + (12 if half == "pm" else 0)
     year = int(parts["year"]) if parts.get("year") else latest.astimezone(zone).year
     try:
         at = datetime(year, month, int(parts["day"]), hour, minute, second, tzinfo=zone)
@@ -122,10 +152,15 @@ def _month(word: str) -> int:
 def _zone(word: str) -> timezone | None:
     if word in _ZONES:
         return timezone(timedelta(hours=_ZONES[word]))
-    if word[0] not in "+-":
+    offset = word.removeprefix("GMT").removeprefix("UTC").strip()
+    if offset[0] not in "+-":
         return None
-    hours, minutes = int(word[1:3]), int(word[-2:])
-    sign = -1 if word[0] == "-" else 1
+    digits = offset[1:].replace(":", "")
+    hours, minutes = (
+        int(digits[:-2] or 0) if len(digits) > 2 else int(digits),
+        int(digits[-2:]) if len(digits) > 2 else 0,
+    )
+    sign = -1 if offset[0] == "-" else 1
     return timezone(sign * timedelta(hours=hours, minutes=minutes)) if hours < 24 and minutes < 60 else None
 
 
