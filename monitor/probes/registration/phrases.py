@@ -133,6 +133,11 @@ _FOR_SOME = re.compile(
     r"|taiwan|brazil|russia|certain|some|several|select|many)\b"
 )
 """A door that is shut to some is open to others."""
+_BY_POLICY = re.compile(
+    r"\b(?:under(?:age| \d+)|minors|children|sanction\w*|embargo\w*|unsupported|ineligible|banned|bots?)\b"
+    r"|未满|未成年|不支持的(?:国家|地区)|被封"
+)
+"""Who may not sign up anyway has not been failed."""
 _STILL = re.compile(r"\b(?:still|some|a few|remaining)\b|仍|部分|个别")
 _LIST = re.compile(r"(?:登[录陆入][、/和及与]注册|注册[、/和及与]登[录陆入])")
 _HEADING = re.compile(r"\b(outages?|disruptions?|issues?|problems?|errors?|degradation|incident|downtime)\s*[:–-]\s+")
@@ -248,7 +253,12 @@ def _shut(clause: str, sentence: str) -> Registration:
 def _may_be_broken(part: _Part, source: Source) -> bool:
     """Tell whether a sentence about trouble would be one about trouble that lasts, and no hint for its readers."""
     done_in = part.clause if _STILL.search(part.clause) else part.sentence
-    if _LONG_AGO.search(part.sentence) or _DONE.search(done_in) or _AHEAD.search(part.sentence):
+    if (
+        _LONG_AGO.search(part.sentence)
+        or _DONE.search(done_in)
+        or _AHEAD.search(part.sentence)
+        or _BY_POLICY.search(part.clause)
+    ):
         return False
     return source is not Source.PAGE_TEXT or bool(_FINITE.search(part.sentence) and not _FRAGMENT.search(part.clause))
 
