@@ -54,11 +54,17 @@ def chat_whole(text: str) -> bytes:
     return http(200, json.dumps({"model": "m", "choices": [choice | {"finish_reason": "tool_calls"}]}))
 
 
+MESSAGE: dict[str, Any] = {
+    "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-haiku-5-5", "content": [],
+    "stop_reason": None, "stop_sequence": None, "usage": {"input_tokens": 530, "output_tokens": 1},
+}  # fmt: skip
+
+
 def messages_stream(text: str) -> bytes:
     start = {"type": "tool_use", "id": "toolu_1", "name": TABLE.name, "input": {}}
     deltas = ({"type": "input_json_delta", "partial_json": piece} for piece in ("", *pieces(text)))
     return STREAM + data(
-        {"type": "message_start", "message": {"model": "claude", "usage": {"input_tokens": 530, "output_tokens": 1}}},
+        {"type": "message_start", "message": MESSAGE},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
         {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "I book it."}},
         {"type": "content_block_stop", "index": 0},
