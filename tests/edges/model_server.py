@@ -10,7 +10,7 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 
-from tests.edges.probing import STREAM, http, whole_request
+from tests.edges.probing import STREAM, SUM, http, whole_request
 
 MODEL = 'model_name="m-1"'
 LOADING = json.dumps({"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}})
@@ -24,7 +24,7 @@ NO_METRICS = json.dumps(
     }
 )
 ANSWER = (
-    b'data: {"choices":[{"delta":{"content":"Hello"}}]}\n\n'
+    b'data: {"choices":[{"delta":{"content":"@SUM@"}}]}\n\n'
     b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 )
 
@@ -58,32 +58,35 @@ class ModelServer:
     _tokens: int = 1000
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head, _ = await whole_request(reader)
+        head, body = await whole_request(reader)
         path = head.split(b" ", 2)[1].decode()
         self.asked.append(path)
         self.keys[path] = self.key.encode() in head if self.key else b"authorization" in head.lower()
         if path.endswith("/chat/completions"):
-            reply = await self.chat()
-        elif path == "/health":
+            reply = await self.chat(body)
+        elif path == "/v1/models":
+            reply = http(200, '{"object":"list","data":[{"id":"m-1"}]}')
+        elif path.startswith("/health"):
             reply = await self.alive()
         else:
             reply = await self.counted(path)
         writer.write(reply)
         await writer.drain()
 
-    async def chat(self) -> bytes:
+    async def chat(self, body: bytes) -> bytes:
         if self.loading and self.engine == "llama_cpp":
             return http(503, LOADING)
         if self.loading or self.status != 200:
             return http(self.status if self.status != 200 else 503, '{"error":{"message":"no"}}')
         if not self.answers:
-            await asyncio.sleep(30)
+            await asyncio.sleep(600)
         await asyncio.sleep(self.answer_after_s)
-        return STREAM + ANSWER
+        asked = SUM.search(body)
+        return STREAM + ANSWER.replace(b"@SUM@", str(int(asked[1]) + int(asked[2])).encode() if asked else b"Hello")
 
     async def alive(self) -> bytes:
         if self.health is None:
-            await asyncio.sleep(30)
+            await asyncio.sleep(600)
         if self.loading:
             return http(503, LOADING if self.engine == "llama_cpp" else "")
         return http(self.health or 200, '{"status":"ok"}' if self.engine == "llama_cpp" else "")
@@ -92,7 +95,7 @@ class ModelServer:
         self._tokens += self.tokens_a_read
         if path == "/metrics":
             if self.metrics == "mute":
-                await asyncio.sleep(30)
+                await asyncio.sleep(600)
             if self.metrics == "key" and not self.keys[path]:
                 return http(401, '{"error":"unauthorized"}')
             if self.metrics == "no":
