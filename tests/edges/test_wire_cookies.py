@@ -12,6 +12,7 @@ from monitor.core.model.reasons import Reason
 from monitor.wire import Answer, Wire, WireError
 from monitor.wire.http.client import whatwg_reference
 from monitor.wire.http.cookies import COOKIE_BYTES, Jar
+from monitor.wire.http.http1 import parse, request_head
 from tests.edges import driven
 from tests.edges.hostile import LOOPBACK, serve
 from tests.edges.probing import look_at
@@ -54,6 +55,14 @@ def test_the_newest_counts_and_the_deepest_comes_first() -> None:
     assert jar.header(PLAIN, "/deep/", "own=5; a=9") == "own=5; b=2; a=3"
     assert jar.header(SECURE, "/deep/", "own=5") == "own=5"
     assert jar.header(("http", "chat.example", 81), "/deep/") == ""
+
+
+@pytest.mark.parametrize("line", ["gate=café".encode(), "gate=café".encode("latin-1"), b"gate=\xff\xfe"])
+def test_a_cookie_goes_back_byte_for_byte(line: bytes) -> None:
+    jar = Jar()
+    jar.take(PLAIN, "/", [line], NOW)
+    head = request_head("GET", parse("http://chat.example/"), {"cookie": jar.header(PLAIN, "/")}, b"")
+    assert b"\r\ncookie: " + line + b"\r\n" in head
 
 
 class Gate:

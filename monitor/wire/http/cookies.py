@@ -36,7 +36,7 @@ class Jar:
         """Take the ``Set-Cookie`` lines of an answer from *origin*, asked for *path*."""
         kept = self._kept.setdefault(origin, {})
         for line in lines[: 2 * MOST_COOKIES]:
-            parsed = _parsed(line.decode("latin-1"), origin, path)
+            parsed = _parsed(line.decode("utf-8", "surrogateescape"), origin, path)  # any bytes, and the same back
             if parsed is None:
                 continue
             cookie, ends = parsed

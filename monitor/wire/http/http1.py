@@ -115,7 +115,7 @@ def request_head(method: str, target: Target, headers: Mapping[str, str], conten
     """Return the request up to the blank line."""
     lines = checked_headers(method, target, headers, content)
     head = f"{method} {target.path} HTTP/1.1\r\n" + "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-    return head.encode("utf-8") + b"\r\n"
+    return head.encode("utf-8", "surrogateescape") + b"\r\n"
 
 
 class ResponseParser:

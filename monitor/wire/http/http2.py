@@ -224,7 +224,7 @@ async def ask_http2(link: Link, target: Target, method: str, headers: Mapping[st
     url = httpcore.URL(
         scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=target.path.encode()
     )
-    encoded = [(name.encode("ascii"), value.encode("utf-8")) for name, value in fields.items()]
+    encoded = [(name.encode("ascii"), value.encode("utf-8", "surrogateescape")) for name, value in fields.items()]
     request = httpcore.Request(method.encode("ascii"), url, headers=encoded, content=content)
     talk = Http2(link, target)
     try:
