@@ -120,6 +120,12 @@ def read(provider: str, document: Any, *watched: str) -> tuple[UpstreamReading, 
             ("feed", feed((f"{region}.api.x.ai", "INVESTIGATING", 10)), "api.x.ai", Health.DEGRADED)
             for region in ("eu", "euw1", "us1", "apac", "us-east-1")
         ),
+        *(
+            ("feed", feed((surfaces, "INVESTIGATING", 10)), "grok.com", Health.PARTIAL)
+            for surfaces in ("api.x.ai, grok.com", "api.x.ai] [grok.com", "All systems", "Update] [grok.com")
+        ),
+        ("feed", feed(("Scheduled] [grok.com", "SCHEDULED", 10)), "grok.com", Health.OPERATIONAL),
+        ("feed", feed(("Scheduled] [grok.com", "In progress", 10)), "grok.com", Health.UNKNOWN),
         ("feed", feed(("docs.api.x.ai", "INVESTIGATING", 10)), "api.x.ai", Health.OPERATIONAL),
     ],
 )

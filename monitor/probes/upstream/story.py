@@ -16,7 +16,19 @@ from monitor.probes.upstream.parts import BODY_CHARS, OVER, Look
 from monitor.text.cleaner import clean
 
 UPDATES = 30
-WORDS = frozenset({"resolved", "completed", "postmortem", "monitoring", "identified", "investigating"})
+WORDS = frozenset(
+    {
+        "resolved",
+        "completed",
+        "postmortem",
+        "monitoring",
+        "identified",
+        "investigating",
+        "scheduled",
+        "update",
+        "in progress",
+    }
+)
 """Words for a status that stand in brackets where others name what is concerned."""
 _STATUS_LINE = re.compile(
     r"(?im)(?:\b(?:status|state):\s{0,5}|^\W{0,10}|<strong>)"

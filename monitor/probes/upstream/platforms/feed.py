@@ -48,6 +48,11 @@ _ENCODINGS = frozenset(
 _BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*<")
 _LONG_TAG = re.compile(rb"<[^<>]{4096}")
 _PREFIX = re.compile(r"^\s*\[([^\]]{1,80})\]\s*")
+_SURFACES = 10
+_PLANNED = re.compile(
+    r"(?i)\bthis is a scheduled event\b|\b(?:scheduled|planned)\b.{0,20}\bmaintenance\b|\[scheduled\]"
+)
+_EVERYTHING = frozenset({"all", "all systems", "all services", "all products", "all surfaces", "everything", "global"})
 _HOST = re.compile(r"\(?\b((?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,20})\b\)?", re.IGNORECASE)
 _REGION = re.compile(
     r"(?:[a-z]{2}\d{0,2}|(?:us|eu|ap|sa|ca|me|af|cn)(?:n|s|e|w|c|ne|nw|se|sw)\d{0,2}|apac|emea|latam|amer|europe|asia"
@@ -150,6 +155,13 @@ def _bare(title: str) -> str:
     return _PREFIX.sub("", title).casefold()
 
 
+def _bare_name(title: str) -> str:
+    rest = title
+    while prefix := _PREFIX.match(rest):
+        rest = rest[prefix.end() :]
+    return rest or title
+
+
 def _state(word: str, surfaces: dict[str, Health], told: dict[str, _Incident], look: Look, quiet: Health) -> Health:
     """Return how something watched is: what its surfaces say, and entries that name no surface but the word.
 
@@ -188,6 +200,8 @@ def _touched(one: _Incident, watched: tuple[str, ...]) -> Iterator[str]:
 def _is_named(word: str, surface: str) -> bool:
     """Tell whether a surface goes by a word: its whole name, or the host in it."""
     host = _HOST.search(surface)
+    if surface.casefold() in _EVERYTHING:
+        return True
     return word.casefold() in (surface.casefold(), host[1].casefold() if host else "")
 
 
@@ -219,7 +233,6 @@ def _newest_entries(body: bytes) -> bytes:
 
 def _tell(entry: Any, told: dict[str, _Incident], look: Look) -> None:
     title = clean(entry.get("title"), NAME_CHARS)
-    prefix = _PREFIX.match(title)
     contents = entry.get("content") or [{}]
     raw = str(contents[0].get("value") or entry.get("summary") or "")[:20_000]
     tags = " ".join(clean(tag.get("term"), 60) for tag in (entry.get("tags") or [])[:10])
@@ -236,12 +249,32 @@ def _tell(entry: Any, told: dict[str, _Incident], look: Look) -> None:
     one = told.setdefault(key, _Incident(title, entry.get("link")))
     one.at = min(filter(None, (one.at, at or updated)), default=None)
     one.updated = max(filter(None, (one.updated, updated or at)), default=None)
-    surface = clean(prefix[1], ID_CHARS) if prefix and prefix[1].casefold() not in WORDS else ""
-    said = _Entry(status, _severity(tags, text), story, updated or at or look.now)
-    before = one.surfaces.setdefault(surface, said)
-    if said.at > before.at:  # a feed may give each word an entry of its own, the oldest first
-        one.surfaces[surface] = said
+    health = _work(title, text, look) if status is None else None
+    story = story if health is None else Told(story.text)  # its times lie ahead
+    said = _Entry(status, health or _severity(tags, text), story, updated or at or look.now)
+    for surface in _surfaces(title) or [""]:
+        before = one.surfaces.setdefault(surface, said)
+        if said.at > before.at:  # a feed may give each word an entry of its own, the oldest first
+            one.surfaces[surface] = said
     one.words = f"{one.words} {title} {tags}".casefold()[:4000]
+
+
+def _surfaces(title: str) -> list[str]:
+    """Return what the brackets before a title name: one surface each, or several with commas between."""
+    found, rest = list[str](), title
+    while (prefix := _PREFIX.match(rest)) and len(found) < _SURFACES:
+        rest = rest[prefix.end() :]
+        parts = [prefix[1]] if "(" in prefix[1] else re.split(r"\s*[,;、]\s*", prefix[1])
+        found += [name for part in parts if (name := clean(part, ID_CHARS)) and name.casefold() not in WORDS]
+    return list(dict.fromkeys(found))[:_SURFACES]
+
+
+def _work(title: str, text: str, look: Look) -> Health | None:
+    """Return what planned work, which has no status of an incident, makes of its surface; ``None`` if it is none."""
+    if not _PLANNED.search(title) and not _PLANNED.search(text[:200]):
+        return None
+    look.warn(WarningCode.UPSTREAM_MAINTENANCE)
+    return Health.UNKNOWN if re.search(r"(?i)\bin progress\b", text[:2000]) else Health.OPERATIONAL
 
 
 def _severity(tags: str, text: str) -> Health:
@@ -274,7 +307,7 @@ def _incident(key: str, one: _Incident, look: Look) -> UpstreamIncident | None:
     last = [look.update(_seconds(moment), status.value if status else None, _words(one))] if not updates else []
     return look.incident(
         id=key,
-        name=_PREFIX.sub("", one.title) or one.title,
+        name=_bare_name(one.title),
         status=status,
         impact=Impact.NONE if over else impact_of(one.health),
         started=(_seconds(min(starts, default=None)),),
