@@ -14,6 +14,7 @@ from functools import partial
 from monitor.core.alerts.budgets import LONGEST, Span, told_of
 from monitor.core.alerts.tallies import Counted, Tallies
 from monitor.core.catalogue import Catalogue
+from monitor.core.catching_up import catch_up
 from monitor.core.checks.calm import Calm
 from monitor.core.checks.plausible import plausible
 from monitor.core.commands import Command, CommandResult
@@ -122,6 +123,9 @@ class Judge:
                 if self.budgets:
                     self._tallies.take(probe.component, judged.result)
             self._look_around(result, at)
+        if late_at is not None:
+            known = [result for told in results if (result := plausible(told)) is not None]
+            catch_up(self.evaluation, known, late_at)
 
     def sweep(self, now: datetime) -> None:
         """Judge what follows from time alone."""

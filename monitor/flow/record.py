@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, insert
 
+from monitor.core.catching_up import catch_up
 from monitor.core.checks.plausible import plausible
 from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.evaluation import Evaluation, Judged, ended
@@ -204,6 +205,8 @@ def _record_batch(
             else:
                 batch.add(judged, series)
                 done.skipped += batch.note_gap(series, before, result.run.tick)
+        if backfill:
+            catch_up(evaluation, known, now)
         done.stored = batch.store_all()
         store.flush()
         done.take(store, evaluation)
