@@ -39,6 +39,8 @@ class ModelServer:
     cache: float = 0.1
     tokens_a_read: int = 0
     """By so much its counter of tokens moves between two readings."""
+    arrive_a_read: int = 0
+    """So many more requests wait at each reading."""
     answers: bool = True
     """Whether questions are answered; if not they are kept waiting."""
     answer_after_s: float = 0.0
@@ -93,6 +95,7 @@ class ModelServer:
 
     async def counted(self, path: str) -> bytes:
         self._tokens += self.tokens_a_read
+        self.waiting += self.arrive_a_read
         if path == "/metrics":
             if self.metrics == "mute":
                 await asyncio.sleep(600)

@@ -56,6 +56,11 @@ def test_an_engine_with_requests_whose_counters_stand_still_is_hung() -> None:
     assert "vllm:num_requests_waiting 2" in seen[0].evidence.excerpt
 
 
+def test_a_queue_that_grows_before_an_engine_that_stands_still_is_no_work() -> None:
+    seen = all_asked(*(ModelServer(name, running=3, arrive_a_read=5, answers=False) for name in TRIO))
+    assert reasons(seen) == [Reason.HUNG] * 3
+
+
 def test_an_engine_that_works_while_requests_wait_is_busy() -> None:
     seen = all_asked(*(ModelServer(name, running=8, waiting=5, tokens_a_read=40, answers=False) for name in TRIO))
     assert reasons(seen) == [Reason.OVERLOADED] * 3

@@ -56,14 +56,15 @@ def read_metrics(engine: Engine, body: bytes) -> Counters:
     for name, value in _wanted(engine, body):
         sums[name] = sums.get(name, 0.0) + value
         most[name] = max(most.get(name, 0.0), value)
-    moving = (*engine.running, *engine.waiting, *engine.cache, *engine.work)
+    shown = (*engine.running, *engine.waiting, *engine.cache, *engine.work)
+    moving = (*engine.cache, *engine.work)  # what arrives at an engine that hangs makes its queue longer
     share = _first(most, engine.cache)
     return Counters(
         _whole(_first(sums, engine.running)),
         _whole(_first(sums, engine.waiting)),
         None if share is None else min(share, 1.0),
         tuple(sums[name] for name in moving if name in sums) if any(name in sums for name in engine.work) else (),
-        _lines({f"{engine.prefix}:{name}": sums[name] for name in moving if name in sums}),
+        _lines({f"{engine.prefix}:{name}": sums[name] for name in shown if name in sums}),
     )
 
 
