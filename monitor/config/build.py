@@ -135,7 +135,10 @@ class Builder:
         entry = take(ServiceEntry, tree.value["service"] | changes, tree, ("service",), self.faults)
         if entry is None:
             return
-        body, known = tree.value, {str(part.get("id")) for part in tree.value["components"] + tree.value["probes"]}
+        body, known = (
+            tree.value,
+            {str(part.get("id")) for part in tree.value["components"] + tree.value["probes"] if part is not None},
+        )
         known |= {*expanded.former}
         for index, name in enumerate(row.without):
             if name not in known:
@@ -147,11 +150,15 @@ class Builder:
         scope = Scope(tree, entry.id, entry.policy)
         probes = [
             None
-            if {probe.get("id"), probe.get("component")} & {*row.without} or self.lacks(probe, expanded.parameters)
+            if probe is None
+            or {probe.get("id"), probe.get("component")} & {*row.without}
+            or self.lacks(probe, expanded.parameters)
             else probe
             for probe in body["probes"]
         ]
-        components = [None if part.get("id") in row.without else part for part in body["components"]]
+        components = [
+            None if part.get("id") in row.without else _without(part, row.without) for part in body["components"]
+        ]
         for kept, facts in ((self.unverified, expanded.unverified), (self.sources, expanded.sources)):
             kept[entry.id] = tuple(fact for fact in facts if not _leaves_out(fact[0], probes, components, body))
         self.parts(components, probes, scope, ())
@@ -344,6 +351,12 @@ class Builder:
             self.faults.add(Code.TOO_MANY, self.tree, ("services",), message, "run several instances")
         if not self.faults.found and not any(not probe.control for probe in self.probe_list):
             self.faults.add(Code.NOTHING_TO_WATCH, self.tree, ("services",), "no probe is named")
+
+
+def _without(part: dict[str, Any], left_out: tuple[str, ...]) -> dict[str, Any]:
+    """Return a component that no longer needs what the row leaves out."""
+    needed = [name for name in part.get("depends_on", ()) if name not in left_out]
+    return part | {"depends_on": needed} if "depends_on" in part else part
 
 
 def _leaves_out(name: str, probes: list[Any], components: list[Any], body: Mapping[str, Any]) -> bool:

@@ -121,6 +121,8 @@ class PresetRow(Entry):
     public: bool | None = None
     policy: str | None = None
     without: tuple[str, ...] = ()
+    models: list[Any] = []
+    """Several models in the place of one: names, or parameters with ``model`` among them."""
     components: list[Any] = []
     probes: list[Any] = []
 

@@ -6,7 +6,7 @@ The format is described in ``monitor/vendors/README.md``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from monitor.config.faults import Code, Fault, Faults, did_you_mean
 from monitor.config.models import Parameter, PresetFile, PresetRow
+from monitor.config.several import first_of, models_of, spread
 from monitor.config.take import take
 from monitor.config.yamltree import Path_, Tree, read
 
@@ -63,14 +64,25 @@ def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Ex
     if file is None:
         return None
     given = {key: item for key, item in value.items() if key not in _ROW_KEYS}
-    parameters = _parameters(file, source, given, tree, path, faults)
+    models = models_of(row.models, _defaults(file), given, tree, path, faults) if row.models else []
+    if row.models and not models:
+        return None
+    parameters = _parameters(file, source, first_of(row.models) | given, tree, path, faults)
     if parameters is None:
         return None
     filler = _Filler(parameters, {name: tree.place((*path, name)) for name in given}, source)
-    source.value = {key: filler.fill(source.value.get(key, []), (key,)) for key in ("service", "components", "probes")}
+    raw = source.value
+    source.value = {key: filler.fill(raw.get(key, []), (key,)) for key in ("service", "components", "probes")}
+    if models:
+        places = [tree.place((*path, "models", index)) for index in range(len(models))]
+        spread(source, raw, models, places, filler.fill_with)
     doubted = {name for name, fact in file.sources.items() if isinstance(fact, dict) and fact.get("verified") is False}
     told = tuple(_told(file))
     return Expanded(row, source, parameters, tuple(fact for fact in told if fact[0] in doubted), told, file.former)
+
+
+def _defaults(file: PresetFile) -> dict[str, Any]:
+    return {name: raw.get("default") for name, raw in file.parameters.items() if isinstance(raw, dict)}
 
 
 def _told(file: PresetFile) -> Iterator[tuple[str, str]]:
@@ -124,6 +136,10 @@ class _Filler:
             filled = [self.fill(item, (*path, index)) for index, item in enumerate(value)]
             return [item for item in filled if item is not _ABSENT]
         return self.text(value, path) if isinstance(value, str) else value
+
+    def fill_with(self, value: Any, path: Path_, own: Mapping[str, Any]) -> Any:
+        """Fill with other values of some parameters."""
+        return _Filler(self.parameters | dict(own), {}, self.tree).fill(value, path)
 
     def text(self, text: str, path: Path_) -> Any:
         names = [name for name in _HOLE.findall(text) if name in self.parameters]
