@@ -134,7 +134,7 @@ _WRONG_KEY = re.compile(
     r"(?:api|virtual|access|secret)[ _-]?key (?:is )?(?:not valid|invalid|expired|disabled|revoked|blocked|not found)"
     r"|(?:incorrect|invalid|expired|revoked|disabled|unknown|wrong|malformed|missing|no)"
     r" (?:api|virtual|access)[ _-]?key"
-    r"|expired key|key expiry|key has (?:been )?(?:expired|disabled|revoked|deleted)"
+    r"|virtual key expected|expired key|key expiry|key has (?:been )?(?:expired|disabled|revoked|deleted)"
     r"|key is (?:blocked|disabled|expired)"
     r"|invalid proxy server token|^invalid token\b|token (?:has |is )?(?:expired|been revoked|revoked)"
     r"|unable to find token in cache"
@@ -144,7 +144,6 @@ _WRONG_KEY = re.compile(
 _KEY_NAMES = (
     *("authentication_error", "permission_error", "invalid_api_key", "expired_key", "expired_api_key"),
     *("token_not_found_in_db", "invalid_token", "invalid_key", "api_key_expired", "unauthorized", "unauthenticated"),
-    "auth_error",  # LiteLLM, also with a 500
     *("1004", "2049"),  # MiniMax, with a 200
 )
 
