@@ -178,6 +178,10 @@ class State(Strict):
     """At 0 the chat answers 402."""
     retired: tuple[str, ...] = ()
     """Models that are no longer served or listed; any other name is served."""
+    dead: tuple[str, ...] = ()
+    """Models whose questions are refused as overloaded, while the others answer."""
+    rerouted: dict[str, str] = {}
+    """Models that are answered by another one, which says its own name."""
     served: tuple[str, ...] = ()
     """Models of the list; empty lists the service's usual ones."""
     key: str = ""

@@ -13,6 +13,7 @@ import random
 import ssl
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -94,6 +95,7 @@ async def _chat(call: Call, dialect: Dialect) -> None:
     if refusal is not None:
         await _refuse(call, dialect, refusal)
         return
+    ask = replace(ask, model=state.rerouted.get(ask.model, ask.model))
     await chat.reply(call.line, ask, state, call.trouble, dialect, call.service.around(state.ttft_s))
 
 
@@ -108,6 +110,8 @@ def _refusal(call: Call, dialect: Dialect, model: str) -> Fault | None:
         return Fault.PAYMENT
     if model in state.retired:
         return Fault.MODEL_GONE
+    if model in state.dead:
+        return Fault.OVERLOADED
     return None if model and call.request.method == "POST" else Fault.BAD_REQUEST
 
 
