@@ -11,7 +11,7 @@ Everything is judged as of the moment it happened, not of its writing: how looks
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -42,6 +42,7 @@ from monitor.core.entities import ComponentChange, RegistrationChange
 from monitor.core.judging.calm_time import CalmTime
 from monitor.core.judging.command_handlers import CommandContext, carry_out
 from monitor.core.judging.doubts import Doubts
+from monitor.core.judging.outlived import outlived
 from monitor.core.judging.pipeline import WORKER_LIMIT, Pipeline
 from monitor.core.judging.verdicts import follow, judge, nobody_watched, settle
 from monitor.core.model.alert_rules import Rule
@@ -111,7 +112,7 @@ class Evaluation:
         before = series.state
         if is_duplicate(before, result.run):
             return None
-        at = ended(result)
+        at = result.ended_at
         told_at = at if late_at is None else late_at
         if result.reason is not Reason.OK:
             result = self._doubted(series, result, at)
@@ -155,7 +156,7 @@ class Evaluation:
         probe, seen, pipeline = series.probe, result.observation, self.pipeline
         if probe.control:
             return []
-        found = self.doubts.for_long(series, ended(result))
+        found = self.doubts.for_long(series, result.ended_at)
         if seen.reason is not Reason.OK or seen.warnings or not pipeline.is_quiet:
             scope = f"{probe.id}@{series.location}"
             unclear, key = series.state.inconclusive_in_a_row, self.doubts.key(series, result)
@@ -226,6 +227,18 @@ class Evaluation:
         self.pipeline.meet(self._overdue(service, now), now)
         if self.quick:
             self.calm.swept(service, now)
+
+    def catch_up(self, results: Iterable[Result], now: datetime) -> None:
+        """Judge as of now, after looks of the past, the services whose planned work did not last until they came.
+
+        As of its own time such a look may move a component, but no incident. The page does not draw the component as
+        under maintenance any more: it would show it as down beside an incident that still says that all is good.
+        """
+        services = outlived(self.store, results, now)
+        for service in services:
+            self.on_time_of(service, now)
+        if services:
+            self.pipeline.settle(now)
 
     def on_time_of_ourselves(self, now: datetime) -> None:
         """Judge the workers' heartbeats, and decide about every open alert again."""
@@ -388,11 +401,6 @@ class Evaluation:
             self.pipeline.end(alert, now, removed=True)
         self.pipeline.settle(now)
         self.store.removed = frozenset()
-
-
-def ended(result: Result) -> datetime:
-    """Return when a look was over: the moment from which it can be judged."""
-    return result.started_at + timedelta(seconds=result.duration_s)
 
 
 def _worker_blind(report: WorkerReport) -> str:

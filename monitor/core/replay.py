@@ -14,7 +14,6 @@ from functools import partial
 from monitor.core.alerts.budgets import LONGEST, Span, told_of
 from monitor.core.alerts.tallies import Counted, Tallies
 from monitor.core.catalogue import Catalogue
-from monitor.core.catching_up import catch_up
 from monitor.core.checks.calm import Calm
 from monitor.core.checks.plausible import plausible
 from monitor.core.commands import Command, CommandResult
@@ -25,7 +24,7 @@ from monitor.core.components.registration import rules as registration
 from monitor.core.components.slo import objective
 from monitor.core.doubt.lookout import Lookout
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
-from monitor.core.evaluation import Evaluation, ended
+from monitor.core.evaluation import Evaluation
 from monitor.core.judging.verdicts import shown_health
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model.alert_rules import Rule
@@ -108,7 +107,7 @@ class Judge:
             result = plausible(told)
             if result is None:
                 continue
-            at = ended(result)
+            at = result.ended_at
             if result.run.location not in self._lookouts:
                 self._lookouts[result.run.location] = Lookout()
                 self._report(result.run.location, "", at)
@@ -125,7 +124,7 @@ class Judge:
             self._look_around(result, at)
         if late_at is not None:
             known = [result for told in results if (result := plausible(told)) is not None]
-            catch_up(self.evaluation, known, late_at)
+            self.evaluation.catch_up(known, late_at)
 
     def sweep(self, now: datetime) -> None:
         """Judge what follows from time alone."""
@@ -254,7 +253,7 @@ def run(
     due: datetime | None = None
     pause = timedelta(seconds=sweep_s)
     for result in results:
-        now = ended(result)
+        now = result.ended_at
         due = due or now + pause
         while due < now:
             judge.sweep(due)

@@ -14,10 +14,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, insert
 
-from monitor.core.catching_up import catch_up
 from monitor.core.checks.plausible import plausible
 from monitor.core.entities import ComponentChange, RegistrationChange
-from monitor.core.evaluation import Evaluation, Judged, ended
+from monitor.core.evaluation import Evaluation, Judged
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Reason
 from monitor.core.schedule import micros as us
@@ -119,7 +118,7 @@ def record(
         else:
             takeable.append(result)
     done = Recorded(unknown_probes=impossible.total(), left_out=dict(impossible))
-    ordered = sorted(takeable, key=lambda result: (ended(result), result.run.attempt))
+    ordered = sorted(takeable, key=lambda result: (result.ended_at, result.run.attempt))
     for start in range(0, len(ordered), BATCH):
         some = ordered[start : start + BATCH]
         done.add(_record_isolated(engine, some, now, backfill, claim, done.unjudged))
@@ -206,7 +205,7 @@ def _record_batch(
                 batch.add(judged, series)
                 done.skipped += batch.note_gap(series, before, result.run.tick)
         if backfill:
-            catch_up(evaluation, known, now)
+            evaluation.catch_up(known, now)
         done.stored = batch.store_all()
         store.flush()
         done.take(store, evaluation)

@@ -10,7 +10,6 @@ from monitor.channels.base import Notice as Delivery
 from monitor.channels.words import title
 from monitor.core.catalogue import Catalogue
 from monitor.core.commands import Command, CommandResult
-from monitor.core.evaluation import ended
 from monitor.core.memory_store import MemoryStore
 from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import AlertState
@@ -79,7 +78,7 @@ class Watching(Judge):
         """Judge looks, and ask."""
         for result in results:
             super().record([result], late_at)
-            self.asker.ask(ended(result) if late_at is None else late_at)
+            self.asker.ask(result.ended_at if late_at is None else late_at)
 
     def sweep(self, now: datetime) -> None:
         """Judge what follows from time, and ask."""

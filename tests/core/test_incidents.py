@@ -14,7 +14,6 @@ from monitor.core.catalogue import Catalogue, Component, Policy, Publishing, Rou
 from monitor.core.checks.probe_state import ProbeState
 from monitor.core.components.health import ComponentHealth
 from monitor.core.entities import Incident, IncidentEvent
-from monitor.core.evaluation import ended
 from monitor.core.incidents import rules as incidents
 from monitor.core.incidents import transitions
 from monitor.core.incidents.rules import Facts
@@ -343,7 +342,7 @@ def test_live_equals_replay_whenever_somebody_looked_in_between(rows: list[tuple
     for result in seen:
         live.record([result])
         if rng.random() < 0.3:
-            live.sweep(ended(result))
+            live.sweep(result.ended_at)
     replay = Judge(WORLD)
     for result in seen:
         replay.record([result])

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 
 from monitor.core.alerts import alertmanager
 from monitor.core.alerts.tallies import Tallies
-from monitor.core.catching_up import catch_up
 from monitor.core.commands import Command, CommandError, CommandResult
 from monitor.core.components import baseline
 from monitor.core.components.latencies import Latencies
@@ -126,7 +125,7 @@ class InMemory:
                 self._latencies.take(judged.result)
                 self._tallies.take(judged.series.probe.component, judged.result)
         if step.late:
-            catch_up(self.evaluation, step.results, step.at)
+            self.evaluation.catch_up(step.results, step.at)
 
     def _command(self, step: Order) -> CommandResult | str:
         self.made = step.make(self.ids())

@@ -14,7 +14,6 @@ from typing import Any
 from monitor.core.catalogue import Catalogue
 from monitor.core.commands import Command
 from monitor.core.entities import Alert
-from monitor.core.evaluation import ended
 from monitor.core.model.alerting import Sending
 from monitor.core.model.observations import Result
 
@@ -116,7 +115,7 @@ Step = Publish | Looks | Sweep | CheckIn | Order | Deliver | Foreign | RollUp | 
 
 def order(result: Result) -> Key:
     """Return the order in which looks that arrive together are judged."""
-    return ended(result), result.run.attempt
+    return result.ended_at, result.run.attempt
 
 
 def joined(steps: Sequence[Step]) -> list[Step]:

@@ -8,7 +8,6 @@ from datetime import datetime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from monitor.core.evaluation import ended
 from tests.agreement.watching import Asker
 from tests.judgement.cases import case
 from tests.judgement.memory import InMemory
@@ -30,9 +29,9 @@ def disagreements(steps: list[Step]) -> list[str]:
             asker.ask(step.at)
             continue
         for result in step.results:
-            before = _swept(memory, before, step.at if step.late else ended(result))
+            before = _swept(memory, before, step.at if step.late else result.ended_at)
             memory.take(replace(step, results=(result,)))
-            asker.ask(step.at if step.late else ended(result))
+            asker.ask(step.at if step.late else result.ended_at)
     return asker.found
 
 

@@ -18,7 +18,6 @@ from monitor.core.components.registration import rules as registration
 from monitor.core.doubt.lookout import Lookout
 from monitor.core.doubt.network import make_targets
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
-from monitor.core.evaluation import ended
 from monitor.core.judging.verdicts import shown_health
 from monitor.core.model.alerting import Severity, Why
 from monitor.core.model.incident_events import Cause
@@ -57,7 +56,7 @@ class Recording:
     def record(self, results: Sequence[Result]) -> None:
         """Take in looks, one by one, as they end."""
         for result in results:
-            at, here = ended(result), result.run.location
+            at, here = result.ended_at, result.run.location
             self._publish(result.started_at)
             if here not in self.lookouts:
                 self.lookouts[here] = Lookout()

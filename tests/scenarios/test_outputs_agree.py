@@ -15,7 +15,6 @@ import yaml
 from sqlalchemy import Engine
 
 from monitor.core.commands import Command, CommandResult
-from monitor.core.evaluation import ended
 from monitor.core.model.observations import Result
 from monitor.core.scenario import play as scenario
 from monitor.store import reads
@@ -43,7 +42,7 @@ class Read(Recording):
     def record(self, results: Sequence[Result]) -> None:
         """Take in looks, and ask."""
         super().record(results)
-        self.ask(max(map(ended, results)))
+        self.ask(max(result.ended_at for result in results))
 
     def sweep(self, now: datetime) -> None:
         """Let time pass, and ask."""

@@ -12,7 +12,6 @@ import yaml
 
 from monitor.core.checks import pace
 from monitor.core.components.guarantee import guarantee
-from monitor.core.evaluation import ended
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Health
@@ -72,7 +71,7 @@ def test_looks_begin_when_the_prober_would_begin_them() -> None:
     probe, drawn = notation.catalogue(scenario).probes[0], looks(scenario)
     known, early = pace.START, 0
     for result, following in pairwise(drawn):
-        elapsed_s = (ended(result) - result.run.tick).total_seconds()
+        elapsed_s = (result.ended_at - result.run.tick).total_seconds()
         known, pause_s = pace.after(known, probe, result, elapsed_s)
         if pause_s is None:
             waited = following.started_at - result.run.tick
@@ -80,7 +79,7 @@ def test_looks_begin_when_the_prober_would_begin_them() -> None:
             assert (following.run.tick, following.run.attempt) == (following.started_at, 1)
         else:
             early += 1
-            assert abs((following.started_at - ended(result)).total_seconds() - pause_s) < 1e-3
+            assert abs((following.started_at - result.ended_at).total_seconds() - pause_s) < 1e-3
             assert following.run == type(result.run)("chat", "local", result.run.tick, result.run.attempt + 1)
     assert early > 10
 
@@ -92,7 +91,7 @@ def test_early_looks_miss_no_tick_though_one_may_last_as_long_as_the_interval() 
     assert any(result.run.attempt > 1 for result in drawn)
     for result in drawn:
         if result.run.attempt > 1:
-            assert ended(result) <= result.run.tick + timedelta(seconds=60)
+            assert result.ended_at <= result.run.tick + timedelta(seconds=60)
 
 
 def test_what_is_refused_at_once_is_found_soon_though_the_deadline_is_the_interval() -> None:
@@ -126,7 +125,7 @@ def test_a_tick_that_comes_during_a_look_is_missed() -> None:
         Reason.TIMEOUT_TOTAL,
     ]
     assert second.run.tick - first.run.tick == third.run.tick - second.run.tick == timedelta(seconds=60)
-    assert second.started_at == ended(first)
+    assert second.started_at == first.ended_at
 
 
 def test_an_answer_is_slow_after_as_long_as_the_probe_says() -> None:

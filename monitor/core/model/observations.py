@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.registration import MethodReading
@@ -135,6 +135,11 @@ class Result:
     started_at: datetime
     duration_s: float
     observation: Observation
+
+    @property
+    def ended_at(self) -> datetime:
+        """When the look was over: the moment from which it can be judged."""
+        return self.started_at + timedelta(seconds=self.duration_s)
 
     @property
     def outcome(self) -> Outcome:

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 
 from monitor.core.catalogue import Catalogue, Probe
 from monitor.core.checks import pace as pacing
-from monitor.core.evaluation import ended
 from monitor.core.model.observations import ChatTimes, Observation, Phases, Result, RunId
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus
@@ -41,7 +40,7 @@ def draw(world: World, catalogue: Catalogue, start: datetime) -> Iterator[Result
         for location in probe.locations
         if not probe.disabled
     ]
-    return heapq.merge(*streams, key=ended)
+    return heapq.merge(*streams, key=lambda result: result.ended_at)
 
 
 def chance(name: str) -> random.Random:

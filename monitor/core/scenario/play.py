@@ -39,7 +39,6 @@ from monitor.core.commands import (
 )
 from monitor.core.components.health import ComponentHealth
 from monitor.core.entities import Alert, Decision, Incident, IncidentEvent
-from monitor.core.evaluation import ended
 from monitor.core.model.incident_events import (
     Cause,
     ComponentBetter,
@@ -285,7 +284,7 @@ class _Play:
         sweeps = ((self.start + n * every, 10_000, None) for n in range(1, (end - self.start) // every + 1))
         checks = self.scenario.get("expect", {}).get("health", {})
         todo += [(self.at(when), 20_000, ("check", when, want)) for when, want in checks.items()]
-        looks_ = ((ended(look), 0, look) for look in drawn)
+        looks_ = ((look.ended_at, 0, look) for look in drawn)
         self._all(heapq.merge(sorted(todo, key=_order), looks_, sweeps, key=_order))
 
     def _all(self, given: Iterable[tuple[datetime, int, Any]]) -> None:

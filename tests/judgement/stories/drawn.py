@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import groupby
 
-from monitor.core.evaluation import ended
 from monitor.core.model.observations import Observation, Result
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.core.model.states import Impact, IncidentStatus
@@ -31,7 +30,7 @@ def drawn(stage: Stage) -> None:
     begun = stage.now
 
     def arrival(result: Result) -> int:
-        return int((ended(result) - begun).total_seconds() // ARRIVE_S)
+        return int((result.ended_at - begun).total_seconds() // ARRIVE_S)
 
     for number, group in groupby(draw(world, stage.catalogue, begun), arrival):
         results = tuple(group)

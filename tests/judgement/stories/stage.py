@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 from monitor.core.catalogue import Catalogue, Probe
-from monitor.core.evaluation import ended
 from monitor.core.model.alerting import Sending
 from monitor.core.model.observations import Observation, Result, RunId
 from monitor.core.model.reasons import Outcome, Reason
@@ -89,7 +88,7 @@ class Stage:
                 if seen is not None:
                     found += self.look(probe, place, seen, shift)
         self.sent += found
-        newest = max((ended(result) for result in found), default=self.now)
+        newest = max((result.ended_at for result in found), default=self.now)
         self.last = max(self.last, newest if rng.random() < 0.3 else self.now + WITHIN)
         self.add(Looks(tuple(found), self.last))
         self.now += self.tick
@@ -127,7 +126,7 @@ class Stage:
         """Return a time between the newest looks and the next, now and then exactly when a look ended."""
         at = self.now - timedelta(seconds=self.rng.choice((0, 1, 7.5)))
         if self.sent and self.rng.random() < 0.2:
-            at = ended(self.sent[-1])
+            at = self.sent[-1].ended_at
         self.last = max(self.last, at)
         return self.last
 
