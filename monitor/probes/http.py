@@ -60,7 +60,8 @@ class Options(PageOptions):
     body: str = ""
     status: Words = ("200-399",)
     means: dict[int, Reason] = Field(default_factory=dict)
-    """Status that is not accepted → what this server says with it, as ``503: service.loading``."""
+    """Status that is not accepted → what this server says with it, as ``503: service.loading``.
+    Not with a web page, which comes from what stands in front of it."""
     contains: Words = ()
     absent: Words = ()
     regex: Words = ()
@@ -181,7 +182,8 @@ async def _judged(options: Options, answer: Answer, ctx: Context) -> tuple[Any, 
     if wall := robot_wall(answer.status, answer.headers, answer.body):
         return Reason.BLOCKED, f"{wall} turned the robot away with HTTP {answer.status}"
     if not _accepted(answer.status, options.status):
-        if meant := options.means.get(answer.status):
+        meant = options.means.get(answer.status)
+        if meant and not is_html(answer.headers, answer.body):  # a page is a front server's, not the word of this one
             return meant, f"HTTP {answer.status}"
         return _refusal(answer, has_secret=bool(options.secret_headers))
     if options.json_path and (undue := not_data(answer)):

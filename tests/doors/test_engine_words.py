@@ -14,25 +14,25 @@ from monitor.probes.chat.engine.states import Engine, Reading, judge
 from monitor.store.reads.views import Snapshot
 from tests.doors.test_web import Elements, fresh, january_now, visitor
 
-WORK = Counters(8, 5, 0.97, (1.0,))
+WORK = Counters(8, 5, 0.97, work=(1.0,))
 STATES = {
     "hung": (
-        Engine("vllm", Reading(0, counters=WORK), Reading(30, 200, counters=WORK), 10),
+        Engine(Reading(0, counters=WORK), Reading(30, 200, counters=WORK), 10),
         "hung: 8 running, 5 waiting, and its counters stood still for 30 s",
         "卡死：运行中 8，排队 5，计数器已 30 秒没有变化",
     ),
     "busy": (
-        Engine("vllm", Reading(0, counters=WORK), Reading(30, counters=replace(WORK, work=(9.0,))), 10),
+        Engine(Reading(0, counters=WORK), Reading(30, counters=replace(WORK, work=(9.0,))), 10),
         "busy: 8 running, 5 waiting, KV cache 97 %",
         "繁忙：运行中 8，排队 5，KV 缓存 97 %",
     ),
     "loading": (
-        Engine("llama_cpp", Reading(), Reading(1, 503, loading=True), 10),
+        Engine(Reading(), Reading(1, 503, loading=True), 10),
         "loading: it says that its model is not ready yet",
         "加载中：服务器说模型尚未就绪",
     ),
     "dead": (
-        Engine("vllm", Reading(), Reading(1, 503), 10),
+        Engine(Reading(), Reading(1, 503, dead=True), 10),
         "dead: /health says HTTP 503, the engine behind it is gone",
         "已死：/health 返回 HTTP 503，其后的引擎已不在",
     ),

@@ -48,11 +48,17 @@ class ModelServer:
     """Of an answer to a question."""
     health: int | None = 200
     """``None`` gives no answer at all."""
+    front: bool = False
+    """Whether it is a server in front of it that speaks of its health, with a page."""
     loading: bool = False
     metrics: str = "yes"
     """``yes``, ``no``, ``key`` or ``mute``; or a text to publish instead."""
-    instead: bool = True
-    """Whether SGLang's load and llama.cpp's slots may be read."""
+    instead: str = "yes"
+    """Whether SGLang's load and llama.cpp's slots may be read: ``yes``, ``no`` or ``mute``."""
+    mute_until: int = 0
+    """So many readings of the metrics from the first one get no answer …"""
+    mute_from: int = 1000
+    """… and all from this one on."""
     key: str = ""
     asked: list[str] = field(default_factory=list)
     keys: dict[str, bool] = field(default_factory=dict)
@@ -91,13 +97,16 @@ class ModelServer:
             await asyncio.sleep(600)
         if self.loading:
             return http(503, LOADING if self.engine == "llama_cpp" else "")
+        if self.front and self.health:
+            return http(self.health, "<html><h1>Bad gateway</h1></html>", kind="text/html")
         return http(self.health or 200, '{"status":"ok"}' if self.engine == "llama_cpp" else "")
 
     async def counted(self, path: str) -> bytes:
         self._tokens += self.tokens_a_read
         self.waiting += self.arrive_a_read
         if path == "/metrics":
-            if self.metrics == "mute":
+            number = self.asked.count("/metrics")
+            if self.metrics == "mute" or number <= self.mute_until or number >= self.mute_from:
                 await asyncio.sleep(600)
             if self.metrics == "key" and not self.keys[path]:
                 return http(401, '{"error":"unauthorized"}')
@@ -107,13 +116,15 @@ class ModelServer:
                 return http(503, LOADING)
             text = self.text() if self.metrics in ("yes", "key") else self.metrics
             return http(200, text, kind="text/plain; version=0.0.4")
-        if path == "/slots" and self.engine == "llama_cpp" and self.instead:
+        if path in ("/slots", "/get_load") and self.instead == "mute":
+            await asyncio.sleep(600)
+        if path == "/slots" and self.engine == "llama_cpp" and self.instead == "yes":
             rows = [
-                {"id": n, "is_processing": n < self.running, "id_task": 7, "next_token": [{"n_decoded": self._tokens}]}
+                {"id": n, "is_processing": n < self.running, "next_token": [{"n_decoded": self._tokens}]}
                 for n in range(4)
             ]
             return http(200, json.dumps(rows))
-        if path == "/get_load" and self.engine == "sglang" and self.instead:
+        if path == "/get_load" and self.engine == "sglang" and self.instead == "yes":
             load = {
                 "num_reqs": self.running + self.waiting,
                 "num_waiting_reqs": self.waiting,

@@ -87,6 +87,11 @@ def test_an_engine_that_died_behind_its_server_is_dead() -> None:
     assert "已死" in said(seen[0], "zh")
 
 
+def test_what_a_front_server_says_is_not_the_engines_own_word() -> None:
+    fronts = [ModelServer(name, status=500, health=code, front=True) for name in TRIO for code in (502, 503)]
+    assert reasons(all_asked(*fronts)) == [Reason.SERVER_ERROR] * 6
+
+
 def test_where_nothing_listens_it_is_dead_or_loading_and_the_reason_stays() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets the port
@@ -120,14 +125,24 @@ def test_without_counters_the_outside_look_stands() -> None:
 
 
 def test_where_there_are_no_metrics_load_and_slots_tell() -> None:
+    silent: dict[str, Any] = {"answers": False, "metrics": "no"}
     seen = all_asked(
-        ModelServer("sglang", running=3, waiting=2, answers=False, metrics="no"),
-        ModelServer("sglang", running=3, waiting=2, tokens_a_read=9, answers=False, metrics="no"),
-        ModelServer("llama_cpp", running=4, answers=False, metrics="no"),
-        ModelServer("llama_cpp", running=4, tokens_a_read=9, answers=False, metrics="no"),
+        ModelServer("sglang", running=3, waiting=2, **silent),
+        ModelServer("llama_cpp", running=4, **silent),
+        ModelServer("sglang", instead="mute", **silent),
+        ModelServer("llama_cpp", instead="mute", **silent),
     )
-    assert reasons(seen)[:3] == [Reason.HUNG, Reason.OVERLOADED, Reason.HUNG]
-    assert seen[3].reason is not Reason.HUNG, "it works; whether others wait, slots do not say"
+    assert reasons(seen) == [Reason.OVERLOADED, Reason.OVERLOADED, Reason.HUNG, Reason.HUNG]
+    assert "busy: 4 running, ? waiting" in said(seen[1]), "all its slots are in use"
+    plain = all_asked(ModelServer("llama_cpp", answers=False), engine=None)
+    some = all_asked(ModelServer("llama_cpp", running=2, **silent), ModelServer("sglang", instead="no", **silent))
+    assert reasons(some) == reasons(plain) * 2
+
+
+def test_a_loop_that_is_late_once_is_not_hung() -> None:
+    once = ModelServer("llama_cpp", running=1, answers=False, mute_until=1)
+    last = ModelServer("llama_cpp", running=1, answers=False, mute_from=2)
+    assert Reason.HUNG not in reasons(all_asked(once, last))
 
 
 def test_counters_that_want_the_key_get_it_and_other_hosts_do_not() -> None:

@@ -397,8 +397,9 @@ def test_a_server_without_end_costs_the_deadline_and_no_more(behave: Any) -> Non
 
 
 def test_a_status_may_mean_what_this_server_says_with_it() -> None:
-    assert page(503, means={503: "service.loading"}).reason is Reason.LOADING
-    assert page(502, means={503: "service.loading"}).reason is Reason.SERVER_ERROR
+    assert page(503, "{}", kind="application/json", means={503: "service.loading"}).reason is Reason.LOADING
+    assert page(502, "{}", kind="application/json", means={503: "service.loading"}).reason is Reason.SERVER_ERROR
+    assert page(503, means={503: "service.loading"}).reason is Reason.OVERLOADED, "a page comes from a front server"
     taken = look_at("http", replays(http(503, PAGE, kind=HTML)), status=["503"], means={503: "service.loading"})
     assert taken.reason is Reason.OK
 

@@ -33,6 +33,10 @@ class Counters:
     waiting: int | None = None
     cache: float | None = None
     """0 to 1."""
+    slots: int | None = None
+    """How many requests it takes at once."""
+    alive: bool = False
+    """That it told is a sign of work: the loop that makes the tokens answered."""
     work: tuple[float, ...] = ()
     """Values that change while it works; empty when it publishes none of them."""
     lines: tuple[str, ...] = field(default=(), compare=False)
@@ -63,8 +67,8 @@ def read_metrics(engine: Engine, body: bytes) -> Counters:
         _whole(_first(sums, engine.running)),
         _whole(_first(sums, engine.waiting)),
         None if share is None else min(share, 1.0),
-        tuple(sums[name] for name in moving if name in sums) if any(name in sums for name in engine.work) else (),
-        _lines({f"{engine.prefix}:{name}": sums[name] for name in shown if name in sums}),
+        work=tuple(sums[name] for name in moving if name in sums) if any(name in sums for name in engine.work) else (),
+        lines=_lines({f"{engine.prefix}:{name}": sums[name] for name in shown if name in sums}),
     )
 
 
@@ -81,16 +85,12 @@ def read_instead(engine: Engine, body: bytes) -> Counters:
             return Counters()
         waiting = sum(_count(row.get("num_waiting_reqs")) or 0 for row in loads)
         running = max(sum(_count(row.get("num_reqs")) or 0 for row in loads) - waiting, 0)
-        tokens = [float(_count(row.get("num_tokens")) or 0) for row in loads]
-        shown = {"running": running, "waiting": waiting}
-        return Counters(running, waiting, None, (running, waiting, *tokens), _lines(shown))
-    slots = [row for row in rows if isinstance(row.get("is_processing"), bool)]
+        return Counters(running, waiting, alive=True, lines=_lines({"running": running, "waiting": waiting}))
+    slots = [row["is_processing"] for row in rows if isinstance(row.get("is_processing"), bool)]
     if not slots:
         return Counters()
-    running = sum(row["is_processing"] for row in slots)
-    decoded = tuple(_decoded(row) for row in slots)
-    shown = {"slots": len(slots), "slots in use": running}
-    return Counters(running, None, None, (running, *decoded), _lines(shown))
+    shown = {"slots": len(slots), "slots in use": sum(slots)}
+    return Counters(sum(slots), slots=len(slots), alive=True, lines=_lines(shown))
 
 
 def _wanted(engine: Engine, body: bytes) -> Iterator[tuple[str, float]]:
@@ -122,14 +122,6 @@ def _whole(value: float | None) -> int | None:
 def _count(value: Any) -> int | None:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return round(value) if is_number and math.isfinite(value) and 0 <= value <= _BIGGEST else None
-
-
-def _decoded(slot: Mapping[str, Any]) -> float:
-    """Return how many tokens a slot made of its answer: an object or a list of one, as versions differ."""
-    following = slot.get("next_token")
-    if isinstance(following, list):
-        following = following[0] if following else {}
-    return float(_count(table(following).get("n_decoded")) or 0) + float(_count(slot.get("id_task")) or 0)
 
 
 def _lines(values: Mapping[str, float]) -> tuple[str, ...]:

@@ -23,7 +23,11 @@ class Engine:
     work: tuple[str, ...]
     """Series that move whenever the engine works; that all of them stand still is a sign that it does not."""
     instead: str = ""
-    """Where the counts stand when there are no metrics."""
+    """Where the counts stand when there are no metrics. The loop that makes the tokens answers there."""
+    loop_tells: bool = False
+    """That loop tells the metrics, too; those of the others come from the server in front of it."""
+    tells_death: bool = False
+    """Its ``/health`` says 503 without a word when the engine behind it died. A front server's page is not that."""
     health_asks: bool = False
     """Its ``/health`` makes the model say a token, once it is up."""
 
@@ -35,6 +39,7 @@ ENGINES: Mapping[str, Engine] = {
         ("num_requests_waiting",),
         ("kv_cache_usage_perc", "gpu_cache_usage_perc"),
         ("generation_tokens_total", "prompt_tokens_total", "request_success_total", "num_preemptions_total"),
+        tells_death=True,
     ),
     "sglang": Engine(
         "sglang",
@@ -59,5 +64,6 @@ ENGINES: Mapping[str, Engine] = {
         ("kv_cache_usage_ratio",),
         ("n_decode_total", "tokens_predicted_total", "prompt_tokens_total"),
         instead="/slots",
+        loop_tells=True,
     ),
 }

@@ -30,18 +30,19 @@ class Reading:
     """HTTP status of ``/health``; ``None`` without an answer, or where it was not read."""
     loading: bool = False
     """It said that it loads its model."""
+    dead: bool = False
+    """It said that its engine died."""
     mute: bool = False
     """``/health`` took the connection and did not answer."""
     counters: Counters = field(default_factory=Counters)
-    counters_mute: bool = False
-    """The counters' address took the connection and did not answer."""
+    loop_mute: bool = False
+    """The loop that makes the tokens was asked for its counters and did not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """Two readings of an engine, the earlier one first; they are the same where there was time for one only."""
 
-    name: str
     first: Reading
     last: Reading
     hung_s: float
@@ -51,15 +52,23 @@ class Engine:
     def stands_still(self) -> bool | None:
         """True when it has requests and none of its counters moved; ``None`` when that cannot be told."""
         before, now = self.first.counters, self.last.counters
-        if not (before.work and now.work) or self.last.at_s - self.first.at_s < self.hung_s:
+        if now.alive:
+            return False
+        if not (before.work and now.work) or not self.is_long:
             return None
         return before.work == now.work and now.has_work
 
     @property
+    def is_long(self) -> bool:
+        """True when the readings are far enough apart."""
+        return self.last.at_s - self.first.at_s >= self.hung_s
+
+    @property
     def is_full(self) -> bool:
-        """True when requests wait, or its memory for them is used up."""
+        """True when requests wait, or its memory or its slots for them are used up."""
         now = self.last.counters
-        return bool(now.waiting) or (now.cache or 0.0) >= FULL
+        taken = now.slots is not None and (now.running or 0) >= now.slots
+        return bool(now.waiting) or (now.cache or 0.0) >= FULL or taken
 
 
 def judge(reason: Reason, engine: Engine) -> tuple[Reason, str]:
@@ -73,8 +82,8 @@ def judge(reason: Reason, engine: Engine) -> tuple[Reason, str]:
         return reason, ""
     if now.loading:
         return Reason.LOADING, coded(MessageCode.ENGINE_LOADING)
-    if now.health is not None and now.health >= 500:
-        return Reason.ENGINE_DEAD, coded(MessageCode.ENGINE_DEAD, status=now.health)
+    if now.dead:
+        return Reason.ENGINE_DEAD, coded(MessageCode.ENGINE_DEAD, status=now.health or 503)
     return _silent(reason, engine) if reason in SILENT else _refused(reason, engine)
 
 
@@ -82,8 +91,8 @@ def _silent(reason: Reason, engine: Engine) -> tuple[Reason, str]:
     now = engine.last
     if now.mute:
         return Reason.HUNG, coded(MessageCode.ENGINE_MUTE)
-    if now.counters_mute and engine.name == "llama_cpp":
-        # Its counters come from the loop that makes the tokens; those of the others from the server in front of it.
+    if engine.first.loop_mute and now.loop_mute and engine.is_long:
+        # Once is no sign: a slow machine answers between two batches only.
         return Reason.HUNG, coded(MessageCode.ENGINE_COUNTERS_MUTE)
     if engine.stands_still:
         stood = round(now.at_s - engine.first.at_s)

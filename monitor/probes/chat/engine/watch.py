@@ -76,26 +76,30 @@ class _Watch:
     async def read(self, *, health: bool) -> None:
         """Take one reading; what could not be read is missing from it."""
         alive, counted = await asyncio.gather(self.health() if health else _unread(), self.counters())
-        self.readings.append(replace(counted, health=alive.health, loading=alive.loading, mute=alive.mute))
+        self.readings.append(
+            replace(counted, health=alive.health, loading=alive.loading, mute=alive.mute, dead=alive.dead)
+        )
 
     async def health(self) -> Reading:
         try:
             answer = await self.get("/health")
         except WireError as error:
             return Reading(mute=error.reason in _NO_ANSWER)
-        loads = answer.status == 503 and (self.engine.health_asks or _says_loading(answer))
-        return Reading(health=answer.status, loading=loads)
+        own = answer.status == 503 and not answer.body.strip()
+        loads = (own and self.engine.health_asks) or (answer.status == 503 and _says_loading(answer))
+        return Reading(health=answer.status, loading=loads, dead=own and self.engine.tells_death)
 
     async def counters(self) -> Reading:
-        at_s = monotonic()
+        at_s, of_loop, found = monotonic(), self.engine.loop_tells, Counters()
         try:
             answer = await self.get("/metrics")
-            found = read_metrics(self.engine, answer.body) if answer.status == 200 else Counters()
+            found = read_metrics(self.engine, answer.body) if answer.status == 200 else found
             if not found.is_known and self.engine.instead:
+                of_loop = True
                 answer = await self.get(self.engine.instead)
                 found = read_instead(self.engine, answer.body) if answer.status == 200 else found
         except WireError as error:
-            return Reading(at_s, counters_mute=error.reason in _NO_ANSWER)
+            return Reading(at_s, loop_mute=of_loop and error.reason in _NO_ANSWER)
         return Reading(at_s, counters=found)
 
     async def get(self, path: str) -> Answer:
@@ -110,7 +114,7 @@ class _Watch:
     def told(self, seen: Observation) -> Observation:
         """Return the look with what the engine says of itself."""
         readings = self.readings or [Reading()]
-        engine = Engine(self.options.engine or "", readings[0], readings[-1], self.options.engine_hung_s)
+        engine = Engine(readings[0], readings[-1], self.options.engine_hung_s)
         reason, message = judge(seen.reason, engine)
         if not message:
             return seen
