@@ -27,21 +27,17 @@ from tests.edges.probing import NOW, context
 from tests.edges.test_vendors import configured
 
 LOOKS = 8
-HUNG = {"running": 3, "waiting": 2, "answers": False}
+HUNG: dict[str, Any] = {"running": 3, "waiting": 2, "answers": False}
 BUSY = HUNG | {"tokens_a_read": 40}
 
 
-def verdict(server: ModelServer, folder: Path, listens: bool = True) -> ComponentHealth:
+def verdict(server: ModelServer, folder: Path, listens: bool = True, keyless: bool | None = None) -> ComponentHealth:
     """Look with every probe of the preset and return the verdict over what that means when it lasts."""
 
     async def main() -> ComponentHealth:
         async with serve(server) as port:
-            row = {
-                "preset": server.engine,
-                "base_url": f"http://127.0.0.1:{port}",
-                "model": "m-1",
-                "key": "${ENGINE_KEY}",
-            }
+            row: dict[str, Any] = {"preset": server.engine, "base_url": f"http://127.0.0.1:{port}", "model": "m-1"}
+            row |= {"key": "${ENGINE_KEY}"} if keyless is None else {"keyless": keyless}
             config = configured(folder, row, ENGINE_KEY="any-word-1")
             if listens:
                 return await judged(config)
@@ -93,3 +89,13 @@ def test_a_server_that_works_is_green_and_one_that_is_gone_cannot_be_reached(eng
     assert verdict(ModelServer(engine), tmp_path).health is Health.OPERATIONAL
     gone = verdict(ModelServer(engine), tmp_path, listens=False)
     assert (gone.health, gone.reason) == (Health.MAJOR, Reason.CONNECT)
+
+
+@pytest.mark.parametrize("engine", ["vllm", "sglang", "llama_cpp"])
+def test_a_server_that_wants_no_key_is_asked_without_one_if_the_operator_says_so(engine: str, tmp_path: Path) -> None:
+    said, unsaid = ModelServer(engine, **HUNG), ModelServer(engine, **HUNG)
+    found = verdict(said, tmp_path, keyless=True)
+    assert (found.health, found.reason) == (Health.MAJOR, Reason.HUNG)
+    assert said.keys["/v1/chat/completions"] is said.keys["/metrics"] is False
+    assert verdict(unsaid, tmp_path, keyless=False).health is Health.OPERATIONAL
+    assert "/v1/chat/completions" not in unsaid.asked

@@ -16,7 +16,7 @@ from monitor.probes.chat.budget import PROMPT_TOKENS, Ledger, Plan, Rung, choose
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PLAN = Plan(
     tokens_day=10_000, usd_day=None, usd_per_input_token=1e-6, usd_per_output_token=4e-6, models_every_s=3600.0,
-    short_every_s=0.0, long_every_s=None, short_tokens=60, long_tokens=400, has_key=True,
+    short_every_s=0.0, long_every_s=None, short_tokens=60, long_tokens=400, asks=True,
 )  # fmt: skip
 FRESH = replace(Ledger.read(None, NOON), proven=True)
 
@@ -26,7 +26,7 @@ def after(seconds: float) -> datetime:
 
 
 def test_without_a_key_only_the_edge_is_looked_at() -> None:
-    assert choose(replace(PLAN, has_key=False), Ledger.read(None, NOON), NOON) == (Rung.EDGE, "")
+    assert choose(replace(PLAN, asks=False), Ledger.read(None, NOON), NOON) == (Rung.EDGE, "")
 
 
 def test_the_first_look_asks_because_nothing_is_proven_yet() -> None:

@@ -56,7 +56,7 @@ class Plan:
     long_every_s: float | None
     short_tokens: int
     long_tokens: int
-    has_key: bool
+    asks: bool
     prompt_tokens: int = PROMPT_TOKENS
 
     @property
@@ -162,7 +162,7 @@ def choose(plan: Plan, ledger: Ledger, now: datetime, *, early: bool = False) ->
     So a failed question is repeated as one, since the edge cannot tell what it was about, and a free look that failed
     by chance costs nothing.
     """
-    if not plan.has_key:
+    if not plan.asks:
         return Choice(Rung.EDGE)
     rung = _again(ledger) if early else _due(plan, ledger, now)
     if rung is Rung.LONG and not _affordable(plan, ledger, rung):

@@ -15,7 +15,7 @@ from monitor.probes.chat.answer.seen import Seen
 from monitor.probes.chat.answer.taxonomy import classify, refusal
 from monitor.probes.chat.ask import error_in
 from monitor.probes.chat.budget import Choice, Rung
-from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers
+from monitor.probes.chat.options import Options, plain_headers, secret_headers
 from monitor.probes.marks import undue_page
 from monitor.wire import Answer
 
@@ -37,7 +37,7 @@ async def look_at_edge(options: Options, ctx: Context, choice: Choice) -> Observ
     found = listed(answer, options) if with_key else None
     detail = f"list of models: HTTP {answer.status}" if with_key else f"edge answers HTTP {answer.status}"
     notes: tuple[WarningCode, ...] = ()
-    if reason is Reason.OK and not key_of(options):
+    if reason is Reason.OK and not options.asks:
         detail, notes = f"{detail}; no key, so answers are not tested", (WarningCode.CHAT_EDGE_ONLY,)
     elif reason is Reason.OK and choice.spent:
         reason, detail = Reason.BUDGET, f"{choice.spent}; {detail}"

@@ -37,6 +37,8 @@ class Options(base.OverProxy):
     """Of Azure's own paths, which ``azure`` asks."""
     model: str = Field(min_length=1)
     key: SecretStr | None = None
+    keyless: bool = False
+    """A server of one's own that wants no key: it is asked without one."""
     stream: bool = True
     max_tokens: int = Field(64, ge=1, le=4096)
     """Of the short answer. A model that reasons needs more, or its answers give no verdict on the canary."""
@@ -148,20 +150,25 @@ class Options(base.OverProxy):
         """What the addresses are made of."""
         return Place(self.base_url, self.model, self.api_version)
 
+    @property
+    def asks(self) -> bool:
+        """Whether questions are asked; without a key the edge alone is looked at, unless none is wanted."""
+        return self.keyless or key_of(self) != ""
+
     def engine_address(self) -> str:
         """Return the address below which an engine's own counters stand."""
         return self.engine_url or self.base_url.removesuffix("/v1")
 
     def most_of_a_question(self) -> tuple[int, float]:
         """Return the most tokens and dollars that a short question costs; nothing without a key to ask with."""
-        return self.plan().worst(Rung.SHORT) if key_of(self) else (0, 0.0)
+        return self.plan().worst(Rung.SHORT) if self.asks else (0, 0.0)
 
     def questions_a_day(self, interval_s: float) -> tuple[float, float]:
         """Return how many questions a day are planned and how many the budget allows, each at its highest price.
 
         A long question counts as as many short ones as it costs.
         """
-        return self.plan().questions_a_day(interval_s) if key_of(self) else super().questions_a_day(interval_s)
+        return self.plan().questions_a_day(interval_s) if self.asks else super().questions_a_day(interval_s)
 
     def plan(self, now: datetime | None = None) -> Plan:
         """Return the budget's view of these options: at what a question costs now, or at most when no time is given."""
@@ -177,7 +184,7 @@ class Options(base.OverProxy):
             long_every_s=self.long_every_s,
             short_tokens=0 if self.dialect == "embeddings" else self.max_tokens,
             long_tokens=self.long_max_tokens,
-            has_key=key_of(self) != "",
+            asks=self.asks,
             prompt_tokens=self._prompt_tokens(),
         )
 

@@ -51,7 +51,7 @@ from monitor.probes.chat.balance import empty_account
 from monitor.probes.chat.budget import Choice, Ledger, Plan, Rung
 from monitor.probes.chat.edge import listed, look_at_edge, models
 from monitor.probes.chat.engine.watch import beside
-from monitor.probes.chat.options import Options, key_of, plain_headers, secret_headers
+from monitor.probes.chat.options import Options, plain_headers, secret_headers
 from monitor.wire import WireError
 
 STEADY_AFTER = 10
@@ -300,7 +300,7 @@ def _is_own(options: Options, told: str) -> bool:
 
 def proves(options: Options) -> Proof:
     """Say what a good look has seen: without a key nothing is asked, and only the edge is seen."""
-    return Proof.WORK if key_of(options) else Proof.EDGE
+    return Proof.WORK if options.asks else Proof.EDGE
 
 
 KIND = Kind(
