@@ -108,7 +108,7 @@ def test_drawn_looks_give_pages_an_interval_and_the_same_every_time(tmp_path: Pa
     assert shown.exit_code == 0, shown.output
     assert "Those looks drawn 5 times, median and the interval of nine in ten" in shown.output
     assert re.search(r"Tried +\d+ pages \(\d+ to \d+\)", shown.output)
-    assert re.search(r"component_down  alpha/api  comes in 5 of 5, -\d+ s \(-\d+ to [-+]\d+\)", shown.output), (
+    assert re.search(r"component_down  alpha/api  comes in 5 of 5, [-+]\d+ s \(-\d+ to [-+]\d+\)", shown.output), (
         shown.output
     )
     one, again = (json.loads(run(tmp_path, "backtest", *EAGER, "--draw", "5", "--json").output) for _ in range(2))
@@ -116,7 +116,7 @@ def test_drawn_looks_give_pages_an_interval_and_the_same_every_time(tmp_path: Pa
     assert one["drawn"]["seeds"] == 5
     assert one["drawn"]["after"]["low"] <= one["drawn"]["after"]["median"] <= one["drawn"]["after"]["high"]
     (alpha,) = (item for item in one["drawn"]["pages"] if item["page"]["component"] == "alpha/api")
-    assert alpha["delay_s"]["median"] < 0
+    assert alpha["delay_s"]["low"] < 0 <= alpha["delay_s"]["high"]  # sooner at best: five vendors at once are doubted
 
 
 def test_the_policy_that_recorded_knows_everything(tmp_path: Path, recorded: Catalogue) -> None:

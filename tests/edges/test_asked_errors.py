@@ -177,7 +177,6 @@ def test_what_cannot_be_read_gets_one_line(tmp_path: Path) -> None:
         assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
 
 
-NOW = clock.now().replace(microsecond=0)
 WATCHED = {"DeepSeek": Reason.OK, "OpenAI": Reason.OVERLOADED, "Anthropic": Reason.AUTH}
 PAGES = {"DeepSeek": Health.OPERATIONAL, "OpenAI": Health.OPERATIONAL, "Anthropic": Health.PARTIAL}
 
@@ -188,7 +187,8 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     url = f"sqlite:///{tmp_path_factory.mktemp('ask') / 'ask.db'}"
     engine = open_engine(url)
     migrate(engine)
-    policy = Policy(shortest_outage_s=1.0, failure_ratio=0.45, false_pages_per_year=1000.0)
+    now = clock.now().replace(microsecond=0)
+    policy = Policy(shortest_outage_s=1.0, failure_ratio=0.45, false_pages_per_year=1000.0, stale_after_intervals=1_000)
     ids = {name: name.lower() for name in WATCHED}
     chats = tuple(
         Probe(
@@ -200,16 +200,16 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
     pages = tuple(Probe(f"{one}-page", f"{one}/api", "upstream", 60, 10.0, witness=True) for one in ids.values())
     services = tuple(Service(one, name) for name, one in ids.items())
     parts = tuple(Component(f"{one}/api", one, "API", ComponentKind.API) for one in ids.values())
-    flow.publish_catalogue(engine, Catalogue(services, parts, (*chats, *pages)), NOW - 9 * MINUTE)
+    flow.publish_catalogue(engine, Catalogue(services, parts, (*chats, *pages)), now - 9 * MINUTE)
     for minute in range(8, -1, -1):
-        at = NOW - minute * MINUTE
+        at = now - minute * MINUTE
         looks = [look(f"{ids[name]}-chat", at, reason) for name, reason in WATCHED.items()]
         looks += [
             look(f"{ids[name]}-page", at, upstream=UpstreamReading("statuspage", "", said))
             for name, said in PAGES.items()
         ]
         flow.record(engine, looks, at + timedelta(seconds=3))
-    flow.check_in(engine, "w1", "local", NOW)
+    flow.check_in(engine, "w1", "local", now + 10 * MINUTE)
     engine.dispose()
     return url
 
