@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from monitor import clock
 from monitor.core.model.observations import Observation
 from monitor.core.model.reasons import Outcome, Reason
 from monitor.probes.http import Options
+from monitor.wire.dns.resolve import Resolver
 from tests.edges import driven
 from tests.edges.hostile import Recorder, drips, serve, silent
 from tests.edges.hostile_tls import DAY, Authority
@@ -280,9 +282,14 @@ def test_a_root_that_ends_before_its_leaf_is_the_end_that_counts(tmp_path: Path)
 )  # fmt: skip
 def test_each_phase_has_an_objective_of_its_own(option: str, phase: str, tmp_path: Path) -> None:
     async def main() -> Observation:
-        authority = Authority(tmp_path)
+        loop, authority = asyncio.get_running_loop(), Authority(tmp_path)
+
+        def lookup(host: str, port: int) -> list[tuple[int, str]]:
+            driven.pass_time(0.001, loop)
+            return [(socket.AF_INET, "127.0.0.1")]
+
         async with serve(replays(http(200, PAGE, kind=HTML)), authority.server()) as port:
-            ctx = context(ca_file=str(authority.ca_file), now=clock.now())
+            ctx = context(ca_file=str(authority.ca_file), now=clock.now(), resolver=Resolver(lookup))
             return await look_once("http", ctx, url=f"https://localhost:{port}", **{option: "0.001ms"})
 
     seen = driven.run(main())
