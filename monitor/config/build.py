@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from monitor.config.discovered import Listed
 from monitor.config.faults import Code, Faults, did_you_mean
 from monitor.config.models import (
     ComponentEntry,
@@ -74,6 +75,10 @@ class Builder:
     """Service → facts of its preset that nobody has verified: (field, source and date)."""
     sources: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     """Service → all facts of its preset."""
+    known_lists: Mapping[str, Listed] = field(default_factory=dict)
+    """Service → the models that it told, for rows that want these."""
+    lists: dict[str, tuple[str, Options]] = field(default_factory=dict)
+    """Service whose list of models is to be read → kind and options to ask it by."""
     hints: list[str] = field(default_factory=list)
     """What is read although it is written otherwise today."""
     faulty: set[str] = field(default_factory=set)
@@ -123,7 +128,7 @@ class Builder:
 
     def preset(self, value: dict[str, Any], path: Path_) -> None:
         """Expand a preset with the row's differences."""
-        expanded = expand(value, self.tree, path, self.faults)
+        expanded = expand(value, self.tree, path, self.faults, self.known_lists)
         if expanded is None:
             self.beside(value, path)
             return
@@ -163,6 +168,19 @@ class Builder:
             kept[entry.id] = tuple(fact for fact in facts if not _leaves_out(fact[0], probes, components, body))
         self.parts(components, probes, scope, ())
         self.parts(row.components, row.probes, Scope(self.tree, entry.id, entry.policy), path)
+        if expanded.lister is not None:
+            self.lister(expanded.lister, scope, path)
+            if not self.known_lists.get(entry.id):
+                file, line = self.tree.place((*path, "models"))
+                self.hints.append(f'{file}:{line}: no models of "{entry.id}" are known yet: the worker reads its list')
+
+    def lister(self, probe: dict[str, Any], scope: Scope, path: Path_) -> None:
+        """Note by which options a service's list of models is read; one without its key is read by nobody."""
+        entry = take(ProbeEntry, probe, scope.tree, path, self.faults)
+        if entry is not None:
+            options, missing = self.options(entry, scope, path)
+            if options is not None and not missing:
+                self.lists[scope.service] = (entry.kind, options)
 
     def beside(self, value: dict[str, Any], path: Path_) -> None:
         """Check what a row adds to a preset that could not be expanded."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from monitor.channels import KINDS as CHANNEL_KINDS
 from monitor.channels.base import address_fault
+from monitor.config import discovered
 from monitor.config.build import Builder
 from monitor.config.faults import Code, ConfigError, Fault, Faults, did_you_mean
 from monitor.config.models import Document, KeepEntry, Listen, RouteEntry
@@ -50,6 +51,8 @@ class Config:
     """Service → where every field of its preset is from: (field, source and date)."""
     hints: tuple[str, ...] = ()
     """What is read although it is written otherwise today, with its place."""
+    lists: Mapping[str, tuple[str, ProbeOptions]] = field(default_factory=dict)
+    """Service whose list of models is to be read → kind and options to ask it by."""
 
     def settled(self) -> Settled:
         """Return what the recorder works by."""
@@ -73,7 +76,7 @@ def load(path: Path, environ: Mapping[str, str], location: str | None = None) ->
             )
         raise ConfigError(faults.found)
     document = take(Document, tree.value, tree, (), faults) or _rest(tree.value)
-    builder = Builder(tree, faults, environ, document.locations)
+    builder = Builder(tree, faults, environ, document.locations, known_lists=discovered.read(discovered.place_of(path)))
     builder.policies(document.policies)
     builder.services(document.services)
     builder.controls(document.controls)
@@ -89,7 +92,7 @@ def load(path: Path, environ: Mapping[str, str], location: str | None = None) ->
     catalogue = Catalogue(*parts, routes, planned=work)
     known = _versioned(catalogue, builder.looks)
     facts = dict(builder.unverified), dict(builder.named), dict(builder.sources), tuple(builder.hints)
-    return Config(known, dict(builder.looks), channels, settings, *facts)
+    return Config(known, dict(builder.looks), channels, settings, *facts, lists=dict(builder.lists))
 
 
 def _note_flaws(tree: Tree, faults: Faults) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, create_model
 
+from monitor.config.discovered import DISCOVER
 from monitor.config.settled import DAY_S, FOR_EVER, Keeping, Settings
 from monitor.core.catalogue import ComponentKind, Policy, Publishing
 from monitor.core.checks.former import FORMER, modern
@@ -110,6 +111,12 @@ class ServiceEntry(Entry):
     probes: list[Any] = []
 
 
+def _several(value: Any) -> Any:
+    if value != DISCOVER and not isinstance(value, list):
+        raise ValueError(f"a list of models, or the word {DISCOVER}")
+    return value
+
+
 class PresetRow(Entry):
     """A service taken from ``monitor/vendors``: the differences; what else stands there are its parameters."""
 
@@ -121,8 +128,8 @@ class PresetRow(Entry):
     public: bool | None = None
     policy: str | None = None
     without: tuple[str, ...] = ()
-    models: list[Any] = []
-    """Several models in the place of one: names, or parameters with ``model`` among them."""
+    models: Annotated[list[Any] | str, BeforeValidator(_several)] = []
+    """Several models in the place of one: names, or parameters with ``model`` among them; or whatever is listed."""
     components: list[Any] = []
     probes: list[Any] = []
 

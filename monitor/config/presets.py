@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from monitor.config.discovered import DISCOVER, Listed
 from monitor.config.faults import Code, Fault, Faults, did_you_mean
 from monitor.config.models import Parameter, PresetFile, PresetRow
 from monitor.config.several import first_of, models_of, spread
@@ -46,10 +47,17 @@ class Expanded:
     """The same of every field, verified or not."""
     former: tuple[str, ...] = ()
     """Probes and components that the preset once had: a row may still leave them out."""
+    lister: dict[str, Any] | None = None
+    """A chat probe of no model, by whose options the list of models is read."""
 
 
-def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Expanded | None:
-    """Read the preset that a row names and fill in its parameters; None after noting what is wrong."""
+def expand(
+    value: dict[str, Any], tree: Tree, path: Path_, faults: Faults, lists: Mapping[str, Listed]
+) -> Expanded | None:
+    """Read the preset that a row names and fill in its parameters; None after noting what is wrong.
+
+    ``lists`` are the models that services told, for rows that want these.
+    """
     row = take(PresetRow, {key: item for key, item in value.items() if key in _ROW_KEYS}, tree, path, faults)
     if row is None:
         return None
@@ -64,21 +72,28 @@ def expand(value: dict[str, Any], tree: Tree, path: Path_, faults: Faults) -> Ex
     if file is None:
         return None
     given = {key: item for key, item in value.items() if key not in _ROW_KEYS}
-    models = models_of(row.models, _defaults(file), given, tree, path, faults) if row.models else []
-    if row.models and not models:
+    finds = row.models == DISCOVER
+    names = lists.get(row.id or str(file.service.get("id")), Listed()).models if finds else ()
+    entries = list(names) if isinstance(row.models, str) else row.models
+    models = models_of(entries, _defaults(file), given, tree, path, faults) if row.models else []
+    if models is None:
         return None
-    parameters = _parameters(file, source, first_of(row.models) | given, tree, path, faults)
+    first = {"model": DISCOVER} if finds and not entries else first_of(entries)
+    parameters = _parameters(file, source, first | given, tree, path, faults)
     if parameters is None:
         return None
     filler = _Filler(parameters, {name: tree.place((*path, name)) for name in given}, source)
     raw = source.value
     source.value = {key: filler.fill(raw.get(key, []), (key,)) for key in ("service", "components", "probes")}
-    if models:
+    lister = None
+    if row.models:
         places = [tree.place((*path, "models", index)) for index in range(len(models))]
-        spread(source, raw, models, places, filler.fill_with)
+        asker = spread(source, raw, models, places, filler.fill_with)
+        lister = asker if finds else None
     doubted = {name for name, fact in file.sources.items() if isinstance(fact, dict) and fact.get("verified") is False}
     told = tuple(_told(file))
-    return Expanded(row, source, parameters, tuple(fact for fact in told if fact[0] in doubted), told, file.former)
+    unverified = tuple(fact for fact in told if fact[0] in doubted)
+    return Expanded(row, source, parameters, unverified, told, file.former, lister)
 
 
 def _defaults(file: PresetFile) -> dict[str, Any]:

@@ -36,15 +36,15 @@ def models_of(
     tree: Tree,
     path: Path_,
     faults: Faults,
-) -> list[Model]:
-    """Return the models that a row names; none after noting what is wrong with them.
+) -> list[Model] | None:
+    """Return the models that a row names; None after noting what is wrong with them.
 
     ``defaults`` are the parameters of the preset with their defaults, ``given`` those of the row.
     """
     before, place = len(faults.found), (*path, "models")
     if "model" not in defaults:
         faults.add(Code.VALUE, tree, place, "this preset asks no model, so it cannot ask several")
-        return []
+        return None
     if "model" in given:
         faults.add(Code.VALUE, tree, place, 'write "model" or "models", not both')
     elif len(entries) > MOST:
@@ -63,16 +63,16 @@ def models_of(
         own = model["model"] == defaults.get("model")
         unpriced = {} if own else {name: 0 for name in _PRICES if name in defaults and name not in given}
         found.append(unpriced | model)
-    return found if len(faults.found) == before else []
+    return found if len(faults.found) == before else None
 
 
 def spread(
     source: Tree, raw: Mapping[str, Any], models: list[Model], places: list[tuple[str, int]], fill: Fill
-) -> None:
+) -> dict[str, Any] | None:
     """Put a component and a probe for each model into a filled preset, in the place of the probes that ask one.
 
     ``raw`` is the preset before it was filled, ``places`` are where the user wrote the models. A model fails with the
-    component of the preset that it is a part of.
+    component of the preset that it is a part of. Returns the preset's own probe, which is no longer in it.
     """
     value, asks = source.value, [index for index, probe in enumerate(raw["probes"]) if _asks(probe)]
     kinds = {part["id"]: part for part in value["components"]}
@@ -86,8 +86,10 @@ def spread(
                 source.origins[spot] = source.origins[*spot, "id"] = place
             value["components"].append(part | {"depends_on": [base]})
             value["probes"].append(probe | {"id": f"{probe['id']}-{slug}"[:63], "component": part["id"]})
+    own = value["probes"][asks[0]] if asks else None
     for index in asks:  # last, because places in the file are told by the number in its list
         value["probes"][index] = None
+    return own
 
 
 def slug_of(model: str) -> str:

@@ -19,6 +19,7 @@ from monitor.config.faults import ConfigError
 from monitor.config.load import Config, load
 from monitor.heap import give_back
 from monitor.logs import Event, Room, hide
+from monitor.prober.discovery import DISCOVER_EVERY_S, discover
 from monitor.prober.prober import CLOCK_EVERY_S, Prober
 from monitor.prober.uplink import BATCH_EVERY_S, Handover
 from monitor.probes import KINDS
@@ -79,6 +80,7 @@ async def run(path: Path, location: str | None, descriptor: int, database: str) 
             _watch_clock(prober),
             _collect(prober),
             _remember(prober),
+            _discover(prober, path, partial(_reload, prober, handover, path, location)),
         )
     ]
     ending = [asyncio.create_task(stopping.wait()), asyncio.create_task(_recorder_hangs(handover)), listening]
@@ -181,6 +183,19 @@ async def _collect(prober: Prober) -> None:
         await asyncio.sleep(COLLECT_EVERY_S)
         if prober.idle or gc.get_count()[0] > COLLECT_BY_FORCE:
             gc.collect()
+
+
+async def _discover(prober: Prober, path: Path, reload: Callable[[], None]) -> None:
+    """Read the lists of models that are to be found, at the start and then rarely."""
+    while True:
+        try:
+            if prober.config.lists and await discover(prober.config, path, prober.wire, clock.now()):
+                log.info(Event.RELOADED, "Lists of models changed; reading the configuration again")
+                reload()
+        except OSError as error:
+            text = "Lists of models cannot be kept: %s"
+            log.warning(Event.CONFIGURATION_FAULT, text, error.strerror, error=type(error).__name__)
+        await asyncio.sleep(DISCOVER_EVERY_S)
 
 
 async def _remember(prober: Prober) -> None:

@@ -263,6 +263,8 @@ class Kind:
     names_components: tuple[str, ...] = ()
     """The options whose values are components of the service."""
     memory: Memory = Memory()
+    list_models: Callable[[Any, Context], Awaitable[tuple[str, ...] | None]] | None = None
+    """Options → the models that the service lists, None where it tells none. Raises ``WireError``."""
     take_report: TakeReport | None = None
     """Set if a job reports in to the worker, which holds the report against the option ``token``."""
 

@@ -78,7 +78,7 @@ def test_without_a_key_every_model_says_so(tmp_path: Path) -> None:
         ("models: [7]", Code.WRONG_TYPE, 3, "a model must be its name"),
         ("models: [{modell: a}]", Code.WRONG_TYPE, 3, "a model must be its name"),
         ("models: [{model: a, kee: b}]", Code.UNKNOWN_KEY, 3, 'unknown key "kee"'),
-        ("models: a-1", Code.WRONG_TYPE, 3, "models"),
+        ("models: a-1", Code.VALUE, 3, "models"),
         ("models: [" + ", ".join(f"m-{number}" for number in range(51)) + "]", Code.TOO_MANY, 3, "51 models"),
     ],
 )

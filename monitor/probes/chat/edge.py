@@ -83,16 +83,23 @@ def _seen_of(answer: Answer) -> Seen:
 
 def listed(answer: Answer, options: Options) -> bool | None:
     """Tell whether a list of models names ours (Google prefixes ``models/``); ``None`` when it cannot or is no list."""
-    if not options.protocol.LISTS_MODELS:
-        return None
+    ids = _ids(answer) if options.protocol.LISTS_MODELS else None
+    return None if ids is None else options.model in ids or f"models/{options.model}" in ids
+
+
+async def model_names(options: Options, ctx: Context) -> tuple[str, ...] | None:
+    """Return the models that the service lists for our key, None where it tells none. Raises ``WireError``."""
+    ids = _ids(await models(options, ctx, with_key=True)) if options.protocol.LISTS_MODELS else None
+    return None if ids is None else tuple(name.removeprefix("models/") for name in ids if name)
+
+
+def _ids(answer: Answer) -> list[str] | None:
+    """Return the names in a list of models; ``None`` when it is no list."""
     try:
         rows = table(parse_json(answer.body)).get("data") if answer.status < 300 else None
     except ValueError:
         return None
-    if not isinstance(rows, list):
-        return None
-    ids = {word(table(row).get("id")) for row in rows}
-    return options.model in ids or f"models/{options.model}" in ids
+    return [word(table(row).get("id")) for row in rows] if isinstance(rows, list) else None
 
 
 def _observed(answer: Answer, reason: Reason, detail: str) -> Observation:

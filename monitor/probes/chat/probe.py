@@ -49,7 +49,7 @@ from monitor.probes.chat.answer.taxonomy import classify, refusal, warnings
 from monitor.probes.chat.ask import Question, Talk, Wish, ask
 from monitor.probes.chat.balance import empty_account
 from monitor.probes.chat.budget import Choice, Ledger, Plan, Rung
-from monitor.probes.chat.edge import listed, look_at_edge, models
+from monitor.probes.chat.edge import listed, look_at_edge, model_names, models
 from monitor.probes.chat.engine.watch import beside
 from monitor.probes.chat.options import Options, plain_headers, secret_headers
 from monitor.wire import WireError
@@ -310,5 +310,6 @@ KIND = Kind(
     speaks_http=True,
     asks_model=True,
     proves=proves,
+    list_models=model_names,
     memory=Memory(cut_off=cut_off, join=join),
 )
