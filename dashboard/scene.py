@@ -171,6 +171,7 @@ class Scene:
             "shown_ways": parts.shown_ways,
             "incident_state": titles.incident_state,
             "strongest": strongest,
+            "model_sentence": lambda change: sentences.model_sentence(change, names, words),
             "code": lambda text: Markup("<code>{}</code>").format(text),
             "time": lambda when, style: time_tag(words, when, style),
             "rich": lambda key, **values: rich(words, key, **values),

@@ -16,7 +16,8 @@ from monitor.core.entities import MethodState
 from monitor.core.model.incident_events import RegistrationChanged
 from monitor.core.model.registration import Method, PlaceWord, Registration
 from monitor.core.model.states import Health
-from monitor.store.reads.views import MAINTENANCE, ComponentView, RegistrationView, ServiceView, Snapshot
+from monitor.core.model.warning_codes import WarningCode
+from monitor.store.reads.views import MAINTENANCE, ComponentView, ModelChange, RegistrationView, ServiceView, Snapshot
 from monitor.text.cleaner import plain
 from monitor.text.countries import countries
 
@@ -305,6 +306,18 @@ def registration_sentence(changed: Sequence[Way], held: Mapping[Method, Way], wo
             again = "first_" if state is Registration.OPEN and first else ""
             said.append(words(f"new_users_{middle}{again}{state}", methods=methods(ways, words)))
     return words("full_stop").join(capital(sentence) for sentence in said) + words("full_stop").rstrip()
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def model_sentence(change: ModelChange, names: Mapping[str, str], words: Words) -> str:
+    """Return "sonnet was answered by gpt-5-mini", or "sonnet left the vendor's list"."""
+    part = plain(change.asked, 80) or names.get(change.component) or plain(change.component, 80)
+    tense = "now" if change.ended_at is None else "then"
+    if change.what is WarningCode.MODEL_REROUTED:
+        return words(f"model_rerouted_{tense}", model=part, other=plain(change.told, 80))
+    return words(f"model_unlisted_{tense}", model=part)
 
 
 # --- the headline -----------------------------------------------------------------------------------------------------

@@ -19,7 +19,15 @@ from dashboard.words import Words, speak
 from monitor.core.entities import PlaceState
 from monitor.core.model.incident_events import EventKind
 from monitor.core.model.states import Health
-from monitor.store.reads.views import ComponentView, IncidentView, MaintenanceView, ServiceView, Snapshot, Uptime
+from monitor.store.reads.views import (
+    ComponentView,
+    IncidentView,
+    MaintenanceView,
+    ModelChange,
+    ServiceView,
+    Snapshot,
+    Uptime,
+)
 from monitor.text.cleaner import plain
 from monitor.text.lexicon import Language
 
@@ -238,6 +246,20 @@ def services(snapshot: Snapshot) -> Json:
         "blind_since": stamp(snapshot.blind_since),
         "label": plain(snapshot.label, 120),
         "services": [service_row(service) for service in snapshot.services],
+        "model_changes": [model_change(change) for change in snapshot.model_changes],
+    }
+
+
+def model_change(change: ModelChange) -> Json:
+    """Return what became of a model, and for how long."""
+    return {
+        "service": change.service,
+        "component": change.component,
+        "what": change.what.value,
+        "asked": plain(change.asked, 100),
+        "answered_by": plain(change.told, 100),
+        "began_at": stamp(change.began_at),
+        "ended_at": stamp(change.ended_at),
     }
 
 

@@ -1,4 +1,4 @@
-"""A vendor with three models, watched from file to page: one dies."""
+"""A vendor with three models, watched from file to page: one dies, is answered by another, leaves the list."""
 
 from __future__ import annotations
 
@@ -30,24 +30,47 @@ services:
     key: k-0123456789
     models: [haiku, sonnet, opus]
 """
+ONE = """\
+policies: {{default: {{shortest_outage: 1s, failure_ratio: 0.45, false_pages_per_year: 1000}}}}
+allow_networks: [127.0.0.0/8]
+services:
+  - id: claude
+    name: Claude
+    components: [{{id: sonnet, name: Sonnet, kind: api}}]
+    probes:
+      - id: chat
+        component: sonnet
+        kind: chat
+        interval: 1m
+        timeout: 20s
+        options: {{base_url: "{url}/v1", model: sonnet, key: "${{CLAUDE_KEY}}", models_every: 4m, short_every: 1m}}
+"""
 SONNET = "litellm/api-sonnet"
 
 
-def watched(folder: Path, act: Callable[[Vendor], None]) -> tuple[Watched, dict[Language, list[str]]]:
-    """Watch for five minutes before and six after something happens; return also the headlines at the end."""
-    said: dict[Language, list[str]] = {}
+Shown = dict[Language, tuple[list[str], list[str]]]
+"""The lines of the headline, and what is said of models."""
+
+
+def watched(folder: Path, act: Callable[[Vendor], None], rows: str = ROWS) -> tuple[Watched, Shown]:
+    """Watch for five minutes before and six after something happens; return also what the page says at the end."""
+    said: Shown = {}
 
     async def play() -> Watched:
         async with serve() as vendor:
+            vendor.set(served=("haiku", "sonnet", "opus"))
             path = folder / "probes.yaml"
-            path.write_text(ROWS.format(url=vendor.url))
-            async with watching(load(path, {}), folder) as found:
+            path.write_text(rows.format(url=vendor.url))
+            async with watching(load(path, {"CLAUDE_KEY": "k-0123456789"}), folder) as found:
                 await asyncio.sleep(310)
                 act(vendor)
                 await asyncio.sleep(360)
                 shot = reads.snapshot(found.engine, clock.now(), public=True, history=False)
                 for language in Language:
-                    said[language] = [line.text for line in sentences.headline(shot, speak(language))]
+                    words = speak(language)
+                    names = sentences.names_of(shot, words)
+                    lines = [line.text for line in sentences.headline(shot, words)]
+                    said[language] = lines, [sentences.model_sentence(one, names, words) for one in shot.model_changes]
                 found.close_book()
         return found
 
@@ -57,6 +80,28 @@ def watched(folder: Path, act: Callable[[Vendor], None]) -> tuple[Watched, dict[
 def test_one_model_of_three_dies_and_the_page_says_which_and_what_still_answers(tmp_path: Path) -> None:
     found, said = watched(tmp_path, lambda vendor: vendor.set(dead=("sonnet",)))
     assert {part for part, health in found.healths[-1][1].items() if health != "operational"} == {SONNET}
-    assert said[Language.EN] == ["Claude: sonnet is down. API, haiku and opus work."]
+    assert said[Language.EN] == (["Claude: sonnet is down. API, haiku and opus work."], [])
     (incident,) = found.incidents
     assert incident.components == (SONNET,)
+
+
+def test_a_model_that_another_one_answers_for_is_told_and_is_no_outage(tmp_path: Path) -> None:
+    found, said = watched(tmp_path, lambda vendor: vendor.set(rerouted={"sonnet": "haiku-mini"}), ONE)
+    assert said[Language.EN] == (
+        ["All services are working normally."],
+        ["sonnet is answered by another model, haiku-mini"],
+    )
+    assert said[Language.ZH][1] == ["sonnet 的回答来自另一个模型：haiku-mini"]
+    assert found.incidents == ()
+    assert [told.rule for told in found.told] == []  # nobody is named to be told
+
+
+def test_a_model_that_left_the_list_and_still_answers_is_told(tmp_path: Path) -> None:
+    def leave(vendor: Vendor) -> None:
+        vendor.set(served=("haiku", "opus"))
+
+    _, said = watched(tmp_path, leave, ONE)
+    assert said[Language.EN] == (
+        ["All services are working normally."],
+        ["Sonnet is no longer on the vendor's list"],
+    )

@@ -16,7 +16,7 @@ from monitor.core.model.alert_rules import Rule
 from monitor.core.model.alerting import Severity
 from monitor.core.model.observations import Result
 from monitor.core.model.reasons import Outcome
-from monitor.core.model.warning_codes import WarningCode, code_of
+from monitor.core.model.warning_codes import WarningCode, code_of, detail_of
 
 RULE = Rule.WARNING
 CLEAR_LOOKS = 3
@@ -88,7 +88,8 @@ def noticed(
     ``muted`` those that a person ended, by key. A failed or inconclusive look ends no warning: it may not have
     come as far as the place where it arises.
     """
-    service, warnings = service_of(component), {code_of(warning) for warning in result.observation.warnings}
+    service, details = service_of(component), {code_of(one): detail_of(one) for one in result.observation.warnings}
+    warnings = details.keys()
     good = result.outcome in (Outcome.OK, Outcome.SLOW)
     found = []
     for code, severity in ALERTS.items():
@@ -101,7 +102,8 @@ def noticed(
             continue
         clear = 0 if code in warnings else CLEAR_LOOKS if before is None else _clear(before) + 1
         facts: dict[str, str | int] = {"warning": code.value, "probe": scope}
-        facts["detail"] = str(before.summary.get("detail", "")) if before else result.observation.detail
+        told = details.get(code) or result.observation.detail
+        facts["detail"] = str(before.summary.get("detail", "")) if before else told
         facts |= {"clear_looks": clear} if clear else {}
         holds = clear < CLEAR_LOOKS
         found.append(Condition(RULE, service, component, holds, severity, result.run.tick, place, summary=facts))

@@ -105,3 +105,8 @@ def detailed(code: WarningCode, detail: str) -> WarningText:
 def code_of(warning: AnyWarning) -> WarningCode | None:
     """Return the code of a warning; ``None`` for one that this version does not know."""
     return _CODES.get(str(warning).partition(":")[0])
+
+
+def detail_of(warning: AnyWarning) -> str:
+    """Return what a warning says beside its code, ``""`` for nothing."""
+    return str(warning).partition(": ")[2]

@@ -31,6 +31,7 @@ from monitor.store.codec import DAY, SECOND, unpack_or_none, when_or_none
 from monitor.store.connection.engine import reading
 from monitor.store.maintenances import held_windows
 from monitor.store.reads.bars import Line, Parts, day_parts, day_totals, total
+from monitor.store.reads.model_changes import model_changes
 from monitor.store.reads.timelines import Audience, recent
 from monitor.store.reads.views import (
     ComponentView,
@@ -112,6 +113,7 @@ def snapshot(engine: Engine, now: datetime, *, public: bool, history: bool = Tru
             past_incidents=tuple(item for item in shown if item.resolved_at is not None),
             maintenances=_maintenances(scene),
             label=connection.scalar(select(CATALOGUE.c.label)) or "",
+            model_changes=model_changes(connection, since, audience),
         )
         return agreed(found)
 

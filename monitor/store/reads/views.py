@@ -20,6 +20,7 @@ from monitor.core.model.observations import Certificate, Result
 from monitor.core.model.reasons import Reason
 from monitor.core.model.states import Health, Impact, IncidentStatus
 from monitor.core.model.upstream import UpstreamReading
+from monitor.core.model.warning_codes import WarningCode
 
 MAINTENANCE = "maintenance"
 """The drawn state of a component on which planned work goes on."""
@@ -203,6 +204,21 @@ class MaintenanceView:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelChange:
+    """A model that is answered by another one, or left the vendor's list, and for how long."""
+
+    service: str
+    component: str
+    what: WarningCode
+    asked: str
+    """Empty where the component says which model it is."""
+    told: str
+    """The model that answered instead; empty where none is told."""
+    began_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerView:
     """A worker as the database last saw it."""
 
@@ -233,6 +249,8 @@ class Snapshot:
     maintenances: tuple[MaintenanceView, ...]
     label: str = ""
     """Shown on every page when set, e.g. that this is a reconstruction."""
+    model_changes: tuple[ModelChange, ...] = ()
+    """Newest first, of 90 days."""
     broken: bool = False
     """True when a worker found our own database unusable: what is shown is what was read of it before."""
 
