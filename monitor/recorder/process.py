@@ -89,7 +89,7 @@ async def run(descriptor: int, database: str) -> int:
     beats = Beats(lambda: recorder.config.tokens, recorder.report)
     tasks = [
         asyncio.create_task(serve(application(seen, registry, beats, alert_intake(recorder)), at, over)),
-        asyncio.create_task(_announce(recorder, news)),
+        asyncio.create_task(announce(recorder, news)),
         asyncio.create_task(_open(recorder)),
         *(asyncio.create_task(_again(name, *chore, recorder)) for name, chore in chores(recorder).items()),
     ]
@@ -169,10 +169,14 @@ async def _first(inbox: Inbox[FromProber], stopping: asyncio.Event) -> Settled |
         stop.cancel()
 
 
-async def _announce(recorder: Recorder, news: asyncio.Event) -> None:
-    """Put each new catalogue in force, until cancelled."""
+async def announce(recorder: Recorder, news: asyncio.Event) -> None:
+    """Put each new catalogue in force, until cancelled.
+
+    Not before the database is up to date: one that has no tables yet looks like one that is damaged.
+    """
     while True:
         await news.wait()
+        await recorder.opened.wait()
         news.clear()
         await _tried("publish", recorder, recorder.publish)
         await _tried("share", recorder, recorder.share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from monitor.core.schedule import next_tick, slot
 from monitor.recorder.contact import kind_of
 from monitor.recorder.durability.spool import Spool
 from monitor.recorder.metrics import Seen, registry_for
+from monitor.recorder.process import announce
 from monitor.recorder.quarantine import Quarantine
 from monitor.recorder.recorder import Recorder
 from monitor.recorder.sharing import worker_id
@@ -86,6 +88,27 @@ def test_before_the_database_is_open_results_wait_on_disk_and_are_stored_in_orde
     recording(tmp_path, play)
     found = stored(tmp_path, "oa-api")
     assert [result.run.tick for result in found] == [start + timedelta(minutes=number) for number in range(4)]
+
+
+def test_a_configuration_read_again_before_the_database_is_open_waits_for_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    published: list[str] = []
+
+    async def play(recorder: Recorder) -> None:
+        news = asyncio.Event()
+        announcing = asyncio.create_task(announce(recorder, news))
+        news.set()
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        assert [record.getMessage() for record in caplog.records if record.levelname in ("WARNING", "ERROR")] == []
+        recorder.apply(Settled(replace(CATALOGUE, version="2")))
+        await recorder.open()
+        announcing.cancel()
+        published.append(reads.catalogue(recorder.engine).version)
+
+    recording(tmp_path, play)
+    assert published == ["2"]
 
 
 @pytest.mark.slow
