@@ -1,4 +1,4 @@
-"""The corpus: ``python -m tests.corpus capture [SERVER …]``, ``replay``, ``accept``, ``table``."""
+"""The corpus: ``python -m tests.corpus capture [SERVER …]``, ``replay``, ``accept``, ``dialects``, ``table``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def run() -> int:
     capture.add_argument("server", nargs="*", help="these only")
     commands.add_parser("replay", help="look at every stored answer and print what is not as expected")
     commands.add_parser("accept", help="write what every look tells now as what is expected; read the difference")
+    commands.add_parser("dialects", help="hold requests and shapes of further dialects against the vendors' libraries")
     table = commands.add_parser(
         "table", help="ask everybody and write docs/corpus.md; fails at an unexplained difference"
     )
@@ -31,6 +32,10 @@ def run() -> int:
         from tests.corpus.replaying import accept
 
         return accept()
+    if chosen.command == "dialects":
+        from tests.corpus.dialects import report as compare
+
+        return compare()
     from tests.corpus.table import make
 
     return make(write=not chosen.check)
