@@ -171,5 +171,6 @@ def only(snapshot: Snapshot, service: str) -> Snapshot:
         services=tuple(view for view in snapshot.services if view.id == service),
         open_incidents=tuple(item for item in snapshot.open_incidents if item.service == service),
         past_incidents=tuple(item for item in snapshot.past_incidents if item.service == service),
+        model_changes=tuple(change for change in snapshot.model_changes if change.service == service),
         maintenances=tuple(item for item in snapshot.maintenances if item.service == service),
     )
